@@ -1,0 +1,1 @@
+"""From records to tables, statistics, figures, values and claims. Nothing here measures."""

@@ -1,0 +1,79 @@
+"""The look all figures share, and how a figure reaches the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from statannotations.Annotator import Annotator
+
+# Widths of a text column of the paper, in inches.
+COLUMN_IN = 6.3
+
+_STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "savefig.bbox": "tight",
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "fixed",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Plots drawn in the body look like the paper's; no display is needed."""
+    mpl.use("agg")
+    with mpl.rc_context(), sns.axes_style("ticks"):
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def colours(names: Sequence[str]) -> dict[str, Any]:
+    """One colour a name, the same for the same set of names."""
+    ordered = sorted(set(names))
+    return dict(zip(ordered, sns.color_palette("husl", len(ordered)), strict=True))
+
+
+def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
+    """Draws the stars of `statistics` (rows with group, base and stars) on a seaborn plot.
+
+    `plotted` are the plot's data, x, y and order. Nothing is tested here: what the figure shows is
+    what the table says.
+    """
+    present = set(plotted["order"])
+    rows = [
+        row
+        for row in statistics.dropna(subset=["stars"]).itertuples()
+        if {row.group, row.base} <= present
+    ]
+    if not rows:
+        return
+    annotator = Annotator(axes, [(row.group, row.base) for row in rows], verbose=False, **plotted)
+    annotator.configure(text_format="star", loc="inside", line_width=0.8)
+    annotator.set_custom_annotations([row.stars for row in rows])
+    annotator.annotate()
+
+
+def save(figure: Figure, stem: Path, provenance: dict[str, Any]) -> None:
+    """Writes `<stem>.pdf`, `<stem>.png` and `<stem>.provenance.json`; same inputs, same bytes."""
+    from experiments.provenance import file_sha256
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    pdf, png = stem.with_suffix(".pdf"), stem.with_suffix(".png")
+    figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    figure.savefig(png, dpi=200, metadata={"Software": None})
+    sidecar = provenance | {"files": {path.name: file_sha256(path) for path in (pdf, png)}}
+    stem.with_suffix(".provenance.json").write_text(
+        json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )

@@ -1,0 +1,100 @@
+"""Records of a campaign as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.bench.journal import read_entries
+from experiments.bench.record import Idle, Run
+from experiments.energy.reading import primary
+from experiments.energy.source import PREFERENCE
+from experiments.errors import UserError
+
+# An idle machine whose power before and after a block differs by more than this was not at rest.
+IDLE_MISMATCH = 0.1
+
+
+def load(files: Sequence[Path]) -> list[Run | Idle]:
+    """The entries of the block files of one experiment.
+
+    Raises UserError where a file is missing, was edited, or mixes versions of the meter.
+    """
+    for path in files:
+        if not path.exists():
+            raise UserError(f"{path} does not exist: measure the campaign first")
+    entries = [entry for path in files for entry in read_entries(path)]
+    versions = sorted({entry.meter_version for entry in entries})
+    if len(versions) > 1:
+        raise UserError(
+            f"records of meter versions {versions} cannot share a table: measure the older ones again "
+            f"(delete their block files under {files[0].parent})"
+        )
+    return entries
+
+
+def runs_table(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+    """One row a run, failed ones included, in order of block and position.
+
+    Energies in joules, gross and net of the idle power that brackets the run's session; power in
+    watts; CPU time in seconds. Flags are separated by '; '.
+    """
+    runs = sorted(
+        (entry for entry in entries if isinstance(entry, Run)),
+        key=lambda run: (run.block, run.position),
+    )
+    return pd.DataFrame([_row(run, entries) for run in runs])
+
+
+def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
+    idles = [e for e in entries if isinstance(e, Idle) and e.session == run.session]
+    domains = {reading.domain: reading for reading in primary(run.readings)}
+    idle_powers_w = [_power_w(idle) for idle in idles]
+    idle_power_w = sum(idle_powers_w) / len(idle_powers_w) if idle_powers_w else None
+    gross_j = run.total.energy_j if run.total else None
+    net_j = (
+        gross_j - idle_power_w * run.duration_s
+        if gross_j is not None and idle_power_w is not None and run.duration_s is not None
+        else None
+    )
+    return {
+        "experiment": run.experiment,
+        "arm": run.arm,
+        "block": run.block,
+        "position": run.position,
+        "scale": run.scale,
+        "duration_s": run.duration_s,
+        "energy_j": gross_j,
+        "energy_uncertainty_j": run.total.uncertainty_j if run.total else None,
+        "energy_net_j": net_j,
+        "provenance": run.total.provenance if run.total else "missing",
+        **{f"energy_{domain}_j": reading.energy_j for domain, reading in domains.items()},
+        "idle_power_w": idle_power_w,
+        "cpu_s": run.contention.job_cpu_s if run.contention else None,
+        "foreign_cores": run.contention.foreign_cores if run.contention else None,
+        "peak_memory_bytes": run.peak_memory_bytes,
+        "failure": run.failure,
+        "flags": "; ".join([*run.flags, *_idle_flags(idle_powers_w)]),
+        "fingerprint": run.fingerprint,
+        "measured_at": run.measured_at,
+    }
+
+
+def _power_w(idle: Idle) -> float:
+    return sum(reading.energy_j or 0.0 for reading in primary(idle.readings)) / idle.duration_s
+
+
+def _idle_flags(powers_w: Sequence[float]) -> list[str]:
+    if len(powers_w) < 2:
+        return ["idle-bracket: the idle machine was not measured on both sides"]
+    if max(powers_w) > min(powers_w) * (1 + IDLE_MISMATCH):
+        return [f"idle-mismatch: {min(powers_w):.1f} to {max(powers_w):.1f} W"]
+    return []
+
+
+def provenance_of(runs: pd.DataFrame) -> str:
+    """The weakest provenance among successful runs: what a caption must say."""
+    found = set(runs.loc[runs["failure"].isna(), "provenance"])
+    return max(found, key=[*PREFERENCE].index) if found else "missing"

@@ -1,0 +1,124 @@
+"""Numbers the paper prints, each with where it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from experiments.errors import UserError
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+# Within these a number is printed in full, beyond them with a power of ten.
+_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e6
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number or word of the prose.
+
+    `digits` are significant figures, None for words and counts; `unit` is in siunitx notation;
+    `source` says which cells of which table it was computed from.
+    """
+
+    key: str
+    raw: float | int | str
+    source: str
+    digits: int | None = None
+    unit: str = ""
+
+    @property
+    def printed(self) -> str:
+        """The number as rounded for print, without its unit."""
+        if isinstance(self.raw, str) or self.digits is None:
+            return str(self.raw)
+        return significant(float(self.raw), self.digits)
+
+    @property
+    def latex(self) -> str:
+        """What `\\val{key}` expands to."""
+        if isinstance(self.raw, str):
+            return escape(self.raw)
+        if self.unit:
+            return f"\\qty{{{self.printed}}}{{{self.unit}}}"
+        return f"\\num{{{self.printed}}}"
+
+
+def significant(number: float, digits: int) -> str:
+    """`number` rounded to `digits` significant figures, trailing zeros kept."""
+    if number == 0:
+        return "0"
+    if not _PLAIN_FROM <= abs(number) < _PLAIN_TO:
+        return f"{number:.{digits - 1}e}"
+    # Rounding first: 9.99 to two figures is 10, not 10.0.
+    rounded = float(f"{number:.{digits - 1}e}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:.{max(decimals, 0)}f}"
+
+
+def escape(text: str) -> str:
+    """`text` for LaTeX."""
+    return "".join(_LATEX.get(mark, mark) for mark in text)
+
+
+def check(values: Iterable[Value]) -> list[Value]:
+    """The values, in order of key. Raises UserError on a duplicate key or a number that is not finite."""
+    held: dict[str, Value] = {}
+    for value in values:
+        if value.key in held:
+            raise UserError(f"the paper's value '{value.key}' is defined twice")
+        if not isinstance(value.raw, str) and not math.isfinite(value.raw):
+            raise UserError(f"the paper's value '{value.key}' is {value.raw} (from {value.source})")
+        held[value.key] = value
+    return [held[key] for key in sorted(held)]
+
+
+def macros(values: Sequence[Value]) -> str:
+    """`values.tex`: one definition a value."""
+    return "".join(f"\\defval{{{value.key}}}{{{value.latex}}}\n" for value in values)
+
+
+def listing(values: Sequence[Value]) -> pd.DataFrame:
+    """`values.csv`: raw, printed, unit and source of each value."""
+    return pd.DataFrame(
+        [
+            {
+                "key": value.key,
+                "raw": value.raw,
+                "printed": value.printed,
+                "unit": value.unit,
+                "source": value.source,
+            }
+            for value in values
+        ],
+        columns=["key", "raw", "printed", "unit", "source"],
+    )
+
+
+def tabular(table: pd.DataFrame) -> str:
+    """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right."""
+    aligned = "".join("r" if table[column].map(_is_number).all() else "l" for column in table)
+    head = " & ".join(escape(str(column)) for column in table)
+    body = "".join(
+        " & ".join(f"\\num{{{cell}}}" if _is_number(cell) else escape(cell) for cell in row) + " \\\\\n"
+        for row in table.itertuples(index=False)
+    )
+    return (
+        f"\\begin{{tabular}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
+        "\\bottomrule\n\\end{tabular}\n"
+    )
+
+
+def _is_number(cell: object) -> bool:
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return True

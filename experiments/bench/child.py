@@ -1,0 +1,80 @@
+"""Entry point of the child process that runs one arm."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import math
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from experiments.bench.session import Session
+
+_PR_SET_PDEATHSIG = 1
+
+
+def work(
+    connection: Connection, experiment: str, parameters: dict[str, Any], seed: int, log: Path
+) -> None:
+    """Builds the workload, runs it in the metered window and reports over `connection`.
+
+    A failure is reported as a mark 'failed' with one sentence; the traceback goes to `log`.
+    """
+    _die_with_parent()
+    _redirect_output(log)
+    session = Session(connection.send, _synchronizer())
+    try:
+        workload = importlib.import_module(f"experiments.{experiment}.workload")
+        prepared = workload.build(parameters, seed)
+        session.ready()
+        connection.recv()
+        with session.window():
+            results = workload.run(prepared, session)
+        results["peak_memory_bytes"] = _peak_memory_bytes()
+        _refuse_non_finite(results)
+        session.metrics(results)
+    except Exception as fault:
+        traceback.print_exc()
+        connection.send(("failed", 0.0, {"reason": f"{type(fault).__name__}: {fault}"}))
+    connection.close()
+
+
+def _die_with_parent() -> None:
+    """Asks the kernel to kill this process when the bench dies, so no orphan disturbs the next run."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _redirect_output(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+
+
+def _synchronizer() -> Callable[[], None]:
+    import torch
+
+    def synchronize() -> None:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+
+    return synchronize
+
+
+def _peak_memory_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _refuse_non_finite(results: dict[str, Any]) -> None:
+    for name, value in results.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}; a run that diverged is not a result")

@@ -1,0 +1,144 @@
+"""What is written down about every run, and about the idle machine around a block."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from experiments.config import Scalar, Scale
+from experiments.energy.contention import Contention
+from experiments.energy.machine import Machine
+from experiments.energy.reading import Reading, Total
+from experiments.schema import Closed
+
+SCHEMA_VERSION = 1
+
+
+class Phase(Closed):
+    """A named stretch of a run. Times are seconds since the window opened."""
+
+    name: str
+    start_s: float
+    end_s: float
+    energy_j: float | None
+
+
+class Step(Closed):
+    """A numbered instant of a run with the whole-machine energy since the window opened."""
+
+    index: int
+    time_s: float
+    energy_j: float | None
+
+
+class Spent(Closed):
+    """Whole-machine energy since the entry before this one in the same session: the run's window and
+    everything around it (set-up, warm-up, sentinels). Summed over entries it is the campaign's own."""
+
+    duration_s: float
+    energy_j: float | None
+
+
+class Sentinel(Closed):
+    """Seconds a fixed piece of work took just before and just after a run."""
+
+    before_s: float
+    after_s: float
+
+
+class Idle(Closed):
+    """The machine at rest, before or after the runs of one session of one block."""
+
+    kind: Literal["idle"] = "idle"
+    schema_version: int = SCHEMA_VERSION
+    meter_version: int
+    experiment: str
+    block: int
+    session: str
+    position: Literal["before", "after"]
+    measured_at: str
+    machine: Machine
+    duration_s: float
+    readings: list[Reading]
+    contention: Contention
+    spent: Spent
+
+
+class Run(Closed):
+    """One arm in one block: one child process.
+
+    `fingerprint` names what was measured (design entry, workload code, meter version); `session` the
+    invocation that measured it, shared with its idle records. A failed run keeps its record: `failure`
+    says what happened and whatever was read before it.
+    """
+
+    kind: Literal["run"] = "run"
+    schema_version: int = SCHEMA_VERSION
+    meter_version: int
+    fingerprint: str
+    experiment: str
+    arm: str
+    block: int
+    position: int
+    seed: int
+    scale: Scale
+    parameters: dict[str, Scalar]
+    session: str
+    measured_at: str
+    machine: Machine
+    versions: dict[str, str]
+    threads: int
+    failure: str | None
+    duration_s: float | None
+    readings: list[Reading]
+    total: Total | None
+    phases: list[Phase]
+    steps: list[Step]
+    contention: Contention | None
+    sentinel: Sentinel
+    spent: Spent
+    peak_memory_bytes: int | None
+    flags: list[str]
+    metrics: dict[str, Any]
+
+
+Entry = Annotated[Run | Idle, Field(discriminator="kind")]
+_ENTRY: TypeAdapter[Run | Idle] = TypeAdapter(Entry)
+
+
+class BadEntry(ValueError):
+    """A line that is not an entry as it was written: torn, edited, or of another schema."""
+
+
+def dump_line(entry: Run | Idle) -> str:
+    """The entry as one line of JSON ending in its own SHA-256."""
+    body = entry.model_dump(mode="json")
+    return json.dumps({**body, "sha256": _digest(body)}, sort_keys=True) + "\n"
+
+
+def parse_line(line: str) -> Run | Idle:
+    """The entry of one line. Raises BadEntry where the line is torn or its hash does not fit."""
+    try:
+        body = json.loads(line)
+        stated = body.pop("sha256")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise BadEntry("is not a whole record") from None
+    if stated != _digest(body):
+        raise BadEntry("was changed after it was written (its hash does not fit)")
+    if body.get("schema_version") != SCHEMA_VERSION:
+        raise BadEntry(
+            f"has schema version {body.get('schema_version')}, this code reads {SCHEMA_VERSION}"
+        )
+    try:
+        return _ENTRY.validate_python(body)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadEntry(f"does not fit the schema at {where}: {first['msg']}") from None
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

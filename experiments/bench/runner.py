@@ -1,0 +1,432 @@
+"""The parent: meters the children of one block and writes their records."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib
+import importlib.metadata
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from experiments.bench import child
+from experiments.bench.flags import flags_of
+from experiments.bench.journal import Journal, write_entries
+from experiments.bench.lock import machine_lock
+from experiments.bench.progress import Progress
+from experiments.bench.record import Idle, Phase, Run, Sentinel, Spent, Step
+from experiments.bench.sentinel import sentinel_s
+from experiments.config import Scalar, Scale, load_design
+from experiments.energy import METER_VERSION, contention, machine
+from experiments.energy.meter import Meter
+from experiments.energy.reading import total
+from experiments.energy.source import Source
+from experiments.energy.sources import discover
+from experiments.errors import UserError
+from experiments.provenance import run_fingerprint
+from experiments.schema import validate
+
+IDLE_S = 2.0
+# Fans, disks and boards of a server draw power no source sees; a metered GPU implies a server.
+GPU_FLOOR_POWER_W = 50.0
+# How long to wait for foreign work to end before measuring anyway, flagged.
+_QUIET_WAIT_S = 20.0
+_QUIET_CORES = 0.1
+_NOTHING_MORE_S = 5.0
+
+_PACKAGES = ("torch", "torchvision", "codecarbon", "nvidia-ml-py", "numpy")
+
+
+@dataclass(frozen=True)
+class Block:
+    """What to measure: all arms of an experiment once, in random order."""
+
+    experiment: str
+    index: int
+    scale: Scale
+    campaign_dir: Path
+    floor_power_w: float | None = None
+
+    @property
+    def output(self) -> Path:
+        return self.campaign_dir / "runs" / self.experiment / f"block-{self.index}.jsonl"
+
+    @property
+    def journal(self) -> Path:
+        return self.campaign_dir / "journal" / f"{self.experiment}.jsonl"
+
+
+@dataclass
+class _Window:
+    """What the marks of a child said. Times are instants of the monotonic clock."""
+
+    start_s: float | None = None
+    end_s: float | None = None
+    opened: contention.Snapshot | None = None
+    closed: contention.Snapshot | None = None
+    phases: list[tuple[str, float, float]] = field(default_factory=list)
+    steps: list[tuple[int, float]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    failure: str | None = None
+    _open_phases: list[tuple[str, float]] = field(default_factory=list)
+
+    def take(self, name: str, at_s: float, data: dict[str, Any]) -> None:
+        if name == "start":
+            self.start_s, self.opened = at_s, contention.snapshot()
+        elif name == "end":
+            self.end_s, self.closed = at_s, contention.snapshot()
+        elif name == "phase_start":
+            self._open_phases.append((data["name"], at_s))
+        elif name == "phase_end":
+            opened_name, opened_s = self._open_phases.pop()
+            self.phases.append((opened_name, opened_s, at_s))
+        elif name == "step":
+            self.steps.append((data["index"], at_s))
+        elif name == "metrics":
+            self.metrics = data
+        elif name == "failed":
+            self.failure = data["reason"]
+
+
+def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
+    """Measures what is missing of `block` and writes its file of records; returns the file.
+
+    Runs already in the journal with the same fingerprint, measured on this hardware and not failed,
+    are kept. `sources` replaces what this machine offers (tests). Raises UserError where nothing can
+    be measured, or where every run of the block failed.
+    """
+    design = load_design(block.experiment)
+    arms = design.runs(block.scale)
+    if block.index >= design.at(block.scale).blocks:
+        raise UserError(
+            f"{block.experiment} has {design.at(block.scale).blocks} blocks at {block.scale}, "
+            f"counted from 0: there is no block {block.index}"
+        )
+    check_parameters(block.experiment, arms)
+    progress = Progress(block.experiment, block.index, design.at(block.scale).blocks)
+    holder = f"{block.experiment} block {block.index} in {block.campaign_dir.resolve()}"
+    with machine_lock(holder, progress.say):
+        journal = Journal(block.journal)
+        if journal.recovered:
+            progress.say(journal.recovered)
+        prints = {arm: run_fingerprint(block.experiment, arm, arms[arm]) for arm in arms}
+        done = _done(journal, block, prints)
+        missing = [arm for arm in _order(block, list(arms)) if arm not in done]
+        progress.plan(kept=len(done), missing=len(missing))
+        if missing:
+            with contextlib.ExitStack() as stack:
+                meter = stack.enter_context(Meter(sources or _discover(progress)))
+                bench = _Bench(block, meter, journal, progress, design.time_limit_s)
+                bench.run_all({arm: arms[arm] for arm in missing}, list(arms), prints)
+        done = _done(journal, block, prints, failed_too=True)
+        if all(run.failure for run in done.values()):
+            first = next(iter(done.values()))
+            raise UserError(
+                f"every run of {block.experiment} block {block.index} failed; "
+                f"{first.arm}: {first.failure}"
+            )
+        sessions = {run.session for run in done.values()}
+        idles = [e for e in journal.entries if isinstance(e, Idle) and e.session in sessions]
+        runs = sorted(done.values(), key=lambda run: run.measured_at)
+        write_entries(block.output, [*idles, *runs])
+    return block.output
+
+
+def check_parameters(experiment: str, arms: Mapping[str, Mapping[str, Scalar]]) -> None:
+    """Raises UserError where an arm's parameters are not what the workload takes."""
+    parameters = importlib.import_module(f"experiments.{experiment}.parameters").Parameters
+    for arm, values in arms.items():
+        validate(parameters, values, f"experiments/{experiment}/design.yaml, arm {arm}")
+
+
+def _discover(progress: Progress) -> list[Source]:
+    found, _ = discover()
+    for source in found:
+        for channel in source.channels:
+            progress.say(f"{channel.domain} energy: {channel.provenance}, {channel.detail}")
+    return found
+
+
+def _order(block: Block, arms: list[str]) -> list[str]:
+    """The arms in the random order of this block, the same on every machine."""
+    random.Random(f"{block.experiment}/{block.index}").shuffle(arms)
+    return arms
+
+
+def _done(
+    journal: Journal, block: Block, prints: Mapping[str, str], failed_too: bool = False
+) -> dict[str, Run]:
+    """The newest usable run of each arm of the block."""
+    here = machine.describe().id
+    return {
+        run.arm: run
+        for run in journal.entries
+        if isinstance(run, Run)
+        and run.block == block.index
+        and prints.get(run.arm) == run.fingerprint
+        and run.machine.id == here
+        and (failed_too or run.failure is None)
+    }
+
+
+class _Bench:
+    """One session: the runs that one invocation measures in one block."""
+
+    def __init__(
+        self,
+        block: Block,
+        meter: Meter,
+        journal: Journal,
+        progress: Progress,
+        time_limit_s: float,
+    ) -> None:
+        self._block = block
+        self._meter = meter
+        self._journal = journal
+        self._progress = progress
+        self._time_limit_s = time_limit_s
+        self._session = uuid.uuid4().hex[:12]
+        self._threads = os.cpu_count() or 1
+        metered_gpu = any(channel.domain.startswith("gpu") for channel in meter.channels)
+        self._floor_power_w = (
+            block.floor_power_w
+            if block.floor_power_w is not None
+            else GPU_FLOOR_POWER_W * metered_gpu
+        )
+        contention.adopt_orphans()
+        self._context = _forkserver(self._threads)
+        self._helpers = set(psutil.Process().children())
+        self._quiet_sentinel_s = sentinel_s()
+        self._meter.sample()
+        self._accounted_s = self._meter.now()
+
+    def run_all(
+        self,
+        missing: Mapping[str, Mapping[str, Scalar]],
+        order: list[str],
+        prints: Mapping[str, str],
+    ) -> None:
+        positions = {arm: place for place, arm in enumerate(_order(self._block, order))}
+        self._idle("before")
+        for arm, parameters in missing.items():
+            self._wait_for_quiet()
+            run = self._run(arm, parameters, prints[arm], positions[arm])
+            self._journal.append(run)
+            self._progress.done(run)
+        self._idle("after")
+
+    def _idle(self, position: str) -> None:
+        # The bench's own bookkeeping must not be read as idle power.
+        time.sleep(0.2)
+        self._meter.sample()
+        opened, start_s = contention.snapshot(), self._meter.now()
+        time.sleep(IDLE_S)
+        end_s, closed = self._meter.now(), contention.snapshot()
+        self._journal.append(
+            Idle(
+                meter_version=METER_VERSION,
+                experiment=self._block.experiment,
+                block=self._block.index,
+                session=self._session,
+                position="before" if position == "before" else "after",
+                measured_at=_utc_now(),
+                machine=machine.describe(),
+                duration_s=end_s - start_s,
+                contention=contention.between(opened, closed),
+                spent=self._spent(),
+                readings=self._meter.readings(start_s, end_s),
+            )
+        )
+
+    def _wait_for_quiet(self) -> None:
+        deadline_s = time.monotonic() + _QUIET_WAIT_S
+        told = False
+        while time.monotonic() < deadline_s:
+            before = contention.snapshot()
+            time.sleep(0.3)
+            foreign = contention.between(before, contention.snapshot()).foreign_cores
+            if foreign < _QUIET_CORES:
+                return
+            if not told:
+                self._progress.say(
+                    f"other programs use {foreign:.1f} cores: waiting up to {_QUIET_WAIT_S:.0f} s "
+                    "for a quiet machine"
+                )
+                told = True
+
+    def _run(
+        self, arm: str, parameters: Mapping[str, Scalar], fingerprint: str, position: int
+    ) -> Run:
+        measured_at = _utc_now()
+        self._meter.forget(self._accounted_s)
+        before_s, window = self._work(arm, parameters)
+        after_s = sentinel_s()
+        sentinel = Sentinel(before_s=before_s, after_s=after_s)
+        self._quiet_sentinel_s = min(self._quiet_sentinel_s, before_s, after_s)
+        peak = window.metrics.pop("peak_memory_bytes", None)
+        run = Run(
+            meter_version=METER_VERSION,
+            fingerprint=fingerprint,
+            experiment=self._block.experiment,
+            arm=arm,
+            block=self._block.index,
+            position=position,
+            seed=self._block.index,
+            scale=self._block.scale,
+            parameters=dict(parameters),
+            session=self._session,
+            measured_at=measured_at,
+            machine=machine.describe(),
+            versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+            threads=self._threads,
+            failure=window.failure,
+            sentinel=sentinel,
+            spent=self._spent(),
+            peak_memory_bytes=peak,
+            metrics=window.metrics,
+            **self._energies(window),
+        )
+        faults = (
+            self._meter.faults(window.start_s, window.end_s)
+            if window.start_s is not None and window.end_s is not None
+            else []
+        )
+        return run.model_copy(update={"flags": flags_of(run, self._quiet_sentinel_s, faults)})
+
+    def _spent(self) -> Spent:
+        """Energy since the last call. Leaves samples behind that bracket every window before it."""
+        self._meter.settle()
+        from_s, to_s = self._accounted_s, self._meter.last_sample_s
+        self._accounted_s = to_s
+        return Spent(duration_s=to_s - from_s, energy_j=self._whole_j(from_s, to_s))
+
+    def _whole_j(self, from_s: float, to_s: float) -> float | None:
+        if to_s <= from_s:
+            return 0.0
+        whole = total(self._meter.readings(from_s, to_s), to_s - from_s, self._floor_power_w)
+        return whole.energy_j if whole else None
+
+    def _energies(self, window: _Window) -> dict[str, Any]:
+        """The fields of a run that follow from its window; empty ones where it never closed."""
+        start_s, end_s = window.start_s, window.end_s
+        if start_s is None or end_s is None or window.opened is None or window.closed is None:
+            return {
+                "duration_s": None,
+                "readings": [],
+                "total": None,
+                "phases": [],
+                "steps": [],
+                "contention": None,
+                "flags": [],
+            }
+        readings = self._meter.readings(start_s, end_s)
+        return {
+            "duration_s": end_s - start_s,
+            "readings": readings,
+            "total": total(readings, end_s - start_s, self._floor_power_w),
+            "phases": [
+                Phase(
+                    name=name,
+                    start_s=from_s - start_s,
+                    end_s=to_s - start_s,
+                    energy_j=self._whole_j(from_s, to_s),
+                )
+                for name, from_s, to_s in window.phases
+            ],
+            "steps": [
+                Step(index=index, time_s=at_s - start_s, energy_j=self._whole_j(start_s, at_s))
+                for index, at_s in window.steps
+            ],
+            "contention": contention.between(window.opened, window.closed),
+            "flags": [],
+        }
+
+    def _work(self, arm: str, parameters: Mapping[str, Scalar]) -> tuple[float, _Window]:
+        """Runs the child to its end. Returns (sentinel before the window in s, its marks)."""
+        here, there = multiprocessing.Pipe()
+        log = self._block.campaign_dir / "logs" / self._block.experiment / f"{arm}.log"
+        log.unlink(missing_ok=True)
+        process = self._context.Process(
+            target=child.work,
+            args=(there, self._block.experiment, dict(parameters), self._block.index, log.resolve()),
+        )
+        process.start()
+        there.close()
+        window = _Window()
+        before_s = self._quiet_sentinel_s
+        deadline_s = time.monotonic() + self._time_limit_s
+        try:
+            while True:
+                if not here.poll(max(deadline_s - time.monotonic(), 0.0)):
+                    process.kill()
+                    window.failure = f"exceeded its limit of {self._time_limit_s:g} s and was killed"
+                    break
+                name, at_s, data = here.recv()
+                if name == "ready":
+                    before_s = sentinel_s()
+                    here.send("go")
+                    continue
+                if name in ("start", "end", "phase_start", "phase_end"):
+                    self._meter.sample()
+                window.take(name, at_s, data)
+        except (EOFError, ConnectionResetError):
+            pass
+        process.join(_NOTHING_MORE_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        self._kill_leftovers()
+        window.failure = window.failure or _failure_of_exit(process.exitcode, window, log)
+        return before_s, window
+
+    def _kill_leftovers(self) -> None:
+        """Ends processes the child started and left behind: they would disturb the next run."""
+        for leftover in set(psutil.Process().children()) - self._helpers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                leftover.kill()
+                leftover.wait(_NOTHING_MORE_S)
+
+
+def _forkserver(threads: int) -> Any:
+    """A process context whose children start with torch already imported.
+
+    Importing torch takes seconds; forking from a process that has imported it and done nothing else
+    takes milliseconds, and each run still has a process of its own.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "torchvision", "experiments.bench.child"])
+    starter = context.Process(target=_nothing)
+    starter.start()
+    starter.join()
+    return context
+
+
+def _nothing() -> None:
+    """Makes the fork server start, and import, before anything is measured."""
+
+
+def _failure_of_exit(exit_code: int | None, window: _Window, log: Path) -> str | None:
+    if exit_code is not None and exit_code < 0:
+        return f"the child was killed by {signal.Signals(-exit_code).name}"
+    if exit_code != 0:
+        return f"the child exited with status {exit_code}, see {log}"
+    if window.end_s is None:
+        return f"the child ended without closing its window, see {log}"
+    return None
+
+
+def _utc_now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,140 @@
+"""Each step of the paper as a plain command: `python -m experiments <step>`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.config import LOCAL, ROOT, Config, check_config, experiment_names, read_options
+from experiments.errors import UserError
+from experiments.schemas import schema_files
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status (2 after a sentence on standard error)."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except UserError as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what was recorded is kept, run again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    steps = parser.add_subparsers(required=True, metavar="step")
+
+    def step(name: str, command: object, summary: str) -> argparse.ArgumentParser:
+        added = steps.add_parser(name, help=summary, description=summary)
+        added.set_defaults(command=command)
+        return added
+
+    def campaign(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--campaign", default=LOCAL, help="folder of results/ (default: local)")
+
+    measure = step("measure", _measure, "measure one block of an experiment on this machine")
+    measure.add_argument("experiment", choices=experiment_names())
+    measure.add_argument("--block", type=int, default=0)
+    measure.add_argument("--scale", default=None, help="overrides workflow/config.yaml")
+
+    tabulate = step("tabulate", _tabulate, "records to CSV tables")
+    tabulate.add_argument("experiment", choices=[*experiment_names(), "campaign"])
+    tabulate.add_argument("--scale", default=None, help="overrides workflow/config.yaml")
+    campaign(tabulate)
+
+    draw = step("draw", _draw, "tables to one figure")
+    draw.add_argument("experiment", choices=experiment_names())
+    draw.add_argument("figure")
+    campaign(draw)
+
+    judge = step("judge", _judge, "which of the paper's claims a campaign supports")
+    judge.add_argument("experiments", nargs="*", help="default: all the campaign has")
+    campaign(judge)
+
+    inject = step("inject", _inject, "tables and verdicts to the numbers the paper prints")
+    inject.add_argument("experiments", nargs="*", help="default: all the campaign has")
+    campaign(inject)
+
+    typeset = step("typeset", _typeset, "LaTeX to PDF")
+    campaign(typeset)
+
+    trace = step("trace", _trace, "the chain from a figure or a value down to its readings")
+    trace.add_argument("target", help="figures/<campaign>/<figure>.pdf, or the key of a value")
+    campaign(trace)
+
+    step("schemas", _schemas, "write workflow/schemas/ from the models")
+    return parser
+
+
+def _config(**overrides: object) -> Config:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return check_config({**read_options(), **given})
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from experiments.bench.runner import Block, measure_block
+
+    config = _config(scale=options.scale)
+    block = Block(
+        experiment=options.experiment,
+        index=options.block,
+        scale=config.scale,
+        campaign_dir=Path("results", LOCAL),
+        floor_power_w=config.floor_power_w,
+    )
+    print(measure_block(block))
+
+
+def _tabulate(options: argparse.Namespace) -> None:
+    from experiments import campaigns
+
+    config = _config(scale=options.scale, campaign=options.campaign)
+    campaigns.tabulate(campaigns.Campaign(options.campaign), options.experiment, config)
+
+
+def _draw(options: argparse.Namespace) -> None:
+    from experiments import campaigns
+
+    campaigns.draw(campaigns.Campaign(options.campaign), options.experiment, options.figure)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    from experiments import campaigns
+
+    campaign = campaigns.Campaign(options.campaign)
+    campaigns.judge(campaign, options.experiments or campaign.experiments())
+
+
+def _inject(options: argparse.Namespace) -> None:
+    from experiments import campaigns
+
+    campaign = campaigns.Campaign(options.campaign)
+    config = _config(campaign=options.campaign)
+    campaigns.inject(campaign, options.experiments or campaign.experiments(), config)
+
+
+def _typeset(options: argparse.Namespace) -> None:
+    from experiments.analysis.typeset import typeset
+    from experiments.campaigns import Campaign
+
+    print(typeset(Path("paper/paper.tex"), Campaign(options.campaign).build, options.campaign))
+
+
+def _trace(options: argparse.Namespace) -> None:
+    from experiments.campaigns import Campaign
+    from experiments.trace import trace
+
+    for line in trace(options.target, Campaign(options.campaign)):
+        print(line)
+
+
+def _schemas(_options: argparse.Namespace) -> None:
+    for path, text in schema_files().items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(ROOT))

@@ -1,0 +1,118 @@
+"""Who else used the processor during a window: the first enemy of a measurement on a small machine."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from experiments.schema import Closed
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of descendants whose own parent died, so that none escapes the
+    count of `job_cpu_s` (Linux; elsewhere nothing happens)."""
+    if os.uname().sysname == "Linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Clocks and CPU seconds at one instant, each counted since some fixed origin.
+
+    `job_cpu_s` is this process's descendants, reaped ones included; `own_cpu_s` this process.
+    """
+
+    monotonic_s: float
+    boottime_s: float
+    wall_s: float
+    busy_s: float
+    steal_s: float
+    job_cpu_s: float
+    own_cpu_s: float
+
+
+class Contention(Closed):
+    """CPU use over a window: seconds of processor time, and shares in processors (1 is one core)."""
+
+    duration_s: float
+    job_cpu_s: float
+    busy_cores: float
+    foreign_cores: float
+    steal_cores: float
+    suspended_s: float
+    clock_step_s: float
+
+
+def snapshot() -> Snapshot:
+    """The state now. Costs well under a millisecond."""
+    cpu = psutil.cpu_times()
+    idle_s = cpu.idle + getattr(cpu, "iowait", 0.0)
+    steal_s = getattr(cpu, "steal", 0.0)
+    guest_s = getattr(cpu, "guest", 0.0) + getattr(cpu, "guest_nice", 0.0)
+    own = os.times()
+    return Snapshot(
+        monotonic_s=time.monotonic(),
+        boottime_s=time.clock_gettime(time.CLOCK_BOOTTIME),
+        wall_s=time.time(),
+        busy_s=sum(cpu) - guest_s - idle_s - steal_s,
+        steal_s=steal_s,
+        job_cpu_s=own.children_user + own.children_system + _descendants_cpu_s(os.getpid()),
+        own_cpu_s=own.user + own.system,
+    )
+
+
+def between(start: Snapshot, end: Snapshot) -> Contention:
+    """What happened from `start` to `end`."""
+    duration_s = end.monotonic_s - start.monotonic_s
+    job_s = end.job_cpu_s - start.job_cpu_s
+    own_s = end.own_cpu_s - start.own_cpu_s
+    foreign_s = (end.busy_s - start.busy_s) - job_s - own_s
+    boot_s = end.boottime_s - start.boottime_s
+    return Contention(
+        duration_s=duration_s,
+        job_cpu_s=job_s,
+        busy_cores=(end.busy_s - start.busy_s) / duration_s,
+        # Ticks are coarser than the kernel's per-process clock: a small negative remainder is zero.
+        foreign_cores=max(foreign_s, 0.0) / duration_s,
+        steal_cores=(end.steal_s - start.steal_s) / duration_s,
+        suspended_s=boot_s - duration_s,
+        clock_step_s=(end.wall_s - start.wall_s) - boot_s,
+    )
+
+
+def _descendants_cpu_s(pid: int) -> float:
+    """CPU seconds of the live descendants of `pid` and of the children they have reaped."""
+    total_s = 0.0
+    waiting = [pid]
+    while waiting:
+        for child in _children(waiting.pop()):
+            total_s += _cpu_s(child)
+            waiting.append(child)
+    return total_s
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found.extend(int(child) for child in (task / "children").read_text().split())
+    except OSError:
+        pass
+    return found
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        # The command name in parentheses may hold spaces; fields are counted after it.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(int(ticks) for ticks in fields[11:15]) * _TICK_S

@@ -1,0 +1,68 @@
+"""Energy of a window, by domain and in total, as it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from experiments.energy.source import PREFERENCE
+from experiments.schema import Closed
+
+RecordedProvenance = Literal["counter", "sampled", "modelled", "missing"]
+
+
+class Reading(Closed):
+    """Energy of one domain over one window from one source.
+
+    `energy_j` and `uncertainty_j` (one standard deviation) are null where provenance is 'missing'.
+    """
+
+    domain: str
+    source: str
+    provenance: RecordedProvenance
+    energy_j: float | None
+    uncertainty_j: float | None
+    samples: int
+    detail: str
+
+
+class Total(Closed):
+    """Whole-machine energy over one window: `max(sum of domains, floor_power_w x duration_s)`."""
+
+    energy_j: float
+    uncertainty_j: float
+    provenance: RecordedProvenance
+    floored: bool
+
+
+def primary(readings: Sequence[Reading]) -> list[Reading]:
+    """The best reading of each domain: counter before sampled before modelled before missing."""
+    best: dict[str, Reading] = {}
+    for reading in readings:
+        held = best.get(reading.domain)
+        if held is None or _rank(reading) < _rank(held):
+            best[reading.domain] = reading
+    return [best[domain] for domain in sorted(best)]
+
+
+def _rank(reading: Reading) -> int:
+    return PREFERENCE.index(reading.provenance)
+
+
+def total(readings: Sequence[Reading], duration_s: float, floor_power_w: float) -> Total | None:
+    """Sum over the primary readings, not less than the floor; None where any domain is missing.
+
+    The provenance is the weakest among the domains: a sum is only as good as its worst part.
+    Uncertainties of models may share their cause, so they add linearly, not in quadrature.
+    """
+    parts = primary(readings)
+    energies = [part.energy_j for part in parts if part.energy_j is not None]
+    if not parts or len(energies) < len(parts):
+        return None
+    summed_j, floor_j = sum(energies), floor_power_w * duration_s
+    return Total(
+        energy_j=max(summed_j, floor_j),
+        uncertainty_j=sum(part.uncertainty_j or 0.0 for part in parts),
+        provenance=max(parts, key=_rank).provenance,
+        floored=floor_j > summed_j,
+    )

@@ -1,0 +1,109 @@
+"""NVIDIA GPUs through NVML: the energy counter where the device has one, and instant power."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import pynvml
+
+from experiments.energy.source import Channel, SourceError
+from experiments.errors import UserError
+
+
+class Nvml:
+    """Every GPU of the machine, a counter channel and a power channel each.
+
+    Raises SourceError where there is no driver or no GPU, UserError where a GPU is partitioned.
+    """
+
+    period_s = 0.05
+
+    def __init__(self) -> None:
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError as fault:
+            raise SourceError(f"no NVIDIA GPU can be read (NVML: {_text(fault)})") from None
+        self._handles: list[tuple[Any, Channel | None, Channel]] = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            _refuse_partitions(handle, index)
+            self._handles.append((handle, _counter(handle, index), _power(handle, index)))
+        if not self._handles:
+            self.close()
+            raise SourceError("the NVIDIA driver is loaded but reports no GPU")
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        return tuple(
+            channel
+            for _, counter, power in self._handles
+            for channel in (counter, power)
+            if channel is not None
+        )
+
+    def read(self) -> Mapping[Channel, float]:
+        values: dict[Channel, float] = {}
+        for handle, counter, power in self._handles:
+            try:
+                if counter is not None:
+                    millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+                    values[counter] = millijoules * 1e-3
+                values[power] = _instant_power_w(handle)
+            except pynvml.NVMLError as fault:
+                raise SourceError(f"NVML lost {power.domain}: {_text(fault)}") from None
+        return values
+
+    def close(self) -> None:
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+def _refuse_partitions(handle: Any, index: int) -> None:
+    try:
+        current, _ = pynvml.nvmlDeviceGetMigMode(handle)
+    except pynvml.NVMLError:
+        return
+    if current == pynvml.NVML_DEVICE_MIG_ENABLE:
+        raise UserError(
+            f"GPU {index} is split by MIG and its energy cannot be told apart by instance: "
+            "measure on a GPU without MIG"
+        )
+
+
+def _counter(handle: Any, index: int) -> Channel | None:
+    try:
+        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    except pynvml.NVMLError:
+        return None
+    return Channel(
+        domain=f"gpu{index}",
+        source="nvml-energy",
+        provenance="counter",
+        form="cumulative_j",
+        detail=f"energy counter of {pynvml.nvmlDeviceGetName(handle)}",
+        resolution_j=1e-3,
+    )
+
+
+def _power(handle: Any, index: int) -> Channel:
+    return Channel(
+        domain=f"gpu{index}",
+        source="nvml-power",
+        provenance="sampled",
+        form="instant_w",
+        detail=f"sampled power of {pynvml.nvmlDeviceGetName(handle)}",
+    )
+
+
+def _instant_power_w(handle: Any) -> float:
+    """Instant power; the plain power query is a one-second mean on Ampere and later."""
+    field = pynvml.nvmlDeviceGetFieldValues(handle, [pynvml.NVML_FI_DEV_POWER_INSTANT])[0]
+    if field.nvmlReturn == pynvml.NVML_SUCCESS:
+        return float(field.value.uiVal) * 1e-3
+    return float(pynvml.nvmlDeviceGetPowerUsage(handle)) * 1e-3
+
+
+def _text(fault: pynvml.NVMLError) -> str:
+    return str(fault)

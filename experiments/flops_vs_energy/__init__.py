@@ -1,0 +1,1 @@
+"""FLOPs against energy per inference across vision architectures."""

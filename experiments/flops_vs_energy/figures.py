@@ -1,0 +1,77 @@
+"""Figures of the experiment, one function each, named as in `design.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.analysis import plotting
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def flops_scatter(tables: Tables) -> Figure:
+    """FLOPs against kWh per inference, both logarithmic, with a power law within each family of three
+    or more."""
+    arms = tables["arms"]
+    colours = plotting.colours(arms["family"].to_list())
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 4.0))
+    for family, members in arms.groupby("family"):
+        axes.scatter(
+            members["flops"], members["energy_per_inference_kwh"], color=colours[family], label=family
+        )
+        if len(members) >= 3:
+            _power_law(axes, members, colours[family])
+    for row in arms.itertuples():
+        axes.annotate(
+            row.arm,
+            (row.flops, row.energy_per_inference_kwh),
+            xytext=(4, 3),
+            textcoords="offset points",
+            fontsize=6,
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="FLOPs per inference",
+        ylabel=f"energy per inference in kWh ({_provenance(arms)})",
+    )
+    axes.legend(fontsize=7, loc="upper left")
+    return figure
+
+
+def flops_equal(tables: Tables) -> Figure:
+    """Energy per inference by block of the architectures compared at equal FLOPs, with stars."""
+    statistics = tables["statistics"].query("family == 'equal_flops'")
+    compared = [*dict.fromkeys([*statistics["base"], *statistics["group"]])]
+    runs = tables["runs"].query("arm in @compared and failure.isna()")
+    order = [arm for arm in compared if arm in set(runs["arm"])]
+    runs = runs.assign(energy_mj=runs["energy_per_inference_j"] * 1e3)
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2))
+    plotted = {"data": runs, "x": "arm", "y": "energy_mj", "order": order}
+    sns.boxplot(**plotted, ax=axes, color="0.9", width=0.5, fliersize=0)
+    sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+    plotting.annotate(axes, statistics, **plotted)
+    axes.set(
+        xlabel="",
+        ylabel=f"energy per inference in mJ\n({_provenance(runs)})",
+    )
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def _power_law(axes: Axes, members: pd.DataFrame, colour: object) -> None:
+    x, y = np.log(members["flops"]), np.log(members["energy_per_inference_kwh"])
+    slope, intercept = np.polyfit(x, y, 1)
+    ends = np.array([x.min(), x.max()])
+    axes.plot(np.exp(ends), np.exp(intercept + slope * ends), color=colour, linewidth=1, alpha=0.7)
+
+
+def _provenance(table: pd.DataFrame) -> str:
+    return ", ".join(sorted(set(table["provenance"])))

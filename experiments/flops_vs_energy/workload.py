@@ -1,0 +1,151 @@
+"""Inference of one torchvision architecture with random weights.
+
+Weights do not change the arithmetic, but they can change its speed: activations that decay into
+denormal numbers are slow on a CPU, and ones that overflow are not numbers. Batch norm statistics are
+therefore set from random images, and `build` reports the spread of every layer's output and the share
+of denormals among them; a network whose signal vanishes or blows up is refused.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from experiments.bench.session import Session
+from experiments.flops_vs_energy.parameters import Parameters
+
+_CALIBRATION_IMAGES = 4
+# Beyond these the standard deviation of a layer's output is no longer that of a working network.
+_LEAST_SPREAD, _MOST_SPREAD = 1e-6, 1e6
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A warm network, its input, and what was counted about it."""
+
+    network: nn.Module
+    images: Tensor
+    parameters: Parameters
+    facts: dict[str, Any]
+
+
+def build(values: Mapping[str, Any], seed: int) -> Prepared:
+    """A network ready to be metered. Raises ValueError where its activations are not healthy."""
+    parameters = Parameters.model_validate(values)
+    torch.manual_seed(seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = torchvision.models.get_model(
+        parameters.model, weights=None, **_quiet_options(parameters.model)
+    ).to(device)
+    size = (3, parameters.image_size, parameters.image_size)
+    _calibrate(network, torch.randn(_CALIBRATION_IMAGES, *size, device=device))
+    images = torch.randn(parameters.batch_size, *size, device=device)
+    facts = {
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        **_count(network, images),
+        **_check_activations(network, images),
+    }
+    _infer(network, images, parameters.warmup_s, 3)
+    return Prepared(network, images, parameters, facts)
+
+
+def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
+    """Forward passes for the whole window. Latency is per batch, in seconds."""
+    parameters = prepared.parameters
+    latencies_s = _infer(
+        prepared.network, prepared.images, parameters.window_s, parameters.min_inferences
+    )
+    return {
+        **prepared.facts,
+        "batches": len(latencies_s),
+        "inferences": len(latencies_s) * parameters.batch_size,
+        "latency_median_s": statistics.median(latencies_s),
+        "latency_p95_s": statistics.quantiles(latencies_s, n=20)[-1],
+    }
+
+
+@torch.inference_mode()
+def _infer(network: nn.Module, images: Tensor, least_s: float, least_batches: int) -> list[float]:
+    """Runs forward passes until both limits are reached; returns the seconds of each."""
+    latencies_s: list[float] = []
+    start_s = time.perf_counter()
+    before_s = start_s
+    while before_s - start_s < least_s or len(latencies_s) < least_batches:
+        network(images)
+        if images.is_cuda:
+            torch.cuda.synchronize()
+        now_s = time.perf_counter()
+        latencies_s.append(now_s - before_s)
+        before_s = now_s
+    return latencies_s
+
+
+def _quiet_options(model: str) -> dict[str, Any]:
+    # Both networks carry auxiliary heads for training and a slow initialiser on by default.
+    return {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
+
+
+@torch.no_grad()
+def _calibrate(network: nn.Module, images: Tensor) -> None:
+    """Sets the running statistics of every batch norm to those of `images`."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    network.train()
+    if norms:
+        network(images)
+    network.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+@torch.inference_mode()
+def _count(network: nn.Module, images: Tensor) -> dict[str, Any]:
+    """FLOPs of one image, a multiply-add being two, as torch counts them while it runs."""
+    with FlopCounterMode(display=False) as counter:
+        network(images)
+    return {"flops": counter.get_total_flops() / len(images)}
+
+
+@torch.inference_mode()
+def _check_activations(network: nn.Module, images: Tensor) -> dict[str, Any]:
+    """Extremes over layers of the output's standard deviation, and the share of denormals."""
+    spreads: list[float] = []
+    denormals, elements = 0, 0
+    tiny = torch.finfo(images.dtype).tiny
+
+    def look(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        nonlocal denormals, elements
+        if isinstance(output, Tensor) and output.numel() > 1:
+            spreads.append(float(output.std()))
+            magnitude = output.abs()
+            denormals += int(((magnitude > 0) & (magnitude < tiny)).sum())
+            elements += output.numel()
+
+    leaves = [module for module in network.modules() if not list(module.children())]
+    hooks = [module.register_forward_hook(look) for module in leaves]
+    network(images)
+    for hook in hooks:
+        hook.remove()
+    if not all(_LEAST_SPREAD < spread < _MOST_SPREAD for spread in spreads):
+        raise ValueError(
+            f"activations vanish or blow up: their standard deviation by layer runs from "
+            f"{min(spreads):.3g} to {max(spreads):.3g}"
+        )
+    return {
+        "activation_elements": elements,
+        "activation_std_min": min(spreads),
+        "activation_std_max": max(spreads),
+        "denormal_share": denormals / elements,
+    }

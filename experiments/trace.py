@@ -1,0 +1,81 @@
+"""The chain from something printed down to the readings it came from, verified on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.analysis.records import load
+from experiments.analysis.tables import MANIFEST, verified_names
+from experiments.bench.record import Run
+from experiments.campaigns import SELF, Campaign, read_sidecar
+from experiments.errors import UserError
+from experiments.provenance import file_sha256
+from experiments.schema import did_you_mean
+
+
+def trace(target: str, campaign: Campaign) -> Iterator[str]:
+    """Lines that lead from `target` to the runs behind it.
+
+    `target` is a figure's file (its campaign is taken from the path) or the key of a value. Raises
+    UserError at the first link that does not hold.
+    """
+    path = Path(target)
+    if path.parent.parent.name == "figures":
+        yield from _figure(Campaign(path.parent.name), path.stem)
+    else:
+        yield from _value(campaign, target)
+
+
+def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
+    sidecar = read_sidecar(campaign, figure)
+    for name, digest in sidecar["files"].items():
+        yield f"{campaign.figure(figure).with_name(name)}  sha256 {digest}"
+    yield f"  drawn by code {sidecar['code_fingerprint'][:16]}"
+    folder = Path(sidecar["tables"])
+    if file_sha256(folder / MANIFEST) != sidecar["manifest_sha256"]:
+        raise UserError(f"{folder} is not what this figure was drawn from: run the workflow again")
+    yield from _tables(campaign, folder)
+
+
+def _value(campaign: Campaign, key: str) -> Iterator[str]:
+    path = campaign.build / "values.csv"
+    if not path.exists():
+        raise UserError(f"{path} does not exist: build the paper of campaign {campaign.name} first")
+    listing = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("key")
+    if key not in listing.index:
+        raise UserError(f"no value is called '{key}' ({did_you_mean(key, listing.index)})")
+    row = listing.loc[key]
+    yield f"{key} = {row['raw']} (printed {row['printed']} {row['unit']})"
+    yield f"  from {row['source']}"
+    experiments = {
+        "campaign": [SELF],
+        "claim": campaign.experiments(),
+    }.get(key.split(".")[0], campaign.experiments())
+    for experiment in experiments:
+        yield from _tables(campaign, campaign.tables(experiment))
+
+
+def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
+    for name in verified_names(folder):
+        path = folder / f"{name}.csv"
+        yield f"  {path}  sha256 {file_sha256(path)}"
+    inputs = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["inputs"]
+    for stated, digest in inputs.items():
+        path = campaign.results / "runs" / stated
+        if not path.exists():
+            raise UserError(f"{path} is missing")
+        if file_sha256(path) != digest:
+            raise UserError(f"{path} is not what {folder} was tabulated from: run the workflow again")
+        yield f"    {path}  sha256 {digest}"
+        for run in load([path]):
+            if isinstance(run, Run):
+                energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
+                kind = run.total.provenance if run.total else "missing"
+                yield (
+                    f"      {run.arm} block {run.block}: {energy} ({kind}), {run.measured_at}, "
+                    f"{run.machine.words}, code {run.fingerprint[:16]}"
+                )
