@@ -7,7 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.config import LOCAL, ROOT, Config, check_config, experiment_names, read_options
+from experiments.config import (
+    LOCAL,
+    ROOT,
+    Config,
+    check_config,
+    experiment_names,
+    parse_option,
+    read_options,
+)
 from experiments.errors import UserError
 from experiments.schemas import schema_files
 
@@ -38,14 +46,23 @@ def _parser() -> argparse.ArgumentParser:
     def campaign(added: argparse.ArgumentParser) -> None:
         added.add_argument("--campaign", default=LOCAL, help="folder of results/ (default: local)")
 
+    def configured(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--option",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="overrides workflow/config.yaml, for example scale=smoke",
+        )
+
     measure = step("measure", _measure, "measure one block of an experiment on this machine")
     measure.add_argument("experiment", choices=experiment_names())
     measure.add_argument("--block", type=int, default=0)
-    measure.add_argument("--scale", default=None, help="overrides workflow/config.yaml")
+    configured(measure)
 
     tabulate = step("tabulate", _tabulate, "records to CSV tables")
     tabulate.add_argument("experiment", choices=[*experiment_names(), "campaign"])
-    tabulate.add_argument("--scale", default=None, help="overrides workflow/config.yaml")
+    configured(tabulate)
     campaign(tabulate)
 
     draw = step("draw", _draw, "tables to one figure")
@@ -59,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
     inject = step("inject", _inject, "tables and verdicts to the numbers the paper prints")
     inject.add_argument("experiments", nargs="*", help="default: all the campaign has")
+    configured(inject)
     campaign(inject)
 
     typeset = step("typeset", _typeset, "LaTeX to PDF")
@@ -72,15 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(**overrides: object) -> Config:
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return check_config({**read_options(), **given})
+def _config(options: argparse.Namespace) -> Config:
+    return check_config({**read_options(), **dict(map(parse_option, options.option))})
 
 
 def _measure(options: argparse.Namespace) -> None:
     from experiments.bench.runner import Block, measure_block
 
-    config = _config(scale=options.scale)
+    config = _config(options)
     block = Block(
         experiment=options.experiment,
         index=options.block,
@@ -92,31 +109,35 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _tabulate(options: argparse.Namespace) -> None:
-    from experiments import campaigns
+    from experiments import steps
+    from experiments.campaigns import Campaign
 
-    config = _config(scale=options.scale, campaign=options.campaign)
-    campaigns.tabulate(campaigns.Campaign(options.campaign), options.experiment, config)
+    config = _config(options)
+    steps.tabulate(Campaign(options.campaign), options.experiment, config)
 
 
 def _draw(options: argparse.Namespace) -> None:
-    from experiments import campaigns
+    from experiments import steps
+    from experiments.campaigns import Campaign
 
-    campaigns.draw(campaigns.Campaign(options.campaign), options.experiment, options.figure)
+    steps.draw(Campaign(options.campaign), options.experiment, options.figure)
 
 
 def _judge(options: argparse.Namespace) -> None:
-    from experiments import campaigns
+    from experiments import steps
+    from experiments.campaigns import Campaign
 
-    campaign = campaigns.Campaign(options.campaign)
-    campaigns.judge(campaign, options.experiments or campaign.experiments())
+    campaign = Campaign(options.campaign)
+    steps.judge(campaign, options.experiments or campaign.experiments())
 
 
 def _inject(options: argparse.Namespace) -> None:
-    from experiments import campaigns
+    from experiments import steps
+    from experiments.campaigns import Campaign
 
-    campaign = campaigns.Campaign(options.campaign)
-    config = _config(campaign=options.campaign)
-    campaigns.inject(campaign, options.experiments or campaign.experiments(), config)
+    campaign = Campaign(options.campaign)
+    config = _config(options)
+    steps.inject(campaign, options.experiments or campaign.experiments(), config)
 
 
 def _typeset(options: argparse.Namespace) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from experiments.errors import UserError
@@ -152,3 +154,17 @@ def check_config(options: Mapping[str, Any], source: str = "configuration") -> C
 def read_options() -> dict[str, Any]:
     """The options in `workflow/config.yaml`, not yet checked."""
     return dict(read_yaml(ROOT / "workflow" / "config.yaml") or {})
+
+
+def option_arguments(config: Config, *names: str) -> str:
+    """The named options as arguments that hand them to a step of the command line."""
+    options = config.model_dump(mode="json")
+    return " ".join(f"--option {name}={json.dumps(options[name], separators=(',', ':'))!r}" for name in names)
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """The (name, value) of `name=value`, the value in YAML. Raises UserError on anything else."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"an option is written name=value, not '{text}'")
+    return name, yaml.safe_load(value)

@@ -11,10 +11,11 @@ import pandas as pd
 from experiments.analysis.records import load
 from experiments.analysis.tables import MANIFEST, verified_names
 from experiments.bench.record import Run
-from experiments.campaigns import SELF, Campaign, read_sidecar
+from experiments.campaigns import SELF, Campaign
 from experiments.errors import UserError
 from experiments.provenance import file_sha256
 from experiments.schema import did_you_mean
+from experiments.steps import read_sidecar
 
 
 def trace(target: str, campaign: Campaign) -> Iterator[str]:

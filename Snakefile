@@ -1,0 +1,14 @@
+# What to build. How is in workflow/rules; where and what a campaign is, in experiments/campaigns.py.
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/analyse.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/paper.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        CAMPAIGN.build / "paper.pdf",

@@ -1,0 +1,140 @@
+"""The steps from records to what LaTeX reads. Each reads files, writes files and keeps no state."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from experiments.analysis import campaign as campaign_tables
+from experiments.analysis import claims as claim_tables
+from experiments.analysis import plotting, records, tables, values
+from experiments.bench.record import Idle, Run
+from experiments.campaigns import SELF, Campaign
+from experiments.config import LOCAL, Config, load_design
+from experiments.errors import UserError
+from experiments.provenance import code_fingerprint, file_sha256
+from experiments.schema import did_you_mean
+
+
+def _files(campaign: Campaign, experiment: str, config: Config) -> list[Path]:
+    if campaign.name == LOCAL:
+        blocks = load_design(experiment).at(config.scale).blocks
+        return campaign.planned_block_files(experiment, blocks)
+    return campaign.block_files(experiment)
+
+
+def _load(campaign: Campaign, experiment: str, config: Config) -> list[Run | Idle]:
+    return records.load(_files(campaign, experiment, config))
+
+
+def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
+    """Writes the tables of an experiment, or those of the campaign itself for 'campaign'."""
+    if experiment == SELF:
+        names = config.experiments if campaign.name == LOCAL else campaign.experiments()
+        loaded = {name: _load(campaign, name, config) for name in names}
+        made = campaign_tables.tabulate(loaded, config)
+    else:
+        names = [experiment]
+        entries = _load(campaign, experiment, config)
+        made = _module(experiment, "analysis").tabulate(entries, load_design(experiment))
+    inputs = [path for name in names for path in _files(campaign, name, config)]
+    tables.write_tables(campaign.tables(experiment), made, inputs)
+
+
+def draw(campaign: Campaign, experiment: str, figure: str) -> None:
+    """Draws one figure of an experiment with its provenance beside it."""
+    known = load_design(experiment).figures
+    if figure not in known:
+        raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")
+    found = tables.read_tables(campaign.tables(experiment))
+    with plotting.style():
+        drawn = getattr(_module(experiment, "figures"), figure)(found)
+        plotting.save(
+            drawn,
+            campaign.figure(figure),
+            {
+                "figure": figure,
+                "campaign": campaign.name,
+                "experiment": experiment,
+                "tables": str(campaign.tables(experiment)),
+                "manifest_sha256": file_sha256(campaign.tables(experiment) / tables.MANIFEST),
+                "code_fingerprint": code_fingerprint(f"experiments.{experiment}.figures", [figure]),
+            },
+        )
+
+
+def judge(campaign: Campaign, experiments: Sequence[str]) -> None:
+    """Writes the verdict on every claim of `experiments`."""
+    statistics = {
+        name: tables.read_tables(campaign.tables(name))["statistics"] for name in experiments
+    }
+    claim_tables.judge(statistics).to_csv(campaign.claims, index=False, lineterminator="\n")
+
+
+def inject(campaign: Campaign, experiments: Sequence[str], config: Config) -> None:
+    """Writes what LaTeX reads: values, tables and captions."""
+    own = tables.read_tables(campaign.tables(SELF))
+    collected = campaign_tables.values(own, campaign.name, config)
+    captions: list[str] = []
+    printed_tables: list[str] = []
+    campaign.build.mkdir(parents=True, exist_ok=True)
+    for experiment in experiments:
+        analysis = _module(experiment, "analysis")
+        found = tables.read_tables(campaign.tables(experiment))
+        collected += analysis.values(found)
+        printed_tables += [
+            f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n"
+            for name, table in analysis.display(found).items()
+        ]
+        captions += [
+            _caption(campaign, own, name, text)
+            for name, text in load_design(experiment).figures.items()
+        ]
+    collected += claim_tables.values(pd.read_csv(campaign.claims))
+    checked = values.check(collected)
+    values.listing(checked).to_csv(campaign.build / "values.csv", index=False, lineterminator="\n")
+    for name, text in {
+        "values.tex": values.macros(checked),
+        "captions.tex": "".join(captions),
+        "tables.tex": "".join(printed_tables),
+    }.items():
+        (campaign.build / name).write_text(text, encoding="utf-8")
+
+
+def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text: str) -> str:
+    sidecar = read_sidecar(campaign, figure)
+    machine = own["machine"].iloc[0]
+    line = (
+        f"Campaign {campaign.name} at {machine['scale']} scale on a {machine['words']}; energy "
+        f"{campaign_tables.words(own['instruments'])}; figure "
+    )
+    digest = sidecar["files"][f"{figure}.pdf"][:12]
+    printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}\\texttt{{{digest}}}.}}"
+    return f"\\defcaption{{{figure}}}{{{printed}}}\n"
+
+
+def read_sidecar(campaign: Campaign, figure: str) -> dict[str, Any]:
+    """The provenance of a figure. Raises UserError where a file of the figure was changed."""
+    path = campaign.figure(figure).with_suffix(".provenance.json")
+    if not path.exists():
+        raise UserError(f"{path} does not exist: draw the figure first")
+    sidecar: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for name, stated in sidecar["files"].items():
+        if file_sha256(path.with_name(name)) != stated:
+            raise UserError(
+                f"{path.with_name(name)} was changed after it was drawn: delete it and run the "
+                "workflow again"
+            )
+    return sidecar
+
+
+def _module(experiment: str, part: str) -> ModuleType:
+    return importlib.import_module(f"experiments.{experiment}.{part}")
+
+

@@ -1,0 +1,60 @@
+for name in EXPERIMENTS:
+
+    rule:
+        name:
+            f"tabulate_{name}"
+        input:
+            lambda wildcards, name=name: block_files(wildcards.campaign, name),
+        output:
+            expand(
+                "results/{{campaign}}/tables/{experiment}/{table}",
+                experiment=name,
+                table=["manifest.json", *(f"{table}.csv" for table in DESIGNS[name].tables)],
+            ),
+        log:
+            f"results/{{campaign}}/logs/tabulate/{name}.log",
+        params:
+            experiment=name,
+            options=option_arguments(CONFIG, "scale"),
+            code=analysis_code(name, "tabulate"),
+            comparisons=[family.model_dump() for family in DESIGNS[name].comparisons],
+        shell:
+            "python -m experiments tabulate {params.experiment}"
+            " --campaign {wildcards.campaign} {params.options} 2> {log}"
+
+
+rule tabulate_campaign:
+    input:
+        lambda wildcards: [
+            path for name in EXPERIMENTS for path in block_files(wildcards.campaign, name)
+        ],
+    output:
+        expand(
+            "results/{{campaign}}/tables/{experiment}/{table}",
+            experiment=SELF,
+            table=["manifest.json", "machine.csv", "instruments.csv", "energy.csv"],
+        ),
+    log:
+        "results/{campaign}/logs/tabulate/campaign.log",
+    params:
+        experiment=SELF,
+        options=option_arguments(CONFIG, "scale", "region", "pue", "experiments"),
+        code=code_fingerprint("experiments.analysis.campaign", ["tabulate"]),
+    shell:
+        "python -m experiments tabulate {params.experiment}"
+        " --campaign {wildcards.campaign} {params.options} 2> {log}"
+
+
+rule judge:
+    input:
+        manifests,
+        [f"experiments/{name}/claims.yaml" for name in EXPERIMENTS],
+    output:
+        "results/{campaign}/claims.csv",
+    log:
+        "results/{campaign}/logs/judge.log",
+    params:
+        experiments=EXPERIMENTS,
+        code=code_fingerprint("experiments.analysis.claims", ["judge"]),
+    shell:
+        "python -m experiments judge --campaign {wildcards.campaign} {params.experiments} 2> {log}"

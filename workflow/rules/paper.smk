@@ -1,0 +1,43 @@
+rule inject:
+    input:
+        manifests,
+        [
+            f"results/{{campaign}}/tables/{name}/{table}.csv"
+            for name in EXPERIMENTS
+            for table in DESIGNS[name].tables
+        ],
+        "results/{campaign}/claims.csv",
+        [f"figures/{{campaign}}/{figure}.provenance.json" for figure in FIGURES],
+    output:
+        "paper/build/{campaign}/values.tex",
+        "paper/build/{campaign}/values.csv",
+        "paper/build/{campaign}/captions.tex",
+        "paper/build/{campaign}/tables.tex",
+    log:
+        "results/{campaign}/logs/inject.log",
+    params:
+        experiments=EXPERIMENTS,
+        options=option_arguments(CONFIG, "region", "pue"),
+        captions=[DESIGNS[name].figures for name in EXPERIMENTS],
+        code=[
+            *(analysis_code(name, "values", "display") for name in EXPERIMENTS),
+            code_fingerprint("experiments.analysis.campaign", ["values"]),
+            code_fingerprint("experiments.steps", ["inject"]),
+        ],
+    shell:
+        "python -m experiments inject --campaign {wildcards.campaign} {params.experiments}"
+        " {params.options} 2> {log}"
+
+
+rule typeset:
+    input:
+        "paper/paper.tex",
+        "paper/references.bib",
+        [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
+        rules.inject.output,
+    output:
+        "paper/build/{campaign}/paper.pdf",
+    log:
+        "results/{campaign}/logs/typeset.log",
+    shell:
+        "python -m experiments typeset --campaign {wildcards.campaign} 2> {log}"
