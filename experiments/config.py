@@ -159,7 +159,9 @@ def read_options() -> dict[str, Any]:
 def option_arguments(config: Config, *names: str) -> str:
     """The named options as arguments that hand them to a step of the command line."""
     options = config.model_dump(mode="json")
-    return " ".join(f"--option {name}={json.dumps(options[name], separators=(',', ':'))!r}" for name in names)
+    return " ".join(
+        f"--option {name}={json.dumps(options[name], separators=(',', ':'))!r}" for name in names
+    )
 
 
 def parse_option(text: str) -> tuple[str, Any]:

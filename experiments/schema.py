@@ -39,8 +39,8 @@ def _sentence(error: Mapping[str, Any], model: type[BaseModel]) -> str:
         known = owner.model_fields if owner else ()
         return f"unknown key '{where}' ({did_you_mean(str(path[-1]), known)})"
     if error["type"] == "literal_error":
-        known = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
-        return f"{where} cannot be '{error['input']}' ({did_you_mean(str(error['input']), known)})"
+        choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        return f"{where} cannot be '{error['input']}' ({did_you_mean(str(error['input']), choices)})"
     if error["type"] == "missing":
         return f"'{where}' is missing"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}, got {error['input']!r}"

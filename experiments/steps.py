@@ -71,9 +71,7 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
 
 def judge(campaign: Campaign, experiments: Sequence[str]) -> None:
     """Writes the verdict on every claim of `experiments`."""
-    statistics = {
-        name: tables.read_tables(campaign.tables(name))["statistics"] for name in experiments
-    }
+    statistics = {name: tables.read_tables(campaign.tables(name))["statistics"] for name in experiments}
     claim_tables.judge(statistics).to_csv(campaign.claims, index=False, lineterminator="\n")
 
 
@@ -93,8 +91,7 @@ def inject(campaign: Campaign, experiments: Sequence[str], config: Config) -> No
             for name, table in analysis.display(found).items()
         ]
         captions += [
-            _caption(campaign, own, name, text)
-            for name, text in load_design(experiment).figures.items()
+            _caption(campaign, own, name, text) for name, text in load_design(experiment).figures.items()
         ]
     collected += claim_tables.values(pd.read_csv(campaign.claims))
     checked = values.check(collected)
@@ -136,5 +133,3 @@ def read_sidecar(campaign: Campaign, figure: str) -> dict[str, Any]:
 
 def _module(experiment: str, part: str) -> ModuleType:
     return importlib.import_module(f"experiments.{experiment}.{part}")
-
-

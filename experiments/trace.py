@@ -55,7 +55,7 @@ def _value(campaign: Campaign, key: str) -> Iterator[str]:
     experiments = {
         "campaign": [SELF],
         "claim": campaign.experiments(),
-    }.get(key.split(".")[0], campaign.experiments())
+    }.get(key.split(".", maxsplit=1)[0], campaign.experiments())
     for experiment in experiments:
         yield from _tables(campaign, campaign.tables(experiment))
 

@@ -105,7 +105,11 @@ def _mean_interval(values: Floats) -> tuple[float, float]:
     """Interval of the mean: BCa bootstrap, or Student's where blocks are too few to resample."""
     if len(values) >= _LEAST_FOR_BOOTSTRAP:
         found = stats.bootstrap(
-            (values,), np.mean, confidence_level=CONFIDENCE, method="BCa", rng=np.random.default_rng(0)
+            (values,),
+            np.mean,
+            confidence_level=CONFIDENCE,
+            method="BCa",
+            rng=np.random.default_rng(0),
         ).confidence_interval
         return float(found.low), float(found.high)
     low, high = stats.t.interval(

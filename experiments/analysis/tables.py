@@ -22,9 +22,7 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Seque
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g", lineterminator="\n")
     manifest = {
         "tables": {name: file_sha256(folder / f"{name}.csv") for name in sorted(tables)},
-        "inputs": {
-            f"{path.parent.name}/{path.name}": file_sha256(path) for path in sorted(inputs)
-        },
+        "inputs": {f"{path.parent.name}/{path.name}": file_sha256(path) for path in sorted(inputs)},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 

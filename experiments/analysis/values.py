@@ -69,7 +69,7 @@ def escape(text: str) -> str:
 
 
 def check(values: Iterable[Value]) -> list[Value]:
-    """The values, in order of key. Raises UserError on a duplicate key or a number that is not finite."""
+    """The values, in order of key. Raises UserError on a duplicate or non-finite one."""
     held: dict[str, Value] = {}
     for value in values:
         if value.key in held:

@@ -64,7 +64,7 @@ def _synchronizer() -> Callable[[], None]:
     import torch
 
     def synchronize() -> None:
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.synchronize()
 
     return synchronize

@@ -95,6 +95,7 @@ class Run(Closed):
     duration_s: float | None
     readings: list[Reading]
     total: Total | None
+    floor_power_w: float
     phases: list[Phase]
     steps: list[Step]
     contention: Contention | None

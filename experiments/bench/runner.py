@@ -10,12 +10,10 @@ import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +175,7 @@ def _done(
         and run.block == block.index
         and prints.get(run.arm) == run.fingerprint
         and run.machine.id == here
+        and block.floor_power_w in (None, run.floor_power_w)
         and (failed_too or run.failure is None)
     }
 
@@ -201,9 +200,7 @@ class _Bench:
         self._threads = os.cpu_count() or 1
         metered_gpu = any(channel.domain.startswith("gpu") for channel in meter.channels)
         self._floor_power_w = (
-            block.floor_power_w
-            if block.floor_power_w is not None
-            else GPU_FLOOR_POWER_W * metered_gpu
+            block.floor_power_w if block.floor_power_w is not None else GPU_FLOOR_POWER_W * metered_gpu
         )
         contention.adopt_orphans()
         self._context = _forkserver(self._threads)
@@ -266,9 +263,7 @@ class _Bench:
                 )
                 told = True
 
-    def _run(
-        self, arm: str, parameters: Mapping[str, Scalar], fingerprint: str, position: int
-    ) -> Run:
+    def _run(self, arm: str, parameters: Mapping[str, Scalar], fingerprint: str, position: int) -> Run:
         measured_at = _utc_now()
         self._meter.forget(self._accounted_s)
         before_s, window = self._work(arm, parameters)
@@ -293,6 +288,7 @@ class _Bench:
             threads=self._threads,
             failure=window.failure,
             sentinel=sentinel,
+            floor_power_w=self._floor_power_w,
             spent=self._spent(),
             peak_memory_bytes=peak,
             metrics=window.metrics,
@@ -360,7 +356,13 @@ class _Bench:
         log.unlink(missing_ok=True)
         process = self._context.Process(
             target=child.work,
-            args=(there, self._block.experiment, dict(parameters), self._block.index, log.resolve()),
+            args=(
+                there,
+                self._block.experiment,
+                dict(parameters),
+                self._block.index,
+                log.resolve(),
+            ),
         )
         process.start()
         there.close()

@@ -18,9 +18,9 @@ class Session:
         self._send = send
         self._synchronize = synchronize
 
-    def _mark(self, name: str, **data: Any) -> None:
+    def _mark(self, mark: str, /, **data: Any) -> None:
         self._synchronize()
-        self._send((name, time.monotonic(), data))
+        self._send((mark, time.monotonic(), data))
 
     def ready(self) -> None:
         """Set-up and warm-up are over; the parent looks at the machine before the window opens."""

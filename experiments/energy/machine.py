@@ -67,9 +67,8 @@ def _processor() -> tuple[str, bool]:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
         return platform.processor() or platform.machine(), False
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
-    )
+    lines = (line.partition(":") for line in text.splitlines())
+    fields = {name.strip(): value.strip() for name, _, value in lines}
     return fields.get("model name", platform.machine()), "hypervisor" in fields.get("flags", "")
 
 
@@ -86,9 +85,7 @@ def _gpus() -> list[Gpu]:
                 memory_gib=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 1024**3),
                 driver=driver,
             )
-            for handle in map(
-                pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount())
-            )
+            for handle in map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
         ]
     finally:
         pynvml.nvmlShutdown()

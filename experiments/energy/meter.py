@@ -35,9 +35,7 @@ class Meter:
     machine.
     """
 
-    def __init__(
-        self, sources: Sequence[Source], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, sources: Sequence[Source], clock: Callable[[], float] = time.monotonic) -> None:
         check_coverage(sources)
         self._sources = list(sources)
         self._clock = clock

@@ -110,7 +110,10 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("flops.most.model", most["arm"], f"{energy}, largest"),
         Value("flops.most.energy", most["energy_per_inference_j"], f"{energy}, largest", 3, r"\joule"),
         Value(
-            "flops.spread", per_flop.max() / per_flop.min(), f"{energy} / flops, largest over least", 2
+            "flops.spread",
+            per_flop.max() / per_flop.min(),
+            f"{energy} / flops, largest over least",
+            2,
         ),
         Value(
             "flops.denormals",
@@ -120,10 +123,16 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             r"\percent",
         ),
         Value(
-            "flops.std.least", runs["activation_std_min"].min(), "runs.csv activation_std_min, least", 2
+            "flops.std.least",
+            runs["activation_std_min"].min(),
+            "runs.csv activation_std_min, least",
+            2,
         ),
         Value(
-            "flops.std.most", runs["activation_std_max"].max(), "runs.csv activation_std_max, largest", 2
+            "flops.std.most",
+            runs["activation_std_max"].max(),
+            "runs.csv activation_std_max, largest",
+            2,
         ),
         *_statistic_values(tables["statistics"]),
     ]

@@ -24,7 +24,10 @@ def flops_scatter(tables: Tables) -> Figure:
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 4.0))
     for family, members in arms.groupby("family"):
         axes.scatter(
-            members["flops"], members["energy_per_inference_kwh"], color=colours[family], label=family
+            members["flops"],
+            members["energy_per_inference_kwh"],
+            color=colours[family],
+            label=family,
         )
         if len(members) >= 3:
             _power_law(axes, members, colours[family])

@@ -9,7 +9,10 @@ for name in EXPERIMENTS:
             expand(
                 "results/{{campaign}}/tables/{experiment}/{table}",
                 experiment=name,
-                table=["manifest.json", *(f"{table}.csv" for table in DESIGNS[name].tables)],
+                table=[
+                    "manifest.json",
+                    *(f"{table}.csv" for table in DESIGNS[name].tables),
+                ],
             ),
         log:
             f"results/{{campaign}}/logs/tabulate/{name}.log",
@@ -26,7 +29,9 @@ for name in EXPERIMENTS:
 rule tabulate_campaign:
     input:
         lambda wildcards: [
-            path for name in EXPERIMENTS for path in block_files(wildcards.campaign, name)
+            path
+            for name in EXPERIMENTS
+            for path in block_files(wildcards.campaign, name)
         ],
     output:
         expand(

@@ -1,4 +1,3 @@
-import os
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ configfile: "workflow/config.yaml"
 # environment or not.
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 from experiments.campaigns import SELF, Campaign
 from experiments.config import LOCAL, check_config, load_design, option_arguments
@@ -28,7 +27,9 @@ from experiments.provenance import code_fingerprint, run_fingerprint
 try:
     CONFIG = check_config(config)
     CAMPAIGN = Campaign(CONFIG.campaign)
-    EXPERIMENTS = CONFIG.experiments if CONFIG.campaign == LOCAL else CAMPAIGN.experiments()
+    EXPERIMENTS = (
+        CONFIG.experiments if CONFIG.campaign == LOCAL else CAMPAIGN.experiments()
+    )
     DESIGNS = {name: load_design(name) for name in EXPERIMENTS}
 except UserError as fault:
     raise WorkflowError(str(fault)) from None
@@ -48,13 +49,16 @@ def block_files(campaign, experiment):
     a released campaign."""
     if campaign != LOCAL:
         return Campaign(campaign).block_files(experiment)
-    return CAMPAIGN.planned_block_files(experiment, DESIGNS[experiment].at(CONFIG.scale).blocks)
+    return CAMPAIGN.planned_block_files(
+        experiment, DESIGNS[experiment].at(CONFIG.scale).blocks
+    )
 
 
 def manifests(wildcards):
     """Manifests of the tables of every experiment and of the campaign itself."""
     return [
-        Campaign(wildcards.campaign).tables(name) / "manifest.json" for name in [*EXPERIMENTS, SELF]
+        Campaign(wildcards.campaign).tables(name) / "manifest.json"
+        for name in [*EXPERIMENTS, SELF]
     ]
 
 

@@ -4,7 +4,10 @@ rule draw:
             Campaign(wildcards.campaign).tables(FIGURES[wildcards.figure]) / table
             for table in [
                 "manifest.json",
-                *(f"{table}.csv" for table in DESIGNS[FIGURES[wildcards.figure]].tables),
+                *(
+                    f"{table}.csv"
+                    for table in DESIGNS[FIGURES[wildcards.figure]].tables
+                ),
             ]
         ],
     output:
@@ -19,7 +22,9 @@ rule draw:
         "results/{campaign}/logs/draw/{figure}.log",
     params:
         experiment=lambda wildcards: FIGURES[wildcards.figure],
-        caption=lambda wildcards: DESIGNS[FIGURES[wildcards.figure]].figures[wildcards.figure],
+        caption=lambda wildcards: DESIGNS[FIGURES[wildcards.figure]].figures[
+            wildcards.figure
+        ],
         code=lambda wildcards: code_fingerprint(
             f"experiments.{FIGURES[wildcards.figure]}.figures", [wildcards.figure]
         ),

@@ -6,14 +6,16 @@ rule measure:
         f"results/{LOCAL}/runs/{{experiment}}/block-{{block}}.jsonl",
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
+    # Every core: nothing of this workflow may run beside a measurement.
+    threads: workflow.cores or 1
     params:
         options=option_arguments(CONFIG, "scale", "floor_power_w"),
         fingerprints=lambda wildcards: {
             arm: run_fingerprint(wildcards.experiment, arm, parameters)
-            for arm, parameters in DESIGNS[wildcards.experiment].runs(CONFIG.scale).items()
+            for arm, parameters in DESIGNS[wildcards.experiment]
+            .runs(CONFIG.scale)
+            .items()
         },
-    # Every core: nothing of this workflow may run beside a measurement.
-    threads: workflow.cores or 1
     shell:
         "python -m experiments measure {wildcards.experiment} --block {wildcards.block}"
         " {params.options} 2> >(tee {log} >&2)"

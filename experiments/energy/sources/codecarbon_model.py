@@ -35,7 +35,7 @@ class CodeCarbonModel:
     def __init__(self) -> None:
         try:
             version = importlib.metadata.version("codecarbon")
-            from codecarbon.external.hardware import MODE_CPU_LOAD, CPU
+            from codecarbon.external.hardware import CPU, MODE_CPU_LOAD
             from codecarbon.external.ram import RAM
         except ImportError:
             raise SourceError(

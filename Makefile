@@ -1,0 +1,42 @@
+# The two commands of the README and those of a developer. Everything else is `snakemake`.
+
+PYTHON ?= python3
+VENV := .venv
+LOCK := envs/requirements.lock
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test lint format lock setup latex
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+reproduce: setup latex ## measure on this machine and build the paper (SCALE=smoke, quick or standard)
+	$(VENV)/bin/snakemake --cores all $(if $(SCALE),--config scale=$(SCALE))
+
+test: setup latex ## run every test, the workflow at the smoke scale included
+	$(VENV)/bin/python -m pytest
+
+lint: setup ## check style, types and the workflow
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
+
+format: setup ## rewrite the code in the house style
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/snakefmt Snakefile workflow/rules
+
+lock: ## choose package versions again from envs/requirements.in (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--custom-compile-command "make lock" envs/requirements.in -o $(LOCK)
+
+setup: $(READY) ## create .venv with the pinned packages
+
+$(READY): $(LOCK) envs/setup-python.sh
+	@envs/setup-python.sh $(PYTHON) $(VENV) $(LOCK)
+	@touch $@
+
+latex: ## make sure that LaTeX is there
+	@envs/setup-latex.sh

@@ -1,0 +1,73 @@
+"""What several tests share: copies of the repository and records made without a machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.config import ROOT
+
+_NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", ".snakemake", ".*_cache", "__pycache__", "local", "build"
+)
+
+
+class Repository:
+    """A copy of this repository that a test may change and run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "snakemake", *arguments)
+
+    def experiments(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "experiments", *arguments)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs this interpreter in the copy; standard error is merged into the output."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.path / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{file} has no {old!r}"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def _copy(to: Path) -> Repository:
+    shutil.copytree(ROOT, to, ignore=_NOT_COPIED)
+    return Repository(to)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A fresh copy for one test."""
+    return _copy(tmp_path / "repository")
+
+
+@pytest.fixture(scope="session")
+def copy_repository(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Repository]:
+    """Makes copies that outlive one test."""
+    return lambda: _copy(tmp_path_factory.mktemp("copy") / "repository")

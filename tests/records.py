@@ -1,0 +1,95 @@
+"""Records as the bench would write them, made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from experiments.bench.record import Idle, Run, Sentinel, Spent
+from experiments.energy.contention import Contention
+from experiments.energy.machine import Machine
+from experiments.energy.reading import Reading, Total
+
+MACHINE = Machine(
+    id="test",
+    processor="Test CPU",
+    logical_cores=2,
+    memory_gib=8,
+    virtual=False,
+    gpus=[],
+    system="Linux",
+    python="3.11",
+)
+QUIET = Contention(
+    duration_s=2.0,
+    job_cpu_s=3.9,
+    busy_cores=2.0,
+    foreign_cores=0.01,
+    steal_cores=0.0,
+    suspended_s=0.0,
+    clock_step_s=0.0,
+)
+
+
+def reading(energy_j: float | None = 20.0, **changes: Any) -> Reading:
+    """A modelled CPU reading unless changed."""
+    fields: dict[str, Any] = {
+        "domain": "cpu",
+        "source": "test",
+        "provenance": "modelled" if energy_j is not None else "missing",
+        "energy_j": energy_j,
+        "uncertainty_j": 1.0 if energy_j is not None else None,
+        "samples": 3,
+        "detail": "a test",
+    }
+    return Reading(**(fields | changes))
+
+
+def run(arm: str = "one", block: int = 0, energy_j: float = 20.0, **changes: Any) -> Run:
+    """A successful run of two seconds unless changed."""
+    fields: dict[str, Any] = {
+        "meter_version": 1,
+        "fingerprint": "f",
+        "experiment": "flops_vs_energy",
+        "arm": arm,
+        "block": block,
+        "position": 0,
+        "seed": block,
+        "scale": "smoke",
+        "parameters": {"family": arm.rstrip("0123456789")},
+        "session": f"s{block}",
+        "measured_at": "2026-01-01T00:00:00+00:00",
+        "machine": MACHINE,
+        "versions": {"torch": "0"},
+        "threads": 2,
+        "failure": None,
+        "duration_s": 2.0,
+        "readings": [reading(energy_j)],
+        "total": Total(energy_j=energy_j, uncertainty_j=1.0, provenance="modelled", floored=False),
+        "floor_power_w": 0.0,
+        "phases": [],
+        "steps": [],
+        "contention": QUIET,
+        "sentinel": Sentinel(before_s=0.02, after_s=0.02),
+        "spent": Spent(duration_s=4.0, energy_j=2 * energy_j),
+        "peak_memory_bytes": 1000,
+        "flags": [],
+        "metrics": {"flops": 1e9, "inferences": 10},
+    }
+    return Run(**(fields | changes))
+
+
+def idle(block: int = 0, position: str = "before", energy_j: float = 4.0) -> Idle:
+    """Two seconds at rest."""
+    return Idle(
+        meter_version=1,
+        experiment="flops_vs_energy",
+        block=block,
+        session=f"s{block}",
+        position=position,
+        measured_at="2026-01-01T00:00:00+00:00",
+        machine=MACHINE,
+        duration_s=2.0,
+        readings=[reading(energy_j)],
+        contention=QUIET,
+        spent=Spent(duration_s=2.0, energy_j=energy_j),
+    )

@@ -1,0 +1,151 @@
+"""Tables, statistics, values and claims."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from experiments.analysis import claims, records, statistics, tables, values
+from experiments.analysis.values import Value
+from experiments.bench.journal import write_entries
+from experiments.config import Claim, Comparison
+from experiments.errors import UserError
+from tests.records import idle, run
+
+
+def test_energy_is_kept_gross_and_net_of_the_measured_idle():
+    table = records.runs_table(
+        [idle(energy_j=4.0), run(energy_j=20.0), idle(position="after", energy_j=4.0)]
+    )
+    row = table.iloc[0]
+    assert (row.energy_j, row.idle_power_w, row.energy_net_j) == (20.0, 2.0, 16.0)
+    assert row["flags"] == ""
+
+
+def test_an_idle_bracket_that_is_open_or_uneven_is_flagged():
+    assert "idle-bracket" in records.runs_table([idle(), run()])["flags"].iloc[0]
+    uneven = [idle(), run(), idle(position="after", energy_j=8.0)]
+    assert "idle-mismatch" in records.runs_table(uneven)["flags"].iloc[0]
+
+
+def test_meter_versions_never_meet_in_a_table(tmp_path):
+    write_entries(tmp_path / "block-0.jsonl", [run()])
+    write_entries(tmp_path / "block-1.jsonl", [run(meter_version=2)])
+    with pytest.raises(UserError, match="meter versions"):
+        records.load([tmp_path / "block-0.jsonl", tmp_path / "block-1.jsonl"])
+
+
+def test_a_table_edited_by_hand_is_refused(tmp_path):
+    tables.write_tables(tmp_path, {"runs": pd.DataFrame({"energy_j": [1.5, 2.5]})}, [])
+    assert tables.read_tables(tmp_path)["runs"]["energy_j"].sum() == 4.0
+    path = tmp_path / "runs.csv"
+    path.write_text(path.read_text().replace("2.5", "0.5"))
+    with pytest.raises(UserError, match="changed after it was tabulated"):
+        tables.read_tables(tmp_path)
+
+
+def blocks(**energies):
+    rows = [
+        {"arm": arm, "block": block, "energy": energy}
+        for arm, found in energies.items()
+        for block, energy in enumerate(found)
+    ]
+    return pd.DataFrame(rows)
+
+
+def family(test="paired_t", pairs=(("a", "b"), ("c", "b"))):
+    return Comparison(family="f", metric="energy", test=test, pairs=list(pairs))
+
+
+def test_pairs_are_tested_on_log_ratios_and_corrected_by_holm():
+    found = blocks(a=[2.0, 2.2, 2.1, 1.9], b=[1.0, 1.05, 1.1, 0.9], c=[1.0, 1.1, 1.0, 1.0])
+    first, second = statistics.compare(found, family())
+    logs = np.log(np.array([2.0, 2.2, 2.1, 1.9]) / np.array([1.0, 1.05, 1.1, 0.9]))
+    assert first["estimate"] == pytest.approx(math.exp(logs.mean()))
+    assert first["p"] == pytest.approx(stats.ttest_1samp(logs, 0).pvalue)
+    assert first["p_holm"] == pytest.approx(2 * first["p"])
+    assert second["p_holm"] == pytest.approx(max(second["p"], first["p_holm"]))
+    assert first["ci_low"] < first["estimate"] < first["ci_high"]
+    assert second["stars"] == "ns"
+
+
+def test_the_sign_flip_test_is_exact():
+    found = blocks(a=[2.0] * 6 + [2.1] * 2, b=[1.0] * 8)
+    (row,) = statistics.compare(found, family("sign_flip", [("a", "b")]))
+    assert row["p"] == pytest.approx(2 / 2**8)
+
+
+def test_a_pair_that_was_not_measured_is_a_stated_gap():
+    first, second = statistics.compare(blocks(a=[2.0, 2.0], b=[1.0, 1.1]), family())
+    assert first["p_holm"] == first["p"]
+    assert second["note"]
+    assert second["estimate"] is None
+
+
+@pytest.mark.parametrize(
+    ("p", "mark"), [(0.2, "ns"), (0.05, "*"), (0.009, "**"), (0.0009, "***"), (1e-5, "****")]
+)
+def test_stars(p, mark):
+    assert statistics.stars(p) == mark
+
+
+def test_determination_is_the_square_of_pearsons_r():
+    x, y = np.arange(6.0), np.array([0.0, 1.2, 1.9, 3.3, 3.8, 5.1])
+    row = statistics.determination("name", x, y, "energy", "all")
+    assert row["estimate"] == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
+    assert row["ci_low"] < row["estimate"] < row["ci_high"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("number", "digits", "printed"),
+    [
+        (0.9996, 3, "1.00"),
+        (9.96, 2, "10"),
+        (1234.5, 3, "1230"),
+        (0.012345, 2, "0.012"),
+        (1.5e-7, 2, "1.5e-07"),
+        (0, 2, "0"),
+        (-2.345, 3, "-2.35"),
+    ],
+)
+def test_significant_figures(number, digits, printed):
+    assert values.significant(number, digits) == printed
+
+
+def test_values_are_unique_and_finite():
+    with pytest.raises(UserError, match="defined twice"):
+        values.check([Value("a", 1, "x"), Value("a", 2, "x")])
+    with pytest.raises(UserError, match="nan"):
+        values.check([Value("a", math.nan, "x")])
+
+
+def test_values_reach_latex_with_units_and_escapes():
+    text = values.macros([Value("e", 0.0123, "x", 2, r"\joule"), Value("m", "vgg_11 & 50%", "x")])
+    assert r"\defval{e}{\qty{0.012}{\joule}}" in text
+    assert r"\defval{m}{vgg\_11 \& 50\%}" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.1, 0.4, "supported"),
+        (0.6, 0.9, "contradicted"),
+        (0.4, 0.6, "not testable here"),
+        (math.nan, math.nan, "not testable here"),
+    ],
+)
+def test_a_claim_is_decided_by_the_whole_interval(low, high, verdict):
+    claim = Claim(statement="S.", statistic="s", comparison="<", value=0.5)
+    assert claims.verdict_of(claim, 0.3, low, high)[0] == verdict
+
+
+def test_the_printed_sentence_follows_the_verdict():
+    def sentence(verdict):
+        row = {"claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
+        return claims.values(pd.DataFrame([row]))[0].raw
+
+    assert sentence("supported").startswith("Cows fly (")
+    assert "contradicts the claim that cows fly" in sentence("contradicted")
+    assert "cannot decide whether cows fly" in sentence("not testable here")

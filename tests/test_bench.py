@@ -1,0 +1,185 @@
+"""The bench with a workload that misbehaves, as an experiment added by adding a folder."""
+
+import json
+import subprocess
+import textwrap
+
+import pytest
+
+from experiments.bench.lock import lock_path, machine_lock
+from experiments.bench.record import Idle, Run
+
+WORKLOAD = """
+import os, subprocess, sys, time
+
+def build(parameters, seed):
+    if parameters["what"] == "refuse":
+        raise ValueError("the network is not healthy")
+    return parameters["what"]
+
+def run(what, session):
+    if what == "die":
+        os.kill(os.getpid(), 9)
+    if what == "hang":
+        time.sleep(3600)
+    if what == "diverge":
+        return {"loss": float("nan")}
+    if what == "orphan":
+        code = "import os, time; os.fork() and os._exit(0); end = time.time() + 0.5\\n"
+        code += "while time.time() < end: pass\\ntime.sleep(3600)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+    if what == "patch":
+        import time as clock
+        import experiments.energy.meter as meter
+        import experiments.energy.trace as trace
+        import experiments.energy.sources.codecarbon_model as model
+        for module in (meter, trace, model):
+            for name in list(vars(module)):
+                if not name.startswith("__"):
+                    setattr(module, name, None)
+    with session.phase("first"):
+        time.sleep(0.5)
+    with session.phase("second"):
+        for index in range(5):
+            time.sleep(0.1)
+            session.step(index)
+    return {"answer": 42}
+"""
+DESIGN = """
+title: Faulty
+question: What happens when a workload misbehaves?
+time_limit_s: 4
+tables: [runs]
+figures: {nothing: Nothing.}
+arms:
+  good: {what: work}
+  patch: {what: patch}
+  orphan: {what: orphan}
+  die: {what: die}
+  hang: {what: hang}
+  refuse: {what: refuse}
+  diverge: {what: diverge}
+scales:
+  smoke: {blocks: 1, arms: all}
+  quick: {blocks: 1, arms: [die, refuse]}
+"""
+PARAMETERS = """
+from experiments.schema import Closed
+
+class Parameters(Closed):
+    what: str
+"""
+
+
+def add_experiment(repository):
+    folder = repository.path / "experiments" / "faulty"
+    folder.mkdir()
+    for name, text in {
+        "__init__.py": "",
+        "workload.py": WORKLOAD,
+        "parameters.py": PARAMETERS,
+        "design.yaml": DESIGN,
+    }.items():
+        (folder / name).write_text(textwrap.dedent(text))
+    return repository
+
+
+def entries(repository):
+    path = repository.path / "results/local/runs/faulty/block-0.jsonl"
+    bodies = [json.loads(line) for line in path.read_text().splitlines()]
+    for body in bodies:
+        body.pop("sha256")
+    idles = [Idle.model_validate(body) for body in bodies if body["kind"] == "idle"]
+    runs = {body["arm"]: Run.model_validate(body) for body in bodies if body["kind"] == "run"}
+    return idles, runs
+
+
+@pytest.fixture(scope="module")
+def measured(copy_repository):
+    repository = add_experiment(copy_repository())
+    done = repository.experiments("measure", "faulty", "--option", "scale=smoke")
+    assert done.returncode == 0, done.stdout
+    return repository, done.stdout
+
+
+def test_every_run_leaves_a_record(measured):
+    idles, runs = entries(measured[0])
+    assert {idle.position for idle in idles} == {"before", "after"}
+    assert {arm: run.failure for arm, run in runs.items() if not run.failure} == {
+        "good": None,
+        "patch": None,
+        "orphan": None,
+    }
+    assert "killed by SIGKILL" in runs["die"].failure
+    assert "limit of 4 s" in runs["hang"].failure
+    assert "not healthy" in runs["refuse"].failure
+    assert "diverged" in runs["diverge"].failure
+
+
+def test_the_window_is_that_of_the_marks(measured):
+    run = entries(measured[0])[1]["good"]
+    assert run.duration_s == pytest.approx(1.0, abs=0.2)
+    assert run.total.energy_j > 0
+    assert run.metrics == {"answer": 42}
+    first, second = run.phases
+    assert (first.name, second.name) == ("first", "second")
+    assert first.energy_j + second.energy_j == pytest.approx(run.total.energy_j, rel=0.05)
+    energies = [step.energy_j for step in run.steps]
+    assert len(energies) == 5
+    assert energies == sorted(energies)
+
+
+def test_a_workload_cannot_change_its_own_reading(measured):
+    """The meter is in another process: patched out in the child, it reads as if nothing happened."""
+    runs = entries(measured[0])[1]
+    power_w = {arm: runs[arm].total.energy_j / runs[arm].duration_s for arm in ("good", "patch")}
+    assert power_w["patch"] == pytest.approx(power_w["good"], rel=0.1)
+    assert [reading.provenance for reading in runs["patch"].readings] == ["modelled", "modelled"]
+
+
+def test_orphans_are_charged_to_their_run_and_ended(measured):
+    assert entries(measured[0])[1]["orphan"].contention.job_cpu_s > 0.3
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "os.fork() and os._exit(0)" not in listed
+
+
+def test_failed_runs_alone_are_measured_again(measured):
+    repository, _ = measured
+    again = repository.experiments("measure", "faulty", "--option", "scale=smoke")
+    assert "4 runs to measure, 3 already recorded" in again.stdout
+
+
+def test_a_block_without_a_good_run_is_an_error(measured):
+    repository, _ = measured
+    done = repository.experiments("measure", "faulty", "--option", "scale=quick")
+    assert done.returncode == 2
+    assert "error: every run of faulty block 0 failed" in done.stdout
+
+
+def test_a_wrong_parameter_is_refused_before_anything_is_measured(measured):
+    repository, _ = measured
+    repository.edit("experiments/faulty/design.yaml", "good: {what: work}", "good: {waht: work}")
+    done = repository.experiments("measure", "faulty", "--option", "scale=smoke")
+    repository.edit("experiments/faulty/design.yaml", "good: {waht: work}", "good: {what: work}")
+    assert done.returncode == 2
+    assert "arm good" in done.stdout
+    assert "did you mean 'what'" in done.stdout
+    assert "runs to measure" not in done.stdout
+
+
+def test_a_block_that_does_not_exist_is_refused(measured):
+    done = measured[0].experiments("measure", "faulty", "--block", "7", "--option", "scale=smoke")
+    assert done.returncode == 2
+    assert "there is no block 7" in done.stdout
+
+
+def test_a_second_measurement_waits_for_the_first(measured):
+    repository, _ = measured
+    with machine_lock("a test", print):
+        waiting = repository.start("-m", "experiments", "measure", "faulty", "--option", "scale=smoke")
+        assert "being measured by a test" in waiting.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1)
+        waiting.kill()
+        waiting.wait()
+    assert lock_path().exists()

@@ -1,0 +1,158 @@
+"""The workflow from nothing to PDF at the smoke scale, and what each later change rebuilds."""
+
+import json
+import re
+import signal
+import time
+
+import pytest
+
+pytestmark = pytest.mark.chain
+
+SMOKE = ("--cores", "all", "--config", "scale=smoke")
+BLOCK = "results/local/runs/flops_vs_energy/block-0.jsonl"
+JOURNAL = "results/local/journal/flops_vs_energy.jsonl"
+
+
+def rules_run(output):
+    """Names of the rules a Snakemake run executed, the target rule aside."""
+    return [
+        rule for rule in re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE) if rule != "all"
+    ]
+
+
+def runs(path):
+    return [entry for entry in map(json.loads, path.read_text().splitlines()) if entry["kind"] == "run"]
+
+
+@pytest.fixture(scope="module")
+def built(copy_repository):
+    """A repository measured and typeset, its measuring process killed once on the way."""
+    repository = copy_repository()
+    measuring = repository.start(
+        "-m", "experiments", "measure", "flops_vs_energy", "--option", "scale=smoke"
+    )
+    for line in measuring.stdout:
+        if "run 2/7" in line:
+            break
+    time.sleep(1)
+    measuring.send_signal(signal.SIGKILL)
+    measuring.wait()
+    repository.recorded_before_kill = runs(repository.path / JOURNAL)
+    repository.first = repository.snakemake(*SMOKE)
+    assert repository.first.returncode == 0, repository.first.stdout
+    return repository
+
+
+def test_the_paper_is_built(built):
+    pdf = built.path / "paper/build/local/paper.pdf"
+    assert pdf.read_bytes().startswith(b"%PDF")
+    log = (built.path / "paper/build/local/paper.log").read_text(errors="replace")
+    assert "Overfull \\hbox (1" not in log
+
+
+def test_a_killed_measurement_goes_on_where_it_stopped(built):
+    kept = built.recorded_before_kill
+    assert len(kept) == 2
+    found = runs(built.path / BLOCK)
+    assert len(found) == 7
+    assert [run for run in found if run in kept] == kept
+    assert "5 runs to measure, 2 already recorded" in built.first.stdout
+
+
+def test_nothing_is_left_to_do(built):
+    again = built.snakemake(*SMOKE)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout
+
+
+def test_a_sentence_of_the_paper_rebuilds_the_pdf_alone(built):
+    built.edit("paper/paper.tex", "Joules are", "Joules, however, are")
+    assert rules_run(built.snakemake(*SMOKE).stdout) == ["typeset"]
+
+
+def test_a_comment_in_a_workload_rebuilds_nothing(built):
+    built.edit("experiments/flops_vs_energy/workload.py", '"""Forward passes', '"""All forward passes')
+    assert rules_run(built.snakemake(*SMOKE).stdout) == []
+
+
+def test_the_style_of_a_figure_redraws_that_figure(built):
+    built.edit("experiments/flops_vs_energy/figures.py", 'color="0.9"', 'color="0.8"')
+    again = built.snakemake(*SMOKE)
+    assert rules_run(again.stdout) == ["draw", "inject", "typeset"]
+    assert "figures/local/flops_equal.pdf" in again.stdout
+
+
+def test_a_number_changed_in_a_table_is_refused_until_it_is_rebuilt(built):
+    path = built.path / "results/local/tables/flops_vs_energy/arms.csv"
+    original = path.read_text()
+    path.write_text(original.replace("resnet50,ResNet,2", "resnet50,ResNet,9"))
+    assert path.read_text() != original
+    refused = built.snakemake(*SMOKE)
+    assert refused.returncode != 0
+    assert "arms.csv was changed after it was tabulated" in refused.stdout
+    (path.parent / "manifest.json").unlink()
+    rebuilt = built.snakemake(*SMOKE)
+    assert rebuilt.returncode == 0, rebuilt.stdout
+    assert "measure" not in rules_run(rebuilt.stdout)
+    assert path.read_text() == original
+
+
+def test_an_edited_record_is_refused(built):
+    path = built.path / BLOCK
+    original = path.read_bytes()
+    path.write_bytes(original.replace(b'"block": 0', b'"block": 1', 1))
+    refused = built.snakemake(*SMOKE)
+    path.write_bytes(original)
+    assert refused.returncode != 0
+    assert "was changed after it was written" in refused.stdout
+    assert built.snakemake(*SMOKE).returncode == 0
+
+
+def test_a_typo_is_refused_before_anything_is_measured(built):
+    refused = built.snakemake("--cores", "all", "--config", "scale=quik")
+    assert refused.returncode != 0
+    assert "did you mean 'quick'" in refused.stdout
+    assert rules_run(refused.stdout) == []
+
+
+def test_a_figure_and_a_value_are_traced_to_their_runs(built):
+    for target in ("figures/local/flops_scatter.pdf", "flops.least.energy"):
+        traced = built.experiments("trace", target)
+        assert traced.returncode == 0, traced.stdout
+        assert "resnet50 block 1" in traced.stdout
+    assert built.experiments("trace", "flops.leest.energy").returncode == 2
+
+
+def test_the_same_inputs_give_the_same_bytes(built):
+    files = [
+        *(built.path / "figures/local").iterdir(),
+        *(built.path / "results/local/tables").rglob("*.csv"),
+        built.path / "paper/build/local/paper.pdf",
+    ]
+    before = {path: path.read_bytes() for path in files}
+    for path in [*files, *(built.path / "results/local/tables").rglob("manifest.json")]:
+        path.unlink()
+    again = built.snakemake(*SMOKE)
+    assert again.returncode == 0, again.stdout
+    assert "measure" not in rules_run(again.stdout)
+    assert [path.name for path in files if path.read_bytes() != before[path]] == []
+
+
+def test_the_report_is_written(built):
+    assert built.snakemake("--report", "report.html", "--config", "scale=smoke").returncode == 0
+    assert (built.path / "report.html").stat().st_size > 100_000
+
+
+def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
+    """Two clones with a block to measure each: the windows of their runs must not overlap."""
+    repositories = [copy_repository(), copy_repository()]
+    started = [repository.start("-m", "snakemake", *SMOKE, "--", BLOCK) for repository in repositories]
+    outputs = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    found = [runs(repository.path / BLOCK) for repository in repositories]
+    spans = sorted(
+        (min(r["measured_at"] for r in each), max(r["measured_at"] for r in each)) for each in found
+    )
+    assert spans[0][1] < spans[1][0]
+    assert sum("waiting: this machine is being measured" in output for output in outputs) == 1

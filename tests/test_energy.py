@@ -1,0 +1,137 @@
+"""Traces, readings and the meter, against powers whose integral is known."""
+
+import math
+import time
+
+import pytest
+
+from experiments.energy import trace as traces
+from experiments.energy.meter import Meter, check_coverage
+from experiments.energy.reading import primary, total
+from experiments.energy.source import Channel, SourceError
+from experiments.energy.sources.replay import Replay
+from experiments.errors import UserError
+from tests.records import reading
+
+
+def channel(form="instant_w", domain="cpu", provenance="sampled", **more):
+    return Channel(
+        domain=domain, source="replay", provenance=provenance, form=form, detail="test", **more
+    )
+
+
+def filled(form, function, period_s=0.01, until_s=10.0, **more):
+    trace = traces.Trace(channel(form, **more))
+    for step in range(round(until_s / period_s) + 1):
+        trace.append(step * period_s, function(step * period_s))
+    return trace
+
+
+def test_the_integral_of_a_ramp_is_exact():
+    trace = filled("instant_w", lambda t: 3 * t)
+    assert trace.energy(1.005, 4.005).energy_j == pytest.approx(1.5 * (4.005**2 - 1.005**2), rel=1e-6)
+
+
+def test_a_counter_is_interpolated_between_reads():
+    trace = filled("cumulative_j", lambda t: 100 + 50 * t)
+    assert trace.energy(2.003, 7.005).energy_j == pytest.approx(50 * 5.002)
+
+
+def test_a_counter_updated_slowly_loses_nothing():
+    """Updated every 100 ms and read every 10 ms: the stale value between updates is not a pause."""
+    trace = filled("cumulative_j", lambda t: 200 * math.floor(t * 10 + 1e-9) / 10)
+    estimate = trace.energy(1.05, 8.05)
+    assert estimate.energy_j == pytest.approx(1400, rel=0.005)
+    assert 0 < estimate.uncertainty_j < 20
+
+
+def test_mean_power_counts_only_the_part_inside_the_window():
+    trace = traces.Trace(channel("mean_w", provenance="modelled", range_w=(1.0, 10.0)))
+    for instant, power in ((0.0, 0.0), (1.0, 2.0), (2.0, 6.0), (3.0, 10.0)):
+        trace.append(instant, power)
+    estimate = trace.energy(0.5, 2.5)
+    assert estimate.energy_j == pytest.approx(0.5 * 2 + 6 + 0.5 * 10)
+    assert estimate.uncertainty_j == pytest.approx(4.5 * 2.0)
+
+
+@pytest.mark.parametrize("window", [(-1.0, 2.0), (9.0, 11.0), (3.0, 3.0), (4.0, 3.0)])
+def test_a_window_the_samples_do_not_span_is_refused(window):
+    with pytest.raises(traces.UncoveredWindow):
+        filled("instant_w", lambda _: 1.0).energy(*window)
+
+
+def test_forgetting_keeps_what_later_windows_need():
+    trace = filled("cumulative_j", lambda t: 7 * t)
+    trace.forget(5.005)
+    assert trace.energy(5.005, 9.0).energy_j == pytest.approx(7 * 3.995)
+    with pytest.raises(traces.UncoveredWindow):
+        trace.energy(4.0, 6.0)
+
+
+def test_a_counter_is_preferred_and_both_readings_are_kept():
+    counted = reading(10.0, domain="gpu0", provenance="counter")
+    sampled = reading(11.0, domain="gpu0", provenance="sampled")
+    assert primary([sampled, counted]) == [counted]
+
+
+def test_the_total_is_as_good_as_its_worst_part():
+    whole = total([reading(10.0, provenance="counter"), reading(5.0, domain="dram")], 1.0, 0.0)
+    assert whole is not None
+    assert (whole.energy_j, whole.provenance, whole.floored) == (15.0, "modelled", False)
+    assert whole.uncertainty_j == 2.0
+
+
+def test_the_floor_raises_a_total_and_says_so():
+    whole = total([reading(10.0)], duration_s=2.0, floor_power_w=50.0)
+    assert whole is not None
+    assert (whole.energy_j, whole.floored) == (100.0, True)
+
+
+def test_a_missing_domain_leaves_no_total():
+    assert total([reading(10.0), reading(None, domain="dram")], 1.0, 0.0) is None
+    assert total([], 1.0, 0.0) is None
+
+
+def replay(domain, **more):
+    return Replay({channel(domain=domain, **more): lambda _: 5.0}, period_s=0.01)
+
+
+def test_half_a_reading_is_refused():
+    with pytest.raises(UserError, match="half a reading"):
+        check_coverage([replay("gpu0")])
+    with pytest.raises(UserError, match="no source"):
+        check_coverage([])
+    check_coverage([replay("cpu")])
+    check_coverage([replay("cpu"), replay("gpu0")])
+
+
+def test_the_meter_reads_a_window_from_its_sources():
+    with Meter([replay("cpu")]) as meter:
+        start_s = meter.now()
+        time.sleep(0.1)
+        end_s = meter.now()
+        meter.settle()
+        (found,) = meter.readings(start_s, end_s)
+    assert found.energy_j == pytest.approx(5.0 * (end_s - start_s))
+    assert found.provenance == "sampled"
+
+
+def test_a_source_lost_midway_is_missing_and_said():
+    lost_s = time.monotonic() + 0.05
+
+    def power(instant_s):
+        if instant_s > lost_s:
+            raise SourceError("NVML lost gpu0: the driver went away")
+        return 5.0
+
+    with Meter([replay("cpu"), Replay({channel(domain="gpu0"): power}, period_s=0.01)]) as meter:
+        start_s = meter.now()
+        time.sleep(0.15)
+        end_s = meter.now()
+        meter.settle()
+        found = {reading.domain: reading for reading in meter.readings(start_s, end_s)}
+        faults = meter.faults(start_s, end_s)
+    assert found["gpu0"].provenance == "missing"
+    assert found["gpu0"].energy_j is None
+    assert found["cpu"].energy_j is not None
+    assert faults == ["NVML lost gpu0: the driver went away"]

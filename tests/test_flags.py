@@ -1,0 +1,42 @@
+"""Every doubt about a run is said."""
+
+import pytest
+
+from experiments.bench.flags import flags_of
+from experiments.bench.record import Sentinel
+from tests.records import QUIET, reading, run
+
+
+def test_a_quiet_run_has_no_flag():
+    assert flags_of(run(), 0.02, []) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"sentinel": Sentinel(before_s=0.02, after_s=0.05)}, "sentinel-drift"),
+        ({"contention": QUIET.model_copy(update={"foreign_cores": 0.8})}, "foreign-cpu"),
+        ({"contention": QUIET.model_copy(update={"steal_cores": 0.2})}, "cpu-steal"),
+        ({"contention": QUIET.model_copy(update={"suspended_s": 30.0})}, "suspended"),
+        ({"contention": QUIET.model_copy(update={"clock_step_s": -5.0})}, "clock-step"),
+        ({"duration_s": 0.5}, "short-window"),
+        ({"failure": "the child was killed by SIGKILL"}, "failed"),
+        ({"readings": [reading(None, domain="gpu0")]}, "missing-reading"),
+        (
+            {
+                "readings": [
+                    reading(100.0, domain="gpu0", provenance="counter"),
+                    reading(103.0, domain="gpu0", provenance="sampled"),
+                ]
+            },
+            "counter-integral",
+        ),
+    ],
+)
+def test_each_doubt_is_flagged(changes, flag):
+    flags = flags_of(run(**changes), 0.02, [])
+    assert [found.split(":")[0] for found in flags] == [flag]
+
+
+def test_a_read_that_failed_is_flagged():
+    assert flags_of(run(), 0.02, ["NVML lost gpu0"]) == ["read-failed: NVML lost gpu0"]

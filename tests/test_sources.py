@@ -1,0 +1,117 @@
+"""Sources against fake hardware, and CodeCarbon's model against itself."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.energy.contention import between, snapshot
+from experiments.energy.source import SourceError
+from experiments.energy.sources import rapl
+from experiments.energy.sources.codecarbon_model import CodeCarbonModel, processor_tdp
+
+
+def zone(root, folder, name, energy_uj, limit_uj=1_000_000):
+    path = root / folder
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "name").write_text(name)
+    (path / "energy_uj").write_text(str(energy_uj))
+    (path / "max_energy_range_uj").write_text(str(limit_uj))
+
+
+@pytest.fixture
+def powercap(tmp_path):
+    zone(tmp_path, "intel-rapl:0", "package-0", 100)
+    zone(tmp_path, "intel-rapl:1", "package-1", 500)
+    zone(tmp_path, "intel-rapl:0:0", "core", 0)
+    zone(tmp_path, "intel-rapl:0:1", "dram", 0)
+    zone(tmp_path, "intel-rapl:2", "psys", 0)
+    zone(tmp_path, "intel-rapl-mmio:0", "package-0", 0)
+    return tmp_path
+
+
+def read(source):
+    return {channel.domain: joules for channel, joules in source.read().items()}
+
+
+def test_rapl_sums_sockets_and_counts_nothing_twice(powercap):
+    source = rapl.Rapl(powercap)
+    for folder in (
+        "intel-rapl:0",
+        "intel-rapl:1",
+        "intel-rapl:0:0",
+        "intel-rapl:2",
+        "intel-rapl-mmio:0",
+    ):
+        (powercap / folder / "energy_uj").write_text("200000")
+    assert read(source) == pytest.approx({"cpu": 0.3994, "dram": 0.0})
+
+
+def test_a_rapl_counter_that_wraps_goes_on(powercap):
+    (powercap / "intel-rapl:0" / "energy_uj").write_text("999900")
+    source = rapl.Rapl(powercap)
+    (powercap / "intel-rapl:0" / "energy_uj").write_text("50")
+    assert read(source)["cpu"] == pytest.approx(150e-6)
+
+
+def test_a_rapl_read_that_fails_is_no_wrap(powercap):
+    source = rapl.Rapl(powercap)
+    (powercap / "intel-rapl:1" / "energy_uj").write_text("")
+    with pytest.raises(SourceError, match="could not be read"):
+        source.read()
+    (powercap / "intel-rapl:1" / "energy_uj").write_text("600")
+    assert read(source)["cpu"] == pytest.approx(100e-6)
+
+
+def test_rapl_without_permission_says_what_to_do(powercap, monkeypatch):
+    def refuse(self, *_args, **_kwargs):
+        raise PermissionError
+
+    source_file = Path.read_text
+    monkeypatch.setattr(
+        Path,
+        "read_text",
+        lambda self, *a, **k: refuse(self) if self.name == "energy_uj" else source_file(self, *a, **k),
+    )
+    with pytest.raises(SourceError, match="sudo chmod"):
+        rapl.Rapl(powercap)
+
+
+def test_no_rapl_is_said(tmp_path):
+    with pytest.raises(SourceError, match="no RAPL package zone"):
+        rapl.Rapl(tmp_path)
+
+
+def test_the_codecarbon_model_stays_within_its_range():
+    source = CodeCarbonModel()
+    time.sleep(0.05)
+    powers = {channel.domain: (channel, power_w) for channel, power_w in source.read().items()}
+    assert set(powers) == {"cpu", "dram"}
+    for channel, power_w in powers.values():
+        low_w, high_w = channel.range_w
+        assert low_w - 1e-9 <= power_w <= high_w + 1e-9
+        assert channel.provenance == "modelled"
+
+
+@pytest.mark.parametrize(
+    ("model", "origin"),
+    [
+        ("AMD EPYC 4124P", "exact"),
+        ("Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz", "fuzzy"),
+        ("Nobody's processor 3000", "per thread"),
+    ],
+)
+def test_the_origin_of_the_tdp_is_told(monkeypatch, model, origin):
+    monkeypatch.setattr("codecarbon.core.cpu.detect_cpu_model", lambda: model)
+    assert processor_tdp()[2] == origin
+
+
+def test_cpu_time_of_children_is_told_from_that_of_others():
+    import subprocess
+    import sys
+
+    before = snapshot()
+    subprocess.run([sys.executable, "-c", "sum(i * i for i in range(3_000_000))"], check=True)
+    use = between(before, snapshot())
+    assert use.job_cpu_s > 0.05
+    assert use.foreign_cores * use.duration_s < use.job_cpu_s
