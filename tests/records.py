@@ -61,6 +61,7 @@ def run(arm: str = "one", block: int = 0, energy_j: float = 20.0, **changes: Any
         "machine": MACHINE,
         "versions": {"torch": "0"},
         "threads": 2,
+        "environment": {},
         "failure": None,
         "duration_s": 2.0,
         "readings": [reading(energy_j)],

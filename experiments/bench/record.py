@@ -91,6 +91,7 @@ class Run(Closed):
     machine: Machine
     versions: dict[str, str]
     threads: int
+    environment: dict[str, str]
     failure: str | None
     duration_s: float | None
     readings: list[Reading]
