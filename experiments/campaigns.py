@@ -52,9 +52,7 @@ class Campaign:
         """Experiments with records, sorted. Raises UserError where there is none."""
         found = sorted(path.name for path in (self.results / "runs").glob("*") if path.is_dir())
         if not found:
-            raise UserError(
-                f"campaign '{self.name}' has no records ({did_you_mean(self.name, released())})"
-            )
+            raise UserError(f"campaign '{self.name}' has no records ({did_you_mean(self.name, released())})")
         return found
 
 

@@ -24,14 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status (2 after a sentence on standard error)."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        status = options.command(options)
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: what was recorded is kept, run again to go on", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("target", help="figures/<campaign>/<figure>.pdf, or the key of a value")
     campaign(trace)
 
+    meter = step("meter", _meter, "joules of any command: meter [options] -- COMMAND ...")
+    configured(meter)
+    meter.add_argument("--idle", type=float, default=2.0, metavar="SECONDS", help="rest before it (2)")
+    meter.add_argument("--json", metavar="FILE", help="also write everything read as JSON")
+    meter.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+
+    step("doctor", _doctor, "what this machine can measure, what is modelled, what is missing")
     step("schemas", _schemas, "write workflow/schemas/ from the models")
     return parser
 
@@ -101,9 +108,8 @@ def _measure(options: argparse.Namespace) -> None:
     block = Block(
         experiment=options.experiment,
         index=options.block,
-        scale=config.scale,
+        config=config,
         campaign_dir=Path("results", LOCAL),
-        floor_power_w=config.floor_power_w,
     )
     print(measure_block(block))
 
@@ -153,6 +159,42 @@ def _trace(options: argparse.Namespace) -> None:
 
     for line in trace(options.target, Campaign(options.campaign)):
         print(line)
+
+
+def _meter(options: argparse.Namespace) -> int:
+    from experiments.energy import carbon
+    from experiments.energy.command import meter_command, report
+    from experiments.energy.sources import discover
+
+    command = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    if not command:
+        raise UserError("nothing to meter: write python -m experiments meter -- COMMAND ...")
+    config = _config(options)
+    grid = carbon.grid(config.region)
+    sources, _ = discover()
+    found = meter_command(
+        command,
+        sources,
+        options.idle,
+        config.floor_power_for(channel.domain for source in sources for channel in source.channels),
+        grid,
+        config.pue,
+        config.price_usd_per_kwh,
+    )
+    if options.json:
+        try:
+            Path(options.json).write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        except OSError as fault:
+            raise UserError(f"{options.json} could not be written: {fault.strerror}") from None
+    print(report(found, grid), file=sys.stderr)
+    return found.exit_code
+
+
+def _doctor(_options: argparse.Namespace) -> None:
+    from experiments.energy.doctor import diagnose
+
+    for line in diagnose():
+        print(line, flush=True)
 
 
 def _schemas(_options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Scalar = str | bool | int | float
 
 LOCAL = "local"
+# Fans, disks and boards of a server draw power no source sees; a metered GPU implies a server.
+GPU_FLOOR_POWER_W = 50.0
 
 
 class Config(Closed):
@@ -40,9 +42,18 @@ class Config(Closed):
     pue: Annotated[float, Field(ge=1)] = Field(
         1.0, description="power usage effectiveness of the building, 1 for none"
     )
+    price_usd_per_kwh: Annotated[float, Field(ge=0)] = Field(
+        0.151, description="price of electricity; the default is the U.S. residential mean of 2022 (EIA)"
+    )
     floor_power_w: Annotated[float, Field(ge=0)] | None = Field(
         None, description="least whole-machine power; null is 50 where a GPU is metered, else 0"
     )
+
+    def floor_power_for(self, domains: Iterable[str]) -> float:
+        """The floor in watts on a machine whose sources cover `domains`."""
+        if self.floor_power_w is not None:
+            return self.floor_power_w
+        return GPU_FLOOR_POWER_W * any(domain.startswith("gpu") for domain in domains)
 
 
 class Comparison(Closed):
@@ -159,9 +170,7 @@ def read_options() -> dict[str, Any]:
 def option_arguments(config: Config, *names: str) -> str:
     """The named options as arguments that hand them to a step of the command line."""
     options = config.model_dump(mode="json")
-    return " ".join(
-        f"--option {name}={json.dumps(options[name], separators=(',', ':'))!r}" for name in names
-    )
+    return " ".join(f"--option {name}={json.dumps(options[name], separators=(',', ':'))!r}" for name in names)
 
 
 def parse_option(text: str) -> tuple[str, Any]:

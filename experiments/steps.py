@@ -125,8 +125,7 @@ def read_sidecar(campaign: Campaign, figure: str) -> dict[str, Any]:
     for name, stated in sidecar["files"].items():
         if file_sha256(path.with_name(name)) != stated:
             raise UserError(
-                f"{path.with_name(name)} was changed after it was drawn: delete it and run the "
-                "workflow again"
+                f"{path.with_name(name)} was changed after it was drawn: delete it and run the workflow again"
             )
     return sidecar
 

@@ -65,6 +65,7 @@ def run(arm: str = "one", block: int = 0, energy_j: float = 20.0, **changes: Any
         "failure": None,
         "duration_s": 2.0,
         "readings": [reading(energy_j)],
+        "gpu_use": [],
         "total": Total(energy_j=energy_j, uncertainty_j=1.0, provenance="modelled", floored=False),
         "floor_power_w": 0.0,
         "phases": [],

@@ -16,9 +16,7 @@ from tests.records import idle, run
 
 
 def test_energy_is_kept_gross_and_net_of_the_measured_idle():
-    table = records.runs_table(
-        [idle(energy_j=4.0), run(energy_j=20.0), idle(position="after", energy_j=4.0)]
-    )
+    table = records.runs_table([idle(energy_j=4.0), run(energy_j=20.0), idle(position="after", energy_j=4.0)])
     row = table.iloc[0]
     assert (row.energy_j, row.idle_power_w, row.energy_net_j) == (20.0, 2.0, 16.0)
     assert row["flags"] == ""

@@ -16,9 +16,7 @@ JOURNAL = "results/local/journal/flops_vs_energy.jsonl"
 
 def rules_run(output):
     """Names of the rules a Snakemake run executed, the target rule aside."""
-    return [
-        rule for rule in re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE) if rule != "all"
-    ]
+    return [rule for rule in re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE) if rule != "all"]
 
 
 def runs(path):
@@ -29,9 +27,7 @@ def runs(path):
 def built(copy_repository):
     """A repository measured and typeset, its measuring process killed once on the way."""
     repository = copy_repository()
-    measuring = repository.start(
-        "-m", "experiments", "measure", "flops_vs_energy", "--option", "scale=smoke"
-    )
+    measuring = repository.start("-m", "experiments", "measure", "flops_vs_energy", "--option", "scale=smoke")
     for line in measuring.stdout:
         if "run 2/7" in line:
             break

@@ -15,9 +15,7 @@ from tests.records import reading
 
 
 def channel(form="instant_w", domain="cpu", provenance="sampled", **more):
-    return Channel(
-        domain=domain, source="replay", provenance=provenance, form=form, detail="test", **more
-    )
+    return Channel(domain=domain, source="replay", provenance=provenance, form=form, detail="test", **more)
 
 
 def filled(form, function, period_s=0.01, until_s=10.0, **more):
@@ -43,6 +41,13 @@ def test_a_counter_updated_slowly_loses_nothing():
     estimate = trace.energy(1.05, 8.05)
     assert estimate.energy_j == pytest.approx(1400, rel=0.005)
     assert 0 < estimate.uncertainty_j < 20
+
+
+def test_a_counter_that_goes_backwards_is_no_reading():
+    trace = filled("cumulative_j", lambda t: 50 * t if t < 5 else 50 * (t - 5))
+    with pytest.raises(traces.UncoveredWindow, match="went backwards"):
+        trace.energy(2.0, 7.0)
+    assert trace.energy(6.0, 9.0).energy_j == pytest.approx(150)
 
 
 def test_mean_power_counts_only_the_part_inside_the_window():

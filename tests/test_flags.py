@@ -4,7 +4,13 @@ import pytest
 
 from experiments.bench.flags import flags_of
 from experiments.bench.record import Sentinel
+from experiments.energy.sources.nvml import GpuUse
 from tests.records import QUIET, reading, run
+
+
+def gpu(**changes):
+    fields = {"domain": "gpu0", "job_share": 1.0, "foreign_processes": [], "throttling": []}
+    return GpuUse(**(fields | changes))
 
 
 def test_a_quiet_run_has_no_flag():
@@ -22,6 +28,12 @@ def test_a_quiet_run_has_no_flag():
         ({"duration_s": 0.5}, "short-window"),
         ({"failure": "the child was killed by SIGKILL"}, "failed"),
         ({"readings": [reading(None, domain="gpu0")]}, "missing-reading"),
+        (
+            {"readings": [reading(100.0, provenance="counter", uncertainty_j=3.0)]},
+            "short-window",
+        ),
+        ({"gpu_use": [gpu(foreign_processes=[7])]}, "foreign-gpu"),
+        ({"gpu_use": [gpu(throttling=["power brake"])]}, "throttled"),
         (
             {
                 "readings": [

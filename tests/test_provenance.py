@@ -60,9 +60,7 @@ def test_imported_code_of_this_package_counts(fingerprint):
 
 def test_what_is_not_reached_does_not_count(fingerprint):
     assert fingerprint(CODE.replace("return x\n", "return -x\n")) == fingerprint()
-    assert fingerprint(CODE.replace("return x\n", "return -x\n"), name="other") != fingerprint(
-        name="other"
-    )
+    assert fingerprint(CODE.replace("return x\n", "return -x\n"), name="other") != fingerprint(name="other")
 
 
 def test_a_run_is_named_by_its_parameters_and_the_meter(monkeypatch):

@@ -1,5 +1,7 @@
 """Sources against fake hardware, and CodeCarbon's model against itself."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,6 +95,12 @@ def test_the_codecarbon_model_stays_within_its_range():
         assert channel.provenance == "modelled"
 
 
+def test_without_codecarbon_the_remedy_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "codecarbon.external.hardware", None)
+    with pytest.raises(SourceError, match="install the pinned packages"):
+        CodeCarbonModel()
+
+
 @pytest.mark.parametrize(
     ("model", "origin"),
     [
@@ -107,9 +115,6 @@ def test_the_origin_of_the_tdp_is_told(monkeypatch, model, origin):
 
 
 def test_cpu_time_of_children_is_told_from_that_of_others():
-    import subprocess
-    import sys
-
     before = snapshot()
     subprocess.run([sys.executable, "-c", "sum(i * i for i in range(3_000_000))"], check=True)
     use = between(before, snapshot())

@@ -81,6 +81,8 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
     runs = [entry for entry in entries if isinstance(entry, Run)]
     spent_j = sum(entry.spent.energy_j or 0.0 for entry in entries)
     grid = carbon.grid(config.region)
+    impact = carbon.impact(spent_j, grid, config.pue, config.price_usd_per_kwh)
+    low_usd, median_usd, high_usd = impact.social_cost_usd
     return {
         "experiment": experiment,
         "runs": len(runs),
@@ -91,7 +93,15 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
         "pue": config.pue,
         "region": grid.region,
         "intensity_g_per_kwh": grid.intensity_g_per_kwh,
-        "emissions_g": carbon.emissions_g(spent_j, config.pue, grid.intensity_g_per_kwh),
+        "grid_sha256": impact.grid_sha256,
+        "energy_kwh": impact.energy_kwh,
+        "emissions_g": impact.emissions_g,
+        "price_usd": impact.price_usd,
+        "social_cost_low_usd": low_usd,
+        "social_cost_usd": median_usd,
+        "social_cost_high_usd": high_usd,
+        "boiled_litres": impact.boiled_litres,
+        "household_h": impact.household_h,
     }
 
 
@@ -112,11 +122,9 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
     machine, energy = tables["machine"].iloc[0], tables["energy"]
     instruments = tables["instruments"]
     details = "; ".join(
-        f"{_DOMAINS.get(row.domain, row.domain.upper())}: {row.detail}"
-        for row in instruments.itertuples()
+        f"{_DOMAINS.get(row.domain, row.domain.upper())}: {row.detail}" for row in instruments.itertuples()
     )
     grid = carbon.grid(config.region)
-    spent_j = float(energy["spent_j"].sum())
     return [
         Value("campaign.name", campaign, "results folder"),
         Value("campaign.scale", machine["scale"], "machine.csv scale"),
@@ -130,22 +138,26 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
         Value("campaign.instruments", details, "instruments.csv detail"),
         Value("campaign.runs", int(energy["runs"].sum()), "energy.csv runs, sum"),
         Value("campaign.hours", energy["spent_s"].sum() / 3600, "energy.csv spent_s, sum", 2, r"\hour"),
+        _summed(energy, "campaign.energy", "energy_kwh", r"\kWh"),
+        _summed(energy, "campaign.emissions", "emissions_g", r"\gram"),
+        _summed(energy, "campaign.price", "price_usd"),
+        _summed(energy, "campaign.social", "social_cost_usd"),
+        _summed(energy, "campaign.social.low", "social_cost_low_usd"),
+        _summed(energy, "campaign.social.high", "social_cost_high_usd"),
+        _summed(energy, "campaign.boiled", "boiled_litres"),
         Value(
-            "campaign.energy",
-            spent_j / carbon.JOULES_PER_KWH,
-            "energy.csv spent_j, sum",
+            "campaign.household",
+            60 * energy["household_h"].sum(),
+            "energy.csv household_h, sum",
             2,
-            r"\kWh",
-        ),
-        Value(
-            "campaign.emissions",
-            energy["emissions_g"].sum(),
-            "energy.csv emissions_g, sum",
-            2,
-            r"\gram",
+            r"\minute",
         ),
         Value("campaign.pue", config.pue, "configuration pue", 3),
         Value("campaign.grid", grid.name, f"configuration region {grid.region}"),
         Value("campaign.grid.source", grid.source, f"packaged data, SHA-256 {grid.sha256}"),
         Value("campaign.intensity", grid.intensity_g_per_kwh, grid.source, 3, r"\gram\per\kWh"),
     ]
+
+
+def _summed(energy: pd.DataFrame, key: str, column: str, unit: str = "") -> Value:
+    return Value(key, float(energy[column].sum()), f"energy.csv {column}, sum", 2, unit)

@@ -53,9 +53,7 @@ def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
     """
     present = set(plotted["order"])
     rows = [
-        row
-        for row in statistics.dropna(subset=["stars"]).itertuples()
-        if {row.group, row.base} <= present
+        row for row in statistics.dropna(subset=["stars"]).itertuples() if {row.group, row.base} <= present
     ]
     if not rows:
         return

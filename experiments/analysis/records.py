@@ -69,6 +69,7 @@ def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
         "energy_j": gross_j,
         "energy_uncertainty_j": run.total.uncertainty_j if run.total else None,
         "energy_net_j": net_j,
+        "energy_attributed_j": _attributed_j(run),
         "provenance": run.total.provenance if run.total else "missing",
         **{f"energy_{domain}_j": reading.energy_j for domain, reading in domains.items()},
         "idle_power_w": idle_power_w,
@@ -80,6 +81,14 @@ def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
         "fingerprint": run.fingerprint,
         "measured_at": run.measured_at,
     }
+
+
+def _attributed_j(run: Run) -> float | None:
+    """Energy the job answers for (see `energy.attribution`); None where a domain has no share."""
+    shares = {reading.domain: reading.energy_j for reading in run.readings if reading.scope == "job"}
+    parts = [shares.get(reading.domain) for reading in primary(run.readings)]
+    present = [part for part in parts if part is not None]
+    return sum(present) if parts and len(present) == len(parts) else None
 
 
 def _power_w(idle: Idle) -> float:

@@ -112,9 +112,7 @@ def _mean_interval(values: Floats) -> tuple[float, float]:
             rng=np.random.default_rng(0),
         ).confidence_interval
         return float(found.low), float(found.high)
-    low, high = stats.t.interval(
-        CONFIDENCE, len(values) - 1, loc=np.mean(values), scale=stats.sem(values)
-    )
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
     return float(low), float(high)
 
 

@@ -47,8 +47,7 @@ def verified_names(folder: Path) -> list[str]:
             raise UserError(f"{path} is missing: {_remedy(folder)}")
         if file_sha256(path) != stated:
             raise UserError(
-                f"{path} was changed after it was tabulated, so nothing is made from it: "
-                f"{_remedy(folder)}"
+                f"{path} was changed after it was tabulated, so nothing is made from it: {_remedy(folder)}"
             )
     return list(manifest["tables"])
 

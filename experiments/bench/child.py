@@ -20,9 +20,7 @@ from experiments.bench.session import Session
 _PR_SET_PDEATHSIG = 1
 
 
-def work(
-    connection: Connection, experiment: str, parameters: dict[str, Any], seed: int, log: Path
-) -> None:
+def work(connection: Connection, experiment: str, parameters: dict[str, Any], seed: int, log: Path) -> None:
     """Builds the workload, runs it in the metered window and reports over `connection`.
 
     A failure is reported as a mark 'failed' with one sentence; the traceback goes to `log`.

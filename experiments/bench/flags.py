@@ -14,6 +14,7 @@ SENTINEL_DRIFT = 0.25
 CLOCK_STEP_S = 0.1
 # The kernel counts processor time in hundredths of a second: shorter windows are coarser than 1 %.
 SHORT_WINDOW_S = 1.0
+COUNTER_RESOLUTION = 0.01
 COUNTER_DISAGREEMENT = 0.01
 
 
@@ -43,14 +44,37 @@ def flags_of(run: Run, quiet_sentinel_s: float, faults: Sequence[str]) -> list[s
             flags.append(f"suspended: the machine slept for {use.suspended_s:.1f} s")
         if abs(use.clock_step_s) > CLOCK_STEP_S:
             flags.append(f"clock-step: the wall clock jumped by {use.clock_step_s:.1f} s")
+    for gpu in run.gpu_use:
+        if gpu.foreign_processes:
+            pids = ", ".join(map(str, gpu.foreign_processes))
+            flags.append(f"foreign-gpu: processes {pids} also used {gpu.domain}")
+        if gpu.throttling:
+            flags.append(f"throttled: {gpu.domain} by {', '.join(gpu.throttling)}")
     if run.duration_s is not None and run.duration_s < SHORT_WINDOW_S:
         flags.append(f"short-window: {run.duration_s:.2f} s")
-    return flags + _disagreements(run)
+    return flags + _coarse_counters(run) + _disagreements(run)
+
+
+def _coarse_counters(run: Run) -> list[str]:
+    """Counters whose own uncertainty is more than a hundredth of what they read."""
+    return [
+        f"short-window: {reading.source} is certain to {reading.uncertainty_j / reading.energy_j:.1%}"
+        for reading in run.readings
+        if reading.provenance == "counter"
+        and reading.scope == "machine"
+        and reading.energy_j
+        and reading.uncertainty_j is not None
+        and reading.uncertainty_j / reading.energy_j > COUNTER_RESOLUTION
+    ]
 
 
 def _disagreements(run: Run) -> list[str]:
     """Counters that differ from the integral of sampled power of the same domain."""
-    by_kind = {(reading.domain, reading.provenance): reading.energy_j for reading in run.readings}
+    by_kind = {
+        (reading.domain, reading.provenance): reading.energy_j
+        for reading in run.readings
+        if reading.scope == "machine"
+    }
     found = []
     for (domain, provenance), counted_j in by_kind.items():
         sampled_j = by_kind.get((domain, "sampled"))

@@ -12,6 +12,7 @@ from experiments.config import Scalar, Scale
 from experiments.energy.contention import Contention
 from experiments.energy.machine import Machine
 from experiments.energy.reading import Reading, Total
+from experiments.energy.sources.nvml import GpuUse
 from experiments.schema import Closed
 
 SCHEMA_VERSION = 1
@@ -95,6 +96,7 @@ class Run(Closed):
     failure: str | None
     duration_s: float | None
     readings: list[Reading]
+    gpu_use: list[GpuUse]
     total: Total | None
     floor_power_w: float
     phases: list[Phase]
@@ -131,9 +133,7 @@ def parse_line(line: str) -> Run | Idle:
     if stated != _digest(body):
         raise BadEntry("was changed after it was written (its hash does not fit)")
     if body.get("schema_version") != SCHEMA_VERSION:
-        raise BadEntry(
-            f"has schema version {body.get('schema_version')}, this code reads {SCHEMA_VERSION}"
-        )
+        raise BadEntry(f"has schema version {body.get('schema_version')}, this code reads {SCHEMA_VERSION}")
     try:
         return _ENTRY.validate_python(body)
     except ValidationError as fault:

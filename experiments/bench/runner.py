@@ -26,19 +26,19 @@ from experiments.bench.lock import machine_lock
 from experiments.bench.progress import Progress
 from experiments.bench.record import Idle, Phase, Run, Sentinel, Spent, Step
 from experiments.bench.sentinel import sentinel_s
-from experiments.config import Scalar, Scale, load_design
+from experiments.config import Config, Scalar, Scale, load_design
 from experiments.energy import METER_VERSION, contention, machine
+from experiments.energy.attribution import job_readings
 from experiments.energy.meter import Meter
-from experiments.energy.reading import total
+from experiments.energy.reading import primary, total
 from experiments.energy.source import Source
 from experiments.energy.sources import discover
+from experiments.energy.sources.nvml import GpuUse, Nvml
 from experiments.errors import UserError
 from experiments.provenance import run_fingerprint
 from experiments.schema import validate
 
 IDLE_S = 2.0
-# Fans, disks and boards of a server draw power no source sees; a metered GPU implies a server.
-GPU_FLOOR_POWER_W = 50.0
 # How long to wait for foreign work to end before measuring anyway, flagged.
 _QUIET_WAIT_S = 20.0
 _QUIET_CORES = 0.1
@@ -57,9 +57,12 @@ class Block:
 
     experiment: str
     index: int
-    scale: Scale
+    config: Config
     campaign_dir: Path
-    floor_power_w: float | None = None
+
+    @property
+    def scale(self) -> Scale:
+        return self.config.scale
 
     @property
     def output(self) -> Path:
@@ -80,6 +83,7 @@ class _Window:
     closed: contention.Snapshot | None = None
     phases: list[tuple[str, float, float]] = field(default_factory=list)
     steps: list[tuple[int, float]] = field(default_factory=list)
+    gpus: list[GpuUse] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     failure: str | None = None
     _open_phases: list[tuple[str, float]] = field(default_factory=list)
@@ -128,16 +132,15 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         missing = [arm for arm in _order(block, list(arms)) if arm not in done]
         progress.plan(kept=len(done), missing=len(missing))
         if missing:
-            with contextlib.ExitStack() as stack:
-                meter = stack.enter_context(Meter(sources or _discover(progress)))
-                bench = _Bench(block, meter, journal, progress, design.time_limit_s)
+            found = sources or _discover(progress)
+            with Meter(found) as meter:
+                bench = _Bench(block, meter, found, journal, progress, design.time_limit_s)
                 bench.run_all({arm: arms[arm] for arm in missing}, list(arms), prints)
         done = _done(journal, block, prints, failed_too=True)
         if all(run.failure for run in done.values()):
             first = next(iter(done.values()))
             raise UserError(
-                f"every run of {block.experiment} block {block.index} failed; "
-                f"{first.arm}: {first.failure}"
+                f"every run of {block.experiment} block {block.index} failed; {first.arm}: {first.failure}"
             )
         sessions = {run.session for run in done.values()}
         idles = [e for e in journal.entries if isinstance(e, Idle) and e.session in sessions]
@@ -179,7 +182,7 @@ def _done(
         and run.block == block.index
         and prints.get(run.arm) == run.fingerprint
         and run.machine.id == here
-        and block.floor_power_w in (None, run.floor_power_w)
+        and block.config.floor_power_w in (None, run.floor_power_w)
         and (failed_too or run.failure is None)
     }
 
@@ -191,21 +194,21 @@ class _Bench:
         self,
         block: Block,
         meter: Meter,
+        sources: list[Source],
         journal: Journal,
         progress: Progress,
         time_limit_s: float,
     ) -> None:
         self._block = block
         self._meter = meter
+        self._nvml = next((source for source in sources if isinstance(source, Nvml)), None)
+        self._idle_power_w: dict[str, float] = {}
         self._journal = journal
         self._progress = progress
         self._time_limit_s = time_limit_s
         self._session = uuid.uuid4().hex[:12]
         self._threads = os.cpu_count() or 1
-        metered_gpu = any(channel.domain.startswith("gpu") for channel in meter.channels)
-        self._floor_power_w = (
-            block.floor_power_w if block.floor_power_w is not None else GPU_FLOOR_POWER_W * metered_gpu
-        )
+        self._floor_power_w = block.config.floor_power_for(channel.domain for channel in meter.channels)
         contention.adopt_orphans()
         self._context = _forkserver(self._threads)
         self._helpers = set(psutil.Process().children())
@@ -235,6 +238,11 @@ class _Bench:
         opened, start_s = contention.snapshot(), self._meter.now()
         time.sleep(IDLE_S)
         end_s, closed = self._meter.now(), contention.snapshot()
+        spent = self._spent()
+        readings = self._meter.readings(start_s, end_s)
+        self._idle_power_w = {
+            reading.domain: (reading.energy_j or 0.0) / (end_s - start_s) for reading in primary(readings)
+        }
         self._journal.append(
             Idle(
                 meter_version=METER_VERSION,
@@ -246,8 +254,8 @@ class _Bench:
                 machine=machine.describe(),
                 duration_s=end_s - start_s,
                 contention=contention.between(opened, closed),
-                spent=self._spent(),
-                readings=self._meter.readings(start_s, end_s),
+                spent=spent,
+                readings=readings,
             )
         )
 
@@ -326,16 +334,26 @@ class _Bench:
             return {
                 "duration_s": None,
                 "readings": [],
+                "gpu_use": [],
                 "total": None,
                 "phases": [],
                 "steps": [],
                 "contention": None,
                 "flags": [],
             }
+        use = contention.between(window.opened, window.closed)
         readings = self._meter.readings(start_s, end_s)
+        job = job_readings(
+            readings,
+            self._idle_power_w,
+            end_s - start_s,
+            cpu_share=min(use.job_cpu_s / (use.busy_cores * use.duration_s or 1.0), 1.0),
+            gpu_shares={gpu.domain: gpu.job_share for gpu in window.gpus if gpu.job_share is not None},
+        )
         return {
             "duration_s": end_s - start_s,
-            "readings": readings,
+            "readings": [*(reading for reading in readings if reading.scope == "machine"), *job],
+            "gpu_use": window.gpus,
             "total": total(readings, end_s - start_s, self._floor_power_w),
             "phases": [
                 Phase(
@@ -350,7 +368,7 @@ class _Bench:
                 Step(index=index, time_s=at_s - start_s, energy_j=self._whole_j(start_s, at_s))
                 for index, at_s in window.steps
             ],
-            "contention": contention.between(window.opened, window.closed),
+            "contention": use,
             "flags": [],
         }
 
@@ -388,6 +406,9 @@ class _Bench:
                 if name in ("start", "end", "phase_start", "phase_end"):
                     self._meter.sample()
                 window.take(name, at_s, data)
+                if name == "end" and self._nvml is not None and window.opened is not None:
+                    since_us = int(window.opened.wall_s * 1e6)
+                    window.gpus = self._nvml.use(contention.descendants(), since_us)
         except (EOFError, ConnectionResetError):
             pass
         process.join(_NOTHING_MORE_S)

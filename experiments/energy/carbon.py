@@ -1,4 +1,13 @@
-"""From joules to grams of CO2-equivalent, with CodeCarbon's packaged grid data (offline)."""
+"""From joules to carbon, money and things one can picture. Grid data is CodeCarbon's, packaged, offline.
+
+Sources of the constants:
+
+- Social cost of carbon: Ricke et al. 2018, "Country-level social cost of carbon", Nature Climate Change 8,
+  895-900: median 417 US dollars a tonne of CO2, 66 % interval 177 to 805.
+- Household electricity: U.S. Energy Information Administration, mean residential customer in 2022,
+  10,791 kWh a year.
+- Boiling water: 4.186 kJ/(kg K) from 20 to 100 degrees Celsius.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +18,16 @@ from importlib import resources
 from typing import Any
 
 from experiments.errors import UserError
-from experiments.schema import did_you_mean
+from experiments.schema import Closed, did_you_mean
 
 JOULES_PER_KWH = 3.6e6
 WORLD = "WOR"
+
+SOCIAL_COST_USD_PER_TONNE = (177.0, 417.0, 805.0)
+HOUSEHOLD_KWH_PER_YEAR = 10_791.0
+_BOIL_J_PER_LITRE = 4186.0 * 80.0
+_LAMP_W = 10.0
+_HOURS_PER_YEAR = 8766.0
 
 _FOLDER = "data/private_infra"
 
@@ -28,6 +43,26 @@ class Grid:
     sha256: str
 
 
+class Impact(Closed):
+    """What some energy means. `energy_j` is at the meter; everything else includes the PUE.
+
+    `social_cost_usd` is (low, median, high); `household_h` the hours a mean U.S. household lives on it.
+    """
+
+    energy_j: float
+    pue: float
+    region: str
+    intensity_g_per_kwh: float
+    grid_sha256: str
+    energy_kwh: float
+    emissions_g: float
+    price_usd: float
+    social_cost_usd: tuple[float, float, float]
+    household_h: float
+    boiled_litres: float
+    lamp_h: float
+
+
 def grid(region: str) -> Grid:
     """The grid of an ISO 3166 alpha-3 country, or of the world for 'WOR'.
 
@@ -35,13 +70,12 @@ def grid(region: str) -> Grid:
     """
     if region == WORLD:
         data, digest = _packaged("carbon_intensity_per_source.json")
-        return Grid(
-            region, "world average", float(data["world_average"]), "IEA 2019, in CodeCarbon", digest
-        )
+        intensity = float(data["world_average"])
+        return Grid(region, "world average", intensity, "IEA 2019, in CodeCarbon", digest)
     data, digest = _packaged("global_energy_mix.json")
     if region not in data:
         raise UserError(
-            f"configuration: no grid data for region '{region}' ({did_you_mean(region, data)})"
+            f"configuration: no grid data for region '{region}' ({did_you_mean(region, [*data, WORLD])})"
         )
     entry = data[region]
     return Grid(
@@ -53,9 +87,39 @@ def grid(region: str) -> Grid:
     )
 
 
-def emissions_g(energy_j: float, pue: float, intensity_g_per_kwh: float) -> float:
-    """Grams of CO2-equivalent: energy x PUE x intensity (Henderson et al. 2020, section 4)."""
-    return energy_j / JOULES_PER_KWH * pue * intensity_g_per_kwh
+def impact(energy_j: float, grid_: Grid, pue: float, price_usd_per_kwh: float) -> Impact:
+    """Carbon is energy x PUE x intensity (Henderson et al. 2020, section 4)."""
+    drawn_j = energy_j * pue
+    drawn_kwh = drawn_j / JOULES_PER_KWH
+    emissions_g = drawn_kwh * grid_.intensity_g_per_kwh
+    low, median, high = (emissions_g * 1e-6 * cost for cost in SOCIAL_COST_USD_PER_TONNE)
+    return Impact(
+        energy_j=energy_j,
+        pue=pue,
+        region=grid_.region,
+        intensity_g_per_kwh=grid_.intensity_g_per_kwh,
+        grid_sha256=grid_.sha256,
+        energy_kwh=drawn_kwh,
+        emissions_g=emissions_g,
+        price_usd=drawn_kwh * price_usd_per_kwh,
+        social_cost_usd=(low, median, high),
+        household_h=drawn_kwh / HOUSEHOLD_KWH_PER_YEAR * _HOURS_PER_YEAR,
+        boiled_litres=drawn_j / _BOIL_J_PER_LITRE,
+        lamp_h=drawn_j / (_LAMP_W * 3600),
+    )
+
+
+def statement(found: Impact, grid_: Grid, how: str) -> str:
+    """A carbon impact statement in words; `how` says how the energy was read."""
+    low, median, high = found.social_cost_usd
+    return (
+        f"{found.energy_kwh:.3g} kWh ({how}; power usage effectiveness {found.pue:g}) emitted "
+        f"{found.emissions_g:.3g} g of CO2 equivalent on the grid '{grid_.name}' "
+        f"({grid_.intensity_g_per_kwh:g} g/kWh, {grid_.source}). It cost {found.price_usd:.2g} US dollars of "
+        f"electricity and {median:.2g} ({low:.2g} to {high:.2g}) of harm to society, and would boil "
+        f"{found.boiled_litres:.2g} litres of water or run a mean U.S. household for "
+        f"{60 * found.household_h:.2g} minutes."
+    )
 
 
 def _packaged(name: str) -> tuple[dict[str, Any], str]:

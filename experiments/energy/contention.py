@@ -64,9 +64,30 @@ def snapshot() -> Snapshot:
         wall_s=time.time(),
         busy_s=sum(cpu) - guest_s - idle_s - steal_s,
         steal_s=steal_s,
-        job_cpu_s=own.children_user + own.children_system + _descendants_cpu_s(os.getpid()),
+        job_cpu_s=job_cpu_s(),
         own_cpu_s=own.user + own.system,
     )
+
+
+def job_cpu_s() -> float:
+    """CPU seconds of this process's descendants so far, those that have ended included.
+
+    What a descendant has reaped is in its own count, and what this process has reaped in its, so that
+    short-lived grandchildren are not lost.
+    """
+    own = os.times()
+    return own.children_user + own.children_system + sum(map(_cpu_s, descendants()))
+
+
+def descendants() -> set[int]:
+    """Process ids of the live descendants of this process."""
+    found: set[int] = set()
+    waiting = [os.getpid()]
+    while waiting:
+        children = _children(waiting.pop())
+        found.update(children)
+        waiting.extend(children)
+    return found
 
 
 def between(start: Snapshot, end: Snapshot) -> Contention:
@@ -86,17 +107,6 @@ def between(start: Snapshot, end: Snapshot) -> Contention:
         suspended_s=boot_s - duration_s,
         clock_step_s=(end.wall_s - start.wall_s) - boot_s,
     )
-
-
-def _descendants_cpu_s(pid: int) -> float:
-    """CPU seconds of the live descendants of `pid` and of the children they have reaped."""
-    total_s = 0.0
-    waiting = [pid]
-    while waiting:
-        for child in _children(waiting.pop()):
-            total_s += _cpu_s(child)
-            waiting.append(child)
-    return total_s
 
 
 def _children(pid: int) -> list[int]:

@@ -139,6 +139,7 @@ class Meter:
             estimate = trace.energy(start_s, end_s)
         except UncoveredWindow as gap:
             return Reading(
+                scope=channel.scope,
                 domain=channel.domain,
                 source=channel.source,
                 provenance="missing",
@@ -148,6 +149,7 @@ class Meter:
                 detail=str(gap),
             )
         return Reading(
+            scope=channel.scope,
             domain=channel.domain,
             source=channel.source,
             provenance=channel.provenance,

@@ -17,6 +17,7 @@ class Reading(Closed):
     `energy_j` and `uncertainty_j` (one standard deviation) are null where provenance is 'missing'.
     """
 
+    scope: Literal["machine", "job"] = "machine"
     domain: str
     source: str
     provenance: RecordedProvenance
@@ -36,9 +37,11 @@ class Total(Closed):
 
 
 def primary(readings: Sequence[Reading]) -> list[Reading]:
-    """The best reading of each domain: counter before sampled before modelled before missing."""
+    """The machine's best reading of each domain: counter, else sampled, else modelled, else missing."""
     best: dict[str, Reading] = {}
     for reading in readings:
+        if reading.scope != "machine":
+            continue
         held = best.get(reading.domain)
         if held is None or _rank(reading) < _rank(held):
             best[reading.domain] = reading

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 Provenance = Literal["counter", "sampled", "modelled", "missing"]
 
+Scope = Literal["machine", "job"]
+
 # What the numbers of a channel are: joules counted since some origin, watts at the instant of the
 # read, or mean watts since the previous read of the same channel.
 Form = Literal["cumulative_j", "instant_w", "mean_w"]
@@ -23,6 +25,7 @@ class SourceError(Exception):
 class Channel:
     """One quantity a source delivers.
 
+    `scope` is what it covers: the whole machine, or the job alone (see `attribution`).
     `domain` is 'cpu', 'dram' or 'gpu<index>'; `source` names the instrument; `detail` says in words
     what the number rests on. `resolution_j` is the step of a cumulative channel; `range_w` the power
     a model could have returned at all, which bounds what it can be wrong by.
@@ -35,6 +38,7 @@ class Channel:
     detail: str
     resolution_j: float = 0.0
     range_w: tuple[float, float] | None = None
+    scope: Scope = "machine"
 
 
 class Source(Protocol):

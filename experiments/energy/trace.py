@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 # A counter read faster than it is updated repeats its value; above this share of repeats the
 # instants of the updates, not of the reads, are what the energy is known at.
 _SLOW_COUNTER_REPEATS = 0.1
+# Fewer updates than this do not tell a pace.
+_LEAST_FOR_PACE = 10
 
 
 class UncoveredWindow(Exception):
@@ -75,6 +77,9 @@ class Trace:
     def _from_counter(
         self, times: Floats, values: Floats, start_s: float, end_s: float
     ) -> tuple[float, float]:
+        span = slice(max(int(np.searchsorted(times, start_s)) - 1, 0), int(np.searchsorted(times, end_s)) + 1)
+        if np.any(np.diff(values[span]) < 0):
+            raise UncoveredWindow(f"the counter of {self.channel.source} went backwards")
         knots, energies, jitter_s = _update_points(times, values)
         inside = np.interp([start_s, end_s], knots, energies)
         energy_j = float(inside[1] - inside[0])
@@ -98,13 +103,35 @@ class Trace:
 
 
 def _update_points(times: Floats, values: Floats) -> tuple[Floats, Floats, float]:
-    """Instants at which a counter's value is known: (times, values, width of the doubt in s)."""
+    """Instants at which a counter's value is known: (times, values, width of the doubt in s).
+
+    A change is seen at the first read after it, so each update is known to lie between two reads. Where
+    updates come at a steady pace the line through all of them places each far better than its own two
+    reads do; where they do not, each stands in the middle of its reads.
+    """
     changed = np.flatnonzero(np.diff(values) != 0) + 1
     repeats = 1 - len(changed) / (len(values) - 1)
     if repeats <= _SLOW_COUNTER_REPEATS or len(changed) < 2:
         return times, values, 0.0
     gaps = times[changed] - times[changed - 1]
-    return times[changed] - gaps / 2, values[changed], float(np.median(gaps))
+    middles = times[changed] - gaps / 2
+    width_s = float(np.median(gaps))
+    steady = _steady(middles, gaps) if len(changed) >= _LEAST_FOR_PACE else None
+    if steady is None:
+        return middles, values[changed], width_s
+    return steady, values[changed], width_s / math.sqrt(len(changed))
+
+
+def _steady(middles: Floats, gaps: Floats) -> Floats | None:
+    """Instants of updates at a constant pace, None where no pace fits every pair of reads."""
+    pace_s = float(np.median(np.diff(middles)))
+    for _ in range(3):
+        counts = np.round((middles - middles[0]) / pace_s)
+        pace_s, first_s = np.polyfit(counts, middles, 1)
+    fitted = first_s + pace_s * counts
+    # Where an update falls close to the reads, jitter puts it now before and now after one of them: the
+    # middles then scatter by a whole gap around a pace that is steady nevertheless.
+    return fitted if np.all(np.abs(fitted - middles) <= 1.5 * gaps) else None
 
 
 def _gap_energy(knots: Floats, energies: Floats, instant_s: float) -> float:
@@ -112,9 +139,7 @@ def _gap_energy(knots: Floats, energies: Floats, instant_s: float) -> float:
     return float(energies[right] - energies[right - 1])
 
 
-def _from_instant_power(
-    times: Floats, values: Floats, start_s: float, end_s: float
-) -> tuple[float, float]:
+def _from_instant_power(times: Floats, values: Floats, start_s: float, end_s: float) -> tuple[float, float]:
     inner = (times > start_s) & (times < end_s)
     knots = np.concatenate([[start_s], times[inner], [end_s]])
     powers = np.interp(knots, times, values)

@@ -62,9 +62,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
     """Forward passes for the whole window. Latency is per batch, in seconds."""
     parameters = prepared.parameters
-    latencies_s = _infer(
-        prepared.network, prepared.images, parameters.window_s, parameters.min_inferences
-    )
+    latencies_s = _infer(prepared.network, prepared.images, parameters.window_s, parameters.min_inferences)
     return {
         **prepared.facts,
         "batches": len(latencies_s),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from experiments.energy.attribution import JobModel
 from experiments.energy.source import Source, SourceError
 from experiments.energy.sources.codecarbon_model import CodeCarbonModel
 from experiments.energy.sources.nvml import Nvml
@@ -29,4 +30,8 @@ def discover() -> tuple[list[Source], dict[str, str]]:
                 with contextlib.suppress(SourceError):
                     source.close()
             raise
+    for source in found:
+        if isinstance(source, CodeCarbonModel):
+            found.append(JobModel(source.processor_w, source.memory_w))
+            break
     return found, absent

@@ -38,9 +38,7 @@ class CodeCarbonModel:
             from codecarbon.external.hardware import CPU, MODE_CPU_LOAD
             from codecarbon.external.ram import RAM
         except ImportError:
-            raise SourceError(
-                "CodeCarbon is not installed: install the pinned packages of envs/"
-            ) from None
+            raise SourceError("CodeCarbon is not installed: install the pinned packages of envs/") from None
         # Its warnings go to the terminal on every start; the record carries the same facts.
         logging.getLogger("codecarbon").setLevel(logging.ERROR)
         model, tdp_w, origin = processor_tdp()
@@ -48,7 +46,7 @@ class CodeCarbonModel:
         self._cpu.start()
         ram_w = RAM(tracking_mode="machine").total_power().W
         installed_gib = psutil.virtual_memory().total / GIB
-        self._ram_w = float(ram_w)
+        self.memory_w = float(ram_w)
         self.tdp_w, self.tdp_origin = float(tdp_w), origin
         self._cpu_channel = Channel(
             domain="cpu",
@@ -64,7 +62,7 @@ class CodeCarbonModel:
             provenance="modelled",
             form="mean_w",
             detail=f"CodeCarbon {version}: constant {ram_w:g} W for {installed_gib:.0f} GiB",
-            range_w=_ram_range_w(installed_gib, self._ram_w),
+            range_w=_ram_range_w(installed_gib, self.memory_w),
         )
 
     @property
@@ -75,7 +73,11 @@ class CodeCarbonModel:
         power_w = float(self._cpu.total_power().W)
         if not math.isfinite(power_w):
             raise SourceError(f"CodeCarbon returned {power_w} W for the CPU")
-        return {self._cpu_channel: power_w, self._ram_channel: self._ram_w}
+        return {self._cpu_channel: power_w, self._ram_channel: self.memory_w}
+
+    def processor_w(self, load: float) -> float:
+        """What CodeCarbon's model gives for the processor at `load` (0 to 1) of the whole machine."""
+        return self.tdp_w * (0.1 + 0.9 * load**3)
 
     def close(self) -> None:
         """Nothing is held open."""

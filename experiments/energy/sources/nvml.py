@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pynvml
 
 from experiments.energy.source import Channel, SourceError
 from experiments.errors import UserError
+from experiments.schema import Closed
+
+# Reasons for which a GPU runs below the clock it was asked for; power capping is how it is meant to work
+# at full load and is not among them.
+_THROTTLING = {
+    pynvml.nvmlClocksThrottleReasonHwSlowdown: "hardware slowdown",
+    pynvml.nvmlClocksThrottleReasonSwThermalSlowdown: "thermal slowdown",
+    pynvml.nvmlClocksThrottleReasonHwThermalSlowdown: "hardware thermal slowdown",
+    pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown: "power brake",
+}
+
+
+class GpuUse(Closed):
+    """Who used a GPU during a window. `job_share` is the job's part of the SM use the driver sampled;
+    null where the driver does not say."""
+
+    domain: str
+    job_share: float | None
+    foreign_processes: list[int]
+    throttling: list[str]
 
 
 class Nvml:
@@ -54,6 +74,19 @@ class Nvml:
             except pynvml.NVMLError as fault:
                 raise SourceError(f"NVML lost {power.domain}: {_text(fault)}") from None
         return values
+
+    def use(self, job: Collection[int], since_us: int) -> list[GpuUse]:
+        """Use of each GPU since `since_us` (microseconds of the Unix clock) by the processes `job`
+        and by others."""
+        return [
+            GpuUse(
+                domain=power.domain,
+                job_share=_job_share(handle, job, since_us),
+                foreign_processes=sorted(_processes(handle) - set(job)),
+                throttling=_throttling(handle),
+            )
+            for handle, _, power in self._handles
+        ]
 
     def close(self) -> None:
         with contextlib.suppress(pynvml.NVMLError):
@@ -103,6 +136,30 @@ def _instant_power_w(handle: Any) -> float:
     if field.nvmlReturn == pynvml.NVML_SUCCESS:
         return float(field.value.uiVal) * 1e-3
     return float(pynvml.nvmlDeviceGetPowerUsage(handle)) * 1e-3
+
+
+def _processes(handle: Any) -> set[int]:
+    try:
+        return {process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)}
+    except pynvml.NVMLError:
+        return set()
+
+
+def _job_share(handle: Any, job: Collection[int], since_us: int) -> float | None:
+    try:
+        samples = pynvml.nvmlDeviceGetProcessUtilization(handle, since_us)
+    except pynvml.NVMLError:
+        return None
+    used = sum(sample.smUtil for sample in samples)
+    return sum(sample.smUtil for sample in samples if sample.pid in job) / used if used else None
+
+
+def _throttling(handle: Any) -> list[str]:
+    try:
+        reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
+    except pynvml.NVMLError:
+        return []
+    return [words for bit, words in _THROTTLING.items() if reasons & bit]
 
 
 def _text(fault: pynvml.NVMLError) -> str:

@@ -36,9 +36,7 @@ class Rapl:
     def __init__(self, root: Path = POWERCAP) -> None:
         self._zones = _zones(root)
         if not any(zone.domain == "cpu" for zone in self._zones):
-            raise SourceError(
-                "no RAPL package zone under /sys/class/powercap (usual in a virtual machine)"
-            )
+            raise SourceError("no RAPL package zone under /sys/class/powercap (usual in a virtual machine)")
         for zone in self._zones:
             zone.last_uj = _read_uj(zone.path)
         self._channels = {

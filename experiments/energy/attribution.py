@@ -1,0 +1,137 @@
+"""The part of the machine's energy that a job answers for.
+
+The attributed energy of a job is what the machine would have used for it had it been alone. It therefore
+does not move when a neighbour works, and equals the machine's reading when there is none:
+
+- processor, modelled: CodeCarbon's load model at the job's own load. The model is convex in load, so
+  sharing its output by CPU time would charge a job more the busier its neighbours are.
+- processor, counted: idle energy, plus what lies above it in proportion to CPU time,
+  `e_idle + (e_cpu - e_idle) * job_cpu_s / busy_cpu_s`.
+- GPU: the same with the job's share of streaming-multiprocessor use in place of CPU time.
+- memory: the energy times the job's proportional set size (PSS) over the installed memory.
+
+A job slowed down by its neighbours is charged for the longer time it held the machine; the bench flags
+such runs. Shares of CPU time and PSS follow Henderson et al. 2020, section 4; charging by the job alone
+instead of by the sum of all jobs is ours.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import psutil
+
+from experiments.energy import contention
+from experiments.energy.reading import Reading, primary
+from experiments.energy.source import Channel
+
+_PSS_EVERY_S = 5.0
+
+
+class JobModel:
+    """Modelled power of this process's descendants, as channels of scope 'job'.
+
+    `processor_w` maps a load between 0 and 1 to watts; `memory_w` is the power of all installed memory.
+    `cpu_s` returns the CPU seconds the job has used so far.
+    """
+
+    period_s = 1.0
+
+    def __init__(
+        self,
+        processor_w: Callable[[float], float],
+        memory_w: float,
+        cpu_s: Callable[[], float] = contention.job_cpu_s,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._processor_w = processor_w
+        self._memory_w = memory_w
+        self._cpu_s = cpu_s
+        self._clock = clock
+        self._cores = os.cpu_count() or 1
+        self._last = (clock(), cpu_s())
+        self._installed_bytes = psutil.virtual_memory().total
+        self._memory_share, self._memory_read_s = 0.0, -_PSS_EVERY_S
+        self._cpu_channel = _job_channel("cpu", "load model at the job's own load")
+        self._memory_channel = _job_channel("dram", "memory model times the job's share (PSS)")
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        return (self._cpu_channel, self._memory_channel)
+
+    def read(self) -> Mapping[Channel, float]:
+        now_s, used_s = self._clock(), self._cpu_s()
+        last_s, last_used_s = self._last
+        self._last = (now_s, used_s)
+        elapsed_s = now_s - last_s
+        load = (used_s - last_used_s) / (elapsed_s * self._cores) if elapsed_s > 0 else 0.0
+        # Walking the page tables of a large process takes milliseconds: not on every read.
+        if now_s - self._memory_read_s >= _PSS_EVERY_S:
+            self._memory_share = _job_pss_bytes() / self._installed_bytes
+            self._memory_read_s = now_s
+        return {
+            self._cpu_channel: self._processor_w(min(max(load, 0.0), 1.0)),
+            self._memory_channel: self._memory_w * self._memory_share,
+        }
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def job_readings(
+    readings: Sequence[Reading],
+    idle_power_w: Mapping[str, float],
+    duration_s: float,
+    cpu_share: float,
+    gpu_shares: Mapping[str, float],
+) -> list[Reading]:
+    """The job's readings, one a domain of the machine's primary readings.
+
+    Modelled domains keep the job channels the meter sampled. Counted and sampled ones are divided:
+    `cpu_share` is the job's part of the busy CPU time, `gpu_shares` its part of SM use by domain,
+    `idle_power_w` the machine's measured power at rest by domain.
+    """
+    modelled = {reading.domain: reading for reading in readings if reading.scope == "job"}
+    found = []
+    for whole in primary(readings):
+        if whole.provenance == "modelled" and whole.domain in modelled:
+            found.append(modelled[whole.domain])
+        elif whole.energy_j is not None:
+            share = gpu_shares.get(whole.domain, 1.0) if whole.domain != "cpu" else cpu_share
+            found.append(_divided(whole, share, idle_power_w.get(whole.domain, 0.0) * duration_s))
+    return found
+
+
+def _divided(whole: Reading, share: float, idle_j: float) -> Reading:
+    energy_j = whole.energy_j or 0.0
+    above_j = max(energy_j - idle_j, 0.0)
+    return whole.model_copy(
+        update={
+            "scope": "job",
+            "energy_j": min(energy_j, idle_j) + share * above_j,
+            "detail": f"{whole.detail}; {share:.0%} of what lies above idle",
+        }
+    )
+
+
+def _job_channel(domain: str, detail: str) -> Channel:
+    return Channel(
+        domain=domain,
+        source=f"job-{domain}",
+        provenance="modelled",
+        form="mean_w",
+        detail=detail,
+        scope="job",
+    )
+
+
+def _job_pss_bytes() -> int:
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            total += process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total

@@ -1,0 +1,84 @@
+"""`python -m experiments doctor`: what this machine can measure, what is modelled, what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+from experiments.energy import METER_VERSION, contention, machine
+from experiments.energy.source import PREFERENCE, Channel
+from experiments.energy.sources import discover
+from experiments.energy.sources.codecarbon_model import processor_tdp
+
+_WATCH_S = 2.0
+
+_TDP_ADVICE = {
+    "exact": "found in CodeCarbon's table under this very name",
+    "fuzzy": "the nearest entry of CodeCarbon's table: check that it is your processor",
+    "per thread": "NOT in CodeCarbon's table: a constant per logical core stands in, so absolute "
+    "energies may be wrong several times over; ratios on this machine are not affected",
+    "constant": "the processor could NOT be identified: one constant stands in for any machine, so "
+    "absolute energies mean nothing",
+}
+
+
+def diagnose() -> Iterator[str]:
+    """The report, line by line."""
+    here = machine.describe()
+    yield f"machine     {here.words}, {here.system}, Python {here.python}"
+    yield f"meter       version {METER_VERSION}"
+    yield ""
+    sources, absent = discover()
+    channels = [channel for source in sources for channel in source.channels]
+    for domain in sorted({channel.domain for channel in channels}):
+        yield from _domain(domain, channels)
+    for source in sources:
+        source.close()
+    yield ""
+    for name, reason in absent.items():
+        yield f"no {name:9}{reason}"
+    model, tdp_w, origin = processor_tdp()
+    yield f"TDP         {tdp_w:g} W for {model}: {_TDP_ADVICE[origin]}"
+    yield f"instructions {_instructions()}"
+    yield ""
+    yield from _quiet()
+
+
+def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:
+    found = [c for c in channels if c.domain == domain and c.scope == "machine"]
+    found.sort(key=lambda channel: PREFERENCE.index(channel.provenance))
+    for place, channel in enumerate(found):
+        role = "" if place == 0 else " (kept beside it as a cross-check)"
+        shown = {"counter": "MEASURED", "sampled": "MEASURED", "modelled": "MODELLED"}
+        word = shown.get(channel.provenance, channel.provenance)
+        yield f"{domain:12}{word} by {channel.source}: {channel.detail}{role}"
+
+
+def _instructions() -> str:
+    """Whether hardware counts instructions here, for outcomes that need no power model."""
+    if shutil.which("perf") is None:
+        return "not counted: perf is not installed (Debian: linux-perf)"
+    done = subprocess.run(
+        ["perf", "stat", "-x,", "-e", "instructions", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode or "not supported" in done.stderr or "not counted" in done.stderr:
+        return "not counted: the processor's counters are not available (usual in a virtual machine)"
+    return "counted by perf"
+
+
+def _quiet() -> Iterator[str]:
+    before = contention.snapshot()
+    time.sleep(_WATCH_S)
+    use = contention.between(before, contention.snapshot())
+    cores = os.cpu_count() or 1
+    verdict = "quiet enough to measure" if use.foreign_cores < 0.1 else "NOT quiet: close other programs"
+    yield (
+        f"right now   other programs use {use.foreign_cores:.2f} of {cores} cores and the hypervisor takes "
+        f"{use.steal_cores:.2f}: {verdict}"
+    )

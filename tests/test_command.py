@@ -1,0 +1,112 @@
+"""`meter` and `doctor` as a user runs them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from experiments.config import ROOT
+from experiments.energy import carbon
+from experiments.errors import UserError
+
+
+def meter(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments", "meter", "--idle", "0.2", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_table_goes_to_standard_error_and_the_output_stays_the_commands():
+    done = meter("--", sys.executable, "-c", "print('hello')")
+    assert done.returncode == 0
+    assert done.stdout == "hello\n"
+    assert "J  total" in done.stderr
+    assert "modelled" in done.stderr or "counter" in done.stderr
+
+
+def test_the_exit_code_is_the_commands():
+    assert meter("--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
+    killed = meter("--", sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    assert killed.returncode == 128 + 9
+
+
+def test_the_json_says_everything(tmp_path):
+    path = tmp_path / "energy.json"
+    assert meter("--json", str(path), "--", "sleep", "0.3").returncode == 0
+    found = json.loads(path.read_text())
+    assert found["duration_s"] == pytest.approx(0.3, abs=0.2)
+    assert found["command"] == ["sleep", "0.3"]
+    assert found["total"]["energy_j"] > 0
+    assert found["impact"]["energy_j"] == found["total"]["energy_j"]
+
+
+def test_an_interrupt_still_prints_what_was_read():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments", "meter", "--idle", "0", "--", "sleep", "60"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(2)
+    # A terminal sends Ctrl-C to the whole group.
+    subprocess.run(["kill", "-INT", "--", f"-{process.pid}"], check=True)
+    _, printed = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "J  total" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "nothing to meter"),
+        (["--", "no-such-command-anywhere"], "'no-such-command-anywhere' was not found"),
+        (["--", "/etc"], "may not be executed"),
+        (["--option", "region=ATLANTIS", "--", "true"], "region"),
+        (["--option", "region=FRB", "--", "true"], "no grid data for region 'FRB'"),
+        (["--json", "/no/such/folder/file", "--", "true"], "could not be written"),
+    ],
+)
+def test_what_cannot_be_metered_is_said(arguments, sentence):
+    done = meter(*arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_doctor_says_what_is_measured_and_what_is_modelled():
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments", "doctor"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "MODELLED" in done.stdout or "MEASURED" in done.stdout
+    assert "TDP" in done.stdout
+    assert "right now" in done.stdout
+
+
+def test_impact_follows_from_energy_pue_and_grid():
+    world = carbon.grid("WOR")
+    found = carbon.impact(3.6e6, world, pue=1.5, price_usd_per_kwh=0.2)
+    assert found.energy_kwh == pytest.approx(1.5)
+    assert found.emissions_g == pytest.approx(1.5 * world.intensity_g_per_kwh)
+    assert found.price_usd == pytest.approx(0.3)
+    low, median, high = found.social_cost_usd
+    assert median == pytest.approx(found.emissions_g * 417e-6)
+    assert low < median < high
+    assert found.lamp_h == pytest.approx(150)
+    assert "modelled" in carbon.statement(found, world, "modelled")
+
+
+def test_a_region_without_data_is_refused_with_the_likely_one():
+    with pytest.raises(UserError, match="did you mean"):
+        carbon.grid("USB")
