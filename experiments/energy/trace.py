@@ -124,14 +124,21 @@ def _update_points(times: Floats, values: Floats) -> tuple[Floats, Floats, float
 
 def _steady(middles: Floats, gaps: Floats) -> Floats | None:
     """Instants of updates at a constant pace, None where no pace fits every pair of reads."""
-    pace_s = float(np.median(np.diff(middles)))
-    for _ in range(3):
-        counts = np.round((middles - middles[0]) / pace_s)
-        pace_s, first_s = np.polyfit(counts, middles, 1)
-    fitted = first_s + pace_s * counts
-    # Where an update falls close to the reads, jitter puts it now before and now after one of them: the
-    # middles then scatter by a whole gap around a pace that is steady nevertheless.
-    return fitted if np.all(np.abs(fitted - middles) <= 1.5 * gaps) else None
+    rough_s = float(np.median(np.diff(middles)))
+    pace_s = (middles[-1] - middles[0]) / round((middles[-1] - middles[0]) / rough_s)
+    best, best_misfit = None, 1.0
+    # Where updates fall close to reads, the middles scatter by a whole gap and the first of them is a poor
+    # origin to number the updates from: origins to both sides of it are tried too.
+    for shift in (-0.25, 0.0, 0.25):
+        numbers = np.round((middles - middles[0]) / pace_s + shift)
+        if np.any(np.diff(numbers) < 1):
+            continue
+        slope_s, first_s = np.polyfit(numbers, middles, 1)
+        fitted = first_s + slope_s * numbers
+        misfit = float(np.max(np.abs(fitted - middles) / gaps))
+        if misfit <= best_misfit:
+            best, best_misfit = fitted, misfit
+    return best
 
 
 def _gap_energy(knots: Floats, energies: Floats, instant_s: float) -> float:
