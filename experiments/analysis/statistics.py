@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from experiments.config import Comparison
+from experiments.config import Comparison, Test
 
 COLUMNS = [
     "statistic",
@@ -87,13 +87,14 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
         "estimate": math.exp(float(np.mean(ratios))),
         "ci_low": math.exp(low),
         "ci_high": math.exp(high),
-        "p": _p_value(ratios, comparison),
+        "p": p_value(ratios, comparison.test),
         "effect_size": float(np.mean(ratios)) / spread if spread > 0 else None,
     }
 
 
-def _p_value(ratios: Floats, comparison: Comparison) -> float:
-    if comparison.test == "paired_t":
+def p_value(ratios: Floats, test: Test) -> float:
+    """Two-sided p of paired log ratios under 'no difference': Student's t, or the exact sign-flip test."""
+    if test == "paired_t":
         return float(stats.ttest_1samp(ratios, 0.0).pvalue)
     result = stats.permutation_test(
         (ratios,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True

@@ -33,7 +33,8 @@ from experiments.energy.meter import Meter
 from experiments.energy.reading import primary, total
 from experiments.energy.source import Source
 from experiments.energy.sources import discover
-from experiments.energy.sources.nvml import GpuUse, Nvml
+from experiments.energy.sources.codecarbon_model import CodeCarbonModel
+from experiments.energy.sources.nvml import GpuUse, job_shares, use_of_gpus
 from experiments.errors import UserError
 from experiments.provenance import run_fingerprint
 from experiments.schema import validate
@@ -160,7 +161,10 @@ def _discover(progress: Progress) -> list[Source]:
     found, _ = discover()
     for source in found:
         for channel in source.channels:
-            progress.say(f"{channel.domain} energy: {channel.provenance}, {channel.detail}")
+            if channel.scope == "machine":
+                progress.say(f"{channel.domain} energy: {channel.provenance}, {channel.detail}")
+        if isinstance(source, CodeCarbonModel) and source.warning:
+            progress.say(f"WARNING: {source.warning}")
     return found
 
 
@@ -201,7 +205,7 @@ class _Bench:
     ) -> None:
         self._block = block
         self._meter = meter
-        self._nvml = next((source for source in sources if isinstance(source, Nvml)), None)
+        self._sources = sources
         self._idle_power_w: dict[str, float] = {}
         self._journal = journal
         self._progress = progress
@@ -348,7 +352,7 @@ class _Bench:
             self._idle_power_w,
             end_s - start_s,
             cpu_share=min(use.job_cpu_s / (use.busy_cores * use.duration_s or 1.0), 1.0),
-            gpu_shares={gpu.domain: gpu.job_share for gpu in window.gpus if gpu.job_share is not None},
+            gpu_shares=job_shares(window.gpus),
         )
         return {
             "duration_s": end_s - start_s,
@@ -406,9 +410,8 @@ class _Bench:
                 if name in ("start", "end", "phase_start", "phase_end"):
                     self._meter.sample()
                 window.take(name, at_s, data)
-                if name == "end" and self._nvml is not None and window.opened is not None:
-                    since_us = int(window.opened.wall_s * 1e6)
-                    window.gpus = self._nvml.use(contention.descendants(), since_us)
+                if name == "end" and window.opened is not None:
+                    window.gpus = use_of_gpus(self._sources, window.opened.wall_s)
         except (EOFError, ConnectionResetError):
             pass
         process.join(_NOTHING_MORE_S)

@@ -18,8 +18,10 @@ instead of by the sum of all jobs is ours.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import psutil
 
@@ -128,10 +130,13 @@ def _job_channel(domain: str, detail: str) -> Channel:
 
 
 def _job_pss_bytes() -> int:
-    total = 0
-    for process in psutil.Process().children(recursive=True):
-        try:
-            total += process.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return total
+    return sum(map(_pss_bytes, contention.descendants()))
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

@@ -13,6 +13,7 @@ from experiments.energy import METER_VERSION, attribution, carbon, contention, m
 from experiments.energy.meter import Meter
 from experiments.energy.reading import Reading, Total, primary, total
 from experiments.energy.source import Source
+from experiments.energy.sources.nvml import job_shares, use_of_gpus
 from experiments.errors import UserError
 from experiments.schema import Closed
 
@@ -55,13 +56,14 @@ def meter_command(
         exit_code = _run(command)
         meter.sample()
         end_s, closed = meter.now(), contention.snapshot()
+        gpu_shares = job_shares(use_of_gpus(sources, opened.wall_s))
         meter.settle()
         readings = meter.readings(start_s, end_s)
         faults = meter.faults(start_s, end_s)
     use = contention.between(opened, closed)
     duration_s = end_s - start_s
     share = min(use.job_cpu_s / (use.busy_cores * duration_s or 1.0), 1.0)
-    job = attribution.job_readings(readings, idle_power_w, duration_s, share, gpu_shares={})
+    job = attribution.job_readings(readings, idle_power_w, duration_s, share, gpu_shares)
     whole = total(readings, duration_s, floor_power_w)
     return Metered(
         command=list(command),

@@ -11,18 +11,9 @@ from collections.abc import Iterator
 from experiments.energy import METER_VERSION, contention, machine
 from experiments.energy.source import PREFERENCE, Channel
 from experiments.energy.sources import discover
-from experiments.energy.sources.codecarbon_model import processor_tdp
+from experiments.energy.sources.codecarbon_model import TDP_ADVICE, processor_tdp
 
 _WATCH_S = 2.0
-
-_TDP_ADVICE = {
-    "exact": "found in CodeCarbon's table under this very name",
-    "fuzzy": "the nearest entry of CodeCarbon's table: check that it is your processor",
-    "per thread": "NOT in CodeCarbon's table: a constant per logical core stands in, so absolute "
-    "energies may be wrong several times over; ratios on this machine are not affected",
-    "constant": "the processor could NOT be identified: one constant stands in for any machine, so "
-    "absolute energies mean nothing",
-}
 
 
 def diagnose() -> Iterator[str]:
@@ -41,7 +32,7 @@ def diagnose() -> Iterator[str]:
     for name, reason in absent.items():
         yield f"no {name:9}{reason}"
     model, tdp_w, origin = processor_tdp()
-    yield f"TDP         {tdp_w:g} W for {model}: {_TDP_ADVICE[origin]}"
+    yield f"TDP         {tdp_w:g} W for {model}: {TDP_ADVICE[origin]}"
     yield f"instructions {_instructions()}"
     yield ""
     yield from _quiet()

@@ -22,6 +22,15 @@ TdpOrigin = Literal["exact", "fuzzy", "per thread", "constant"]
 
 GIB = 1024**3
 
+TDP_ADVICE: dict[TdpOrigin, str] = {
+    "exact": "found in CodeCarbon's table under this very name",
+    "fuzzy": "the nearest entry of CodeCarbon's table: check that it is your processor",
+    "per thread": "NOT in CodeCarbon's table: a constant per logical core stands in, so absolute energies "
+    "may be wrong several times over; ratios on this machine are not affected",
+    "constant": "NOT known, nor is the processor: one constant stands in for any machine, so absolute "
+    "energies mean nothing",
+}
+
 
 class CodeCarbonModel:
     """Modelled CPU ('cpu') and RAM ('dram') power of the whole machine, as mean watts.
@@ -64,6 +73,12 @@ class CodeCarbonModel:
             detail=f"CodeCarbon {version}: constant {ram_w:g} W for {installed_gib:.0f} GiB",
             range_w=_ram_range_w(installed_gib, self.memory_w),
         )
+
+    @property
+    def warning(self) -> str | None:
+        """What a user must be told of the TDP, None where it was found."""
+        advice = TDP_ADVICE[self.tdp_origin]
+        return f"the processor's TDP is {advice}" if self.tdp_origin in ("per thread", "constant") else None
 
     @property
     def channels(self) -> tuple[Channel, ...]:

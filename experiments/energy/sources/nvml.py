@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pynvml
 
-from experiments.energy.source import Channel, SourceError
+from experiments.energy import contention
+from experiments.energy.source import Channel, Source, SourceError
 from experiments.errors import UserError
 from experiments.schema import Closed
 
@@ -91,6 +92,22 @@ class Nvml:
     def close(self) -> None:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
+
+
+def use_of_gpus(sources: Iterable[Source], since_wall_s: float) -> list[GpuUse]:
+    """Use of every metered GPU by this process's descendants and by others since an instant of the wall
+    clock."""
+    return [
+        gpu
+        for source in sources
+        if isinstance(source, Nvml)
+        for gpu in source.use(contention.descendants(), int(since_wall_s * 1e6))
+    ]
+
+
+def job_shares(gpus: Iterable[GpuUse]) -> dict[str, float]:
+    """The job's share by domain, of the GPUs whose driver tells it."""
+    return {gpu.domain: gpu.job_share for gpu in gpus if gpu.job_share is not None}
 
 
 def _refuse_partitions(handle: Any, index: int) -> None:
