@@ -55,6 +55,7 @@ class JobModel:
         self._cores = os.cpu_count() or 1
         self._last = (clock(), cpu_s())
         self._installed_bytes = psutil.virtual_memory().total
+        self._job: set[int] = set()
         self._memory_share, self._memory_read_s = 0.0, -_PSS_EVERY_S
         self._cpu_channel = _job_channel("cpu", "load model at the job's own load")
         self._memory_channel = _job_channel("dram", "memory model times the job's share (PSS)")
@@ -69,10 +70,12 @@ class JobModel:
         self._last = (now_s, used_s)
         elapsed_s = now_s - last_s
         load = (used_s - last_used_s) / (elapsed_s * self._cores) if elapsed_s > 0 else 0.0
-        # Walking the page tables of a large process takes milliseconds: not on every read.
-        if now_s - self._memory_read_s >= _PSS_EVERY_S:
-            self._memory_share = _job_pss_bytes() / self._installed_bytes
-            self._memory_read_s = now_s
+        # Walking the page tables of a large process takes milliseconds: not on every read, but whenever
+        # processes came or went.
+        job = contention.descendants()
+        if job != self._job or now_s - self._memory_read_s >= _PSS_EVERY_S:
+            self._memory_share = sum(map(_pss_bytes, job)) / self._installed_bytes
+            self._memory_read_s, self._job = now_s, job
         return {
             self._cpu_channel: self._processor_w(min(max(load, 0.0), 1.0)),
             self._memory_channel: self._memory_w * self._memory_share,
@@ -127,10 +130,6 @@ def _job_channel(domain: str, detail: str) -> Channel:
         detail=detail,
         scope="job",
     )
-
-
-def _job_pss_bytes() -> int:
-    return sum(map(_pss_bytes, contention.descendants()))
 
 
 def _pss_bytes(pid: int) -> int:

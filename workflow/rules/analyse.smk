@@ -43,7 +43,9 @@ rule tabulate_campaign:
         "results/{campaign}/logs/tabulate/campaign.log",
     params:
         experiment=SELF,
-        options=option_arguments(CONFIG, "scale", "region", "pue", "price_usd_per_kwh", "experiments"),
+        options=option_arguments(
+            CONFIG, "scale", "region", "pue", "price_usd_per_kwh", "experiments"
+        ),
         code=code_fingerprint("experiments.analysis.campaign", ["tabulate"]),
     shell:
         "python -m experiments tabulate {params.experiment}"
