@@ -22,6 +22,13 @@ def test_energy_is_kept_gross_and_net_of_the_measured_idle():
     assert row["flags"] == ""
 
 
+def test_an_uneven_idle_bracket_widens_the_net_uncertainty():
+    uneven = [idle(energy_j=4.0), run(energy_j=20.0), idle(position="after", energy_j=6.0)]
+    row = records.runs_table(uneven).iloc[0]
+    assert row.energy_net_j == 15.0
+    assert row.energy_net_uncertainty_j == row.energy_uncertainty_j + 1.0
+
+
 def test_an_idle_bracket_that_is_open_or_uneven_is_flagged():
     assert "idle-bracket" in records.runs_table([idle(), run()])["flags"].iloc[0]
     uneven = [idle(), run(), idle(position="after", energy_j=8.0)]

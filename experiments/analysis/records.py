@@ -54,11 +54,11 @@ def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
     idle_powers_w = [_power_w(idle) for idle in idles]
     idle_power_w = sum(idle_powers_w) / len(idle_powers_w) if idle_powers_w else None
     gross_j = run.total.energy_j if run.total else None
-    net_j = (
-        gross_j - idle_power_w * run.duration_s
-        if gross_j is not None and idle_power_w is not None and run.duration_s is not None
-        else None
-    )
+    net_j = net_uncertainty_j = None
+    if run.total is not None and idle_power_w is not None and run.duration_s is not None:
+        idle_doubt_w = (max(idle_powers_w) - min(idle_powers_w)) / 2
+        net_j = run.total.energy_j - idle_power_w * run.duration_s
+        net_uncertainty_j = run.total.uncertainty_j + idle_doubt_w * run.duration_s
     return {
         "experiment": run.experiment,
         "arm": run.arm,
@@ -69,6 +69,7 @@ def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
         "energy_j": gross_j,
         "energy_uncertainty_j": run.total.uncertainty_j if run.total else None,
         "energy_net_j": net_j,
+        "energy_net_uncertainty_j": net_uncertainty_j,
         "energy_attributed_j": _attributed_j(run),
         "provenance": run.total.provenance if run.total else "missing",
         **{f"energy_{domain}_j": reading.energy_j for domain, reading in domains.items()},
