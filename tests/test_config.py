@@ -22,13 +22,18 @@ def test_the_shipped_configuration_is_valid():
         ({"experiments": []}, ["experiments"]),
         ({"pue": 0.5}, ["pue", "greater than or equal to 1"]),
         ({"region": "world"}, ["region"]),
-        ({"scale": "paper"}, ["scale 'paper' is not defined"]),
     ],
 )
 def test_a_wrong_option_is_named_with_the_likely_one(options, words):
     with pytest.raises(UserError) as fault:
         config.check_config(options)
     assert all(word in str(fault.value) for word in words), str(fault.value)
+
+
+def test_a_scale_an_experiment_does_not_define_is_refused():
+    design = config.load_design("flops_vs_energy").model_copy(update={"scales": {}})
+    with pytest.raises(UserError, match="scale 'paper' is not defined"):
+        design.at("paper")
 
 
 def test_a_design_that_names_an_unknown_arm_is_refused():

@@ -126,6 +126,41 @@ def mean_ci(values: Sequence[float]) -> tuple[float, float, float]:
     return math.exp(float(np.mean(logs))), math.exp(low), math.exp(high)
 
 
+def association(x: Floats, y: Floats) -> dict[str, float]:
+    """R squared, Pearson and Spearman of two columns with their 95 % intervals (nan below four points).
+
+    Pearson's interval is Fisher's; Spearman's is Fisher's with the variance 1.06 / (n - 3) of Fieller,
+    Hartley and Pearson 1957. R squared's is Pearson's squared, from 0 where that spans 0.
+    """
+    pearson = float(stats.pearsonr(x, y).statistic)
+    spearman = float(stats.spearmanr(x, y).statistic)
+    p_low, p_high = _fisher(pearson, len(x), 1.0)
+    s_low, s_high = _fisher(spearman, len(x), 1.06)
+    squares = sorted((p_low**2, p_high**2))
+    return {
+        "n": len(x),
+        "r2": pearson**2,
+        "r2_low": 0.0 if p_low < 0 < p_high else squares[0],
+        "r2_high": squares[1],
+        "pearson": pearson,
+        "pearson_low": p_low,
+        "pearson_high": p_high,
+        "spearman": spearman,
+        "spearman_low": s_low,
+        "spearman_high": s_high,
+    }
+
+
+def _fisher(correlation: float, points: int, variance: float) -> tuple[float, float]:
+    if points < 4:
+        return math.nan, math.nan
+    if abs(correlation) >= 1:
+        return correlation, correlation
+    half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance / (points - 3))
+    centre = math.atanh(correlation)
+    return math.tanh(centre - half), math.tanh(centre + half)
+
+
 def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> Row:
     """R squared of a straight line of `y` on `x`, as Henderson et al. report it.
 
@@ -144,13 +179,8 @@ def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> R
     }
     if len(x) < 3:
         return row | {"note": "fewer than three members"}
-    result = stats.pearsonr(x, y)
-    r = float(result.statistic)
-    row |= {"estimate": r**2, "p": float(result.pvalue), "effect_size": r}
+    found = association(x, y)
+    row |= {"estimate": found["r2"], "p": float(stats.pearsonr(x, y).pvalue), "effect_size": found["pearson"]}
     if len(x) < 4:
         return row | {"note": "too few points for an interval"}
-    interval = result.confidence_interval(CONFIDENCE)
-    low, high = float(interval.low), float(interval.high)
-    squares = sorted((low**2, high**2))
-    row |= {"ci_low": 0.0 if low < 0 < high else squares[0], "ci_high": squares[1]}
-    return row
+    return row | {"ci_low": found["r2_low"], "ci_high": found["r2_high"]}

@@ -12,10 +12,19 @@ from experiments.analysis.values import Value, significant
 from experiments.bench.record import Idle, Run
 from experiments.config import Design
 from experiments.energy.carbon import JOULES_PER_KWH
+from experiments.flops_vs_energy import predictors
 
+_COUNTS = ("flops", "parameters", "activations", "bytes_moved", "operators", "layers")
+# How the paper names a regression.
+_WORDS = {
+    "flops": "operations alone",
+    "parameters": "parameters alone",
+    "activations": "activations alone",
+    "bytes": "bytes moved alone",
+    "flops_bytes_layers": "operations, bytes moved and layers together",
+}
 _FACTS = (
-    "flops",
-    "parameters",
+    *_COUNTS,
     "inferences",
     "latency_median_s",
     "latency_p95_s",
@@ -26,10 +35,18 @@ _FACTS = (
 
 
 def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `arms` (one row a model), `statistics`."""
+    """`runs` (one row a run), `arms` (one row a model), `statistics`, `predictors` (what goes with energy
+    and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
     runs = _runs(entries)
     arms = _arms(runs[runs["failure"].isna()])
-    return {"runs": runs, "arms": arms, "statistics": _statistics(runs, arms, design)}
+    return {
+        "runs": runs,
+        "arms": arms,
+        "statistics": _statistics(runs, arms, design),
+        "predictors": predictors.associations(arms),
+        "regressions": predictors.cross_validation(arms),
+        "reference": predictors.reference(),
+    }
 
 
 def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
@@ -54,8 +71,9 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "arm": arm,
                 "family": group["family"].iloc[0],
                 "blocks": len(group),
-                "flops": group["flops"].iloc[0],
-                "parameters": group["parameters"].iloc[0],
+                **{fact: group[fact].iloc[0] for fact in _COUNTS},
+                "intensity_flops_per_byte": group["flops"].iloc[0] / group["bytes_moved"].iloc[0],
+                "cpu_s_per_inference": (group["cpu_s"] / group["inferences"]).median(),
                 "energy_per_inference_j": mean_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
@@ -135,6 +153,45 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             2,
         ),
         *_statistic_values(tables["statistics"]),
+        *_predictor_values(tables),
+    ]
+
+
+def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
+    """Which predictor a practitioner should use, and what the published runs say of operations."""
+    found = [
+        Value(
+            f"flops.predictor.{row['predictor']}.{column}",
+            row[column],
+            f"predictors.csv {row['predictor']} with energy over all, {column}",
+            2,
+        )
+        for row in tables["predictors"].to_dict("records")
+        if row["group"] == "all" and row["outcome"] == "energy_per_inference_j"
+        for column in ("r2", "r2_low", "r2_high", "spearman")
+    ]
+    published = predictors.associations(tables["reference"]).set_index(["outcome", "predictor", "group"])
+    for group in ("all", "VGG", "DenseNet"):
+        value = published.loc[("energy_per_inference_j", "flops", group), "r2"]
+        found.append(Value(f"flops.published.{group}", value, "reference.csv, R squared of FLOPs", 2))
+    regressions = tables["regressions"].set_index("regression")
+    if regressions.empty:
+        return found
+    best = regressions["error_factor"].idxmin()
+    found.append(Value("flops.regression.best", _WORDS[best], "regressions.csv, least error_factor"))
+    found.append(
+        Value(
+            "flops.regression.best.factor",
+            regressions["error_factor"].min(),
+            "regressions.csv error_factor, least",
+            3,
+        )
+    )
+    return found + [
+        Value(
+            f"flops.regression.{name}.factor", row["error_factor"], f"regressions.csv {name} error_factor", 3
+        )
+        for name, row in regressions.iterrows()
     ]
 
 

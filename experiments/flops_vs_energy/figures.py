@@ -30,7 +30,7 @@ def flops_scatter(tables: Tables) -> Figure:
             label=family,
         )
         if len(members) >= 3:
-            _power_law(axes, members, colours[family])
+            _power_law(axes, members, colours[family], "energy_per_inference_kwh")
     for row in arms.itertuples():
         axes.annotate(
             row.arm,
@@ -46,6 +46,55 @@ def flops_scatter(tables: Tables) -> Figure:
         ylabel=f"energy per inference in kWh ({_provenance(arms)})",
     )
     axes.legend(fontsize=7, loc="upper left")
+    return figure
+
+
+def flops_predictors(tables: Tables) -> Figure:
+    """R squared of each count with its interval, and error factors of regressions on unseen families."""
+    found = tables["predictors"].query("group == 'all' and outcome == 'energy_per_inference_j'")
+    regressions = tables["regressions"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 2.6), layout="constrained")
+    places = np.arange(len(found))
+    left.barh(places, found["r2"], color="0.85")
+    left.hlines(places, found["r2_low"], found["r2_high"], color="0.2", linewidth=1.2)
+    left.set_yticks(places, [name.replace("_", " ") for name in found["predictor"]])
+    left.set(xlim=(0, 1), xlabel=f"R² with energy per inference\n({_provenance(tables['arms'])})")
+    right.barh(np.arange(len(regressions)), regressions["error_factor"] - 1, left=1, color="0.85")
+    right.set_yticks(
+        np.arange(len(regressions)), [name.replace("_", " ") for name in regressions["regression"]]
+    )
+    right.set(xlabel="median factor of error on unseen families", xlim=(1, None))
+    for axes in (left, right):
+        axes.invert_yaxis()
+    return figure
+
+
+def flops_reference(tables: Tables) -> Figure:
+    """This machine's arms and the published ones in two panels that share the axis of FLOPs."""
+    panels = {
+        f"this machine ({_provenance(tables['arms'])})": tables["arms"],
+        "Titan V, published (sampled)": tables["reference"],
+    }
+    families = [family for arms in panels.values() for family in arms["family"]]
+    colours = plotting.colours(families)
+    figure, found = plt.subplots(
+        1, 2, figsize=(plotting.COLUMN_IN, 3.2), sharex=True, sharey=True, layout="constrained"
+    )
+    for axes, (title, arms) in zip(found, panels.items(), strict=True):
+        for family, members in arms.groupby("family"):
+            axes.scatter(
+                members["flops"], members["energy_per_inference_j"], color=colours[family], s=18, label=family
+            )
+            if len(members) >= 3:
+                _power_law(axes, members, colours[family], "energy_per_inference_j")
+        axes.set(xscale="log", yscale="log", title=title, xlabel="FLOPs per inference")
+    found[0].set_ylabel("energy per inference in J")
+    handles = {
+        label: handle
+        for axes in found
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=6.5)
     return figure
 
 
@@ -69,8 +118,8 @@ def flops_equal(tables: Tables) -> Figure:
     return figure
 
 
-def _power_law(axes: Axes, members: pd.DataFrame, colour: object) -> None:
-    x, y = np.log(members["flops"]), np.log(members["energy_per_inference_kwh"])
+def _power_law(axes: Axes, members: pd.DataFrame, colour: object, outcome: str) -> None:
+    x, y = np.log(members["flops"]), np.log(members[outcome])
     slope, intercept = np.polyfit(x, y, 1)
     ends = np.array([x.min(), x.max()])
     axes.plot(np.exp(ends), np.exp(intercept + slope * ends), color=colour, linewidth=1, alpha=0.7)

@@ -1,0 +1,71 @@
+"""Predictors of energy, on published data and on data whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from experiments.flops_vs_energy import predictors
+from experiments.flops_vs_energy.counting import count
+
+
+def r2(found, group, outcome="energy_per_inference_j", predictor="flops"):
+    rows = found.query("group == @group and outcome == @outcome and predictor == @predictor")
+    return rows["r2"].item()
+
+
+def test_the_published_figures_come_out_of_the_published_runs():
+    found = predictors.associations(predictors.reference())
+    assert r2(found, "all") == pytest.approx(0.09, abs=0.005)
+    assert r2(found, "VGG") > 0.99
+    assert r2(found, "DenseNet") == pytest.approx(0.755, abs=0.001)
+    assert r2(found, "all", outcome="latency_median_s") == pytest.approx(0.005, abs=0.001)
+
+
+def arms(seed=0):
+    random = np.random.default_rng(seed)
+    bytes_moved = np.exp(random.normal(18, 1, 24))
+    return pd.DataFrame(
+        {
+            "family": [f"family {index // 4}" for index in range(24)],
+            "flops": np.exp(random.normal(21, 1, 24)),
+            "parameters": np.exp(random.normal(16, 1, 24)),
+            "activations": np.exp(random.normal(15, 1, 24)),
+            "layers": random.integers(10, 100, 24),
+            "bytes_moved": bytes_moved,
+            "energy_per_inference_j": 1e-9 * bytes_moved * np.exp(random.normal(0, 0.05, 24)),
+            "latency_median_s": 1e-10 * bytes_moved,
+        }
+    )
+
+
+def test_the_predictor_that_drives_energy_is_found():
+    found = predictors.cross_validation(arms()).set_index("regression")
+    assert found["error_factor"].idxmin() in ("bytes", "flops_bytes_layers")
+    assert found.loc["bytes", "r2"] > 0.95
+    assert found.loc["flops", "r2"] < 0.2
+
+
+def test_intervals_hold_their_estimate():
+    found = predictors.associations(arms()).query("group == 'all'")
+    for name in ("r2", "pearson", "spearman"):
+        assert (found[f"{name}_low"] <= found[name]).all()
+        assert (found[name] <= found[f"{name}_high"]).all()
+
+
+def test_too_few_families_cannot_be_cross_validated():
+    assert predictors.cross_validation(arms().query("family == 'family 0'")).empty
+
+
+def test_counts_of_a_network_worked_out_by_hand():
+    """A 3x3 convolution of 2 to 4 channels on 8x8 pixels, a ReLU in place, and a fully connected layer."""
+    network = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(256, 10)
+    ).eval()
+    found = count(network, torch.randn(1, 2, 8, 8))
+    assert found["flops"] == 2 * (64 * 4 * 2 * 9 + 2560)
+    assert found["activations"] == 256 + 10
+    assert found["layers"] == 2
+    read_and_written = (128 + 72 + 256) + (256 + 256) + (256 + 2560 + 10 + 10)
+    assert found["bytes_moved"] == 4 * read_and_written
