@@ -173,7 +173,7 @@ def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     published = predictors.associations(tables["reference"]).set_index(["outcome", "predictor", "group"])
     for group in ("all", "VGG", "DenseNet"):
         value = published.loc[("energy_per_inference_j", "flops", group), "r2"]
-        found.append(Value(f"flops.published.{group}", value, "reference.csv, R squared of FLOPs", 2))
+        found.append(Value(f"flops.published.{group}", value, "reference.csv, R squared of FLOPs", 3))
     regressions = tables["regressions"].set_index("regression")
     if regressions.empty:
         return found
