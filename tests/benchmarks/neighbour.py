@@ -15,12 +15,12 @@ import subprocess
 import sys
 
 import numpy as np
-from scipy import stats
 
 from experiments.energy import carbon
 from experiments.energy.command import Metered, meter_command
 from experiments.energy.reading import primary
 from experiments.energy.sources import discover
+from tests.benchmarks.summary import median_interval
 
 WORK = [sys.executable, "-c", "sum(i * i for i in range(30_000_000))"]
 # Started through a shell that ends at once, before the meter adopts orphans: no descendant of ours.
@@ -57,13 +57,8 @@ def main(rounds: int) -> None:
     finally:
         os.kill(neighbour, signal.SIGKILL)
     for name, values in zip(("whole machine", "attributed"), np.array(ratios).T, strict=True):
-        interval = stats.bootstrap(
-            (values,), np.median, method="percentile", rng=np.random.default_rng(0)
-        ).confidence_interval
-        print(
-            f"{name:14} beside / alone: {np.median(values):.3f} [{interval.low:.3f}, {interval.high:.3f}] "
-            f"over {rounds} rounds"
-        )
+        median, low, high = median_interval(values)
+        print(f"{name:14} beside / alone: {median:.3f} [{low:.3f}, {high:.3f}] over {rounds} rounds")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 import numpy as np
-from scipy import stats
 
 from experiments.energy.meter import Meter
 from experiments.energy.sources import discover
+from tests.benchmarks.summary import median_interval
 
 STRETCH_S = 1.5
 CADENCE_S = 1.0
@@ -101,13 +101,8 @@ def main(rounds: int) -> None:
     base = np.array(taken["unmetered"])
     for name in ("ours", "codecarbon"):
         slowdown = 100 * (np.array(taken[name]) / base - 1)
-        interval = stats.bootstrap(
-            (slowdown,), np.median, method="percentile", rng=np.random.default_rng(0)
-        ).confidence_interval
-        print(
-            f"{name:12} median slowdown {np.median(slowdown):+.2f} % "
-            f"[{interval.low:+.2f}, {interval.high:+.2f}] over {rounds} pairs"
-        )
+        median, low, high = median_interval(slowdown)
+        print(f"{name:12} median slowdown {median:+.2f} % [{low:+.2f}, {high:+.2f}] over {rounds} pairs")
 
 
 if __name__ == "__main__":
