@@ -45,9 +45,17 @@ _QUIET_WAIT_S = 20.0
 _QUIET_CORES = 0.1
 _NOTHING_MORE_S = 5.0
 
-# Which pages back a tensor is luck, and the largest source of spread between processes on a CPU: at
-# batch size one DenseNet-121 took from 41 to 58 ms by it, and 33 to 35 ms with huge pages asked for.
-_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "THP_MEM_ALLOC_ENABLE": "1"}
+# How memory is handed out is the largest source of spread on a CPU. By default each forward pass returns its
+# large tensors to the kernel and faults them in again (an MNASNet at batch size one: 20 ms, against 9 ms in
+# a process that had happened to raise the allocator's thresholds), and which pages back a tensor is luck
+# (DenseNet-121: 41 to 58 ms, against 33 to 35 ms on huge pages). Children keep what they have allocated,
+# on huge pages.
+_KEEP_BYTES = 2**40
+_MEMORY = {
+    "GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold={_KEEP_BYTES}"
+    ":glibc.malloc.top_pad=67108864",
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
 
 _PACKAGES = ("torch", "torchvision", "codecarbon", "nvidia-ml-py", "numpy")
 
@@ -432,7 +440,7 @@ class _Bench:
 
 def _environment(threads: int) -> dict[str, str]:
     """Variables that every child works under."""
-    return {"OMP_NUM_THREADS": str(threads), **_HUGE_PAGES}
+    return {"OMP_NUM_THREADS": str(threads), **_MEMORY}
 
 
 def _forkserver(threads: int) -> Any:
