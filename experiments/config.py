@@ -34,7 +34,7 @@ class Config(Closed):
     )
     scale: Scale = Field("quick", description="size of the experiments, see the README")
     experiments: list[Name] = Field(
-        default_factory=lambda: ["flops_vs_energy"], min_length=1, description="what to run"
+        default_factory=lambda: ["flops_vs_energy", "layer_kinds"], min_length=1, description="what to run"
     )
     region: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
         "WOR", description="ISO 3166 alpha-3 country of the electricity grid, WOR for the world"
@@ -62,6 +62,7 @@ class Comparison(Closed):
     family: Name
     metric: str
     test: Test
+    contrast: Literal["ratio", "difference"] = "ratio"
     pairs: list[tuple[Name, Name]] = Field(min_length=1)
 
 
@@ -102,10 +103,10 @@ class Design(Closed):
         return self.scales[scale]
 
     def runs(self, scale: Scale) -> dict[str, dict[str, Scalar]]:
-        """Parameters of each arm at `scale`, in the order of the file."""
+        """Parameters of each arm at `scale`, in the order of the file; an arm's own go before the scale's."""
         sizes = self.at(scale)
         names = list(self.arms) if sizes.arms == "all" else sizes.arms
-        return {name: {**self.arms[name], **sizes.settings} for name in names}
+        return {name: {**sizes.settings, **self.arms[name]} for name in names}
 
 
 class Claim(Closed):

@@ -100,6 +100,7 @@ def inject(campaign: Campaign, experiments: Sequence[str], config: Config) -> No
         "values.tex": values.macros(checked),
         "captions.tex": "".join(captions),
         "tables.tex": "".join(printed_tables),
+        "sections.tex": "".join(f"\\input{{sections/{experiment}}}\n" for experiment in experiments),
     }.items():
         (campaign.build / name).write_text(text, encoding="utf-8")
 

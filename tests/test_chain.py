@@ -135,6 +135,19 @@ def test_the_same_inputs_give_the_same_bytes(built):
     assert [path.name for path in files if path.read_bytes() != before[path]] == []
 
 
+def test_an_arm_added_to_the_design_is_measured_alone_and_appears_everywhere(built):
+    design = "experiments/flops_vs_energy/design.yaml"
+    built.edit(design, "\n  vgg11:", "\n  regnet_x_400mf: {family: RegNet, model: regnet_x_400mf}\n  vgg11:")
+    built.edit(design, "arms: [squeezenet1_1,", "arms: [regnet_x_400mf, squeezenet1_1,")
+    before = (built.path / "figures/local/flops_scatter.pdf").read_bytes()
+    again = built.snakemake(*SMOKE)
+    assert again.returncode == 0, again.stdout
+    assert again.stdout.count("1 runs to measure, 7 already recorded") == 2
+    assert "regnet_x_400mf" in (built.path / "results/local/tables/flops_vs_energy/arms.csv").read_text()
+    assert "regnet\\_x\\_400mf" in (built.path / "paper/build/local/tables.tex").read_text()
+    assert (built.path / "figures/local/flops_scatter.pdf").read_bytes() != before
+
+
 def test_the_report_is_written(built):
     assert built.snakemake("--report", "report.html", "--config", "scale=smoke").returncode == 0
     assert (built.path / "report.html").stat().st_size > 100_000

@@ -23,6 +23,10 @@ def test_the_published_figures_come_out_of_the_published_runs():
     assert r2(found, "all", outcome="latency_median_s") == pytest.approx(0.005, abs=0.001)
 
 
+def cross_validation(table):
+    return predictors.cross_validation(table, predictors.unseen_errors(table))
+
+
 def arms(seed=0):
     random = np.random.default_rng(seed)
     bytes_moved = np.exp(random.normal(18, 1, 24))
@@ -41,10 +45,17 @@ def arms(seed=0):
 
 
 def test_the_predictor_that_drives_energy_is_found():
-    found = predictors.cross_validation(arms()).set_index("regression")
+    found = cross_validation(arms()).set_index("regression")
     assert found["error_factor"].idxmin() in ("bytes", "flops_bytes_layers")
     assert found.loc["bytes", "r2"] > 0.95
     assert found.loc["flops", "r2"] < 0.2
+
+
+def test_each_regression_is_set_against_operations_alone():
+    found = {row["group"]: row for row in predictors.against_flops(predictors.unseen_errors(arms()))}
+    assert found["bytes"]["estimate"] < found["bytes"]["ci_high"] < 1
+    assert found["bytes"]["stars"] != "ns"
+    assert found["parameters"]["ci_high"] > 1
 
 
 def test_intervals_hold_their_estimate():
@@ -55,7 +66,7 @@ def test_intervals_hold_their_estimate():
 
 
 def test_too_few_families_cannot_be_cross_validated():
-    assert predictors.cross_validation(arms().query("family == 'family 0'")).empty
+    assert cross_validation(arms().query("family == 'family 0'")).empty
 
 
 def test_counts_of_a_network_worked_out_by_hand():

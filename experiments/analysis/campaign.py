@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from experiments.analysis.records import runs_table
 from experiments.analysis.values import Value
 from experiments.bench.record import Idle, Run
 from experiments.config import Config
@@ -87,6 +88,7 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
         "experiment": experiment,
         "runs": len(runs),
         "failed": sum(run.failure is not None for run in runs),
+        "flagged": int((runs_table(entries)["flags"] != "").sum()),
         "windows_j": sum(run.total.energy_j for run in runs if run.total),
         "spent_j": spent_j,
         "spent_s": sum(entry.spent.duration_s for entry in entries),
@@ -137,6 +139,8 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
         Value("campaign.how", words(instruments), "instruments.csv provenance"),
         Value("campaign.instruments", details, "instruments.csv detail"),
         Value("campaign.runs", int(energy["runs"].sum()), "energy.csv runs, sum"),
+        Value("campaign.failed", int(energy["failed"].sum()), "energy.csv failed, sum"),
+        Value("campaign.flagged", int(energy["flagged"].sum()), "energy.csv flagged, sum"),
         Value("campaign.hours", energy["spent_s"].sum() / 3600, "energy.csv spent_s, sum", 2, r"\hour"),
         _summed(energy, "campaign.energy", "energy_kwh", r"\kWh"),
         _summed(energy, "campaign.emissions", "emissions_g", r"\gram"),

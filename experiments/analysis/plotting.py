@@ -13,6 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from statannotations.Annotator import Annotator
 
 # Widths of a text column of the paper, in inches.
@@ -43,6 +44,33 @@ def colours(names: Sequence[str]) -> dict[str, Any]:
     """One colour a name, the same for the same set of names."""
     ordered = sorted(set(names))
     return dict(zip(ordered, sns.color_palette("husl", len(ordered)), strict=True))
+
+
+def provenance(table: pd.DataFrame) -> str:
+    """How the energy in `table` was read, for an axis label."""
+    return ", ".join(sorted(set(table["provenance"])))
+
+
+def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> None:
+    """Writes each name beside its point where it covers no name written before; where there is no such
+    place, the name is left out. Call last, with scales and limits set."""
+    axes.figure.canvas.draw()
+    places: list[dict[str, Any]] = [
+        {"xytext": (4, 3), "ha": "left", "va": "bottom"},
+        {"xytext": (-4, 3), "ha": "right", "va": "bottom"},
+        {"xytext": (4, -3), "ha": "left", "va": "top"},
+        {"xytext": (-4, -3), "ha": "right", "va": "top"},
+    ]
+    pixels = axes.transData.transform(list(zip(x, y, strict=True)))
+    taken = [Bbox.from_bounds(left - 3, low - 3, 6, 6) for left, low in pixels]
+    for point, name in zip(zip(x, y, strict=True), names, strict=True):
+        for place in places:
+            text = axes.annotate(name, point, textcoords="offset points", fontsize=6, **place)
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:

@@ -48,6 +48,18 @@ def runs_table(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     return pd.DataFrame([_row(run, entries) for run in runs])
 
 
+def with_metrics(
+    entries: Sequence[Run | Idle], parameters: Sequence[str] = (), metrics: Sequence[str] = ()
+) -> pd.DataFrame:
+    """`runs_table` with the named parameters and metrics of each run as columns; None where absent."""
+    table = runs_table(entries)
+    found = {(run.arm, run.block): run for run in entries if isinstance(run, Run)}
+    runs = [found[arm, block] for arm, block in zip(table["arm"], table["block"], strict=True)]
+    for place, name in enumerate(parameters, start=2):
+        table.insert(place, name, [run.parameters.get(name) for run in runs])
+    return table.assign(**{name: [run.metrics.get(name) for run in runs] for name in metrics})
+
+
 def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
     idles = [e for e in entries if isinstance(e, Idle) and e.session == run.session]
     domains = {reading.domain: reading for reading in primary(run.readings)}

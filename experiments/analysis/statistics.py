@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -43,66 +43,79 @@ Row = dict[str, object]
 Floats = NDArray[np.float64]
 
 
+def row(**cells: object) -> Row:
+    """A row of `statistics.csv` with `cells` in it and None elsewhere."""
+    return dict.fromkeys(COLUMNS) | cells
+
+
 def stars(p: float) -> str:
     """The usual marks of a corrected p-value; 'ns' above .05."""
     return next((mark for limit, mark in _STARS if p <= limit), "ns")
 
 
 def compare(runs: pd.DataFrame, comparison: Comparison) -> list[Row]:
-    """Each declared pair, paired by block on the logarithm of the metric, corrected by Holm.
+    """Each declared pair, paired by block, corrected by Holm.
 
-    `runs` has columns arm, block and the metric. The estimate is the geometric mean of group / base;
-    the effect size is Cohen's d of the paired log ratios. A pair that this campaign did not measure
-    in at least two common blocks is a row with a note and no estimate.
+    `runs` has columns arm, block and the metric. Where the comparison's contrast is a ratio the estimate is
+    the geometric mean of group / base, tested on logarithms; where it is a difference (a metric that may be
+    zero or negative) the mean of group - base. The effect size is Cohen's d of the paired contrasts. A pair
+    that this campaign did not measure in at least two common blocks is a row with a note and no estimate.
     """
     wide = runs.pivot(index="block", columns="arm", values=comparison.metric)
     rows = [_pair(wide, comparison, group, base) for group, base in comparison.pairs]
-    tested = [row for row in rows if row["p"] is not None]
-    if tested:
-        corrected = multipletests([row["p"] for row in tested], method="holm")[1]
-        for row, p in zip(tested, corrected, strict=True):
-            row["p_holm"], row["stars"] = float(p), stars(float(p))
+    correct(rows)
     return rows
 
 
+def correct(rows: Sequence[Row]) -> None:
+    """Fills in p_holm and stars of the rows of one family that have a p."""
+    tested = [each for each in rows if each["p"] is not None]
+    if tested:
+        corrected = multipletests([each["p"] for each in tested], method="holm")[1]
+        for each, p in zip(tested, corrected, strict=True):
+            each["p_holm"], each["stars"] = float(p), stars(float(p))
+
+
 def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> Row:
-    row: Row = dict.fromkeys(COLUMNS)
-    row |= {
-        "statistic": f"{comparison.family}.{group}_vs_{base}",
-        "family": comparison.family,
-        "test": comparison.test,
-        "metric": comparison.metric,
-        "group": group,
-        "base": base,
-        "unit": "ratio",
-    }
     pairs = wide[[group, base]].dropna() if {group, base} <= set(wide.columns) else pd.DataFrame()
-    row["n"] = len(pairs)
+    found = row(
+        statistic=f"{comparison.family}.{group}_vs_{base}",
+        family=comparison.family,
+        test=comparison.test,
+        metric=comparison.metric,
+        group=group,
+        base=base,
+        unit=comparison.contrast,
+        n=len(pairs),
+    )
     if len(pairs) < 2:
-        return row | {"note": "not measured in two common blocks"}
-    ratios = np.log(pairs[group].to_numpy() / pairs[base].to_numpy())
-    low, high = _mean_interval(ratios)
-    spread = float(np.std(ratios, ddof=1))
-    return row | {
-        "estimate": math.exp(float(np.mean(ratios))),
-        "ci_low": math.exp(low),
-        "ci_high": math.exp(high),
-        "p": p_value(ratios, comparison.test),
-        "effect_size": float(np.mean(ratios)) / spread if spread > 0 else None,
+        return found | {"note": "not measured in two common blocks"}
+    above, below = pairs[group].to_numpy(dtype=np.float64), pairs[base].to_numpy(dtype=np.float64)
+    is_ratio = comparison.contrast == "ratio"
+    contrasts = np.log(above / below) if is_ratio else above - below
+    mean, low, high = mean_with_interval(contrasts)
+    scale = math.exp if is_ratio else float
+    spread = float(np.std(contrasts, ddof=1))
+    return found | {
+        "estimate": scale(mean),
+        "ci_low": scale(low),
+        "ci_high": scale(high),
+        "p": p_value(contrasts, comparison.test),
+        "effect_size": mean / spread if spread > 0 else None,
     }
 
 
-def p_value(ratios: Floats, test: Test) -> float:
-    """Two-sided p of paired log ratios under 'no difference': Student's t, or the exact sign-flip test."""
+def p_value(contrasts: Floats, test: Test) -> float:
+    """Two-sided p of paired contrasts (log ratios or differences) under 'no difference': Student's t, or the exact sign-flip test."""
     if test == "paired_t":
-        return float(stats.ttest_1samp(ratios, 0.0).pvalue)
+        return float(stats.ttest_1samp(contrasts, 0.0).pvalue)
     result = stats.permutation_test(
-        (ratios,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
+        (contrasts,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
     )
     return float(result.pvalue)
 
 
-def _mean_interval(values: Floats) -> tuple[float, float]:
+def mean_interval(values: Floats) -> tuple[float, float]:
     """Interval of the mean: BCa bootstrap, or Student's where blocks are too few to resample."""
     if len(values) >= _LEAST_FOR_BOOTSTRAP:
         found = stats.bootstrap(
@@ -122,8 +135,19 @@ def mean_ci(values: Sequence[float]) -> tuple[float, float, float]:
     logs = np.log(np.asarray(values, dtype=float))
     if len(logs) < 2:
         return math.exp(float(logs[0])), math.nan, math.nan
-    low, high = _mean_interval(logs)
+    low, high = mean_interval(logs)
     return math.exp(float(np.mean(logs))), math.exp(low), math.exp(high)
+
+
+def mean_with_interval(values: ArrayLike) -> tuple[float, float, float]:
+    """(arithmetic mean, low, high); the interval is NaN for fewer than two values, all for none."""
+    found = np.asarray(values, dtype=np.float64)
+    if len(found) == 0:
+        return math.nan, math.nan, math.nan
+    if len(found) == 1 or np.ptp(found) == 0:
+        width = math.nan if len(found) == 1 else 0.0
+        return float(found[0]), float(found[0]) - width, float(found[0]) + width
+    return float(found.mean()), *mean_interval(found)
 
 
 def association(x: Floats, y: Floats) -> dict[str, float]:
@@ -167,20 +191,23 @@ def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> R
     The interval is that of Pearson's r by Fisher's transformation, squared (0 where it spans 0); it
     needs four points. `n` counts points.
     """
-    row: Row = dict.fromkeys(COLUMNS)
-    row |= {
-        "statistic": name,
-        "family": "determination",
-        "test": "r_squared",
-        "metric": metric,
-        "group": group,
-        "n": len(x),
-        "unit": "1",
-    }
+    cells = row(
+        statistic=name,
+        family="determination",
+        test="r_squared",
+        metric=metric,
+        group=group,
+        n=len(x),
+        unit="1",
+    )
     if len(x) < 3:
-        return row | {"note": "fewer than three members"}
+        return cells | {"note": "fewer than three members"}
     found = association(x, y)
-    row |= {"estimate": found["r2"], "p": float(stats.pearsonr(x, y).pvalue), "effect_size": found["pearson"]}
+    cells |= {
+        "estimate": found["r2"],
+        "p": float(stats.pearsonr(x, y).pvalue),
+        "effect_size": found["pearson"],
+    }
     if len(x) < 4:
-        return row | {"note": "too few points for an interval"}
-    return row | {"ci_low": found["r2_low"], "ci_high": found["r2_high"]}
+        return cells | {"note": "too few points for an interval"}
+    return cells | {"ci_low": found["r2_low"], "ci_high": found["r2_high"]}

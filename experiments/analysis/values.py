@@ -68,6 +68,17 @@ def escape(text: str) -> str:
     return "".join(_LATEX.get(mark, mark) for mark in text)
 
 
+def statistic_values(prefix: str, statistics: pd.DataFrame, digits: int = 3) -> list[Value]:
+    """Estimate, interval and corrected p of every row of `statistics.csv`, where it has them."""
+    columns = {"estimate": "", "ci_low": ".low", "ci_high": ".high", "p_holm": ".p"}
+    return [
+        Value(f"{prefix}.{row.statistic}{suffix}", cell, f"statistics.csv {row.statistic} {column}", digits)
+        for row in statistics.itertuples()
+        for column, suffix in columns.items()
+        if pd.notna(cell := getattr(row, column))
+    ]
+
+
 def check(values: Iterable[Value]) -> list[Value]:
     """The values, in order of key. Raises UserError on a duplicate or non-finite one."""
     held: dict[str, Value] = {}

@@ -50,10 +50,11 @@ _NOTHING_MORE_S = 5.0
 # a process that had happened to raise the allocator's thresholds), and which pages back a tensor is luck
 # (DenseNet-121: 41 to 58 ms, against 33 to 35 ms on huge pages). Children keep what they have allocated,
 # on huge pages.
-_KEEP_BYTES = 2**40
 _MEMORY = {
-    "GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold={_KEEP_BYTES}"
-    ":glibc.malloc.top_pad=67108864",
+    "GLIBC_TUNABLES": ":".join(
+        f"glibc.malloc.{name}={value}"
+        for name, value in {"hugetlb": 1, "mmap_max": 0, "trim_threshold": 2**40, "top_pad": 2**26}.items()
+    ),
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from experiments.analysis import records, statistics
-from experiments.analysis.values import Value, significant
+from experiments.analysis.values import Value, significant, statistic_values
 from experiments.bench.record import Idle, Run
-from experiments.config import Design
+from experiments.config import Comparison, Design
 from experiments.energy.carbon import JOULES_PER_KWH
 from experiments.flops_vs_energy import predictors
 
@@ -39,23 +39,21 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
     runs = _runs(entries)
     arms = _arms(runs[runs["failure"].isna()])
+    architectures = arms[arms["factor"].isna()]
+    errors = predictors.unseen_errors(architectures)
     return {
         "runs": runs,
         "arms": arms,
-        "statistics": _statistics(runs, arms, design),
-        "predictors": predictors.associations(arms),
-        "regressions": predictors.cross_validation(arms),
+        "statistics": _statistics(runs, architectures, errors, design),
+        "predictors": predictors.associations(architectures),
+        "regressions": predictors.cross_validation(architectures, errors),
         "reference": predictors.reference(),
     }
 
 
 def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
-    table = records.runs_table(entries)
-    found = {(run.arm, run.block): run for run in entries if isinstance(run, Run)}
-    order = [found[arm, block] for arm, block in zip(table["arm"], table["block"], strict=True)]
-    table.insert(2, "family", [run.parameters["family"] for run in order])
-    for fact in _FACTS:
-        table[fact] = [run.metrics.get(fact) for run in order]
+    parameters = ("family", "model", "factor", "batch_size", "image_size")
+    table = records.with_metrics(entries, parameters, _FACTS)
     table["energy_per_inference_j"] = table["energy_j"] / table["inferences"]
     table["energy_per_inference_kwh"] = table["energy_per_inference_j"] / JOULES_PER_KWH
     return table
@@ -69,7 +67,10 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "arm": arm,
-                "family": group["family"].iloc[0],
+                **{
+                    name: group[name].iloc[0]
+                    for name in ("family", "model", "factor", "batch_size", "image_size")
+                },
                 "blocks": len(group),
                 **{fact: group[fact].iloc[0] for fact in _COUNTS},
                 "intensity_flops_per_byte": group["flops"].iloc[0] / group["bytes_moved"].iloc[0],
@@ -87,29 +88,52 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("flops", ignore_index=True)
 
 
-def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.DataFrame:
+def _statistics(
+    runs: pd.DataFrame, architectures: pd.DataFrame, errors: pd.DataFrame, design: Design
+) -> pd.DataFrame:
     good = runs[runs["failure"].isna()]
-    rows = [row for family in design.comparisons for row in statistics.compare(good, family)]
-    rows.append(_determination("all", arms))
-    for family, members in arms.groupby("family"):
-        if len(members) >= 3:
-            rows.append(_determination(str(family), members))
+    rows = [
+        row for family in [*design.comparisons, *_factors(good)] for row in statistics.compare(good, family)
+    ]
+    rows += _determinations("flops_energy_r2", architectures)
+    rows += _determinations("published_flops_energy_r2", predictors.reference())
+    rows += predictors.against_flops(errors)
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
 
 
-def _determination(group: str, members: pd.DataFrame) -> statistics.Row:
-    return statistics.determination(
-        f"flops_energy_r2.{group}",
-        members["flops"].to_numpy(dtype=np.float64),
-        members["energy_per_inference_j"].to_numpy(dtype=np.float64),
-        metric="energy_per_inference_j",
-        group=group,
-    )
+def _factors(runs: pd.DataFrame) -> list[Comparison]:
+    """Each arm that varies a size, against the same network at the scale's own sizes."""
+    arms = runs.drop_duplicates("arm")
+    bases = arms[arms["factor"].isna()].set_index("model")["arm"]
+    pairs = [
+        (row.arm, bases[row.model])
+        for row in arms.dropna(subset=["factor"]).sort_values("arm").itertuples()
+        if row.model in bases
+    ]
+    if not pairs:
+        return []
+    return [Comparison(family="factors", metric="energy_per_inference_j", test="paired_t", pairs=pairs)]
+
+
+def _determinations(prefix: str, arms: pd.DataFrame) -> list[statistics.Row]:
+    groups = [("all", arms), *arms.groupby("family")]
+    return [
+        statistics.determination(
+            f"{prefix}.{group}",
+            members["flops"].to_numpy(dtype=np.float64),
+            members["energy_per_inference_j"].to_numpy(dtype=np.float64),
+            metric="energy_per_inference_j",
+            group=str(group),
+        )
+        for group, members in groups
+        if group == "all" or len(members) >= predictors.LEAST_MEMBERS
+    ]
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment; what was not measured has no value."""
-    runs, arms = tables["runs"], tables["arms"]
+    runs = tables["runs"]
+    arms = tables["arms"].query("factor.isna()")
     least = arms.loc[arms["energy_per_inference_j"].idxmin()]
     most = arms.loc[arms["energy_per_inference_j"].idxmax()]
     per_flop = arms["energy_per_inference_j"] / arms["flops"]
@@ -152,7 +176,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             "runs.csv activation_std_max, largest",
             2,
         ),
-        *_statistic_values(tables["statistics"]),
+        *statistic_values("flops", tables["statistics"]),
         *_predictor_values(tables),
     ]
 
@@ -170,10 +194,6 @@ def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         if row["group"] == "all" and row["outcome"] == "energy_per_inference_j"
         for column in ("r2", "r2_low", "r2_high", "spearman")
     ]
-    published = predictors.associations(tables["reference"]).set_index(["outcome", "predictor", "group"])
-    for group in ("all", "VGG", "DenseNet"):
-        value = published.loc[("energy_per_inference_j", "flops", group), "r2"]
-        found.append(Value(f"flops.published.{group}", value, "reference.csv, R squared of FLOPs", 3))
     regressions = tables["regressions"].set_index("regression")
     if regressions.empty:
         return found
@@ -195,27 +215,35 @@ def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     ]
 
 
-def _statistic_values(found: pd.DataFrame) -> list[Value]:
-    """Estimate, interval and corrected p of every row of `statistics.csv`, where it has them."""
-    columns = {"estimate": "", "ci_low": ".low", "ci_high": ".high", "p_holm": ".p"}
-    return [
-        Value(f"flops.{row.statistic}{suffix}", cell, f"statistics.csv {row.statistic} {column}", 3)
-        for row in found.itertuples()
-        for column, suffix in columns.items()
-        if pd.notna(cell := getattr(row, column))
-    ]
-
-
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The table of architectures as the paper prints it."""
-    arms = tables["arms"]
+    """The tables of architectures and of sizes as the paper prints them."""
+    arms = tables["arms"].query("factor.isna()")
     printed = {
         "model": arms["arm"],
         "family": arms["family"],
         "GFLOPs": [significant(flops / 1e9, 3) for flops in arms["flops"]],
         "million parameters": [significant(count / 1e6, 3) for count in arms["parameters"]],
+        "FLOPs/byte": [significant(intensity, 2) for intensity in arms["intensity_flops_per_byte"]],
         "ms": [significant(1e3 * latency_s, 3) for latency_s in arms["latency_median_s"]],
         "mJ": [significant(1e3 * energy_j, 3) for energy_j in arms["energy_per_inference_j"]],
         "CV in %": [significant(percent, 2) for percent in arms["cv_percent"]],
     }
-    return {"flops_models": pd.DataFrame(printed)}
+    return {"flops_models": pd.DataFrame(printed), "flops_factors": _factor_table(tables)}
+
+
+def _factor_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Ratios per image of the arms that vary a size, to the same network at the scale's sizes."""
+    arms = tables["arms"].set_index("arm")
+    rows = [
+        {
+            "model": arms.loc[row.group, "model"],
+            "batch": str(int(arms.loc[row.group, "batch_size"])),
+            "pixels": str(int(arms.loc[row.group, "image_size"])),
+            "operations, ratio": significant(arms.loc[row.group, "flops"] / arms.loc[row.base, "flops"], 3),
+            "energy, ratio": significant(row.estimate, 3),
+            "low": significant(row.ci_low, 3),
+            "high": significant(row.ci_high, 3),
+        }
+        for row in tables["statistics"].query("family == 'factors'").itertuples()
+    ]
+    return pd.DataFrame(rows)

@@ -19,7 +19,7 @@ Tables = Mapping[str, pd.DataFrame]
 def flops_scatter(tables: Tables) -> Figure:
     """FLOPs against kWh per inference, both logarithmic, with a power law within each family of three
     or more."""
-    arms = tables["arms"]
+    arms = _architectures(tables)
     colours = plotting.colours(arms["family"].to_list())
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 4.0))
     for family, members in arms.groupby("family"):
@@ -31,21 +31,14 @@ def flops_scatter(tables: Tables) -> Figure:
         )
         if len(members) >= 3:
             _power_law(axes, members, colours[family], "energy_per_inference_kwh")
-    for row in arms.itertuples():
-        axes.annotate(
-            row.arm,
-            (row.flops, row.energy_per_inference_kwh),
-            xytext=(4, 3),
-            textcoords="offset points",
-            fontsize=6,
-        )
     axes.set(
         xscale="log",
         yscale="log",
         xlabel="FLOPs per inference",
-        ylabel=f"energy per inference in kWh ({_provenance(arms)})",
+        ylabel=f"energy per inference in kWh ({plotting.provenance(arms)})",
     )
-    axes.legend(fontsize=7, loc="upper left")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    plotting.label_points(axes, arms["flops"], arms["energy_per_inference_kwh"], arms["arm"])
     return figure
 
 
@@ -58,7 +51,7 @@ def flops_predictors(tables: Tables) -> Figure:
     left.barh(places, found["r2"], color="0.85")
     left.hlines(places, found["r2_low"], found["r2_high"], color="0.2", linewidth=1.2)
     left.set_yticks(places, [name.replace("_", " ") for name in found["predictor"]])
-    left.set(xlim=(0, 1), xlabel=f"R² with energy per inference\n({_provenance(tables['arms'])})")
+    left.set(xlim=(0, 1), xlabel=f"R² with energy per inference\n({plotting.provenance(tables['arms'])})")
     right.barh(np.arange(len(regressions)), regressions["error_factor"] - 1, left=1, color="0.85")
     right.set_yticks(
         np.arange(len(regressions)), [name.replace("_", " ") for name in regressions["regression"]]
@@ -72,7 +65,7 @@ def flops_predictors(tables: Tables) -> Figure:
 def flops_reference(tables: Tables) -> Figure:
     """This machine's arms and the published ones in two panels that share the axis of FLOPs."""
     panels = {
-        f"this machine ({_provenance(tables['arms'])})": tables["arms"],
+        f"this machine ({plotting.provenance(tables['arms'])})": _architectures(tables),
         "Titan V, published (sampled)": tables["reference"],
     }
     families = [family for arms in panels.values() for family in arms["family"]]
@@ -112,10 +105,15 @@ def flops_equal(tables: Tables) -> Figure:
     plotting.annotate(axes, statistics, **plotted)
     axes.set(
         xlabel="",
-        ylabel=f"energy per inference in mJ\n({_provenance(runs)})",
+        ylabel=f"energy per inference in mJ\n({plotting.provenance(runs)})",
     )
     axes.set_ylim(bottom=0)
     return figure
+
+
+def _architectures(tables: Tables) -> pd.DataFrame:
+    """The arms at the scale's own batch and image size."""
+    return tables["arms"].query("factor.isna()")
 
 
 def _power_law(axes: Axes, members: pd.DataFrame, colour: object, outcome: str) -> None:
@@ -123,7 +121,3 @@ def _power_law(axes: Axes, members: pd.DataFrame, colour: object, outcome: str) 
     slope, intercept = np.polyfit(x, y, 1)
     ends = np.array([x.min(), x.max()])
     axes.plot(np.exp(ends), np.exp(intercept + slope * ends), color=colour, linewidth=1, alpha=0.7)
-
-
-def _provenance(table: pd.DataFrame) -> str:
-    return ", ".join(sorted(set(table["provenance"])))

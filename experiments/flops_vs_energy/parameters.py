@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import PositiveFloat, PositiveInt
 
 from experiments.schema import Closed
@@ -10,12 +12,16 @@ from experiments.schema import Closed
 class Parameters(Closed):
     """`model` is a torchvision name; `family` groups architectures in figures and fits.
 
+    An arm with a `factor` varies that size of an architecture that is an arm itself: it is compared with
+    that arm and left out of the comparison of architectures.
+
     Images are square with `image_size` pixels a side. After `warmup_s` of inference the window stays
     open for at least `window_s` and at least `min_inferences` forward passes.
     """
 
     model: str
     family: str
+    factor: Literal["batch_size", "image_size"] | None = None
     batch_size: PositiveInt
     image_size: PositiveInt
     warmup_s: PositiveFloat

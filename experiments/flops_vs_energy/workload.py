@@ -9,7 +9,6 @@ of denormals among them; a network whose signal vanishes or blows up is refused.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from experiments.bench.repeat import repeat, synchronizer
 from experiments.bench.session import Session
 from experiments.flops_vs_energy.counting import count
 from experiments.flops_vs_energy.parameters import Parameters
@@ -75,18 +75,8 @@ def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
 
 @torch.inference_mode()
 def _infer(network: nn.Module, images: Tensor, least_s: float, least_batches: int) -> list[float]:
-    """Runs forward passes until both limits are reached; returns the seconds of each."""
-    latencies_s: list[float] = []
-    start_s = time.perf_counter()
-    before_s = start_s
-    while before_s - start_s < least_s or len(latencies_s) < least_batches:
-        network(images)
-        if images.is_cuda:
-            torch.cuda.synchronize()
-        now_s = time.perf_counter()
-        latencies_s.append(now_s - before_s)
-        before_s = now_s
-    return latencies_s
+    """Forward passes until both limits are reached; the seconds of each."""
+    return repeat(lambda: network(images), synchronizer(images.device.type), least_s, least_batches)
 
 
 def _quiet_options(model: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ rule inject:
         "paper/build/{campaign}/values.csv",
         "paper/build/{campaign}/captions.tex",
         "paper/build/{campaign}/tables.tex",
+        "paper/build/{campaign}/sections.tex",
     log:
         "results/{campaign}/logs/inject.log",
     params:
@@ -33,6 +34,7 @@ rule typeset:
     input:
         "paper/paper.tex",
         "paper/references.bib",
+        [f"paper/sections/{name}.tex" for name in EXPERIMENTS],
         [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
         rules.inject.output,
     output:

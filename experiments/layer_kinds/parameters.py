@@ -1,0 +1,36 @@
+"""What an arm of this experiment takes, checked before anything is measured."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
+from experiments.schema import Closed
+
+Kind = Literal["conv1x1", "conv3x3", "depthwise3x3", "linear"]
+
+
+class Parameters(Closed):
+    """One layer of a `kind`, or all layers of that kind in a torchvision `model`.
+
+    A convolution has `channels_in` and `channels_out` on square images of `image_size` pixels a side; for
+    a linear layer they are its features. After `warmup_s` the window stays open for at least `window_s`
+    and `min_passes` passes.
+    """
+
+    kind: Kind
+    model: str | None = None
+    channels_in: PositiveInt | None = None
+    channels_out: PositiveInt | None = None
+    image_size: PositiveInt
+    warmup_s: PositiveFloat
+    window_s: PositiveFloat
+    min_passes: PositiveInt
+
+    @model_validator(mode="after")
+    def _alone_or_inside(self) -> Parameters:
+        sizes = (self.channels_in, self.channels_out)
+        if (self.model is None) != all(size is not None for size in sizes):
+            raise ValueError("give either a model, or both channels_in and channels_out")
+        return self

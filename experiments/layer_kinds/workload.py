@@ -1,0 +1,114 @@
+"""Layers of one kind: alone, or those of a network one after the other with inputs of
+the shapes they have in it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from experiments.bench.repeat import repeat, synchronizer
+from experiments.bench.session import Session
+from experiments.flops_vs_energy.counting import count
+from experiments.layer_kinds.parameters import Kind, Parameters
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Layers with an input each, and what was counted about them."""
+
+    pairs: list[tuple[nn.Module, Tensor]]
+    device: str
+    parameters: Parameters
+    facts: dict[str, Any]
+
+
+def build(values: Mapping[str, Any], seed: int) -> Prepared:
+    """Warm layers. Raises ValueError where the model has none of the kind."""
+    parameters = Parameters.model_validate(values)
+    torch.manual_seed(seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pairs = _inside(parameters) if parameters.model else [_alone(parameters)]
+    pairs = [(layer.to(device).eval(), value.to(device)) for layer, value in pairs]
+    if not pairs:
+        raise ValueError(f"{parameters.model} has no layer of kind {parameters.kind}")
+    counts = [count(layer, value) for layer, value in pairs]
+    facts = {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "layers": len(pairs),
+        "parameters": sum(weight.numel() for layer, _ in pairs for weight in layer.parameters()),
+        **{name: sum(one[name] for one in counts) for name in ("flops", "bytes_moved", "activations")},
+    }
+    prepared = Prepared(pairs, device, parameters, facts)
+    _pass(prepared, parameters.warmup_s, 3)
+    return prepared
+
+
+def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
+    """Passes over all layers for the whole window. Latency is per pass, in seconds."""
+    passes_s = _pass(prepared, prepared.parameters.window_s, prepared.parameters.min_passes)
+    return {
+        **prepared.facts,
+        "passes": len(passes_s),
+        "latency_median_s": statistics.median(passes_s),
+    }
+
+
+@torch.inference_mode()
+def _pass(prepared: Prepared, least_s: float, least_passes: int) -> list[float]:
+    def work() -> None:
+        for layer, value in prepared.pairs:
+            layer(value)
+
+    return repeat(work, synchronizer(prepared.device), least_s, least_passes)
+
+
+def _alone(parameters: Parameters) -> tuple[nn.Module, Tensor]:
+    channels_in, channels_out = parameters.channels_in, parameters.channels_out
+    if channels_in is None or channels_out is None:
+        raise ValueError("a layer on its own needs channels_in and channels_out")
+    if parameters.kind == "linear":
+        return nn.Linear(channels_in, channels_out, bias=False), torch.randn(1, channels_in)
+    side = 1 if parameters.kind == "conv1x1" else 3
+    groups = channels_in if parameters.kind == "depthwise3x3" else 1
+    layer = nn.Conv2d(channels_in, channels_out, side, padding=side // 2, groups=groups, bias=False)
+    return layer, torch.randn(1, channels_in, parameters.image_size, parameters.image_size)
+
+
+def _inside(parameters: Parameters) -> list[tuple[nn.Module, Tensor]]:
+    """Layers of the kind in order of execution, each with a random input of the shape it has there."""
+    network = torchvision.models.get_model(parameters.model, weights=None).eval()
+    found: list[tuple[nn.Module, Tensor]] = []
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        found.append((layer, torch.randn_like(inputs[0])))
+
+    hooks = [
+        layer.register_forward_pre_hook(look)
+        for layer in network.modules()
+        if kind_of(layer) == parameters.kind
+    ]
+    with torch.no_grad():
+        network(torch.randn(1, 3, parameters.image_size, parameters.image_size))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def kind_of(layer: nn.Module) -> Kind | None:
+    """The kind a module belongs to, None for any other."""
+    if isinstance(layer, nn.Linear):
+        return "linear"
+    if not isinstance(layer, nn.Conv2d):
+        return None
+    if layer.kernel_size == (1, 1):
+        return "conv1x1"
+    if layer.kernel_size == (3, 3):
+        return "depthwise3x3" if layer.groups == layer.in_channels else "conv3x3"
+    return None
