@@ -34,7 +34,9 @@ class Config(Closed):
     )
     scale: Scale = Field("quick", description="size of the experiments, see the README")
     experiments: list[Name] = Field(
-        default_factory=lambda: ["flops_vs_energy", "layer_kinds"], min_length=1, description="what to run"
+        default_factory=lambda: ["flops_vs_energy", "layer_kinds", "rl_ranking"],
+        min_length=1,
+        description="what to run",
     )
     region: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
         "WOR", description="ISO 3166 alpha-3 country of the electricity grid, WOR for the world"

@@ -106,7 +106,8 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
 
 
 def p_value(contrasts: Floats, test: Test) -> float:
-    """Two-sided p of paired contrasts (log ratios or differences) under 'no difference': Student's t, or the exact sign-flip test."""
+    """Two-sided p of paired contrasts (log ratios or differences) where there is no difference: Student's t,
+    or the exact sign-flip test."""
     if test == "paired_t":
         return float(stats.ttest_1samp(contrasts, 0.0).pvalue)
     result = stats.permutation_test(
@@ -117,6 +118,8 @@ def p_value(contrasts: Floats, test: Test) -> float:
 
 def mean_interval(values: Floats) -> tuple[float, float]:
     """Interval of the mean: BCa bootstrap, or Student's where blocks are too few to resample."""
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
     if len(values) >= _LEAST_FOR_BOOTSTRAP:
         found = stats.bootstrap(
             (values,),
@@ -144,9 +147,8 @@ def mean_with_interval(values: ArrayLike) -> tuple[float, float, float]:
     found = np.asarray(values, dtype=np.float64)
     if len(found) == 0:
         return math.nan, math.nan, math.nan
-    if len(found) == 1 or np.ptp(found) == 0:
-        width = math.nan if len(found) == 1 else 0.0
-        return float(found[0]), float(found[0]) - width, float(found[0]) + width
+    if len(found) == 1:
+        return float(found[0]), math.nan, math.nan
     return float(found.mean()), *mean_interval(found)
 
 

@@ -311,7 +311,7 @@ class _Bench:
             machine=machine.describe(),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
             threads=self._threads,
-            environment=_environment(self._threads),
+            environment=child_environment(self._threads),
             failure=window.failure,
             sentinel=sentinel,
             floor_power_w=self._floor_power_w,
@@ -439,7 +439,7 @@ class _Bench:
                 leftover.wait(_NOTHING_MORE_S)
 
 
-def _environment(threads: int) -> dict[str, str]:
+def child_environment(threads: int) -> dict[str, str]:
     """Variables that every child works under."""
     return {"OMP_NUM_THREADS": str(threads), **_MEMORY}
 
@@ -450,7 +450,7 @@ def _forkserver(threads: int) -> Any:
     Importing torch takes seconds; forking from a process that has imported it and done nothing else
     takes milliseconds, and each run still has a process of its own.
     """
-    os.environ |= _environment(threads)
+    os.environ |= child_environment(threads)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "torchvision", "experiments.bench.child"])
     starter = context.Process(target=_nothing)

@@ -1,0 +1,1 @@
+"""Experiment: reinforcement learning algorithms ranked by what they learn for the energy they use."""

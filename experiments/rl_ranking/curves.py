@@ -1,0 +1,135 @@
+"""From readings and evaluations to what learning cost: curves, areas, thresholds, places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.bench.record import Idle, Run
+
+EVALUATION = "evaluation"
+RESAMPLES = 10_000
+
+
+def evaluations(entries: Sequence[Idle | Run]) -> pd.DataFrame:
+    """One row an evaluation of a successful run, and one at step 0 for the policy that has learnt nothing.
+
+    `energy_j` and `duration_s` are of training alone: what evaluations before this one used is taken off.
+    `score` is the return with the random policy as zero and the arm's yardstick as one. Energy is whole
+    machine, NaN where it was not read.
+    """
+    rows = []
+    for run in entries:
+        if not isinstance(run, Run) or run.failure is not None or not run.metrics["evaluations"]:
+            continue
+        played = [phase for phase in run.phases if phase.name == EVALUATION]
+        spent_j, spent_s = 0.0, 0.0
+        random_return = run.metrics["random_return"]
+        first = {
+            "step": 0,
+            "energy_j": 0.0,
+            "duration_s": 0.0,
+            "return_mean": random_return,
+            "return_std": np.nan,
+        }
+        points: list[dict[str, float]] = [first]
+        found = zip(run.metrics["evaluations"], run.steps, played, strict=False)
+        for (step, mean, std), mark, phase in found:
+            reached_j = np.nan if mark.energy_j is None else mark.energy_j
+            points.append(
+                {
+                    "step": int(step),
+                    "energy_j": reached_j - spent_j,
+                    "duration_s": mark.time_s - spent_s,
+                    "return_mean": mean,
+                    "return_std": std,
+                }
+            )
+            spent_j += np.nan if phase.energy_j is None else phase.energy_j
+            spent_s += phase.end_s - phase.start_s
+        span = float(run.parameters["yardstick_return"]) - random_return
+        rows += [
+            {
+                "arm": run.arm,
+                "game": run.parameters["game"],
+                "algorithm": run.parameters["algorithm"],
+                "block": run.block,
+                **point,
+                "score": (point["return_mean"] - random_return) / span,
+            }
+            for point in points
+        ]
+    columns = ["arm", "game", "algorithm", "block", *first, "score"] if rows else None
+    return pd.DataFrame(rows, columns=columns)
+
+
+def evaluation_cost(run: Run) -> tuple[float, float]:
+    """(joules, seconds) of a run that went into evaluation; joules are NaN where not read."""
+    played = [phase for phase in run.phases if phase.name == EVALUATION]
+    energy_j = sum(np.nan if phase.energy_j is None else phase.energy_j for phase in played)
+    return float(energy_j), sum(phase.end_s - phase.start_s for phase in played)
+
+
+def area(energy_j: NDArray[np.float64], score: NDArray[np.float64], budget_j: float) -> float:
+    """Mean score while the first `budget_j` joules were spent (trapezoids between evaluations)."""
+    inside = energy_j < budget_j
+    x = np.append(energy_j[inside], budget_j)
+    y = np.append(score[inside], np.interp(budget_j, energy_j, score))
+    return float(np.trapezoid(y, x) / budget_j)
+
+
+def energy_to_reach(energy_j: NDArray[np.float64], score: NDArray[np.float64], threshold: float) -> float:
+    """Joules at which the curve first reaches `threshold`, straight between evaluations; NaN if never."""
+    above = np.flatnonzero(score >= threshold)
+    if not len(above):
+        return float("nan")
+    last = int(above[0])
+    if last == 0:
+        return float(energy_j[0])
+    share = (threshold - score[last - 1]) / (score[last] - score[last - 1])
+    return float(energy_j[last - 1] + share * (energy_j[last] - energy_j[last - 1]))
+
+
+def places(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Columns game, algorithm, `metric` and place (1 is the largest), best first within each game."""
+    found = table[["game", "algorithm", metric]].copy()
+    found["place"] = found.groupby("game")[metric].rank(ascending=False, method="min").astype(int)
+    return found.sort_values(["game", "place"], ignore_index=True)
+
+
+def place_probabilities(runs: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:
+    """How probable each place is for each algorithm of each game, by resampling blocks.
+
+    Blocks are drawn with replacement, all algorithms of a block together, so that what a block has in
+    common stays common. Columns game, algorithm, mean, place, n, place_1 ... Blocks that lack an algorithm
+    are left out.
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for game, group in runs.groupby("game", sort=False):
+        wide = group.pivot(index="block", columns="algorithm", values=metric).dropna()
+        if wide.empty or wide.shape[1] < 2:
+            continue
+        drawn = random.integers(len(wide), size=(RESAMPLES, len(wide)))
+        means = wide.to_numpy()[drawn].mean(axis=1)
+        order = (-means).argsort(axis=1).argsort(axis=1)
+        overall = (-wide.mean().to_numpy()).argsort().argsort()
+        for column, algorithm in enumerate(wide.columns):
+            rows.append(
+                {
+                    "game": game,
+                    "algorithm": algorithm,
+                    "n": len(wide),
+                    "mean": float(wide[algorithm].mean()),
+                    "place": int(overall[column]) + 1,
+                    **{
+                        f"place_{place + 1}": float((order[:, column] == place).mean())
+                        for place in range(wide.shape[1])
+                    },
+                }
+            )
+    table = pd.DataFrame(rows, columns=None if rows else ["game", "algorithm", "n", "mean", "place"])
+    return table.sort_values(["game", "place"], ignore_index=True)

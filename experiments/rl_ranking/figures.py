@@ -1,0 +1,102 @@
+"""Figures of the experiment, one function each, named as in `design.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from experiments.analysis import plotting, statistics
+from experiments.energy.carbon import JOULES_PER_KWH
+from experiments.rl_ranking.analysis import ALGORITHMS
+
+Tables = Mapping[str, pd.DataFrame]
+
+_GRID = 60
+
+
+def rl_curves(tables: Tables) -> Figure:
+    """Return against cumulative training energy by game: mean over blocks, band of the 95 % interval."""
+    evaluated = tables["evaluations"]
+    yardsticks = tables["runs"].groupby("game")["yardstick_return"].first()
+    games = list(dict.fromkeys(evaluated.loc[evaluated["step"] > 0, "game"]))
+    palette = plotting.colours(list(ALGORITHMS))
+    figure, found = plt.subplots(
+        1, len(games), figsize=(plotting.COLUMN_IN, 3.0), squeeze=False, layout="constrained"
+    )
+    for axes, game in zip(found[0], games, strict=True):
+        for algorithm, group in evaluated[evaluated["game"] == game].groupby("algorithm"):
+            kwh, mean, low, high = _band(group)
+            axes.plot(kwh, mean, color=palette[algorithm], label=ALGORITHMS[algorithm])
+            axes.fill_between(kwh, low, high, color=palette[algorithm], alpha=0.2, linewidth=0)
+        start = evaluated.loc[(evaluated["game"] == game) & (evaluated["step"] == 0), "return_mean"].mean()
+        axes.axhline(start, color="0.5", linewidth=0.8, linestyle=":")
+        axes.set(title=f"{game} (yardstick {yardsticks[game]:g})", xlim=(0, None))
+        axes.ticklabel_format(axis="x", scilimits=(0, 0))
+    found[0][0].set_ylabel("return of an episode")
+    figure.supxlabel(f"energy of training in kWh ({plotting.provenance(tables['arms'])})", fontsize=9)
+    handles = {
+        label: handle
+        for axes in found[0]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=7)
+    return figure
+
+
+def rl_ranking(tables: Tables) -> Figure:
+    """Area under the score-energy curve by block of each algorithm, a panel a game, stars from the table."""
+    runs = tables["runs"].query("failure.isna() and area_score.notna() and network != 'separable'")
+    ranked = tables["ranks"]
+    games = [game for game in dict.fromkeys(runs["game"]) if game in set(ranked["game"])]
+    figure, found = plt.subplots(
+        1, max(len(games), 1), figsize=(plotting.COLUMN_IN, 3.6), squeeze=False, layout="constrained"
+    )
+    for axes, game in zip(found[0], games, strict=False):
+        of_game = runs[runs["game"] == game]
+        best_first = ranked[ranked["game"] == game].sort_values("place")["algorithm"]
+        arms = of_game.drop_duplicates("algorithm").set_index("algorithm")["arm"]
+        plotted = {"data": of_game, "x": "arm", "y": "area_score", "order": list(arms[best_first])}
+        sns.boxplot(**plotted, ax=axes, color="0.9", width=0.5, fliersize=0)
+        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+        plotting.annotate(axes, tables["statistics"].query("metric == 'area_score'"), **plotted)
+        axes.set_xticks(range(len(best_first)), [ALGORITHMS[name].replace("+", "+\n") for name in best_first])
+        axes.set(title=game, xlabel="", ylabel="")
+    found[0][0].set_ylabel(f"mean score over equal energy\n({plotting.provenance(tables['arms'])})")
+    return figure
+
+
+def rl_steps(tables: Tables) -> Figure:
+    """Energy of one environment step, learning included, by arm on pixels; stars from the table."""
+    runs = tables["runs"].query("failure.isna() and network in ['nature', 'separable']")
+    runs = runs.assign(energy_mj=1e3 * runs["energy_per_step_j"])
+    plotted = {"data": runs, "x": "arm", "y": "energy_mj", "order": list(dict.fromkeys(sorted(runs["arm"])))}
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.9, 3.2))
+    if len(runs):
+        sns.barplot(**plotted, ax=axes, estimator="mean", errorbar=None, color="0.85", width=0.6)
+        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+        plotting.annotate(axes, tables["statistics"].query("family == 'separable'"), **plotted)
+        first = runs.drop_duplicates("arm").set_index("arm")
+        axes.set_xticks(range(len(plotted["order"])), [_label(first.loc[arm]) for arm in plotted["order"]])
+    axes.set(xlabel="", ylabel=f"energy per environment step in mJ\n({plotting.provenance(tables['arms'])})")
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def _label(run: pd.Series) -> str:
+    network = "\nseparable" if run["network"] == "separable" else ""
+    return f"{ALGORITHMS[run['algorithm']].replace('+', '+' + chr(10))}{network}"
+
+
+def _band(curves: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(kWh, mean, low, high) of the blocks' curves, up to the energy that all of them reached."""
+    blocks = [curve for _, curve in curves.groupby("block")]
+    grid_j = np.linspace(0, min(curve["energy_j"].max() for curve in blocks), _GRID)
+    returns = np.array([np.interp(grid_j, curve["energy_j"], curve["return_mean"]) for curve in blocks])
+    intervals = np.array([statistics.mean_with_interval(column) for column in returns.T])
+    mean, low, high = intervals.T
+    return grid_j / JOULES_PER_KWH, mean, low, high

@@ -1,0 +1,238 @@
+"""Training of one algorithm in one environment, evaluated on the way but apart from the training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv
+from torch import nn
+
+from experiments.bench.session import Session
+from experiments.flops_vs_energy.counting import count
+from experiments.rl_ranking.environments import environments
+from experiments.rl_ranking.networks import EXTRACTORS
+from experiments.rl_ranking.parameters import Parameters
+from experiments.rl_ranking.vtrace import VtraceA2C
+
+# Evaluation plays this many games side by side.
+_EVALUATION_COPIES = 10
+_RANDOM_EPISODES = 20
+# Seeds of evaluation are far from those of training.
+_EVALUATION_SEED = 500
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A fresh learner, the environments it is evaluated in, and what was counted about it."""
+
+    model: BaseAlgorithm
+    evaluation: VecEnv
+    parameters: Parameters
+    facts: dict[str, Any]
+
+
+def build(values: Mapping[str, Any], seed: int) -> Prepared:
+    """A learner that has learnt nothing. The random policy plays here, outside the metered window."""
+    parameters = Parameters.model_validate(values)
+    threads = torch.get_num_threads()
+    training = environments(
+        parameters.environment, parameters.environments, seed, training=True, threads=threads
+    )
+    copies = min(_EVALUATION_COPIES, parameters.evaluation_episodes)
+    evaluation = environments(
+        parameters.environment, copies, _EVALUATION_SEED + seed, training=False, threads=threads
+    )
+    model = make_model(parameters, training, seed)
+    facts = {
+        "device": str(model.device),
+        "threads": threads,
+        "parameters": sum(weight.numel() for weight in model.policy.parameters()),
+        "flops_per_decision": _decision_flops(model),
+    }
+    if parameters.evaluations:
+        facts["random_return"] = float(np.mean(play(None, evaluation, _RANDOM_EPISODES, seed)))
+    return Prepared(model, evaluation, parameters, facts)
+
+
+def run(prepared: Prepared, session: Session) -> dict[str, Any]:
+    """Learns for all steps. `evaluations` holds [step, mean return, standard deviation] of each evaluation.
+
+    Raises ValueError where learning diverged: a weight that is no number is a failed run, not a result.
+    """
+    parameters = prepared.parameters
+    evaluator = _Evaluator(prepared, session)
+    try:
+        prepared.model.learn(parameters.total_steps, callback=evaluator)
+    except (RuntimeError, ValueError):
+        # Torch refuses to sample from a policy that is not a number, in words that do not say why.
+        _refuse_diverged(prepared.model)
+        raise
+    evaluator.finish()
+    facts = dict(prepared.facts)
+    if isinstance(prepared.model, VtraceA2C):
+        facts["mean_rho"] = prepared.model.mean_rho
+    return {
+        **facts,
+        "steps": prepared.model.num_timesteps,
+        "evaluations": evaluator.results,
+        "training_episodes": evaluator.episodes,
+        "training_return_mean": evaluator.mean_training_return,
+    }
+
+
+def make_model(parameters: Parameters, training: VecEnv, seed: int) -> BaseAlgorithm:
+    """The learner of `parameters` in `training`, made fast: networks on pixels work in channels-last memory
+    and Adam updates all weights in one kernel."""
+    model = algorithm(parameters, training, seed, fused=True)
+    if parameters.network in ("nature", "separable"):
+        model.policy.to(memory_format=torch.channels_last)
+    return model
+
+
+def algorithm(parameters: Parameters, training: VecEnv, seed: int, *, fused: bool = False) -> BaseAlgorithm:
+    """Stable-Baselines3's learner with the hyperparameters and the network of `parameters`."""
+    given: dict[str, Any] = parameters.model_dump()
+    policy = "MlpPolicy" if parameters.network == "mlp" else "CnnPolicy"
+    extractor = EXTRACTORS.get(parameters.network)
+    policy_options: dict[str, Any] = {} if extractor is None else {"features_extractor_class": extractor}
+    if extractor is not None:
+        # The extractor ends in the units of the published networks; heads follow it directly.
+        policy_options["net_arch"] = []
+    common: dict[str, Any] = {
+        "learning_rate": parameters.learning_rate,
+        "gamma": parameters.gamma,
+        "seed": seed,
+        "policy_kwargs": policy_options,
+    }
+    if parameters.algorithm in ("ppo", "dqn"):
+        # Stable-Baselines3's own epsilons: that of the PPO paper's code, and Adam's default for DQN.
+        epsilon = 1e-5 if parameters.algorithm == "ppo" else 1e-8
+        policy_options["optimizer_kwargs"] = {"eps": epsilon, "fused": fused}
+    if parameters.algorithm == "dqn":
+        return DQN(
+            policy,
+            training,
+            buffer_size=given["buffer_size"],
+            learning_starts=given["learning_starts"],
+            batch_size=given["minibatch_size"],
+            # SB3 counts vector steps: one of N copies is N environment steps.
+            train_freq=max(given["train_every"] // parameters.environments, 1),
+            gradient_steps=max(parameters.environments // given["train_every"], 1),
+            target_update_interval=given["target_every"],
+            exploration_fraction=given["exploration_fraction"],
+            exploration_final_eps=0.05,
+            **common,
+        )
+    common |= {"n_steps": parameters.rollout_steps, "ent_coef": parameters.entropy_coef}
+    if parameters.algorithm == "ppo":
+        return PPO(
+            policy,
+            training,
+            batch_size=given["minibatch_size"],
+            n_epochs=given["epochs"],
+            clip_range=given["clip_range"],
+            **common,
+        )
+    if parameters.algorithm == "a2c_vtrace":
+        return VtraceA2C(policy, training, lag=given["lag"], **common)
+    return A2C(policy, training, **common)
+
+
+class _Evaluator(BaseCallback):
+    """Stops learning at evenly spaced steps, marks them, and plays outside the training."""
+
+    def __init__(self, prepared: Prepared, session: Session) -> None:
+        super().__init__()
+        self._prepared = prepared
+        self._session = session
+        parameters = prepared.parameters
+        steps, wanted = parameters.total_steps, parameters.evaluations
+        self._due = [round(steps * (number + 1) / wanted) for number in range(wanted)]
+        self.results: list[list[float]] = []
+        self.episodes = 0
+        self._return_sum = 0.0
+
+    @property
+    def mean_training_return(self) -> float | None:
+        return self._return_sum / self.episodes if self.episodes else None
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self.episodes += 1
+                self._return_sum += info["episode"]["r"]
+        # The last evaluation waits for the last update.
+        while len(self._due) > 1 and self.num_timesteps >= self._due[0]:
+            self._due.pop(0)
+            self._evaluate()
+        return True
+
+    def finish(self) -> None:
+        """The last evaluation, of the policy as learning left it."""
+        if self._due:
+            self._evaluate()
+        else:
+            self._session.step(self.model.num_timesteps)
+            _refuse_diverged(self.model)
+
+    def _evaluate(self) -> None:
+        prepared = self._prepared
+        self._session.step(self.model.num_timesteps)
+        _refuse_diverged(self.model)
+        with self._session.phase("evaluation"):
+            returns = play(
+                self.model, prepared.evaluation, prepared.parameters.evaluation_episodes, len(self.results)
+            )
+        self.results.append(
+            [float(self.model.num_timesteps), float(np.mean(returns)), float(np.std(returns))]
+        )
+
+
+def play(model: BaseAlgorithm | None, games: VecEnv, episodes: int, seed: int) -> list[float]:
+    """Returns of at least `episodes` whole episodes, as many from every copy so that short ones do not count
+    more. The policy acts as it explores (None: at random); learning's random stream is left as it was."""
+    each = -(-episodes // games.num_envs)
+    found: list[list[float]] = [[] for _ in range(games.num_envs)]
+    random = np.random.default_rng(seed)
+    state = torch.get_rng_state()
+    numpy_state = np.random.get_state()
+    observations = games.reset()
+    while any(len(returns) < each for returns in found):
+        if model is None:
+            actions = random.integers(games.action_space.n, size=games.num_envs)
+        else:
+            actions, _ = model.predict(observations, deterministic=False)
+        observations, _, _, infos = games.step(actions)
+        for returns, info in zip(found, infos, strict=True):
+            if "episode" in info and len(returns) < each:
+                returns.append(info["episode"]["r"])
+    torch.set_rng_state(state)
+    np.random.set_state(numpy_state)
+    return [value for returns in found for value in returns]
+
+
+def _refuse_diverged(model: BaseAlgorithm) -> None:
+    for name, weight in model.policy.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise ValueError(
+                f"learning diverged: {name} is no longer finite after {model.num_timesteps} steps"
+            )
+
+
+def _decision_flops(model: BaseAlgorithm) -> float:
+    """FLOPs of one forward pass of the network that acts."""
+
+    class Acting(nn.Module):
+        def forward(self, observations: torch.Tensor) -> torch.Tensor:
+            return model.policy._predict(observations, deterministic=True)
+
+    shape = model.observation_space.shape
+    zeros = torch.zeros(1, *shape, dtype=torch.float32, device=model.device)
+    return float(count(Acting(), zeros)["flops"])
