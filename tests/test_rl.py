@@ -111,6 +111,26 @@ def test_returns_are_unclipped_and_of_whole_games(training, learned):
     assert returns == [28.0]
 
 
+def test_scaled_weights_are_scaled_pixels():
+    games = environments("ale/pong", 2, 0, training=True, threads=1)
+    arm = load_design("rl_ranking").runs("standard")["pong_pixels_a2c"]
+    ours = workload.make_model(Parameters.model_validate(arm), games, 0).policy
+    stock = workload.algorithm(Parameters.model_validate(arm), games, 0).policy
+    stock.features_extractor.load_state_dict(
+        dict(
+            zip(
+                stock.features_extractor.state_dict(),
+                ours.features_extractor.state_dict().values(),
+                strict=True,
+            )
+        )
+    )
+    pixels = torch.randint(256, (2, 4, 84, 84), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    found, wanted = ours.extract_features(pixels), stock.extract_features(pixels)
+    torch.testing.assert_close(found, wanted)
+    assert wanted.std() > 0
+
+
 def test_a_run_evaluates_where_it_was_asked_to():
     session = FakeSession()
     results = workload.run(workload.build(SMALL, 0), session)

@@ -192,7 +192,8 @@ class AtariVecEnv(_Base):
         self._games = AtariVectorEnv(
             game,
             copies,
-            num_threads=min(threads, copies),
+            # One more than cores: torch's threads spin on theirs for a while after their work is done.
+            num_threads=min(threads + 1, copies),
             autoreset_mode=AutoresetMode.SAME_STEP,
             life_loss_info=training,
             # Clipped here instead, so that returns are known.

@@ -88,33 +88,39 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 
 
 def make_model(parameters: Parameters, training: VecEnv, seed: int) -> BaseAlgorithm:
-    """The learner of `parameters` in `training`, made fast: networks on pixels work in channels-last memory
-    and Adam updates all weights in one kernel."""
-    model = algorithm(parameters, training, seed, fused=True)
+    """The learner of `parameters` in `training`, made fast: networks on pixels scale their weights instead of
+    the pixels and work in channels-last memory, and Adam updates all weights in one kernel."""
+    options: dict[str, Any] = {}
+    if parameters.network in EXTRACTORS:
+        # The extractor ends in the units of the published networks; heads follow it directly.
+        options |= {
+            "features_extractor_class": EXTRACTORS[parameters.network],
+            "net_arch": [],
+            "normalize_images": False,
+        }
+    if parameters.algorithm in ("ppo", "dqn"):
+        # Stable-Baselines3's own epsilons: that of the PPO paper's code, and Adam's default for DQN.
+        epsilon = 1e-5 if parameters.algorithm == "ppo" else 1e-8
+        options["optimizer_kwargs"] = {"eps": epsilon, "fused": True}
+    model = algorithm(parameters, training, seed, options)
     if parameters.network in ("nature", "separable"):
         model.policy.to(memory_format=torch.channels_last)
     return model
 
 
-def algorithm(parameters: Parameters, training: VecEnv, seed: int, *, fused: bool = False) -> BaseAlgorithm:
-    """Stable-Baselines3's learner with the hyperparameters and the network of `parameters`."""
+def algorithm(
+    parameters: Parameters, training: VecEnv, seed: int, policy_options: dict[str, Any] | None = None
+) -> BaseAlgorithm:
+    """Stable-Baselines3's learner with the hyperparameters of `parameters`, and its policy with
+    `policy_options`."""
     given: dict[str, Any] = parameters.model_dump()
     policy = "MlpPolicy" if parameters.network == "mlp" else "CnnPolicy"
-    extractor = EXTRACTORS.get(parameters.network)
-    policy_options: dict[str, Any] = {} if extractor is None else {"features_extractor_class": extractor}
-    if extractor is not None:
-        # The extractor ends in the units of the published networks; heads follow it directly.
-        policy_options["net_arch"] = []
     common: dict[str, Any] = {
         "learning_rate": parameters.learning_rate,
         "gamma": parameters.gamma,
         "seed": seed,
         "policy_kwargs": policy_options,
     }
-    if parameters.algorithm in ("ppo", "dqn"):
-        # Stable-Baselines3's own epsilons: that of the PPO paper's code, and Adam's default for DQN.
-        epsilon = 1e-5 if parameters.algorithm == "ppo" else 1e-8
-        policy_options["optimizer_kwargs"] = {"eps": epsilon, "fused": fused}
     if parameters.algorithm == "dqn":
         return DQN(
             policy,
