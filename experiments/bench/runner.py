@@ -58,7 +58,16 @@ _MEMORY = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 
-_PACKAGES = ("torch", "torchvision", "codecarbon", "nvidia-ml-py", "numpy")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "stable-baselines3",
+    "ale-py",
+    "minatar",
+    "codecarbon",
+    "nvidia-ml-py",
+)
 
 
 @dataclass(frozen=True)
