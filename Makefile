@@ -29,8 +29,8 @@ format: setup ## rewrite the code in the house style
 	$(VENV)/bin/snakefmt Snakefile workflow/rules
 
 lock: ## choose package versions again from envs/requirements.in (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-		--custom-compile-command "make lock" envs/requirements.in -o $(LOCK)
+	for name in requirements peers; do uv pip compile --quiet --universal --generate-hashes \
+		--python-version 3.11 --custom-compile-command "make lock" envs/$$name.in -o envs/$$name.lock; done
 
 setup: $(READY) ## create .venv with the pinned packages
 

@@ -6,9 +6,11 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/release.smk"
 
 
 rule all:
     default_target: True
     input:
         CAMPAIGN.build / "paper.pdf",
+        CAMPAIGN.manifest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.config import LOCAL
+from experiments.config import LOCAL, Config, load_design
 from experiments.errors import UserError
 from experiments.schema import did_you_mean
 
@@ -28,6 +28,10 @@ class Campaign:
         return self.results / "claims.csv"
 
     @property
+    def manifest(self) -> Path:
+        return self.results / "manifest.json"
+
+    @property
     def build(self) -> Path:
         return Path("paper", "build", self.name)
 
@@ -43,8 +47,11 @@ class Campaign:
         folder = self.results / "runs" / experiment
         return [folder / f"block-{number}.jsonl" for number in range(blocks)]
 
-    def block_files(self, experiment: str) -> list[Path]:
-        """The files of records present, in order of block."""
+    def records(self, experiment: str, config: Config) -> list[Path]:
+        """The files of records that tables are made from: all that the scale asks for in the reader's own
+        campaign, all there are, in order of block, in a released one."""
+        if self.name == LOCAL:
+            return self.planned_block_files(experiment, load_design(experiment).at(config.scale).blocks)
         folder = self.results / "runs" / experiment
         return sorted(folder.glob("block-*.jsonl"), key=lambda path: int(path.stem.split("-")[1]))
 

@@ -38,59 +38,79 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="step")
 
-    def step(name: str, command: object, summary: str) -> argparse.ArgumentParser:
+    def step(
+        name: str, command: object, summary: str, *, campaign: bool = False, configured: bool = False
+    ) -> argparse.ArgumentParser:
         added = steps.add_parser(name, help=summary, description=summary)
         added.set_defaults(command=command)
+        if campaign:
+            added.add_argument("--campaign", default=LOCAL, help="folder of results/ (default: local)")
+        if configured:
+            added.add_argument(
+                "--option",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="overrides workflow/config.yaml, for example scale=smoke",
+            )
         return added
 
-    def campaign(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--campaign", default=LOCAL, help="folder of results/ (default: local)")
-
-    def configured(added: argparse.ArgumentParser) -> None:
-        added.add_argument(
-            "--option",
-            action="append",
-            default=[],
-            metavar="NAME=VALUE",
-            help="overrides workflow/config.yaml, for example scale=smoke",
-        )
-
-    measure = step("measure", _measure, "measure one block of an experiment on this machine")
+    measure = step("measure", _measure, "measure one block of an experiment on this machine", configured=True)
     measure.add_argument("experiment", choices=experiment_names())
     measure.add_argument("--block", type=int, default=0)
-    configured(measure)
 
-    tabulate = step("tabulate", _tabulate, "records to CSV tables")
+    tabulate = step("tabulate", _tabulate, "records to CSV tables", campaign=True, configured=True)
     tabulate.add_argument("experiment", choices=[*experiment_names(), "campaign"])
-    configured(tabulate)
-    campaign(tabulate)
 
-    draw = step("draw", _draw, "tables to one figure")
+    draw = step("draw", _draw, "tables to one figure", campaign=True)
     draw.add_argument("experiment", choices=experiment_names())
     draw.add_argument("figure")
-    campaign(draw)
 
-    judge = step("judge", _judge, "which of the paper's claims a campaign supports")
+    judge = step("judge", _judge, "which of the paper's claims a campaign supports", campaign=True)
     judge.add_argument("experiments", nargs="*", help="default: all the campaign has")
-    campaign(judge)
 
-    inject = step("inject", _inject, "tables and verdicts to the numbers the paper prints")
+    inject = step(
+        "inject",
+        _inject,
+        "tables and verdicts to the numbers the paper prints",
+        campaign=True,
+        configured=True,
+    )
     inject.add_argument("experiments", nargs="*", help="default: all the campaign has")
-    configured(inject)
-    campaign(inject)
 
-    typeset = step("typeset", _typeset, "LaTeX to PDF")
-    campaign(typeset)
+    step("typeset", _typeset, "LaTeX to PDF", campaign=True)
 
-    trace = step("trace", _trace, "the chain from a figure or a value down to its readings")
-    trace.add_argument("target", help="figures/<campaign>/<figure>.pdf, or the key of a value")
-    campaign(trace)
+    manifest = step(
+        "manifest", _manifest, "the hashes of all files of a campaign", campaign=True, configured=True
+    )
+    manifest.add_argument("experiments", nargs="*", help="default: all the campaign has")
 
-    meter = step("meter", _meter, "joules of any command: meter [options] -- COMMAND ...")
-    configured(meter)
+    step("release", _release, "a data package, an RO-Crate and an archive of a campaign", campaign=True)
+
+    step("reproduction", _reproduction, "one page: this campaign against the released ones", campaign=True)
+
+    trace = step(
+        "trace", _trace, "the chain from a figure, a value or a cell down to its readings", campaign=True
+    )
+    trace.add_argument(
+        "target",
+        nargs="?",
+        help="figures/<campaign>/<figure>.pdf, the key of a value, or <table>.csv:<row>:<column>",
+    )
+    trace.add_argument("--verify", action="store_true", help="prove the whole campaign first")
+
+    meter = step("meter", _meter, "joules of any command: meter [options] -- COMMAND ...", configured=True)
     meter.add_argument("--idle", type=float, default=2.0, metavar="SECONDS", help="rest before it (2)")
     meter.add_argument("--json", metavar="FILE", help="also write everything read as JSON")
     meter.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+
+    step(
+        "fleet",
+        _fleet,
+        "what the energy wasted after grokking comes to for many trainings a year",
+        campaign=True,
+        configured=True,
+    )
 
     step("doctor", _doctor, "what this machine can measure, what is modelled, what is missing")
     step("schemas", _schemas, "write workflow/schemas/ from the models")
@@ -153,12 +173,59 @@ def _typeset(options: argparse.Namespace) -> None:
     print(typeset(Path("paper/paper.tex"), Campaign(options.campaign).build, options.campaign))
 
 
+def _manifest(options: argparse.Namespace) -> None:
+    from experiments import manifest
+    from experiments.campaigns import Campaign
+
+    campaign = Campaign(options.campaign)
+    experiments = options.experiments or campaign.experiments()
+    print(manifest.write(campaign, experiments, _config(options)))
+
+
+def _release(options: argparse.Namespace) -> None:
+    from experiments.campaigns import Campaign
+    from experiments.release import release
+
+    for path in release(Campaign(options.campaign)):
+        print(path)
+
+
+def _reproduction(options: argparse.Namespace) -> None:
+    from experiments.campaigns import Campaign
+    from experiments.reproduction import report
+
+    print(report(Campaign(options.campaign)))
+
+
 def _trace(options: argparse.Namespace) -> None:
+    from experiments import manifest
     from experiments.campaigns import Campaign
     from experiments.trace import trace
 
-    for line in trace(options.target, Campaign(options.campaign)):
-        print(line)
+    campaign = Campaign(options.campaign)
+    if options.target is None and not options.verify:
+        raise UserError("nothing to trace: name a figure, a value or a cell, or give --verify")
+    if options.verify:
+        for line in manifest.verify(campaign):
+            print(line)
+    if options.target is not None:
+        for line in trace(options.target, campaign):
+            print(line)
+
+
+def _fleet(options: argparse.Namespace) -> None:
+    from experiments.analysis.tables import read_tables
+    from experiments.campaigns import Campaign
+    from experiments.energy import carbon
+    from experiments.grokking.fleet import fleet
+
+    config = _config(options)
+    folder = Campaign(options.campaign).tables("grokking")
+    waste_j = read_tables(folder)["runs"]["waste_j"].dropna()
+    if waste_j.empty:
+        raise UserError(f"no training of {folder} understood, so there is no waste to multiply")
+    table = fleet(float(waste_j.mean()), carbon.grid(config.region), config.pue, config.price_usd_per_kwh)
+    print(table.to_string(index=False, float_format=lambda number: f"{number:.4g}"))
 
 
 def _meter(options: argparse.Namespace) -> int:

@@ -34,7 +34,13 @@ class Config(Closed):
     )
     scale: Scale = Field("quick", description="size of the experiments, see the README")
     experiments: list[Name] = Field(
-        default_factory=lambda: ["flops_vs_energy", "layer_kinds", "rl_ranking"],
+        default_factory=lambda: [
+            "flops_vs_energy",
+            "layer_kinds",
+            "rl_ranking",
+            "estimation_methods",
+            "grokking",
+        ],
         min_length=1,
         description="what to run",
     )
@@ -87,6 +93,7 @@ class Design(Closed):
     tables: list[Name] = Field(min_length=1)
     figures: dict[Name, str] = Field(min_length=1)
     time_limit_s: PositiveFloat
+    record_power: bool = Field(False, description="keep the course of power over each window in its record")
 
     @model_validator(mode="after")
     def _names_exist(self) -> Design:

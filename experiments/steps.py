@@ -13,28 +13,28 @@ import pandas as pd
 
 from experiments.analysis import campaign as campaign_tables
 from experiments.analysis import claims as claim_tables
-from experiments.analysis import plotting, records, tables, values
+from experiments.analysis import plotting, prose, records, tables, values
 from experiments.bench.record import Idle, Run
 from experiments.campaigns import SELF, Campaign
-from experiments.config import LOCAL, Config, load_design
+from experiments.config import LOCAL, Config, load_claims, load_design
 from experiments.errors import UserError
 from experiments.provenance import code_fingerprint, file_sha256
 from experiments.schema import did_you_mean
 
-
-def _files(campaign: Campaign, experiment: str, config: Config) -> list[Path]:
-    if campaign.name == LOCAL:
-        blocks = load_design(experiment).at(config.scale).blocks
-        return campaign.planned_block_files(experiment, blocks)
-    return campaign.block_files(experiment)
+PAPER = Path("paper", "paper.tex")
 
 
 def _load(campaign: Campaign, experiment: str, config: Config) -> list[Run | Idle]:
-    return records.load(_files(campaign, experiment, config))
+    return records.load(campaign.records(experiment, config))
 
 
 def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
     """Writes the tables of an experiment, or those of the campaign itself for 'campaign'."""
+    write_tables_of(campaign, experiment, config, campaign.tables(experiment))
+
+
+def write_tables_of(campaign: Campaign, experiment: str, config: Config, folder: Path) -> None:
+    """The same into any `folder`."""
     if experiment == SELF:
         names = config.experiments if campaign.name == LOCAL else campaign.experiments()
         loaded = {name: _load(campaign, name, config) for name in names}
@@ -43,8 +43,8 @@ def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
         names = [experiment]
         entries = _load(campaign, experiment, config)
         made = _module(experiment, "analysis").tabulate(entries, load_design(experiment))
-    inputs = [path for name in names for path in _files(campaign, name, config)]
-    tables.write_tables(campaign.tables(experiment), made, inputs)
+    inputs = [path for name in names for path in campaign.records(name, config)]
+    tables.write_tables(folder, made, inputs)
 
 
 def draw(campaign: Campaign, experiment: str, figure: str) -> None:
@@ -71,17 +71,35 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
 
 def judge(campaign: Campaign, experiments: Sequence[str]) -> None:
     """Writes the verdict on every claim of `experiments`."""
+    write_claims(campaign, experiments, campaign.claims)
+
+
+def write_claims(campaign: Campaign, experiments: Sequence[str], path: Path) -> None:
+    """The same into any file."""
     statistics = {name: tables.read_tables(campaign.tables(name))["statistics"] for name in experiments}
-    claim_tables.judge(statistics).to_csv(campaign.claims, index=False, lineterminator="\n")
+    claim_tables.judge(statistics).to_csv(path, index=False, lineterminator="\n")
 
 
 def inject(campaign: Campaign, experiments: Sequence[str], config: Config) -> None:
-    """Writes what LaTeX reads: values, tables and captions."""
+    """Writes what LaTeX reads: values, tables and captions. Raises UserError where the prose is at fault."""
+    campaign.build.mkdir(parents=True, exist_ok=True)
+    collected = write_injected(campaign, experiments, config, campaign.build)
+    sources = [PAPER, *(PAPER.parent / "sections" / f"{experiment}.tex" for experiment in experiments)]
+    prose.check(
+        {path: path.read_text(encoding="utf-8") for path in sources},
+        collected,
+        {name: claim for experiment in experiments for name, claim in load_claims(experiment).items()},
+    )
+
+
+def write_injected(
+    campaign: Campaign, experiments: Sequence[str], config: Config, folder: Path
+) -> list[values.Value]:
+    """The same into any `folder`, the prose unread; returns the values."""
     own = tables.read_tables(campaign.tables(SELF))
     collected = campaign_tables.values(own, campaign.name, config)
     captions: list[str] = []
     printed_tables: list[str] = []
-    campaign.build.mkdir(parents=True, exist_ok=True)
     for experiment in experiments:
         analysis = _module(experiment, "analysis")
         found = tables.read_tables(campaign.tables(experiment))
@@ -93,16 +111,48 @@ def inject(campaign: Campaign, experiments: Sequence[str], config: Config) -> No
         captions += [
             _caption(campaign, own, name, text) for name, text in load_design(experiment).figures.items()
         ]
-    collected += claim_tables.values(pd.read_csv(campaign.claims))
+    verdicts = pd.read_csv(campaign.claims)
+    collected += claim_tables.values(verdicts)
+    for name, table in (
+        ("claims", claim_tables.display(verdicts)),
+        ("provenance", _provenance(campaign, experiments)),
+    ):
+        printed_tables.append(f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n")
     checked = values.check(collected)
-    values.listing(checked).to_csv(campaign.build / "values.csv", index=False, lineterminator="\n")
+    values.listing(checked).to_csv(folder / "values.csv", index=False, lineterminator="\n")
     for name, text in {
         "values.tex": values.macros(checked),
         "captions.tex": "".join(captions),
         "tables.tex": "".join(printed_tables),
         "sections.tex": "".join(f"\\input{{sections/{experiment}}}\n" for experiment in experiments),
     }.items():
-        (campaign.build / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
+    return checked
+
+
+def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
+    """What each figure was drawn from and by, as the appendix prints it: first digits of SHA-256."""
+    rows = []
+    for experiment in experiments:
+        for figure in load_design(experiment).figures:
+            sidecar = read_sidecar(campaign, figure)
+            rows.append(
+                {
+                    "figure": figure,
+                    "file": _brief(sidecar["files"][f"{figure}.pdf"]),
+                    "tables": _brief(sidecar["manifest_sha256"]),
+                    "code": _brief(sidecar["code_fingerprint"]),
+                    "records": ", ".join(
+                        _brief(digest) for digest in tables.inputs(campaign.tables(experiment)).values()
+                    ),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _brief(digest: str) -> str:
+    # A letter first: digits alone would be set as a number.
+    return f"#{digest[:7]}"
 
 
 def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text: str) -> str:

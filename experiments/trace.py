@@ -21,12 +21,15 @@ from experiments.steps import read_sidecar
 def trace(target: str, campaign: Campaign) -> Iterator[str]:
     """Lines that lead from `target` to the runs behind it.
 
-    `target` is a figure's file (its campaign is taken from the path) or the key of a value. Raises
-    UserError at the first link that does not hold.
+    `target` is a figure's file (its campaign is taken from the path), a cell of a table as
+    `<experiment>/<table>.csv:<row>:<column>` with the row named by its first cell (a star is the column
+    'stars' of statistics.csv), or the key of a value. Raises UserError at the first link that does not hold.
     """
     path = Path(target)
     if path.parent.parent.name == "figures":
         yield from _figure(Campaign(path.parent.name), path.stem)
+    elif ".csv:" in target:
+        yield from _cell(campaign, *target.split(":"))
     else:
         yield from _value(campaign, target)
 
@@ -39,6 +42,29 @@ def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
     folder = Path(sidecar["tables"])
     if file_sha256(folder / MANIFEST) != sidecar["manifest_sha256"]:
         raise UserError(f"{folder} is not what this figure was drawn from: run the workflow again")
+    yield from _tables(campaign, folder)
+
+
+def _cell(campaign: Campaign, table: str, row: str = "", column: str = "") -> Iterator[str]:
+    experiment, _, name = table.removesuffix(".csv").rpartition("/")
+    known = [*campaign.experiments(), SELF]
+    if experiment not in known:
+        raise UserError(
+            f"no experiment of {campaign.name} is called '{experiment}' ({did_you_mean(experiment, known)})"
+        )
+    folder = campaign.tables(experiment)
+    names = verified_names(folder)
+    if name not in names:
+        raise UserError(f"{folder} has no table '{name}' ({did_you_mean(name, names)})")
+    cells = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+    if column not in cells:
+        raise UserError(f"{name}.csv has no column '{column}' ({did_you_mean(column, cells.columns)})")
+    found = cells[cells.iloc[:, 0] == row]
+    if found.empty:
+        raise UserError(f"{name}.csv has no row '{row}' ({did_you_mean(row, cells.iloc[:, 0])})")
+    for _, match in found.iterrows():
+        yield ", ".join(f"{key} {value}" for key, value in match.items() if value and key != column)
+        yield f"  {column} = {match[column] or 'empty'}"
     yield from _tables(campaign, folder)
 
 

@@ -1,11 +1,19 @@
 """The workflow from nothing to PDF at the smoke scale, and what each later change rebuilds."""
 
+import contextlib
+import hashlib
 import json
 import re
+import shutil
 import signal
 import time
 
+import frictionless
 import pytest
+
+from experiments.campaigns import Campaign
+from experiments.errors import UserError
+from experiments.manifest import verify
 
 pytestmark = pytest.mark.chain
 
@@ -62,9 +70,9 @@ def test_nothing_is_left_to_do(built):
     assert "Nothing to be done" in again.stdout
 
 
-def test_a_sentence_of_the_paper_rebuilds_the_pdf_alone(built):
+def test_a_sentence_of_the_paper_rebuilds_the_paper_alone(built):
     built.edit("paper/paper.tex", "Joules are", "Joules, however, are")
-    assert rules_run(built.snakemake(*SMOKE).stdout) == ["typeset"]
+    assert rules_run(built.snakemake(*SMOKE).stdout) == ["inject", "typeset", "manifest"]
 
 
 def test_a_comment_in_a_workload_rebuilds_nothing(built):
@@ -75,7 +83,7 @@ def test_a_comment_in_a_workload_rebuilds_nothing(built):
 def test_the_style_of_a_figure_redraws_that_figure(built):
     built.edit("experiments/flops_vs_energy/figures.py", 'color="0.9"', 'color="0.8"')
     again = built.snakemake(*SMOKE)
-    assert rules_run(again.stdout) == ["draw", "inject", "typeset"]
+    assert rules_run(again.stdout) == ["draw", "inject", "typeset", "manifest"]
     assert "figures/local/flops_equal.pdf" in again.stdout
 
 
@@ -118,6 +126,103 @@ def test_a_figure_and_a_value_are_traced_to_their_runs(built):
         assert traced.returncode == 0, traced.stdout
         assert "resnet50 block 1" in traced.stdout
     assert built.experiments("trace", "flops.leest.energy").returncode == 2
+
+
+def test_the_campaign_is_proven_and_one_byte_anywhere_is_found(built):
+    """A byte is changed in every kind of file, and in every single one whose check is quick."""
+    manifest = built.path / "results/local/manifest.json"
+    proven = built.experiments("trace", "--verify")
+    assert proven.returncode == 0, proven.stdout
+    files = json.loads(manifest.read_text())["files"]
+    kinds = {(path.partition("/")[0], path.rpartition(".")[2]) for path in files}
+    assert {("results", "jsonl"), ("results", "csv"), ("results", "json"), ("figures", "pdf")} <= kinds
+    campaign = Campaign("local")
+    with contextlib.chdir(built.path):
+        for name in files:
+            path = built.path / name
+            original = path.read_bytes()
+            middle = len(original) // 2
+            path.write_bytes(original[:middle] + bytes([original[middle] ^ 1]) + original[middle + 1 :])
+            with pytest.raises(UserError, match=re.escape(name)):
+                next(verify(campaign))
+            path.write_bytes(original)
+        next(verify(campaign))
+
+
+def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
+    table = built.path / "results/local/tables/flops_vs_energy/arms.csv"
+    original = table.read_bytes()
+    forged = original.replace(b"resnet50,ResNet,2", b"resnet50,ResNet,9")
+    assert forged != original
+    digests = [hashlib.sha256(content).hexdigest() for content in (original, forged)]
+    touched = [table.parent / "manifest.json", built.path / "results/local/manifest.json"]
+    kept = {path: path.read_text() for path in touched}
+    table.write_bytes(forged)
+    inner = kept[touched[0]].replace(*digests)
+    touched[0].write_text(inner)
+    inner_digests = [hashlib.sha256(text.encode()).hexdigest() for text in (kept[touched[0]], inner)]
+    touched[1].write_text(kept[touched[1]].replace(*digests).replace(*inner_digests))
+    found = built.experiments("trace", "--verify")
+    table.write_bytes(original)
+    for path, text in kept.items():
+        path.write_text(text)
+    assert found.returncode == 2
+    assert "arms.csv is not what its inputs give" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        ("paper/paper.tex", "Joules", "All 42 joules", "number typed by hand"),
+        ("paper/paper.tex", "\\val{campaign.hours}", "hours", "no source of the paper uses the value"),
+        (
+            "paper/paper.tex",
+            "\\val{campaign.hours}",
+            "\\val{campaign.ours}",
+            "No val is called 'campaign.ours'",
+        ),
+        (
+            "paper/sections/grokking.tex",
+            "\\claim{plateau_saves}",
+            "Stopping on a high plateau saves energy.",
+            "is typed out",
+        ),
+    ],
+)
+def test_a_fault_of_the_prose_stops_the_build(built, file, old, new, sentence):
+    original = (built.path / file).read_text()
+    built.edit(file, old, new)
+    if "campaign.ours" in new:
+        built.edit(file, "\\section{Introduction}", "\\val{campaign.hours}\\section{Introduction}")
+    refused = built.snakemake(*SMOKE)
+    (built.path / file).write_text(original)
+    assert refused.returncode != 0
+    assert sentence in refused.stdout
+
+
+def test_a_released_campaign_is_the_same_bytes_anywhere_and_is_never_measured(built, copy_repository):
+    made = []
+    for _ in range(2):
+        repository = copy_repository()
+        shutil.copytree(built.path / "results/local/runs", repository.path / "results/released/runs")
+        arguments = ("--cores", "all", "--config", "campaign=released", "--", "all", "release")
+        found = repository.snakemake(*arguments)
+        assert found.returncode == 0, found.stdout
+        assert "measure" not in rules_run(found.stdout)
+        # What a clone has: the files, in any order of time, and no memory of having made them.
+        shutil.rmtree(repository.path / ".snakemake")
+        (repository.path / "results/released/runs/flops_vs_energy/block-0.jsonl").touch()
+        assert "Nothing to be done" in repository.snakemake(*arguments).stdout
+        files = json.loads((repository.path / "results/released/manifest.json").read_text())["files"]
+        made.append((repository, files, (repository.path / "results/released.zip").read_bytes()))
+    (first, files, archive), (_, again, archived_again) = made
+    assert files == again
+    assert archive == archived_again
+    package = first.path / "results/released/datapackage.json"
+    assert frictionless.validate(package, trusted=True).valid
+    table = first.path / "results/released/tables/layer_kinds/arms.csv"
+    table.write_text(table.read_text().replace("conv1x1", "conv2x2"))
+    assert not frictionless.validate(package, trusted=True).valid
 
 
 def test_the_same_inputs_give_the_same_bytes(built):

@@ -18,6 +18,7 @@ class Driver:
         self.mig, self.lost, self.counter = False, False, True
         self.processes: list[SimpleNamespace] = []
         self.reasons = 0
+        self.loads = []
         for name in dir(self):
             if name.startswith("nvml"):
                 monkeypatch.setattr(pynvml, name, getattr(self, name))
@@ -56,6 +57,10 @@ class Driver:
 
     def nvmlDeviceGetProcessUtilization(self, _handle, _since):
         return self.processes
+
+    def nvmlDeviceGetSamples(self, _handle, _kind, _since):
+        values = [SimpleNamespace(sampleValue=SimpleNamespace(uiVal=load)) for load in self.loads]
+        return None, values
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, _handle):
         return self.reasons
@@ -97,12 +102,14 @@ def test_a_gpu_that_is_lost_is_said(driver):
 def test_use_tells_the_job_from_others(driver):
     driver.processes = [SimpleNamespace(pid=10, smUtil=30), SimpleNamespace(pid=11, smUtil=10)]
     driver.reasons = pynvml.nvmlClocksThrottleReasonHwSlowdown
+    driver.loads = [100, 50]
     use = Nvml().use({10}, 0)[0]
     assert use.job_share == 0.75
+    assert use.load == 0.75
     assert use.foreign_processes == [11]
     assert use.throttling == ["hardware slowdown"]
 
 
 def test_an_idle_driver_says_nothing_of_shares(driver):
     use = Nvml().use({10}, 0)[1]
-    assert (use.domain, use.job_share, use.foreign_processes) == ("gpu1", None, [])
+    assert (use.domain, use.job_share, use.load, use.foreign_processes) == ("gpu1", None, None, [])

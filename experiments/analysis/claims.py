@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from experiments.analysis.values import Value
+from experiments.analysis.values import Value, significant
 from experiments.config import Claim, load_claims
 
 Verdict = Literal["supported", "contradicted", "not testable here"]
@@ -70,6 +70,18 @@ def verdict_of(claim: Claim, estimate: float, low: float, high: float) -> tuple[
     if not any(holds):
         return "contradicted", interval
     return "not testable here", f"{interval}: the interval spans the bound"
+
+
+def display(claims: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts as the paper's table prints them."""
+    return pd.DataFrame(
+        {
+            "claim": [str(name).replace("_", " ") for name in claims["claim"]],
+            "verdict": claims["verdict"],
+            "evidence": claims["evidence"],
+            "published": ["--" if pd.isna(value) else significant(value, 3) for value in claims["published"]],
+        }
+    )
 
 
 def values(claims: pd.DataFrame) -> list[Value]:

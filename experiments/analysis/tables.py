@@ -52,5 +52,11 @@ def verified_names(folder: Path) -> list[str]:
     return list(manifest["tables"])
 
 
+def inputs(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of records that the tables of a folder were made from."""
+    manifest: dict[str, dict[str, str]] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return manifest["inputs"]
+
+
 def _remedy(folder: Path) -> str:
     return f"delete {folder / MANIFEST} and run the workflow again to rebuild it from the records"

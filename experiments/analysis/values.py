@@ -25,7 +25,8 @@ class Value:
     """A number or word of the prose.
 
     `digits` are significant figures, None for words and counts; `unit` is in siunitx notation;
-    `source` says which cells of which table it was computed from.
+    `source` says which cells of which table it was computed from. A value `on_demand` stands ready for the
+    prose, as every statistic does; any other must be used by it.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Value:
     source: str
     digits: int | None = None
     unit: str = ""
+    on_demand: bool = False
 
     @property
     def printed(self) -> str:
@@ -72,7 +74,13 @@ def statistic_values(prefix: str, statistics: pd.DataFrame, digits: int = 3) -> 
     """Estimate, interval and corrected p of every row of `statistics.csv`, where it has them."""
     columns = {"estimate": "", "ci_low": ".low", "ci_high": ".high", "p_holm": ".p"}
     return [
-        Value(f"{prefix}.{row.statistic}{suffix}", cell, f"statistics.csv {row.statistic} {column}", digits)
+        Value(
+            f"{prefix}.{row.statistic}{suffix}",
+            cell,
+            f"statistics.csv {row.statistic} {column}",
+            digits,
+            on_demand=True,
+        )
         for row in statistics.itertuples()
         for column, suffix in columns.items()
         if pd.notna(cell := getattr(row, column))

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from experiments.config import Scalar, Scale
 from experiments.energy.contention import Contention
 from experiments.energy.machine import Machine
-from experiments.energy.reading import Reading, Total
+from experiments.energy.reading import PowerCourse, Reading, Total
 from experiments.energy.sources.nvml import GpuUse
 from experiments.schema import Closed
 
@@ -73,7 +73,7 @@ class Run(Closed):
 
     `fingerprint` names what was measured (design entry, workload code, meter version); `session` the
     invocation that measured it, shared with its idle records. A failed run keeps its record: `failure`
-    says what happened and whatever was read before it.
+    says what happened and whatever was read before it. `power` is empty unless the design asks for it.
     """
 
     kind: Literal["run"] = "run"
@@ -101,6 +101,7 @@ class Run(Closed):
     floor_power_w: float
     phases: list[Phase]
     steps: list[Step]
+    power: list[PowerCourse] = Field(default_factory=list)
     contention: Contention | None
     sentinel: Sentinel
     spent: Spent

@@ -26,7 +26,7 @@ from experiments.bench.lock import machine_lock
 from experiments.bench.progress import Progress
 from experiments.bench.record import Idle, Phase, Run, Sentinel, Spent, Step
 from experiments.bench.sentinel import sentinel_s
-from experiments.config import Config, Scalar, Scale, load_design
+from experiments.config import Config, Design, Scalar, Scale, load_design
 from experiments.energy import METER_VERSION, contention, machine
 from experiments.energy.attribution import job_readings
 from experiments.energy.meter import Meter
@@ -153,7 +153,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         if missing:
             found = sources or _discover(progress)
             with Meter(found) as meter:
-                bench = _Bench(block, meter, found, journal, progress, design.time_limit_s)
+                bench = _Bench(block, meter, found, journal, progress, design)
                 bench.run_all({arm: arms[arm] for arm in missing}, list(arms), prints)
         done = _done(journal, block, prints, failed_too=True)
         if all(run.failure for run in done.values()):
@@ -219,7 +219,7 @@ class _Bench:
         sources: list[Source],
         journal: Journal,
         progress: Progress,
-        time_limit_s: float,
+        design: Design,
     ) -> None:
         self._block = block
         self._meter = meter
@@ -227,12 +227,12 @@ class _Bench:
         self._idle_power_w: dict[str, float] = {}
         self._journal = journal
         self._progress = progress
-        self._time_limit_s = time_limit_s
+        self._design = design
         self._session = uuid.uuid4().hex[:12]
         self._threads = os.cpu_count() or 1
         self._floor_power_w = block.config.floor_power_for(channel.domain for channel in meter.channels)
         contention.adopt_orphans()
-        self._context = _forkserver(self._threads)
+        self._context = _forkserver(block.experiment, self._threads)
         self._helpers = set(psutil.Process().children())
         self._quiet_sentinel_s = sentinel_s()
         self._meter.sample()
@@ -390,6 +390,7 @@ class _Bench:
                 Step(index=index, time_s=at_s - start_s, energy_j=self._whole_j(start_s, at_s))
                 for index, at_s in window.steps
             ],
+            "power": self._meter.power(start_s, end_s) if self._design.record_power else [],
             "contention": use,
             "flags": [],
         }
@@ -413,12 +414,12 @@ class _Bench:
         there.close()
         window = _Window()
         before_s = self._quiet_sentinel_s
-        deadline_s = time.monotonic() + self._time_limit_s
+        deadline_s = time.monotonic() + self._design.time_limit_s
         try:
             while True:
                 if not here.poll(max(deadline_s - time.monotonic(), 0.0)):
                     process.kill()
-                    window.failure = f"exceeded its limit of {self._time_limit_s:g} s and was killed"
+                    window.failure = f"exceeded its limit of {self._design.time_limit_s:g} s and was killed"
                     break
                 name, at_s, data = here.recv()
                 if name == "ready":
@@ -453,7 +454,7 @@ def child_environment(threads: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), **_MEMORY}
 
 
-def _forkserver(threads: int) -> Any:
+def _forkserver(experiment: str, threads: int) -> Any:
     """A process context whose children start with torch already imported.
 
     Importing torch takes seconds; forking from a process that has imported it and done nothing else
@@ -461,7 +462,8 @@ def _forkserver(threads: int) -> Any:
     """
     os.environ |= child_environment(threads)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torchvision", "experiments.bench.child"])
+    workload = f"experiments.{experiment}.workload"
+    context.set_forkserver_preload(["torch", "torchvision", "experiments.bench.child", workload])
     starter = context.Process(target=_nothing)
     starter.start()
     starter.join()

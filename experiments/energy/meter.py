@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from experiments.energy.reading import Reading
+from experiments.energy.reading import PowerCourse, Reading
 from experiments.energy.source import Channel, Source, SourceError
 from experiments.energy.trace import Trace, UncoveredWindow
 from experiments.errors import UserError
@@ -97,6 +97,25 @@ class Meter:
         """One reading per channel for the window; 'missing' where its samples do not span it."""
         with self._lock:
             return [self._reading(trace, start_s, end_s) for trace in self._traces.values()]
+
+    def power(self, start_s: float, end_s: float) -> list[PowerCourse]:
+        """The course of power over the window, one for every channel of the whole machine."""
+        with self._lock:
+            steps = {
+                channel: trace.power(start_s, end_s)
+                for channel, trace in self._traces.items()
+                if channel.scope == "machine"
+            }
+        return [
+            PowerCourse(
+                domain=channel.domain,
+                source=channel.source,
+                form=channel.form,
+                from_s=[at_s for at_s, _ in found],
+                power_w=[watts for _, watts in found],
+            )
+            for channel, found in steps.items()
+        ]
 
     def faults(self, start_s: float, end_s: float) -> list[str]:
         """Sentences of the reads that failed within the window."""

@@ -27,6 +27,17 @@ class Reading(Closed):
     detail: str
 
 
+class PowerCourse(Closed):
+    """Power of one domain from one source over a window, as steps: `power_w[i]` holds from `from_s[i]`,
+    in seconds since the window opened, to the next step. `form` is that of the source's samples."""
+
+    domain: str
+    source: str
+    form: str
+    from_s: list[float]
+    power_w: list[float]
+
+
 class Total(Closed):
     """Whole-machine energy over one window: `max(sum of domains, floor_power_w x duration_s)`."""
 

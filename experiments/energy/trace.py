@@ -74,6 +74,23 @@ class Trace:
         energy_j, uncertainty_j = integrate(times, values, start_s, end_s)
         return Estimate(energy_j, uncertainty_j, samples)
 
+    def power(self, start_s: float, end_s: float) -> list[tuple[float, float]]:
+        """Power over a window as steps of (second since its start, watts), the first at 0 or before the
+        first sample inside. A counter's steps are its mean power between reads."""
+        times, values = self._times, self._values
+        if self.channel.form == "instant_w":
+            steps = list(zip(times, values, strict=True))
+        elif self.channel.form == "mean_w":
+            steps = list(zip(times[:-1], values[1:], strict=True))
+        else:
+            steps = [
+                (times[i], (values[i + 1] - values[i]) / (times[i + 1] - times[i]))
+                for i in range(len(times) - 1)
+                if times[i + 1] > times[i]
+            ]
+        first = max((place for place, (at_s, _) in enumerate(steps) if at_s <= start_s), default=0)
+        return [(max(at_s - start_s, 0.0), value) for at_s, value in steps[first:] if at_s < end_s]
+
     def _from_counter(
         self, times: Floats, values: Floats, start_s: float, end_s: float
     ) -> tuple[float, float]:

@@ -44,20 +44,21 @@ wildcard_constraints:
     block=r"\d+",
 
 
+def kept(path):
+    """An input of the analysis. The files of a released campaign come with a clone, whose file times say
+    nothing: there only what is missing is made, and all of it with --forceall."""
+    return path if CONFIG.campaign == LOCAL else ancient(str(path))
+
+
 def block_files(campaign, experiment):
-    """Records an experiment's tables are made from: all that the scale asks for here, all there are in
-    a released campaign."""
-    if campaign != LOCAL:
-        return Campaign(campaign).block_files(experiment)
-    return CAMPAIGN.planned_block_files(
-        experiment, DESIGNS[experiment].at(CONFIG.scale).blocks
-    )
+    """Records that the tables of an experiment are made from."""
+    return [kept(path) for path in Campaign(campaign).records(experiment, CONFIG)]
 
 
 def manifests(wildcards):
     """Manifests of the tables of every experiment and of the campaign itself."""
     return [
-        Campaign(wildcards.campaign).tables(name) / "manifest.json"
+        kept(Campaign(wildcards.campaign).tables(name) / "manifest.json")
         for name in [*EXPERIMENTS, SELF]
     ]
 

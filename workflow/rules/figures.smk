@@ -1,7 +1,9 @@
 rule draw:
     input:
         lambda wildcards: [
-            Campaign(wildcards.campaign).tables(FIGURES[wildcards.figure]) / table
+            kept(
+                Campaign(wildcards.campaign).tables(FIGURES[wildcards.figure]) / table
+            )
             for table in [
                 "manifest.json",
                 *(

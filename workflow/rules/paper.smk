@@ -1,13 +1,23 @@
+SOURCES = [
+    kept(path)
+    for path in [
+        "paper/paper.tex",
+        *(f"paper/sections/{name}.tex" for name in EXPERIMENTS),
+    ]
+]
+
+
 rule inject:
     input:
         manifests,
         [
-            f"results/{{campaign}}/tables/{name}/{table}.csv"
+            kept(f"results/{{campaign}}/tables/{name}/{table}.csv")
             for name in EXPERIMENTS
             for table in DESIGNS[name].tables
         ],
-        "results/{campaign}/claims.csv",
-        [f"figures/{{campaign}}/{figure}.provenance.json" for figure in FIGURES],
+        kept("results/{campaign}/claims.csv"),
+        [kept(f"figures/{{campaign}}/{figure}.provenance.json") for figure in FIGURES],
+        SOURCES,
     output:
         "paper/build/{campaign}/values.tex",
         "paper/build/{campaign}/values.csv",
@@ -32,11 +42,10 @@ rule inject:
 
 rule typeset:
     input:
-        "paper/paper.tex",
-        "paper/references.bib",
-        [f"paper/sections/{name}.tex" for name in EXPERIMENTS],
-        [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
-        rules.inject.output,
+        SOURCES,
+        kept("paper/references.bib"),
+        [kept(f"figures/{{campaign}}/{figure}.pdf") for figure in FIGURES],
+        [kept(path) for path in rules.inject.output],
     output:
         "paper/build/{campaign}/paper.pdf",
     log:

@@ -24,11 +24,13 @@ _THROTTLING = {
 
 
 class GpuUse(Closed):
-    """Who used a GPU during a window. `job_share` is the job's part of the SM use the driver sampled;
-    null where the driver does not say."""
+    """Who used a GPU during a window. `job_share` is the job's part of the SM use the driver sampled and
+    `load` the mean share of time, 0 to 1, in which any kernel ran (of the window's end where it outlasts the
+    driver's buffer); null where the driver does not say."""
 
     domain: str
     job_share: float | None
+    load: float | None = None
     foreign_processes: list[int]
     throttling: list[str]
 
@@ -83,6 +85,7 @@ class Nvml:
             GpuUse(
                 domain=power.domain,
                 job_share=_job_share(handle, job, since_us),
+                load=_load(handle, since_us),
                 foreign_processes=sorted(_processes(handle) - set(job)),
                 throttling=_throttling(handle),
             )
@@ -169,6 +172,14 @@ def _job_share(handle: Any, job: Collection[int], since_us: int) -> float | None
         return None
     used = sum(sample.smUtil for sample in samples)
     return sum(sample.smUtil for sample in samples if sample.pid in job) / used if used else None
+
+
+def _load(handle: Any, since_us: int) -> float | None:
+    try:
+        _, samples = pynvml.nvmlDeviceGetSamples(handle, pynvml.NVML_GPU_UTILIZATION_SAMPLES, since_us)
+    except pynvml.NVMLError:
+        return None
+    return sum(sample.sampleValue.uiVal for sample in samples) / len(samples) / 100 if samples else None
 
 
 def _throttling(handle: Any) -> list[str]:

@@ -1,0 +1,1 @@
+"""How wrong estimates of energy are, on the same runs."""

@@ -1,0 +1,17 @@
+"""What an arm of this experiment takes, checked before anything is measured."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveFloat
+
+from experiments.schema import Closed
+
+
+class Parameters(Closed):
+    """A kind of work, repeated for at least `window_s` seconds after `warmup_s` of the same."""
+
+    work: Literal["ppo_pong", "vision", "small_kernels", "memory_bound"]
+    warmup_s: PositiveFloat
+    window_s: PositiveFloat

@@ -1,0 +1,179 @@
+"""Work of four characters, for estimates to be wrong about in different ways."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+
+from experiments.bench.repeat import repeat, synchronizer
+from experiments.bench.session import Session
+from experiments.energy.nameplate import nameplate
+from experiments.estimation_methods.parameters import Parameters
+from experiments.flops_vs_energy.counting import count
+from experiments.rl_ranking import workload as rl
+
+_IMAGES = 8
+# Large enough that no cache holds the vectors, small enough for a laptop.
+_VECTOR_ELEMENTS = 2**24
+_SMALL_LAYERS, _SMALL_WIDTH = 24, 32
+_LEAST_PASSES = 3
+
+# PPO on Pong from pixels with the settings of the RL ranking.
+_PPO: dict[str, Any] = {
+    "algorithm": "ppo",
+    "game": "Pong",
+    "environment": "ale/pong",
+    "network": "nature",
+    "steps": 1024,
+    "length": 1.0,
+    "environments": 8,
+    "evaluations": 0,
+    "evaluation_episodes": 1,
+    "yardstick_return": 21.0,
+    "rollout_steps": 128,
+    "minibatch_size": 256,
+    "epochs": 4,
+    "clip_range": 0.1,
+    "learning_rate": 2.5e-4,
+    "entropy_coef": 0.01,
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One pass of a workload and what it takes.
+
+    `flops` are counted, `published_flops` what a practitioner would look up (None: nothing is published);
+    both of one pass. A multiply-add is two.
+    """
+
+    once: Callable[[], object]
+    flops: float
+    published_flops: float | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Warm work and what is known about the machine it runs on."""
+
+    work: Work
+    device: str
+    parameters: Parameters
+    facts: dict[str, Any]
+
+
+def build(values: Mapping[str, Any], seed: int) -> Prepared:
+    """Warm work; the peak of the device is taken here, outside the metered window."""
+    parameters = Parameters.model_validate(values)
+    torch.manual_seed(seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    work = _WORK[parameters.work](device, seed)
+    facts = {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "peak_flops_per_s": _peak_flops_per_s(device),
+        **nameplate(),
+    }
+    prepared = Prepared(work, device, parameters, facts)
+    repeat(work.once, synchronizer(device), parameters.warmup_s, 1)
+    return prepared
+
+
+def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
+    """Passes for the whole window; operations are those of all passes together."""
+    window_s = prepared.parameters.window_s
+    passes = len(repeat(prepared.work.once, synchronizer(prepared.device), window_s, _LEAST_PASSES))
+    published = prepared.work.published_flops
+    return {
+        **prepared.facts,
+        "passes": passes,
+        "flops": passes * prepared.work.flops,
+        "published_flops": None if published is None else passes * published,
+    }
+
+
+def _ppo_pong(_device: str, seed: int) -> Work:
+    """One update of PPO on Pong from pixels: a rollout and its epochs, as Henderson et al. 2020 compare."""
+    learner = rl.build(_PPO, seed)
+    steps = learner.model.n_envs * _PPO["rollout_steps"]
+    forward = learner.facts["flops_per_decision"]
+    return Work(
+        once=lambda: learner.model.learn(steps, reset_num_timesteps=False),
+        # A decision is one forward pass; an epoch a forward and a backward one, which costs two.
+        flops=steps * forward * (1 + 3 * _PPO["epochs"]),
+        # 2.55 million multiply-adds a decision: the count of the published comparison.
+        published_flops=steps * 2 * 2.55e6 * (1 + 3 * _PPO["epochs"]),
+    )
+
+
+def _vision(device: str, _seed: int) -> Work:
+    """Inference of ResNet-50 on eight images: bound by arithmetic."""
+    model = torchvision.models.resnet50(weights=None).to(device).eval()
+    images = torch.randn(_IMAGES, 3, 224, 224, device=device)
+    published = torchvision.models.ResNet50_Weights.IMAGENET1K_V1.meta["_ops"]
+
+    @torch.inference_mode()
+    def once() -> None:
+        model(images)
+
+    # Both counts are of one image, the published one in thousand millions of multiply-adds.
+    return Work(once, _IMAGES * float(count(model, images)["flops"]), _IMAGES * 2e9 * published)
+
+
+def _small_kernels(device: str, _seed: int) -> Work:
+    """A deep, narrow network on one input: bound by launching kernels, on one core."""
+    layers: list[nn.Module] = []
+    for _ in range(_SMALL_LAYERS):
+        layers += [nn.Linear(_SMALL_WIDTH, _SMALL_WIDTH), nn.ReLU()]
+    model = nn.Sequential(*layers).to(device).eval()
+    value = torch.randn(1, _SMALL_WIDTH, device=device)
+    passes = 100
+
+    @torch.inference_mode()
+    def once() -> None:
+        for _ in range(passes):
+            model(value)
+
+    return Work(once, passes * float(count(model, value)["flops"]), None)
+
+
+def _memory_bound(device: str, _seed: int) -> Work:
+    """a = a + 0.5 b over vectors no cache holds: two operations for every twelve bytes."""
+    a = torch.zeros(_VECTOR_ELEMENTS, device=device)
+    b = torch.ones(_VECTOR_ELEMENTS, device=device)
+
+    @torch.inference_mode()
+    def once() -> None:
+        a.add_(b, alpha=0.5)
+
+    return Work(once, 2.0 * _VECTOR_ELEMENTS, None)
+
+
+_WORK: dict[str, Callable[[str, int], Work]] = {
+    "ppo_pong": _ppo_pong,
+    "vision": _vision,
+    "small_kernels": _small_kernels,
+    "memory_bound": _memory_bound,
+}
+
+
+@torch.inference_mode()
+def _peak_flops_per_s(device: str) -> float:
+    """What the device reaches on a product of square matrices: the best of several."""
+    side = 8192 if device == "cuda" else 1024
+    a, b = torch.randn(side, side, device=device), torch.randn(side, side, device=device)
+    synchronize = synchronizer(device)
+    seconds = []
+    for _ in range(8):
+        synchronize()
+        start_s = time.perf_counter()
+        torch.mm(a, b)
+        synchronize()
+        seconds.append(time.perf_counter() - start_s)
+    return float(2 * side**3 / min(seconds))

@@ -1,0 +1,145 @@
+"""Figures of the experiment, one function each, named as in `design.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from experiments.analysis import plotting
+
+Tables = Mapping[str, pd.DataFrame]
+
+_CELLS = ["estimate", "ci_low", "ci_high"]
+_ARCHITECTURES = ("transformer", "mlp")
+
+
+def grokking_curves(tables: Tables) -> Figure:
+    """One training of each architecture: accuracies to the left, energy so far to the right."""
+    runs = tables["runs"]
+    fixed = runs[(runs["rule"] == "fixed") & runs["failure"].isna()]
+    shown = [
+        group.sort_values(["grok_step", "block"], na_position="last").iloc[0]
+        for _, group in fixed[fixed["task"] == fixed["task"].iloc[0]].groupby("architecture", sort=False)
+    ]
+    figure, panels = plt.subplots(
+        1, len(shown), figsize=(plotting.COLUMN_IN, 2.6), layout="constrained", squeeze=False
+    )
+    curves = tables["curves"].set_index(["arm", "block"]).sort_index()
+    for axes, run in zip(panels[0], shown, strict=True):
+        curve = curves.loc[(run["arm"], run["block"])]
+        axes.plot(curve["step"], curve["train_accuracy"], color="0.6", label="training pairs")
+        axes.plot(curve["step"], curve["validation_accuracy"], color="C0", label="held-out pairs")
+        axes.set(xscale="log", xlabel="optimiser step", title=run["arm"].replace("_", " "), ylim=(0, 1.05))
+        energy = axes.twinx()
+        energy.spines["right"].set_visible(True)
+        energy.plot(curve["step"], curve["energy_j"], color="C3", linestyle="--", label="energy")
+        if np.isfinite(run["grok_step"]):
+            after = curve[curve["step"] >= run["grok_step"]]
+            energy.fill_between(after["step"], after["energy_j"], color="C3", alpha=0.2, label="waste")
+        energy.set_ylim(bottom=0)
+        energy.set_ylabel(f"energy in J ({run['provenance']})")
+        handles = [axes.get_legend_handles_labels(), energy.get_legend_handles_labels()]
+        axes.legend(*(first + second for first, second in zip(*handles, strict=True)), fontsize=6)
+    panels[0][0].set_ylabel("accuracy")
+    return figure
+
+
+def grokking_waste(tables: Tables) -> Figure:
+    """A panel an architecture; bars are means over blocks, stars from the table."""
+    arms = tables["arms"]
+    runs = tables["runs"]
+    fixed = runs[(runs["rule"] == "fixed") & runs["failure"].isna()].assign(percent=100 * runs["waste"])
+    families = tables["statistics"].query("family == 'waste'")
+    present = [name for name in _ARCHITECTURES if name in set(arms["architecture"])]
+    figure, panels = plt.subplots(
+        1, len(present), figsize=(plotting.COLUMN_IN, 3.4), sharey=True, layout="constrained", squeeze=False
+    )
+    for axes, architecture in zip(panels[0], present, strict=True):
+        order = [
+            row["arm"]
+            for row in arms.to_dict("records")
+            if row["architecture"] == architecture and row["grokked"] > 0
+        ]
+        axes.set_title(architecture)
+        axes.set_ylim(0, 100)
+        if not order:
+            axes.text(0.5, 0.5, "no training understood", transform=axes.transAxes, ha="center")
+            axes.set_xticks([])
+            continue
+        plotted = {"data": fixed[fixed["arm"].isin(order)], "x": "arm", "y": "percent", "order": order}
+        sns.barplot(**plotted, ax=axes, errorbar=None, color="0.85", width=0.6)
+        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+        plotting.annotate(axes, families, **plotted)
+        words = [name.replace(f"_{architecture}", "").replace("_", "\n") for name in order]
+        axes.set_xticks(axes.get_xticks(), words, rotation=60, fontsize=7)
+        axes.set_xlabel("")
+    panels[0][0].set_ylabel(f"energy after understanding in %\n({plotting.provenance(arms)})")
+    return figure
+
+
+def grokking_rules(tables: Tables) -> Figure:
+    """A point a rule with the intervals of both its means."""
+    found = tables["statistics"].set_index("statistic")
+    names = list(dict.fromkeys(tables["rules"]["rule"]))
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.7, 3.0))
+    places = []
+    for name in names:
+        saved, lost = (
+            100 * found.loc[f"rule_saved.{name}", _CELLS],
+            found.loc[f"rule_lost_points.{name}", _CELLS],
+        )
+        axes.errorbar(
+            saved["estimate"],
+            lost["estimate"],
+            xerr=_reach(saved),
+            yerr=_reach(lost),
+            fmt="o",
+            color="0.2",
+            markersize=4,
+            elinewidth=0.8,
+        )
+        places.append((saved["estimate"], lost["estimate"]))
+    axes.axhline(0, color="0.7", linewidth=0.8, linestyle=":")
+    axes.set(
+        xlabel=f"energy saved in % of the schedule ({plotting.provenance(tables['arms'])})",
+        ylabel="validation accuracy lost in points",
+    )
+    axes.margins(0.15)
+    if places:
+        x, y = zip(*places, strict=True)
+        plotting.label_points(axes, x, y, names)
+    return figure
+
+
+def _reach(cells: pd.Series) -> NDArray[np.float64]:
+    """Both arms of an error bar [2, 1]; none where there is no interval."""
+    low, high = cells["estimate"] - cells["ci_low"], cells["ci_high"] - cells["estimate"]
+    return np.nan_to_num(np.array([[low], [high]], dtype=np.float64))
+
+
+def grokking_predictor(tables: Tables) -> Figure:
+    """True against predicted steps, both logarithmic; the diagonal is a perfect prediction."""
+    predictions = tables["predictions"].dropna(subset=["unseen_task"])
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.65, 3.4))
+    if predictions.empty:
+        axes.text(0.5, 0.5, "too few trainings to predict from", transform=axes.transAxes, ha="center")
+        return figure
+    sns.scatterplot(
+        predictions, x="unseen_task", y="grok_step", hue="task", style="architecture", ax=axes, s=28
+    )
+    ends = [
+        0.9 * predictions[["unseen_task", "grok_step"]].min(axis=None),
+        1.1 * predictions[["unseen_task", "grok_step"]].max(axis=None),
+    ]
+    axes.plot(ends, ends, color="0.6", linewidth=0.8, linestyle=":")
+    axes.set(
+        xscale="log", yscale="log", xlabel="predicted step, task not seen", ylabel="step of understanding"
+    )
+    axes.legend(fontsize=6)
+    return figure

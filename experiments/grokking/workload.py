@@ -1,0 +1,132 @@
+"""Training of one network on one task, in full batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from experiments.bench.session import Session
+from experiments.grokking.networks import Mlp, Transformer, make
+from experiments.grokking.parameters import Parameters
+from experiments.grokking.rules import RULES, Evaluation
+from experiments.grokking.tasks import Examples, split
+
+# Power et al. 2022.
+_BETAS = (0.9, 0.98)
+# Digits kept of what is logged: enough for any rule, small enough for a released record.
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network that has learnt nothing, its optimiser and its data."""
+
+    network: Transformer | Mlp
+    optimizer: torch.optim.Optimizer
+    train: Examples
+    held_out: Examples
+    parameters: Parameters
+    device: str
+
+
+def build(values: Mapping[str, Any], seed: int) -> Prepared:
+    """Network and data of `seed`; one step of a copy warms the kernels."""
+    parameters = Parameters.model_validate(values)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train, held_out = (
+        Examples(part.pairs.to(device), part.results.to(device))
+        for part in split(parameters.task, parameters.modulus, parameters.train_fraction, seed)
+    )
+    prepared = _fresh(parameters, train, held_out, device, seed)
+    step(prepared)
+    return _fresh(parameters, train, held_out, device, seed)
+
+
+def _fresh(parameters: Parameters, train: Examples, held_out: Examples, device: str, seed: int) -> Prepared:
+    torch.manual_seed(seed)
+    network = make(parameters.architecture, parameters.modulus, parameters.width).to(device)
+    optimizer = torch.optim.AdamW(
+        network.parameters(),
+        lr=parameters.learning_rate,
+        weight_decay=parameters.weight_decay,
+        betas=_BETAS,
+        fused=True,
+    )
+    return Prepared(network, optimizer, train, held_out, parameters, device)
+
+
+def step(prepared: Prepared) -> tuple[Tensor, Tensor, Tensor]:
+    """One optimiser step on all training pairs. Returns (loss, logits, activations) from before it."""
+    logits, active = prepared.network(prepared.train.pairs)
+    loss = functional.cross_entropy(logits, prepared.train.results)
+    prepared.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    prepared.optimizer.step()
+    return loss, logits, active
+
+
+def run(prepared: Prepared, session: Session) -> dict[str, Any]:
+    """Trains until the schedule or the rule ends it. `evaluations` holds [step, training loss, training
+    accuracy, validation loss, validation accuracy], `signals` [step, gradient norm, weight norm, share of
+    activations that are zero] of the same steps.
+
+    Raises ValueError where the loss is no longer finite.
+    """
+    parameters = prepared.parameters
+    rule = RULES[parameters.rule]
+    history: list[Evaluation] = []
+    signals: list[list[float]] = []
+    for number in range(1, parameters.steps + 1):
+        loss, logits, active = step(prepared)
+        if number % parameters.evaluate_every == 0 or number == parameters.steps:
+            history.append(_evaluate(prepared, number, float(loss.detach()), logits))
+            signals.append([float(number), *_signals(prepared.network, active)])
+            session.step(number)
+            if not torch.isfinite(loss):
+                raise ValueError(f"learning diverged: the loss is {float(loss)} after {number} steps")
+            if rule(history):
+                break
+    return {
+        "device": prepared.device,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(weight.numel() for weight in prepared.network.parameters()),
+        "steps": history[-1].step,
+        "evaluations": [_rounded(astuple(evaluation)) for evaluation in history],
+        "signals": [_rounded(signal) for signal in signals],
+    }
+
+
+@torch.inference_mode()
+def _evaluate(prepared: Prepared, number: int, train_loss: float, logits: Tensor) -> Evaluation:
+    held_out, _ = prepared.network(prepared.held_out.pairs)
+    return Evaluation(
+        step=number,
+        train_loss=train_loss,
+        train_accuracy=_accuracy(logits, prepared.train.results),
+        loss=float(functional.cross_entropy(held_out, prepared.held_out.results)),
+        accuracy=_accuracy(held_out, prepared.held_out.results),
+    )
+
+
+@torch.inference_mode()
+def _signals(network: nn.Module, active: Tensor) -> tuple[float, float, float]:
+    weights = list(network.parameters())
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    return (
+        float(torch.nn.utils.get_total_norm(gradients)),
+        float(torch.nn.utils.get_total_norm(weights)),
+        float((active == 0).float().mean()),
+    )
+
+
+def _accuracy(logits: Tensor, results: Tensor) -> float:
+    return float((logits.argmax(dim=1) == results).float().mean())
+
+
+def _rounded(values: Any) -> list[float]:
+    return [float(f"{value:.{_DIGITS}g}") for value in values]

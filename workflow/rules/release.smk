@@ -1,0 +1,35 @@
+rule manifest:
+    input:
+        kept("paper/build/{campaign}/paper.pdf"),
+        kept("results/{campaign}/claims.csv"),
+    output:
+        "results/{campaign}/manifest.json",
+    log:
+        "results/{campaign}/logs/manifest.log",
+    params:
+        experiments=EXPERIMENTS,
+        options=option_arguments(CONFIG, "scale", "region", "pue", "price_usd_per_kwh"),
+    shell:
+        "python -m experiments manifest --campaign {wildcards.campaign} {params.experiments}"
+        " {params.options} 2> {log}"
+
+
+rule package:
+    input:
+        "results/{campaign}/manifest.json",
+        "CITATION.cff",
+    output:
+        "results/{campaign}/datapackage.json",
+        "results/{campaign}/ro-crate-metadata.json",
+        "results/{campaign}.zip",
+    log:
+        "results/{campaign}/logs/release.log",
+    shell:
+        "python -m experiments release --campaign {wildcards.campaign} 2> {log}"
+
+
+rule release:
+    input:
+        CAMPAIGN.results / "datapackage.json",
+        CAMPAIGN.results / "ro-crate-metadata.json",
+        CAMPAIGN.results.with_suffix(".zip"),
