@@ -56,8 +56,10 @@ class Campaign:
         return sorted(folder.glob("block-*.jsonl"), key=lambda path: int(path.stem.split("-")[1]))
 
     def experiments(self) -> list[str]:
-        """Experiments with records, sorted. Raises UserError where there is none."""
-        found = sorted(path.name for path in (self.results / "runs").glob("*") if path.is_dir())
+        """Experiments with records, in the order of the paper. Raises UserError where there is none."""
+        present = {path.name for path in (self.results / "runs").glob("*") if path.is_dir()}
+        order = Config.model_fields["experiments"].get_default(call_default_factory=True)
+        found = [*(name for name in order if name in present), *sorted(present - set(order))]
         if not found:
             raise UserError(f"campaign '{self.name}' has no records ({did_you_mean(self.name, released())})")
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 from collections.abc import Sequence
@@ -49,6 +50,11 @@ def write_tables_of(campaign: Campaign, experiment: str, config: Config, folder:
 
 def draw(campaign: Campaign, experiment: str, figure: str) -> None:
     """Draws one figure of an experiment with its provenance beside it."""
+    draw_to(campaign, experiment, figure, campaign.figure(figure))
+
+
+def draw_to(campaign: Campaign, experiment: str, figure: str, stem: Path) -> None:
+    """The same under any path without its suffix."""
     known = load_design(experiment).figures
     if figure not in known:
         raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")
@@ -57,7 +63,7 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
         drawn = getattr(_module(experiment, "figures"), figure)(found)
         plotting.save(
             drawn,
-            campaign.figure(figure),
+            stem,
             {
                 "figure": figure,
                 "campaign": campaign.name,
@@ -97,13 +103,13 @@ def write_injected(
 ) -> list[values.Value]:
     """The same into any `folder`, the prose unread; returns the values."""
     own = tables.read_tables(campaign.tables(SELF))
-    collected = campaign_tables.values(own, campaign.name, config)
+    collected = _of(SELF, campaign_tables.values(own, campaign.name, config))
     captions: list[str] = []
     printed_tables: list[str] = []
     for experiment in experiments:
         analysis = _module(experiment, "analysis")
         found = tables.read_tables(campaign.tables(experiment))
-        collected += analysis.values(found)
+        collected += _of(experiment, analysis.values(found))
         printed_tables += [
             f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n"
             for name, table in analysis.display(found).items()
@@ -128,6 +134,10 @@ def write_injected(
     }.items():
         (folder / name).write_text(text, encoding="utf-8")
     return checked
+
+
+def _of(experiment: str, found: Sequence[values.Value]) -> list[values.Value]:
+    return [dataclasses.replace(value, experiment=experiment) for value in found]
 
 
 def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
@@ -163,7 +173,8 @@ def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text
         f"{campaign_tables.words(own['instruments'])}; figure "
     )
     digest = sidecar["files"][f"{figure}.pdf"][:12]
-    printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}\\texttt{{{digest}}}.}}"
+    chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
+    printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}{chain}.}}"
     return f"\\defcaption{{{figure}}}{{{printed}}}\n"
 
 

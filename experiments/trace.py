@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from experiments.analysis.records import load
-from experiments.analysis.tables import MANIFEST, verified_names
+from experiments.analysis.tables import MANIFEST, inputs, verified_names
 from experiments.bench.record import Run
 from experiments.campaigns import SELF, Campaign
 from experiments.errors import UserError
@@ -77,21 +76,15 @@ def _value(campaign: Campaign, key: str) -> Iterator[str]:
         raise UserError(f"no value is called '{key}' ({did_you_mean(key, listing.index)})")
     row = listing.loc[key]
     yield f"{key} = {row['raw']} (printed {row['printed']} {row['unit']})"
-    yield f"  from {row['source']}"
-    experiments = {
-        "campaign": [SELF],
-        "claim": campaign.experiments(),
-    }.get(key.split(".", maxsplit=1)[0], campaign.experiments())
-    for experiment in experiments:
-        yield from _tables(campaign, campaign.tables(experiment))
+    yield f"  from {row['experiment']}: {row['source']}"
+    yield from _tables(campaign, campaign.tables(row["experiment"]))
 
 
 def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
     for name in verified_names(folder):
         path = folder / f"{name}.csv"
         yield f"  {path}  sha256 {file_sha256(path)}"
-    inputs = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["inputs"]
-    for stated, digest in inputs.items():
+    for stated, digest in inputs(folder).items():
         path = campaign.results / "runs" / stated
         if not path.exists():
             raise UserError(f"{path} is missing")
@@ -104,5 +97,6 @@ def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
                 kind = run.total.provenance if run.total else "missing"
                 yield (
                     f"      {run.arm} block {run.block}: {energy} ({kind}), {run.measured_at}, "
-                    f"{run.machine.words}, code {run.fingerprint[:16]}"
+                    f"{run.machine.words}, code {run.fingerprint[:16]}, "
+                    + ", ".join(f"{package} {version}" for package, version in run.versions.items())
                 )

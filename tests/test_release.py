@@ -1,14 +1,20 @@
 """What a release writes, checked by the validators of each standard."""
 
 import json
+import shutil
 import subprocess
 import sys
+from importlib import resources
+from types import SimpleNamespace
 
+import frictionless
 import pandas as pd
 import pytest
+from rocrate_validator import services
+from rocrate_validator.utils.http import HttpRequester
 
 from experiments import release
-from experiments.config import ROOT
+from experiments.config import LOCAL, ROOT
 
 
 def test_units_and_types_of_a_column():
@@ -40,3 +46,78 @@ def test_every_file_has_a_licence():
         check=False,
     )
     assert found.returncode == 0, json.loads(found.stdout)["non_compliant"]
+
+
+@pytest.fixture
+def crate_context(monkeypatch):
+    """The validator looks the context up on the network; here it is the copy in the package rocrate, that of
+    a later version with the same terms."""
+    context = resources.files("rocrate").joinpath("data", "ro-crate.jsonld").read_text(encoding="utf-8")
+
+    def get(_self, url, **_options):
+        known = str(url).rstrip("/") == "https://w3id.org/ro/crate/1.1/context"
+        body = json.loads(context) if known else {}
+        return SimpleNamespace(
+            status_code=200 if known else 404,
+            text=json.dumps(body),
+            json=lambda: body,
+            headers={"Content-Type": "application/ld+json"},
+            content=json.dumps(body).encode(),
+        )
+
+    monkeypatch.setattr(HttpRequester, "get", get, raising=False)
+
+
+def package_report(folder):
+    return frictionless.validate("datapackage.json", type="package", basepath=str(folder))
+
+
+def crate_faults(folder, cache):
+    result = services.validate(
+        {
+            "rocrate_uri": str(folder),
+            "profile_identifier": "ro-crate-1.1",
+            "requirement_severity": "REQUIRED",
+            "offline": True,
+            "cache_path": cache / "cache",
+        }
+    )
+    return [issue.message for issue in result.get_issues()]
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the results of a released campaign."""
+    source = next(
+        path.parent for path in sorted(ROOT.glob("results/*/datapackage.json")) if path.parent.name != LOCAL
+    )
+    folder = tmp_path / source.name
+    shutil.copytree(source, folder)
+    return folder
+
+
+def test_a_released_data_package_is_valid_and_an_edited_table_is_not(copied):
+    report = package_report(copied)
+    assert report.valid, report.flatten(["title", "fieldName", "note"])
+    table = next((copied / "tables").rglob("arms.csv"))
+    table.write_text(table.read_text().replace("1", "2", 1))
+    assert not package_report(copied).valid
+
+
+def test_a_released_crate_is_valid_and_one_without_its_licence_is_not(copied, crate_context, tmp_path):
+    assert crate_faults(copied, tmp_path) == []
+    metadata = copied / "ro-crate-metadata.json"
+    body = json.loads(metadata.read_text())
+    root = next(entity for entity in body["@graph"] if entity["@id"] == "./")
+    del root["license"], root["datePublished"]
+    metadata.write_text(json.dumps(body))
+    assert crate_faults(copied, tmp_path)
+
+
+def test_a_crate_states_the_energy_of_its_campaign(copied):
+    body = json.loads((copied / "ro-crate-metadata.json").read_text())
+    entities = {entity["@id"]: entity for entity in body["@graph"]}
+    stated = float(entities["#usage-energy"]["value"])
+    energy = pd.read_csv(copied / "tables" / "campaign" / "energy.csv")
+    assert stated == pytest.approx(energy["spent_j"].sum())
+    assert {"@id": "#usage-energy"} in entities["#campaign"]["resourceUsage"]

@@ -91,6 +91,7 @@ def values(claims: pd.DataFrame) -> list[Value]:
             f"claim.{row['claim']}",
             _sentence(row["statement"], row["verdict"], row["evidence"]),
             f"claims.csv {row['claim']}",
+            experiment=row["experiment"],
         )
         for row in claims.to_dict("records")
     ]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from experiments.bench.journal import read_entries
 from experiments.bench.record import Idle, Run
+from experiments.config import Design
 from experiments.energy.reading import primary
 from experiments.energy.source import PREFERENCE
 from experiments.errors import UserError
@@ -58,6 +59,12 @@ def with_metrics(
     for place, name in enumerate(parameters, start=2):
         table.insert(place, name, [run.parameters.get(name) for run in runs])
     return table.assign(**{name: [run.metrics.get(name) for run in runs] for name in metrics})
+
+
+def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """A table with a row an arm in the order of the design, not of the first block's random one."""
+    places = {arm: place for place, arm in enumerate(design.arms)}
+    return table.sort_values("arm", key=lambda arms: arms.map(places), kind="stable", ignore_index=True)
 
 
 def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:

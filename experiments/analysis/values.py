@@ -25,8 +25,8 @@ class Value:
     """A number or word of the prose.
 
     `digits` are significant figures, None for words and counts; `unit` is in siunitx notation;
-    `source` says which cells of which table it was computed from. A value `on_demand` stands ready for the
-    prose, as every statistic does; any other must be used by it.
+    `source` says which cells of which table of which `experiment` it was computed from. A value
+    `on_demand` stands ready for the prose, as every statistic does; any other must be used by it.
     """
 
     key: str
@@ -35,6 +35,7 @@ class Value:
     digits: int | None = None
     unit: str = ""
     on_demand: bool = False
+    experiment: str = ""
 
     @property
     def printed(self) -> str:
@@ -105,7 +106,7 @@ def macros(values: Sequence[Value]) -> str:
 
 
 def listing(values: Sequence[Value]) -> pd.DataFrame:
-    """`values.csv`: raw, printed, unit and source of each value."""
+    """`values.csv`: raw, printed, unit, experiment and source of each value."""
     return pd.DataFrame(
         [
             {
@@ -113,17 +114,18 @@ def listing(values: Sequence[Value]) -> pd.DataFrame:
                 "raw": value.raw,
                 "printed": value.printed,
                 "unit": value.unit,
+                "experiment": value.experiment,
                 "source": value.source,
             }
             for value in values
         ],
-        columns=["key", "raw", "printed", "unit", "source"],
+        columns=["key", "raw", "printed", "unit", "experiment", "source"],
     )
 
 
 def tabular(table: pd.DataFrame) -> str:
     """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right."""
-    aligned = "".join("r" if table[column].map(_is_number).all() else "l" for column in table)
+    aligned = "".join("r" if _is_numeric(table[column]) else "l" for column in table)
     head = " & ".join(escape(str(column)) for column in table)
     body = "".join(
         " & ".join(f"\\num{{{cell}}}" if _is_number(cell) else escape(cell) for cell in row) + " \\\\\n"
@@ -133,6 +135,12 @@ def tabular(table: pd.DataFrame) -> str:
         f"\\begin{{tabular}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
         "\\bottomrule\n\\end{tabular}\n"
     )
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, and dashes where there are none."""
+    numbers = column.map(_is_number)
+    return bool(numbers.any() and (numbers | (column == "--")).all())
 
 
 def _is_number(cell: object) -> bool:

@@ -455,9 +455,9 @@ def child_environment(threads: int) -> dict[str, str]:
 
 
 def _forkserver(experiment: str, threads: int) -> Any:
-    """A process context whose children start with torch already imported.
+    """A process context whose children start with torch and the workload's module already imported.
 
-    Importing torch takes seconds; forking from a process that has imported it and done nothing else
+    Importing them takes seconds; forking from a process that has imported them and done nothing else
     takes milliseconds, and each run still has a process of its own.
     """
     os.environ |= child_environment(threads)

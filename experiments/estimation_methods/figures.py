@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from experiments.analysis import plotting
 from experiments.estimation_methods.methods import METHODS, REFERENCE
@@ -50,6 +51,7 @@ def methods_ratio(tables: Tables) -> Figure:
             if isinstance(mark, str):
                 axes.annotate(mark, (1.35 * high, place), fontsize=6, va="center")
         axes.set(xscale="log", title=arm.replace("_", " "))
+        axes.xaxis.set_major_locator(LogLocator(numticks=3))
     panels[0][0].set_yticks(np.arange(len(names)), [METHODS[name].words for name in names], fontsize=7)
     panels[0][0].invert_yaxis()
     panels[0][0].set_xlim(right=8 * high)

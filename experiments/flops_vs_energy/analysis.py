@@ -142,9 +142,6 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("flops.models", len(arms), "arms.csv, rows"),
         Value("flops.families", arms["family"].nunique(), "arms.csv family, distinct"),
         Value("flops.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
-        Value("flops.runs", len(runs), "runs.csv, rows"),
-        Value("flops.failed", int(runs["failure"].notna().sum()), "runs.csv failure, count"),
-        Value("flops.flagged", int(runs["flags"].notna().sum()), "runs.csv flags, count"),
         Value("flops.window", runs["duration_s"].min(), "runs.csv duration_s, least", 2, r"\second"),
         Value("flops.cv", arms["cv_percent"].median(), "arms.csv cv_percent, median", 2, r"\percent"),
         Value("flops.least.model", least["arm"], f"{energy}, least"),
@@ -189,6 +186,7 @@ def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             row[column],
             f"predictors.csv {row['predictor']} with energy over all, {column}",
             2,
+            on_demand=True,
         )
         for row in tables["predictors"].to_dict("records")
         if row["group"] == "all" and row["outcome"] == "energy_per_inference_j"
@@ -209,7 +207,11 @@ def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     )
     return found + [
         Value(
-            f"flops.regression.{name}.factor", row["error_factor"], f"regressions.csv {name} error_factor", 3
+            f"flops.regression.{name}.factor",
+            row["error_factor"],
+            f"regressions.csv {name} error_factor",
+            3,
+            on_demand=True,
         )
         for name, row in regressions.iterrows()
     ]

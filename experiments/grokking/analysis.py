@@ -49,7 +49,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     return {
         "runs": runs,
         "curves": curves,
-        "arms": _arms(fixed),
+        "arms": records.in_order(_arms(fixed), design),
         "statistics": pd.DataFrame(
             [
                 *(row for family in design.comparisons for row in statistics.compare(good, family)),

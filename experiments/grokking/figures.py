@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from experiments.analysis import plotting
@@ -23,9 +24,12 @@ def grokking_curves(tables: Tables) -> Figure:
     """One training of each architecture: accuracies to the left, energy so far to the right."""
     runs = tables["runs"]
     fixed = runs[(runs["rule"] == "fixed") & runs["failure"].isna()]
+    # The task first in the design, on its own schedule's settings.
+    plain = fixed[fixed["arm"] == fixed["task"] + "_" + fixed["architecture"]]
+    first = next(arm for arm in tables["arms"]["arm"] if arm in set(plain["arm"])).partition("_")[0]
     shown = [
-        group.sort_values(["grok_step", "block"], na_position="last").iloc[0]
-        for _, group in fixed[fixed["task"] == fixed["task"].iloc[0]].groupby("architecture", sort=False)
+        group.sort_values("block").iloc[0]
+        for _, group in plain[plain["task"] == first].groupby("architecture", sort=False)
     ]
     figure, panels = plt.subplots(
         1, len(shown), figsize=(plotting.COLUMN_IN, 2.6), layout="constrained", squeeze=False
@@ -141,5 +145,9 @@ def grokking_predictor(tables: Tables) -> Figure:
     axes.set(
         xscale="log", yscale="log", xlabel="predicted step, task not seen", ylabel="step of understanding"
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
     axes.legend(fontsize=6)
     return figure

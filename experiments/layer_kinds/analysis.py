@@ -154,6 +154,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
                     f"shares.csv {row['origin']} {row['kind']} {name}_percent",
                     2,
                     r"\percent",
+                    on_demand=True,
                 )
                 for name in ("flops", "parameters", "energy", "time")
                 if np.isfinite(row[f"{name}_percent"])

@@ -38,7 +38,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     return {
         "runs": runs,
         "evaluations": evaluations,
-        "arms": _arms(good),
+        "arms": records.in_order(_arms(good), design),
         "statistics": _statistics(good, design),
         "ranks": curves.place_probabilities(_ranked(good), "area_score"),
         "published": published(),
@@ -189,7 +189,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             "flops": (row["flops_per_decision"] / 1e6, "", "flops_per_decision, millions"),
         }
         found += [
-            Value(f"{key}.{name}", number, f"arms.csv {row['arm']} {source}", 3, unit)
+            Value(f"{key}.{name}", number, f"arms.csv {row['arm']} {source}", 3, unit, on_demand=True)
             for name, (number, unit, source) in cells.items()
             if np.isfinite(number)
         ]
@@ -198,8 +198,15 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         slug = str(game).lower().replace(" ", "_")
         source = f"ranks.csv {game}"
         found += [
-            Value(f"rl.best.{slug}", ALGORITHMS[best["algorithm"]], f"{source}, place 1"),
-            Value(f"rl.best.{slug}.probability", 100 * best["place_1"], f"{source}, place_1", 3, r"\percent"),
+            Value(f"rl.best.{slug}", ALGORITHMS[best["algorithm"]], f"{source}, place 1", on_demand=True),
+            Value(
+                f"rl.best.{slug}.probability",
+                100 * best["place_1"],
+                f"{source}, place_1",
+                3,
+                r"\percent",
+                on_demand=True,
+            ),
         ]
     return found
 

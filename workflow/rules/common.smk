@@ -23,6 +23,7 @@ from experiments.campaigns import SELF, Campaign
 from experiments.config import LOCAL, check_config, load_design, option_arguments
 from experiments.errors import UserError
 from experiments.provenance import code_fingerprint, run_fingerprint
+from experiments.settle import settle
 
 try:
     CONFIG = check_config(config)
@@ -31,6 +32,8 @@ try:
         CONFIG.experiments if CONFIG.campaign == LOCAL else CAMPAIGN.experiments()
     )
     DESIGNS = {name: load_design(name) for name in EXPERIMENTS}
+    if CONFIG.campaign != LOCAL:
+        settle(CAMPAIGN)
 except UserError as fault:
     raise WorkflowError(str(fault)) from None
 
@@ -44,21 +47,15 @@ wildcard_constraints:
     block=r"\d+",
 
 
-def kept(path):
-    """An input of the analysis. The files of a released campaign come with a clone, whose file times say
-    nothing: there only what is missing is made, and all of it with --forceall."""
-    return path if CONFIG.campaign == LOCAL else ancient(str(path))
-
-
 def block_files(campaign, experiment):
     """Records that the tables of an experiment are made from."""
-    return [kept(path) for path in Campaign(campaign).records(experiment, CONFIG)]
+    return Campaign(campaign).records(experiment, CONFIG)
 
 
 def manifests(wildcards):
     """Manifests of the tables of every experiment and of the campaign itself."""
     return [
-        kept(Campaign(wildcards.campaign).tables(name) / "manifest.json")
+        Campaign(wildcards.campaign).tables(name) / "manifest.json"
         for name in [*EXPERIMENTS, SELF]
     ]
 

@@ -1,9 +1,7 @@
 rule draw:
     input:
         lambda wildcards: [
-            kept(
-                Campaign(wildcards.campaign).tables(FIGURES[wildcards.figure]) / table
-            )
+            Campaign(wildcards.campaign).tables(FIGURES[wildcards.figure]) / table
             for table in [
                 "manifest.json",
                 *(

@@ -1,22 +1,16 @@
-SOURCES = [
-    kept(path)
-    for path in [
-        "paper/paper.tex",
-        *(f"paper/sections/{name}.tex" for name in EXPERIMENTS),
-    ]
-]
+SOURCES = ["paper/paper.tex", *(f"paper/sections/{name}.tex" for name in EXPERIMENTS)]
 
 
 rule inject:
     input:
         manifests,
         [
-            kept(f"results/{{campaign}}/tables/{name}/{table}.csv")
+            f"results/{{campaign}}/tables/{name}/{table}.csv"
             for name in EXPERIMENTS
             for table in DESIGNS[name].tables
         ],
-        kept("results/{campaign}/claims.csv"),
-        [kept(f"figures/{{campaign}}/{figure}.provenance.json") for figure in FIGURES],
+        "results/{campaign}/claims.csv",
+        [f"figures/{{campaign}}/{figure}.provenance.json" for figure in FIGURES],
         SOURCES,
     output:
         "paper/build/{campaign}/values.tex",
@@ -43,9 +37,9 @@ rule inject:
 rule typeset:
     input:
         SOURCES,
-        kept("paper/references.bib"),
-        [kept(f"figures/{{campaign}}/{figure}.pdf") for figure in FIGURES],
-        [kept(path) for path in rules.inject.output],
+        "paper/references.bib",
+        [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
+        rules.inject.output,
     output:
         "paper/build/{campaign}/paper.pdf",
     log:
