@@ -148,7 +148,7 @@ def test_a_claim_is_decided_by_the_whole_interval(low, high, verdict):
 
 def test_the_printed_sentence_follows_the_verdict():
     def sentence(verdict):
-        row = {"claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
+        row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
         return claims.values(pd.DataFrame([row]))[0].raw
 
     assert sentence("supported").startswith("Cows fly (")

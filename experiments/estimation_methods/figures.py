@@ -49,7 +49,7 @@ def methods_ratio(tables: Tables) -> Figure:
         axes.axvline(1, color="0.6", linewidth=0.8, linestyle=":")
         for place, mark in zip(places, rows["stars"], strict=True):
             if isinstance(mark, str):
-                axes.annotate(mark, (1.35 * high, place), fontsize=6, va="center")
+                axes.annotate(mark, (1.8 * high, place), fontsize=6, va="center")
         axes.set(xscale="log", title=arm.replace("_", " "))
         axes.xaxis.set_major_locator(LogLocator(numticks=3))
     panels[0][0].set_yticks(np.arange(len(names)), [METHODS[name].words for name in names], fontsize=7)

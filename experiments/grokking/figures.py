@@ -48,8 +48,9 @@ def grokking_curves(tables: Tables) -> Figure:
             energy.fill_between(after["step"], after["energy_j"], color="C3", alpha=0.2, label="waste")
         energy.set_ylim(bottom=0)
         energy.set_ylabel(f"energy in J ({run['provenance']})")
-        handles = [axes.get_legend_handles_labels(), energy.get_legend_handles_labels()]
-        axes.legend(*(first + second for first, second in zip(*handles, strict=True)), fontsize=6)
+        if axes is panels[0][0]:
+            handles = [axes.get_legend_handles_labels(), energy.get_legend_handles_labels()]
+            axes.legend(*(one + other for one, other in zip(*handles, strict=True)), fontsize=6)
     panels[0][0].set_ylabel("accuracy")
     return figure
 

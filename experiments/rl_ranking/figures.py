@@ -31,15 +31,14 @@ def rl_curves(tables: Tables) -> Figure:
     for axes, game in zip(found[0], games, strict=True):
         for algorithm, group in evaluated[evaluated["game"] == game].groupby("algorithm"):
             kwh, mean, low, high = _band(group)
-            axes.plot(kwh, mean, color=palette[algorithm], label=ALGORITHMS[algorithm])
-            axes.fill_between(kwh, low, high, color=palette[algorithm], alpha=0.2, linewidth=0)
+            axes.plot(1000 * kwh, mean, color=palette[algorithm], label=ALGORITHMS[algorithm])
+            axes.fill_between(1000 * kwh, low, high, color=palette[algorithm], alpha=0.2, linewidth=0)
         start = evaluated.loc[(evaluated["game"] == game) & (evaluated["step"] == 0), "return_mean"].mean()
         axes.axhline(start, color="0.5", linewidth=0.8, linestyle=":")
         axes.set(title=f"{game}\n(yardstick {yardsticks[game]:g})", xlim=(0, None))
-        axes.ticklabel_format(axis="x", scilimits=(0, 0))
     found[0][0].set_ylabel("return of an episode")
     # Not the figure's own label: a legend outside the panels would cover it.
-    found[0][len(games) // 2].set_xlabel(f"energy of training in kWh ({plotting.provenance(tables['arms'])})")
+    found[0][len(games) // 2].set_xlabel(f"energy of training in Wh ({plotting.provenance(tables['arms'])})")
     handles = {
         label: handle
         for axes in found[0]
