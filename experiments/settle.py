@@ -41,4 +41,4 @@ def _stage(campaign: Campaign, path: Path) -> int:
         return {"runs": 0, "tables": 1, "claims.csv": 2, "manifest.json": 6}.get(name, 7)
     if path.is_relative_to(campaign.build):
         return 5 if path.name == "paper.pdf" else 4
-    return 3
+    return 7 if path.suffix == ".zip" else 3
