@@ -136,10 +136,15 @@ def test_the_window_is_that_of_the_marks(measured):
     assert energies == sorted(energies)
 
 
+def job_processor_j(run):
+    """Attributed energy of the processor: unlike the machine's it does not move with what else runs here."""
+    return next(r.energy_j for r in run.readings if (r.scope, r.domain) == ("job", "cpu"))
+
+
 def test_a_workload_cannot_change_its_own_reading(measured):
     """The meter is in another process: patched out in the child, it reads as if nothing happened."""
     runs = entries(measured[0])[1]
-    power_w = {arm: runs[arm].total.energy_j / runs[arm].duration_s for arm in ("good", "patch")}
+    power_w = {arm: job_processor_j(runs[arm]) / runs[arm].duration_s for arm in ("good", "patch")}
     assert power_w["patch"] == pytest.approx(power_w["good"], rel=0.02)
     kinds = {arm: [(r.source, r.provenance) for r in runs[arm].readings] for arm in ("good", "patch")}
     assert kinds["patch"] == kinds["good"]
