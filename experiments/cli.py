@@ -214,6 +214,7 @@ def _trace(options: argparse.Namespace) -> None:
 
 
 def _fleet(options: argparse.Namespace) -> None:
+    from experiments.analysis import plotting
     from experiments.analysis.tables import read_tables
     from experiments.campaigns import Campaign
     from experiments.energy import carbon
@@ -221,10 +222,12 @@ def _fleet(options: argparse.Namespace) -> None:
 
     config = _config(options)
     folder = Campaign(options.campaign).tables("grokking")
-    waste_j = read_tables(folder)["runs"]["waste_j"].dropna()
+    found = read_tables(folder)
+    waste_j = found["runs"]["waste_j"].dropna()
     if waste_j.empty:
         raise UserError(f"no training of {folder} understood, so there is no waste to multiply")
     table = fleet(float(waste_j.mean()), carbon.grid(config.region), config.pue, config.price_usd_per_kwh)
+    print(f"energy {plotting.provenance(found['arms'])}")
     print(table.to_string(index=False, float_format=lambda number: f"{number:.4g}"))
 
 

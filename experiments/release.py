@@ -83,6 +83,12 @@ def _machine(campaign: Campaign) -> pd.Series:
     return pd.read_csv(campaign.tables(SELF) / "machine.csv").iloc[0]
 
 
+def _how(campaign: Campaign) -> str:
+    """How the energy of each domain was read."""
+    instruments = pd.read_csv(campaign.tables(SELF) / "instruments.csv")
+    return ", ".join(f"{row.domain} {row.provenance}" for row in instruments.itertuples())
+
+
 def _datapackage(campaign: Campaign) -> dict[str, Any]:
     citation, machine = _citation(), _machine(campaign)
     return {
@@ -91,7 +97,7 @@ def _datapackage(campaign: Campaign) -> dict[str, Any]:
         "title": f"{citation['title']}: campaign {campaign.name}",
         "description": (
             f"Energy of machine learning experiments at {machine['scale']} scale on a {machine['words']}. "
-            f"How each energy was read is in the column 'provenance'; a modelled energy is not a measurement."
+            f"Energy of every table by domain: {_how(campaign)}; a modelled energy is not a measurement."
         ),
         "version": str(citation["version"]),
         "created": machine["last_measured_at"],
@@ -163,8 +169,7 @@ def _primary_key(table: pd.DataFrame) -> list[str]:
 def _crate(campaign: Campaign) -> dict[str, Any]:
     citation, machine = _citation(), _machine(campaign)
     energy = pd.read_csv(campaign.tables(SELF) / "energy.csv")
-    instruments = pd.read_csv(campaign.tables(SELF) / "instruments.csv")
-    how = ", ".join(f"{row.domain}: {row.provenance}" for row in instruments.itertuples())
+    how = _how(campaign)
     paths = [
         path.relative_to(campaign.results) for path in manifest.listed(campaign) if _inside(campaign, path)
     ]

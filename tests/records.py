@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from experiments.bench.record import Idle, Run, Sentinel, Spent
@@ -28,6 +30,20 @@ QUIET = Contention(
     suspended_s=0.0,
     clock_step_s=0.0,
 )
+
+
+class FakeSession:
+    """Stands for the child's session: remembers its steps and meters nothing."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def step(self, index: int) -> None:
+        self.steps.append(index)
+
+    @contextlib.contextmanager
+    def phase(self, _name: str) -> Iterator[None]:
+        yield
 
 
 def reading(energy_j: float | None = 20.0, **changes: Any) -> Reading:

@@ -1,6 +1,5 @@
 """Tasks, networks, rules, predictor and what is made of the trainings."""
 
-import contextlib
 import math
 
 import numpy as np
@@ -21,18 +20,6 @@ from experiments.grokking.tasks import split
 from tests import records
 
 SMALL = {**load_design("grokking").runs("smoke")["add_mlp"], "steps": 40}
-
-
-class FakeSession:
-    def __init__(self):
-        self.steps = []
-
-    def step(self, index):
-        self.steps.append(index)
-
-    @contextlib.contextmanager
-    def phase(self, name):
-        yield
 
 
 @pytest.mark.parametrize("scale", ["smoke", "quick", "standard", "paper"])
@@ -89,19 +76,21 @@ def test_networks_are_their_naive_form_with_its_gradients(architecture):
 @pytest.mark.parametrize("architecture", ["transformer", "mlp"])
 def test_the_same_seed_gives_the_same_curve_to_the_bit(architecture):
     values = {**SMALL, "architecture": architecture}
-    first, second = (workload.run(workload.build(values, 3), FakeSession()) for _ in range(2))
+    first, second = (workload.run(workload.build(values, 3), records.FakeSession()) for _ in range(2))
     assert first == second
-    assert first["evaluations"] != workload.run(workload.build(values, 4), FakeSession())["evaluations"]
+    assert (
+        first["evaluations"] != workload.run(workload.build(values, 4), records.FakeSession())["evaluations"]
+    )
 
 
 def test_a_diverging_training_fails_with_a_sentence():
     with pytest.raises(ValueError, match="learning diverged"):
-        workload.run(workload.build({**SMALL, "learning_rate": 1e30}, 0), FakeSession())
+        workload.run(workload.build({**SMALL, "learning_rate": 1e30}, 0), records.FakeSession())
 
 
 def test_a_rule_stops_the_training_it_is_given(monkeypatch):
     monkeypatch.setitem(workload.RULES, "plateau", lambda history: history[-1].step >= 20)
-    session = FakeSession()
+    session = records.FakeSession()
     results = workload.run(workload.build({**SMALL, "rule": "plateau"}, 0), session)
     assert results["steps"] == 20
     assert session.steps == [10, 20]

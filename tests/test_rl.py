@@ -1,7 +1,5 @@
 """Environments, training runs and what is made of them."""
 
-import contextlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,18 +19,6 @@ SMALL = {
     "length": 1.0,
     "evaluation_episodes": 4,
 }
-
-
-class FakeSession:
-    def __init__(self):
-        self.steps = []
-
-    def step(self, index):
-        self.steps.append(index)
-
-    @contextlib.contextmanager
-    def phase(self, name):
-        yield
 
 
 @pytest.mark.parametrize("scale", ["smoke", "quick", "standard", "paper"])
@@ -132,7 +118,7 @@ def test_scaled_weights_are_scaled_pixels():
 
 
 def test_a_run_evaluates_where_it_was_asked_to():
-    session = FakeSession()
+    session = records.FakeSession()
     results = workload.run(workload.build(SMALL, 0), session)
     assert len(results["evaluations"]) == 2
     assert session.steps == [round(step) for step, _, _ in results["evaluations"]]
@@ -144,7 +130,7 @@ def test_evaluation_leaves_learning_as_it_was():
     found = []
     for evaluations in (1, 4):
         prepared = workload.build({**SMALL, "evaluations": evaluations}, 0)
-        workload.run(prepared, FakeSession())
+        workload.run(prepared, records.FakeSession())
         found.append(torch.nn.utils.parameters_to_vector(prepared.model.policy.parameters()))
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
 
@@ -154,7 +140,7 @@ def test_a_diverging_run_is_an_error_with_a_sentence():
     with torch.no_grad():
         next(prepared.model.policy.parameters()).fill_(float("nan"))
     with pytest.raises(ValueError, match="learning diverged"):
-        workload.run(prepared, FakeSession())
+        workload.run(prepared, records.FakeSession())
 
 
 def run(arm, algorithm, block, returns):

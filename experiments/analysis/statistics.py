@@ -152,6 +152,16 @@ def mean_with_interval(values: ArrayLike) -> tuple[float, float, float]:
     return float(found.mean()), *mean_interval(found)
 
 
+def mean_row(
+    statistic: str, values: ArrayLike, family: str, metric: str, unit: str = "1", **cells: object
+) -> Row:
+    """A row with the arithmetic mean of `values` and its interval, and no test."""
+    found = np.asarray(values, dtype=np.float64)
+    estimate, low, high = mean_with_interval(found)
+    named = {"statistic": statistic, "family": family, "test": "none", "metric": metric, "unit": unit}
+    return row(**named, n=len(found), estimate=estimate, ci_low=low, ci_high=high) | cells
+
+
 def association(x: Floats, y: Floats) -> dict[str, float]:
     """R squared, Pearson and Spearman of two columns with their 95 % intervals (nan below four points).
 

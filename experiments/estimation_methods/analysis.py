@@ -187,26 +187,18 @@ def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Ro
 
 def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
     """Mean absolute relative error of sampled power, by workload and period."""
-    rows = []
     sampled = known[known["method"].str.startswith("sampled_")]
-    for (arm, method), group in sampled.groupby(["arm", "method"], sort=False):
-        estimate, low, high = statistics.mean_with_interval((group["ratio"] - 1).abs())
-        rows.append(
-            statistics.row(
-                statistic=f"sampling_error.{arm}.{method}",
-                family="sampling_error",
-                test="none",
-                metric="absolute relative error",
-                group=method,
-                base=REFERENCE,
-                n=len(group),
-                estimate=estimate,
-                unit="1",
-                ci_low=low,
-                ci_high=high,
-            )
+    return [
+        statistics.mean_row(
+            f"sampling_error.{arm}.{method}",
+            (group["ratio"] - 1).abs(),
+            "sampling_error",
+            "absolute relative error",
+            group=method,
+            base=REFERENCE,
         )
-    return rows
+        for (arm, method), group in sampled.groupby(["arm", "method"], sort=False)
+    ]
 
 
 def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 from experiments.analysis import records, statistics
 from experiments.analysis.values import Value, significant, statistic_values
 from experiments.bench.record import Idle, Run
-from experiments.config import Design
+from experiments.config import Config, Design
 from experiments.energy import carbon
 from experiments.grokking import predictor
 from experiments.grokking.fleet import fleet
@@ -30,7 +30,6 @@ _PARAMETERS = (
 _ALL, _MEMORISED = 0.99, 0.99
 # A predicted step is stretched by this before training stops there: the model errs to both sides.
 _SAFETY = 1.5
-_PRICE_USD_PER_KWH = 0.151
 _PUBLISHED = Path(__file__).parent / "reference" / "powerdown.csv"
 
 
@@ -67,7 +66,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
             float(waste_j.mean()) if len(waste_j) else 0.0,
             carbon.grid(carbon.WORLD),
             1.0,
-            _PRICE_USD_PER_KWH,
+            Config.model_fields["price_usd_per_kwh"].default,
         ),
     }
 
@@ -184,21 +183,6 @@ def _arms(fixed: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _mean(name: str, values: Sequence[float], family: str, metric: str, unit: str = "1") -> statistics.Row:
-    estimate, low, high = statistics.mean_with_interval(np.asarray(values, dtype=np.float64))
-    return statistics.row(
-        statistic=name,
-        family=family,
-        test="none",
-        metric=metric,
-        n=len(values),
-        estimate=estimate,
-        unit=unit,
-        ci_low=low,
-        ci_high=high,
-    )
-
-
 def _wastes(fixed: pd.DataFrame) -> list[statistics.Row]:
     """Mean waste of all trainings that understood, of each network's, of the task that takes longest; the
     interval of all is over blocks, whose runs are not independent of each other."""
@@ -206,16 +190,18 @@ def _wastes(fixed: pd.DataFrame) -> list[statistics.Row]:
     if grokked.empty:
         return []
     by_block = grokked.groupby("block")["waste"].mean()
-    rows = [_mean("waste.all", by_block.to_list(), "waste_mean", "waste")]
+    rows = [statistics.mean_row("waste.all", by_block.to_list(), "waste_mean", "waste")]
     for architecture, group in grokked.groupby("architecture", sort=False):
         means = group.groupby("block")["waste"].mean()
-        rows.append(_mean(f"waste.{architecture}", means.to_list(), "waste_mean", "waste"))
+        rows.append(statistics.mean_row(f"waste.{architecture}", means.to_list(), "waste_mean", "waste"))
     hardest = grokked.groupby("task")["grok_step"].median().idxmax()
     means = grokked[grokked["task"] == hardest].groupby("block")["waste"].mean()
-    rows.append(_mean("waste.hardest", means.to_list(), "waste_mean", "waste") | {"group": hardest})
+    rows.append(
+        statistics.mean_row("waste.hardest", means.to_list(), "waste_mean", "waste") | {"group": hardest}
+    )
     means99 = fixed.dropna(subset=["waste99"]).groupby("block")["waste99"].mean()
     if len(means99):
-        rows.append(_mean("waste99.all", means99.to_list(), "waste_mean", "waste99"))
+        rows.append(statistics.mean_row("waste99.all", means99.to_list(), "waste_mean", "waste99"))
     return rows
 
 
@@ -229,7 +215,9 @@ def _live_losses(good: pd.DataFrame) -> list[statistics.Row]:
         )
         if {arm, base} <= set(wide.columns):
             lost = 100 * (wide[base] - wide[arm]).dropna()
-            rows.append(_mean(f"live_loss.{arm}", lost.to_list(), "live_loss", "accuracy", "points"))
+            rows.append(
+                statistics.mean_row(f"live_loss.{arm}", lost.to_list(), "live_loss", "accuracy", "points")
+            )
     return rows
 
 
@@ -344,9 +332,11 @@ def _rule_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
     for rule, group in rules.groupby("rule", sort=False):
         for column, unit in (("saved", "1"), ("lost_points", "points"), ("accuracy", "1")):
             means = group.groupby("block")[column].mean()
-            rows.append(_mean(f"rule_{column}.{rule}", means.to_list(), "rules", column, unit))
+            rows.append(statistics.mean_row(f"rule_{column}.{rule}", means.to_list(), "rules", column, unit))
         rows.append(
-            _mean(f"rule_too_early.{rule}", group["too_early"].astype(float).to_list(), "rules", "share")
+            statistics.mean_row(
+                f"rule_too_early.{rule}", group["too_early"].astype(float).to_list(), "rules", "share"
+            )
             | {"ci_low": None, "ci_high": None}
         )
     return rows

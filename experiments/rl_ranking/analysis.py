@@ -130,19 +130,14 @@ def _statistics(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
     for arm, group in runs.dropna(subset=["final_return"]).groupby("arm", sort=False):
         gains = (group["final_return"] - group["random_return"]).to_numpy(dtype=np.float64)
-        estimate, low, high = statistics.mean_with_interval(gains)
         rows.append(
-            statistics.row(
-                statistic=f"above_random.{arm}",
-                family="above_random",
-                test="none",
-                metric="final_return - random_return",
+            statistics.mean_row(
+                f"above_random.{arm}",
+                gains,
+                "above_random",
+                "final_return - random_return",
+                "points",
                 group=arm,
-                n=len(gains),
-                estimate=estimate,
-                unit="points",
-                ci_low=low,
-                ci_high=high,
             )
         )
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
