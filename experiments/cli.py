@@ -223,7 +223,8 @@ def _fleet(options: argparse.Namespace) -> None:
     config = _config(options)
     folder = Campaign(options.campaign).tables("grokking")
     found = read_tables(folder)
-    waste_j = found["runs"]["waste_j"].dropna()
+    # A training that a rule stopped is no schedule, and its waste is not a schedule's.
+    waste_j = found["runs"].query("rule == 'fixed'")["waste_j"].dropna()
     if waste_j.empty:
         raise UserError(f"no training of {folder} understood, so there is no waste to multiply")
     table = fleet(float(waste_j.mean()), carbon.grid(config.region), config.pue, config.price_usd_per_kwh)
