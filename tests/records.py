@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from experiments.bench.record import Idle, Run, Sentinel, Spent
@@ -37,6 +37,11 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.steps: list[int] = []
+        self.rests: list[float] = []
+
+    def rest(self, progress: float, warm: Callable[[], object]) -> None:
+        self.rests.append(progress)
+        warm()
 
     def step(self, index: int) -> None:
         self.steps.append(index)

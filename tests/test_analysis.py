@@ -76,6 +76,27 @@ def test_pairs_are_tested_on_log_ratios_and_corrected_by_holm():
     assert second["stars"] == "ns"
 
 
+def blocked_runs(noise):
+    """Ten arms in as many blocks as `noise` (blocks, arms) has rows, some blocks slow as a whole."""
+    slow = np.linspace(1.0, 1.3, len(noise))[:, None]
+    energies_j = np.arange(1.0, 11.0) * slow * np.exp(noise)
+    wide = pd.DataFrame(energies_j, columns=[f"arm{i}" for i in range(10)]).rename_axis("block")
+    return wide.reset_index().melt(id_vars="block", var_name="arm", value_name="energy_j")
+
+
+def test_what_a_block_has_in_common_is_no_error():
+    assert statistics.error_cv(blocked_runs(np.zeros((4, 10))), "energy_j").max() < 1e-6
+
+
+def test_the_error_of_a_blocked_design_is_recovered():
+    noise = np.random.default_rng(0).normal(0, 0.02, (400, 10))
+    assert statistics.error_cv(blocked_runs(noise), "energy_j").to_numpy() == pytest.approx(2.0, rel=0.15)
+
+
+def test_one_block_has_no_error():
+    assert statistics.error_cv(blocked_runs(np.zeros((1, 10))), "energy_j").isna().all()
+
+
 def test_the_sign_flip_test_is_exact():
     found = blocks(a=[2.0] * 6 + [2.1] * 2, b=[1.0] * 8)
     (row,) = statistics.compare(found, family("sign_flip", [("a", "b")]))

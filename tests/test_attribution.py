@@ -1,12 +1,14 @@
 """Attributed energy: the job's own, whoever works beside it."""
 
+import dataclasses
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
-from experiments.energy import contention
+from experiments.energy import attribution, contention
 from experiments.energy.attribution import JobModel, job_readings
 from experiments.energy.sources.codecarbon_model import CodeCarbonModel
 from tests.records import reading
@@ -78,3 +80,68 @@ def test_descendants_of_descendants_are_counted():
     assert process.pid in contention.descendants()
     process.wait()
     assert contention.job_cpu_s() - before_s > 0.15
+
+
+def test_a_stopped_process_is_no_part_of_the_working_job():
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert child.pid in contention.working_and_stopped()[0]
+        psutil.Process(child.pid).suspend()
+        deadline_s = time.monotonic() + 10
+        while child.pid not in contention.working_and_stopped()[1] and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        working, stopped = contention.working_and_stopped()
+        assert child.pid in stopped - working
+    finally:
+        child.kill()
+        child.wait()
+
+
+FORKED = """
+import os, sys, time
+image = bytearray(os.urandom(64 << 20))
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        own = bytearray(os.urandom(16 << 20))
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+"""
+
+
+def test_memory_shared_with_resting_runs_is_still_the_jobs():
+    """A job alone beside its fork server, and the same beside three more that are stopped."""
+    used = []
+    for children in (1, 4):
+        server = subprocess.Popen(
+            [sys.executable, "-c", FORKED, str(children)], stdout=subprocess.PIPE, text=True
+        )
+        pids = [int(server.stdout.readline()) for _ in range(children)]
+        try:
+            for pid in pids[1:]:
+                psutil.Process(pid).suspend()
+            used.append(attribution._memory_bytes({server.pid, pids[0]}, shared_with_resting=children > 1))
+        finally:
+            for pid in [*pids, server.pid]:
+                psutil.Process(pid).kill()
+            server.wait()
+            server.stdout.close()
+    alone, beside = used
+    assert beside == pytest.approx(alone, rel=0.1)
+    assert alone > 80 << 20
+
+
+def test_parts_of_a_window_are_counted_together_before_anything_is_rounded_up_to_zero():
+    """The kernel counts in ticks: what one short part shows too little of, the next shows too much of."""
+    opened = contention.snapshot()
+
+    def later(seconds, busy_s, job_s):
+        changes = {"monotonic_s": seconds, "boottime_s": seconds, "wall_s": seconds, "busy_s": busy_s}
+        grown = {name: getattr(opened, name) + by for name, by in changes.items()}
+        return dataclasses.replace(opened, job_cpu_s=opened.job_cpu_s + job_s, **grown)
+
+    whole = contention.over([(opened, later(1.0, 0.9, 1.0)), (opened, later(3.0, 3.1, 3.0))])
+    assert (whole.duration_s, whole.job_cpu_s) == pytest.approx((4.0, 4.0))
+    assert whole.busy_cores == pytest.approx(1.0)
+    assert whole.foreign_cores == pytest.approx(0.0, abs=1e-6)

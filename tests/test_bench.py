@@ -3,14 +3,16 @@
 import json
 import subprocess
 import textwrap
+import time
 
+import psutil
 import pytest
 
 from experiments.bench.lock import lock_path, machine_lock
 from experiments.bench.record import Idle, Run
 
 WORKLOAD = """
-import os, subprocess, sys, time
+import os, subprocess, sys, threading, time
 
 def build(parameters, seed):
     if parameters["what"] == "refuse":
@@ -33,7 +35,29 @@ def break_the_meter():
         for name in [name for name in vars(module) if not name.startswith("__")]:
             setattr(module, name, None)
 
+def take_turns(what, session):
+    spinning = threading.Thread(target=spin, daemon=True)
+    spinning.start()
+    resting_s, cpu_s = 0.0, 0.0
+    for turn in range(3):
+        if turn:
+            if what == "rest_and_fail":
+                raise ValueError("the second turn failed")
+            before_s, before_cpu_s = time.monotonic(), time.process_time()
+            session.rest(turn / 3, lambda: None)
+            resting_s += time.monotonic() - before_s
+            cpu_s += time.process_time() - before_cpu_s
+        time.sleep(0.3)
+        session.step(turn)
+    return {"resting_s": resting_s, "cpu_while_resting_s": cpu_s}
+
+def spin():
+    while True:
+        pass
+
 def run(what, session):
+    if what.startswith("rest"):
+        return take_turns(what, session)
     if what == "die":
         os.kill(os.getpid(), 9)
     if what == "hang":
@@ -66,6 +90,9 @@ arms:
   hang: {what: hang}
   refuse: {what: refuse}
   diverge: {what: diverge}
+  rest_one: {what: rest}
+  rest_two: {what: rest}
+  rest_and_fail: {what: rest_and_fail}
 scales:
   smoke: {blocks: 1, arms: all}
   quick: {blocks: 1, arms: [die, refuse]}
@@ -116,11 +143,14 @@ def test_every_run_leaves_a_record(measured):
         "good": None,
         "patch": None,
         "orphan": None,
+        "rest_one": None,
+        "rest_two": None,
     }
     assert "killed by SIGKILL" in runs["die"].failure
     assert "limit of 4 s" in runs["hang"].failure
     assert "not healthy" in runs["refuse"].failure
     assert "diverged" in runs["diverge"].failure
+    assert "the second turn failed" in runs["rest_and_fail"].failure
 
 
 def test_the_window_is_that_of_the_marks(measured):
@@ -156,10 +186,65 @@ def test_orphans_are_charged_to_their_run_and_ended(measured):
     assert "os.fork() and os._exit(0)" not in listed
 
 
+def test_a_run_that_rests_is_the_sum_of_its_parts(measured):
+    run = entries(measured[0])[1]["rest_one"]
+    assert len(run.parts) == 3
+    assert run.duration_s == pytest.approx(sum(part.duration_s for part in run.parts))
+    assert run.total.energy_j == pytest.approx(sum(part.energy_j for part in run.parts))
+    assert run.spent.energy_j > run.total.energy_j
+    # Steps are told in seconds of open window, without the rests.
+    assert [step.time_s for step in run.steps] == sorted(step.time_s for step in run.steps)
+    assert run.steps[-1].time_s == pytest.approx(run.duration_s, abs=0.1)
+    assert run.steps[-1].energy_j == pytest.approx(run.total.energy_j, rel=0.2)
+
+
+def test_a_run_that_rests_is_stopped_while_others_work(measured):
+    runs = entries(measured[0])[1]
+    for arm in ("rest_one", "rest_two"):
+        assert runs[arm].parts[1].start_s > runs[arm].parts[0].duration_s
+        assert runs[arm].metrics["cpu_while_resting_s"] < 0.5 * runs[arm].metrics["resting_s"]
+
+
+def test_resting_runs_are_brought_to_their_end_where_memory_is_short(copy_repository):
+    repository = add_experiment(copy_repository())
+    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [rest_one, rest_two]")
+    turns = repository.experiments("measure", "faulty", "--option", "scale=smoke").stdout
+    repository.edit("experiments/bench/runner.py", "_LEAST_FREE_MEMORY = 0.2", "_LEAST_FREE_MEMORY = 2.0")
+    repository.edit("experiments/faulty/workload.py", "time.sleep(0.3)", "time.sleep(0.2)")
+    one_by_one = repository.experiments("measure", "faulty", "--option", "scale=smoke").stdout
+    assert "turn 2, resting runs: 2" in turns
+    assert "turn 2, resting runs: 2" not in one_by_one
+    assert one_by_one.count("turn 2, resting runs: 1") == 2
+
+
+def processes_in(folder):
+    found = []
+    for process in psutil.process_iter(["cwd"]):
+        if process.info["cwd"] == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def test_children_that_rest_end_with_a_killed_bench(copy_repository):
+    repository = add_experiment(copy_repository())
+    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [rest_one, rest_two]")
+    bench = repository.start("-m", "experiments", "measure", "faulty", "--option", "scale=smoke")
+    for line in bench.stdout:
+        if "turn 2" in line:
+            break
+    assert any(process.status() == psutil.STATUS_STOPPED for process in processes_in(repository.path))
+    bench.kill()
+    bench.wait()
+    deadline_s = time.monotonic() + 30
+    while processes_in(repository.path) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert processes_in(repository.path) == []
+
+
 def test_failed_runs_alone_are_measured_again(measured):
     repository, _ = measured
     again = repository.experiments("measure", "faulty", "--option", "scale=smoke")
-    assert "4 runs to measure, 3 already recorded" in again.stdout
+    assert "5 runs to measure, 5 already recorded" in again.stdout
 
 
 def test_a_block_without_a_good_run_is_an_error(measured):

@@ -46,7 +46,7 @@ def test_a_design_that_names_an_unknown_arm_is_refused():
 def test_settings_of_the_scale_reach_every_arm():
     runs = config.load_design("flops_vs_energy").runs("quick")
     assert len(runs) >= 15
-    assert all(parameters["window_s"] == 1.5 for parameters in runs.values())
+    assert all(parameters["window_s"] == 1.6 for parameters in runs.values())
 
 
 def test_an_arm_may_overrule_a_setting_of_the_scale():

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.energy import trace as traces
 from experiments.energy.meter import Meter, check_coverage
-from experiments.energy.reading import primary, total
+from experiments.energy.reading import primary, summed, total
 from experiments.energy.source import Channel, SourceError
 from experiments.energy.sources.replay import Replay
 from experiments.errors import UserError
@@ -99,6 +99,21 @@ def test_a_missing_domain_leaves_no_total():
 
 def replay(domain, **more):
     return Replay({channel(domain=domain, **more): lambda _: 5.0}, period_s=0.01)
+
+
+def test_parts_of_a_window_add_up():
+    """Errors of a counter are independent between parts; those of a model are not."""
+    first = [reading(3.0, provenance="counter"), reading(5.0, domain="dram")]
+    second = [reading(4.0, provenance="counter"), reading(6.0, domain="dram")]
+    counted, modelled = summed([first, second])
+    assert (counted.energy_j, counted.samples) == (7.0, 6)
+    assert counted.uncertainty_j == pytest.approx(2**0.5)
+    assert (modelled.energy_j, modelled.uncertainty_j) == (11.0, 2.0)
+
+
+def test_a_part_that_was_not_read_leaves_the_whole_missing():
+    (whole,) = summed([[reading(3.0)], [reading(None)]])
+    assert (whole.energy_j, whole.provenance) == (None, "missing")
 
 
 def test_half_a_reading_is_refused():

@@ -6,7 +6,7 @@ import pynvml
 import pytest
 
 from experiments.energy.source import SourceError
-from experiments.energy.sources.nvml import Nvml
+from experiments.energy.sources.nvml import GpuUse, Nvml, combined_use, free_gpu_memory_share
 from experiments.errors import UserError
 
 
@@ -19,6 +19,7 @@ class Driver:
         self.processes: list[SimpleNamespace] = []
         self.reasons = 0
         self.loads = []
+        self.free = [0.9, 0.4]
         for name in dir(self):
             if name.startswith("nvml"):
                 monkeypatch.setattr(pynvml, name, getattr(self, name))
@@ -61,6 +62,9 @@ class Driver:
     def nvmlDeviceGetSamples(self, _handle, _kind, _since):
         values = [SimpleNamespace(sampleValue=SimpleNamespace(uiVal=load)) for load in self.loads]
         return None, values
+
+    def nvmlDeviceGetMemoryInfo(self, handle):
+        return SimpleNamespace(free=80e9 * self.free[handle], total=80e9)
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, _handle):
         return self.reasons
@@ -113,3 +117,18 @@ def test_use_tells_the_job_from_others(driver):
 def test_an_idle_driver_says_nothing_of_shares(driver):
     use = Nvml().use({10}, 0)[1]
     assert (use.domain, use.job_share, use.load, use.foreign_processes) == ("gpu1", None, None, [])
+
+
+def test_the_fullest_gpu_limits_who_may_rest(driver):
+    assert free_gpu_memory_share([Nvml()]) == pytest.approx(0.4)
+    assert free_gpu_memory_share([]) == 1
+
+
+def test_use_over_parts_is_weighted_by_their_duration():
+    parts = [
+        [GpuUse(domain="gpu0", job_share=1.0, load=None, foreign_processes=[], throttling=[])],
+        [GpuUse(domain="gpu0", job_share=0.4, load=0.5, foreign_processes=[7], throttling=["power brake"])],
+    ]
+    (whole,) = combined_use(parts, [3.0, 1.0])
+    assert whole.job_share == pytest.approx(0.85)
+    assert (whole.load, whole.foreign_processes, whole.throttling) == (0.5, [7], ["power brake"])

@@ -1,5 +1,7 @@
 """The vision workload: healthy activations, counted operations."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from experiments.config import load_design
 from experiments.flops_vs_energy import workload
 from experiments.flops_vs_energy.counting import count
+from tests.records import FakeSession
 
 SMALL = {
     "model": "mobilenet_v2",
@@ -16,6 +19,8 @@ SMALL = {
     "warmup_s": 0.01,
     "window_s": 0.05,
     "min_inferences": 3,
+    "threads": "all",
+    "turns": 1,
 }
 
 
@@ -48,9 +53,25 @@ def test_calibration_is_what_keeps_them_healthy():
 
 
 def test_a_run_counts_images_not_batches(prepared):
-    results = workload.run(prepared, None)
+    results = workload.run(prepared, FakeSession())
     assert results["inferences"] == 2 * results["batches"] >= 6
     assert results["latency_median_s"] <= results["latency_p95_s"]
+
+
+def test_a_run_rests_between_its_turns(prepared):
+    session = FakeSession()
+    parameters = prepared.parameters.model_copy(update={"turns": 4, "min_inferences": 8})
+    results = workload.run(dataclasses.replace(prepared, parameters=parameters), session)
+    assert session.rests == [0.25, 0.5, 0.75]
+    assert results["batches"] >= 8
+
+
+def test_threads_are_those_of_the_arm():
+    before = torch.get_num_threads()
+    try:
+        assert workload.build({**SMALL, "threads": 1}, seed=0).facts["threads"] == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_flops_are_those_of_one_image(prepared):

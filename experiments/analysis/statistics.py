@@ -67,6 +67,21 @@ def compare(runs: pd.DataFrame, comparison: Comparison) -> list[Row]:
     return rows
 
 
+def error_cv(runs: pd.DataFrame, metric: str) -> pd.Series:
+    """Coefficient of variation in per cent of each arm over blocks, what each block has in common taken out.
+
+    It is the experimental error of a randomised complete block design, on which paired comparisons rest: the
+    standard deviation over blocks of an arm's residual from block and arm means of logarithms, with the
+    degrees of freedom those means leave. `runs` has columns arm, block and the metric. Blocks in which an arm
+    is missing do not count; NaN for every arm where fewer than two blocks or two arms are left.
+    """
+    logs = np.log(runs.pivot(index="block", columns="arm", values=metric)).dropna()
+    blocks, arms = logs.shape
+    residuals = logs.sub(logs.mean(axis=1), axis=0).sub(logs.mean()).add(float(logs.to_numpy().mean()))
+    freedom = (blocks - 1) * (1 - 1 / arms) if min(blocks, arms) > 1 else math.nan
+    return 100 * np.sqrt((residuals**2).sum() / freedom)
+
+
 def correct(rows: Sequence[Row]) -> None:
     """Fills in p_holm and stars of the rows of one family that have a p."""
     tested = [each for each in rows if each["p"] is not None]

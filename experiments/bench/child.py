@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,13 @@ def work(connection: Connection, experiment: str, parameters: dict[str, Any], se
 
     A failure is reported as a mark 'failed' with one sentence; the traceback goes to `log`.
     """
-    _die_with_parent()
+    _die_with_bench()
     _redirect_output(log)
-    session = Session(connection.send, _synchronizer())
+    session = Session(connection.send, connection.recv, _synchronizer())
     try:
         workload = importlib.import_module(f"experiments.{experiment}.workload")
         prepared = workload.build(parameters, seed)
         session.ready()
-        connection.recv()
         with session.window():
             results = workload.run(prepared, session)
         results["peak_memory_bytes"] = _peak_memory_bytes()
@@ -44,8 +44,15 @@ def work(connection: Connection, experiment: str, parameters: dict[str, Any], se
     connection.close()
 
 
-def _die_with_parent() -> None:
-    """Asks the kernel to kill this process when the bench dies, so no orphan disturbs the next run."""
+def _die_with_bench() -> None:
+    """Asks the kernel to kill this process when the bench dies, so no orphan disturbs the next run.
+
+    Its parent is the fork server, which ends when nobody holds the bench's end of a pipe any more. Every
+    child is given that end too, and one that is stopped would hold it for ever.
+    """
+    alive_fd = forkserver._forkserver._forkserver_alive_fd  # type: ignore[attr-defined]
+    if alive_fd is not None:
+        os.close(alive_fd)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 

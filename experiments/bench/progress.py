@@ -15,7 +15,8 @@ class Progress:
         self._title = f"{experiment} block {block + 1}/{blocks}"
         self._missing = 0
         self._finished = 0
-        self._energy_j = 0.0
+        self._done: dict[str, float] = {}
+        self._energy_j: dict[str, float] = {}
         self._start_s = time.monotonic()
 
     def say(self, sentence: str) -> None:
@@ -28,17 +29,26 @@ class Progress:
         kept_words = f", {kept} already recorded" if kept else ""
         self.say(f"{missing} runs to measure{kept_words}")
 
+    def rests(self, arm: str, share: float, energy_j: float | None) -> None:
+        """Notes that a run has done a share of its work so far, and the joules of it."""
+        self._done[arm], self._energy_j[arm] = share, energy_j or 0.0
+
+    def turn(self, number: int, runs: int) -> None:
+        """Announces another turn of the runs that rest."""
+        self.say(f"turn {number}, resting runs: {runs}; {self._so_far()}")
+
     def done(self, run: Run) -> None:
         """Reports one run."""
         self._finished += 1
-        if run.total is not None:
-            self._energy_j += run.total.energy_j
-        elapsed_s = time.monotonic() - self._start_s
-        left_s = elapsed_s / self._finished * (self._missing - self._finished)
-        self.say(
-            f"run {self._finished}/{self._missing} {run.arm}: {_outcome(run)}; "
-            f"{self._energy_j:.0f} J so far, about {_clock(left_s)} left in this block"
-        )
+        self._done[run.arm] = 1.0
+        self._energy_j[run.arm] = run.total.energy_j if run.total else 0.0
+        self.say(f"run {self._finished}/{self._missing} {run.arm}: {_outcome(run)}; {self._so_far()}")
+
+    def _so_far(self) -> str:
+        done = sum(self._done.values())
+        left_s = (time.monotonic() - self._start_s) / done * (self._missing - done)
+        energy_j = sum(self._energy_j.values())
+        return f"{energy_j:.0f} J so far, about {_clock(left_s)} left in this block"
 
 
 def _outcome(run: Run) -> str:

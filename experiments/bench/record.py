@@ -18,8 +18,16 @@ from experiments.schema import Closed
 SCHEMA_VERSION = 1
 
 
+class Part(Closed):
+    """A stretch in which the window was open. `start_s` counts from the first opening, rests included."""
+
+    start_s: float
+    duration_s: float
+    energy_j: float | None
+
+
 class Phase(Closed):
-    """A named stretch of a run. Times are seconds since the window opened."""
+    """A named stretch of a run. Times are seconds of open window."""
 
     name: str
     start_s: float
@@ -28,7 +36,8 @@ class Phase(Closed):
 
 
 class Step(Closed):
-    """A numbered instant of a run with the whole-machine energy since the window opened."""
+    """A numbered instant of a run, in seconds of open window, with the whole-machine energy since it
+    opened."""
 
     index: int
     time_s: float
@@ -36,8 +45,8 @@ class Step(Closed):
 
 
 class Spent(Closed):
-    """Whole-machine energy since the entry before this one in the same session: the run's window and
-    everything around it (set-up, warm-up, sentinels). Summed over entries it is the campaign's own."""
+    """Whole-machine energy of a run's turns at the machine: its window and everything around it (set-up,
+    warm-up, sentinels). Summed over entries it is the campaign's own."""
 
     duration_s: float
     energy_j: float | None
@@ -73,7 +82,9 @@ class Run(Closed):
 
     `fingerprint` names what was measured (design entry, workload code, meter version); `session` the
     invocation that measured it, shared with its idle records. A failed run keeps its record: `failure`
-    says what happened and whatever was read before it. `power` is empty unless the design asks for it.
+    says what happened and whatever was read before it. `parts` are the stretches that the window is made
+    of: one, unless the workload rested; `duration_s` and every energy are sums over them. `power` is empty
+    unless the design asks for it.
     """
 
     kind: Literal["run"] = "run"
@@ -99,6 +110,7 @@ class Run(Closed):
     gpu_use: list[GpuUse]
     total: Total | None
     floor_power_w: float
+    parts: list[Part] = Field(default_factory=list)
     phases: list[Phase]
     steps: list[Step]
     power: list[PowerCourse] = Field(default_factory=list)

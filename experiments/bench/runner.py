@@ -9,32 +9,31 @@ import importlib.metadata
 import multiprocessing
 import os
 import random
-import signal
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
-from experiments.bench import child
 from experiments.bench.flags import flags_of
 from experiments.bench.journal import Journal, write_entries
 from experiments.bench.lock import machine_lock
 from experiments.bench.progress import Progress
-from experiments.bench.record import Idle, Phase, Run, Sentinel, Spent, Step
+from experiments.bench.record import Idle, Part, Phase, Run, Sentinel, Spent, Step
 from experiments.bench.sentinel import sentinel_s
+from experiments.bench.worker import Window, Worker
 from experiments.config import Config, Design, Scalar, Scale, load_design
 from experiments.energy import METER_VERSION, contention, machine
 from experiments.energy.attribution import job_readings
 from experiments.energy.meter import Meter
-from experiments.energy.reading import primary, total
+from experiments.energy.reading import PowerCourse, primary, summed, total
 from experiments.energy.source import Source
 from experiments.energy.sources import discover
 from experiments.energy.sources.codecarbon_model import CodeCarbonModel
-from experiments.energy.sources.nvml import GpuUse, job_shares, use_of_gpus
+from experiments.energy.sources.nvml import combined_use, free_gpu_memory_share, job_shares
 from experiments.errors import UserError
 from experiments.provenance import run_fingerprint
 from experiments.schema import validate
@@ -44,6 +43,9 @@ IDLE_S = 2.0
 _QUIET_WAIT_S = 20.0
 _QUIET_CORES = 0.1
 _NOTHING_MORE_S = 5.0
+# Resting children keep their memory. With less than this share free they are brought to their ends before
+# another is started.
+_LEAST_FREE_MEMORY = 0.2
 
 # How memory is handed out is the largest source of spread on a CPU. By default each forward pass returns its
 # large tensors to the kernel and faults them in again (an MNASNet at batch size one: 20 ms, against 9 ms in
@@ -70,6 +72,9 @@ _PACKAGES = (
 )
 
 
+_Item = TypeVar("_Item")
+
+
 @dataclass(frozen=True)
 class Block:
     """What to measure: all arms of an experiment once, in random order."""
@@ -92,37 +97,18 @@ class Block:
         return self.campaign_dir / "journal" / f"{self.experiment}.jsonl"
 
 
-@dataclass
-class _Window:
-    """What the marks of a child said. Times are instants of the monotonic clock."""
+@dataclass(eq=False)
+class _Begun:
+    """A run that has begun. `begun_s` is the instant (monotonic clock) from which samples are kept."""
 
-    start_s: float | None = None
-    end_s: float | None = None
-    opened: contention.Snapshot | None = None
-    closed: contention.Snapshot | None = None
-    phases: list[tuple[str, float, float]] = field(default_factory=list)
-    steps: list[tuple[int, float]] = field(default_factory=list)
-    gpus: list[GpuUse] = field(default_factory=list)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    failure: str | None = None
-    _open_phases: list[tuple[str, float]] = field(default_factory=list)
-
-    def take(self, name: str, at_s: float, data: dict[str, Any]) -> None:
-        if name == "start":
-            self.start_s, self.opened = at_s, contention.snapshot()
-        elif name == "end":
-            self.end_s, self.closed = at_s, contention.snapshot()
-        elif name == "phase_start":
-            self._open_phases.append((data["name"], at_s))
-        elif name == "phase_end":
-            opened_name, opened_s = self._open_phases.pop()
-            self.phases.append((opened_name, opened_s, at_s))
-        elif name == "step":
-            self.steps.append((data["index"], at_s))
-        elif name == "metrics":
-            self.metrics = data
-        elif name == "failed":
-            self.failure = data["reason"]
+    arm: str
+    parameters: dict[str, Scalar]
+    fingerprint: str
+    position: int
+    measured_at: str
+    begun_s: float
+    worker: Worker
+    spent: list[Spent] = field(default_factory=list)
 
 
 def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
@@ -148,7 +134,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
             progress.say(journal.recovered)
         prints = {arm: run_fingerprint(block.experiment, arm, arms[arm]) for arm in arms}
         done = _done(journal, block, prints)
-        missing = [arm for arm in _order(block, list(arms)) if arm not in done]
+        missing = [arm for arm in _order(block, arms) if arm not in done]
         progress.plan(kept=len(done), missing=len(missing))
         if missing:
             found = sources or _discover(progress)
@@ -186,10 +172,12 @@ def _discover(progress: Progress) -> list[Source]:
     return found
 
 
-def _order(block: Block, arms: list[str]) -> list[str]:
-    """The arms in the random order of this block, the same on every machine."""
-    random.Random(f"{block.experiment}/{block.index}").shuffle(arms)
-    return arms
+def _order(block: Block, items: Iterable[_Item], turn: int = 1) -> list[_Item]:
+    """Arms or runs in the random order of a turn of this block, the same on every machine."""
+    seed = f"{block.experiment}/{block.index}" if turn == 1 else f"{block.experiment}/{block.index}/{turn}"
+    ordered = list(items)
+    random.Random(seed).shuffle(ordered)
+    return ordered
 
 
 def _done(
@@ -234,6 +222,7 @@ class _Bench:
         contention.adopt_orphans()
         self._context = _forkserver(block.experiment, self._threads)
         self._helpers = set(psutil.Process().children())
+        self._resting: list[_Begun] = []
         self._quiet_sentinel_s = sentinel_s()
         self._meter.sample()
         self._accounted_s = self._meter.now()
@@ -246,12 +235,34 @@ class _Bench:
     ) -> None:
         positions = {arm: place for place, arm in enumerate(_order(self._block, order))}
         self._idle("before")
-        for arm, parameters in missing.items():
-            self._wait_for_quiet()
-            run = self._run(arm, parameters, prints[arm], positions[arm])
-            self._journal.append(run)
-            self._progress.done(run)
+        try:
+            for arm, parameters in missing.items():
+                if self._resting and self._memory_is_short():
+                    self._finish()
+                # Where runs take turns, most of each window comes later.
+                if not self._resting:
+                    self._wait_for_quiet()
+                self._turn(self._start(arm, parameters, prints[arm], positions[arm]))
+            self._finish()
+        finally:
+            for left in self._resting:
+                left.worker.kill()
         self._idle("after")
+
+    def _memory_is_short(self) -> bool:
+        memory = psutil.virtual_memory()
+        free = min(memory.available / memory.total, free_gpu_memory_share(self._sources))
+        return free < _LEAST_FREE_MEMORY
+
+    def _finish(self) -> None:
+        """Gives resting runs turns, each time in another random order, until all have ended."""
+        turn = 1
+        while self._resting:
+            turn += 1
+            self._progress.turn(turn, len(self._resting))
+            for run in _order(self._block, self._resting, turn):
+                self._resting.remove(run)
+                self._turn(run)
 
     def _idle(self, position: str) -> None:
         # The bench's own bookkeeping must not be read as idle power.
@@ -297,44 +308,68 @@ class _Bench:
                 )
                 told = True
 
-    def _run(self, arm: str, parameters: Mapping[str, Scalar], fingerprint: str, position: int) -> Run:
-        measured_at = _utc_now()
-        self._meter.forget(self._accounted_s)
-        before_s, window = self._work(arm, parameters)
+    def _start(self, arm: str, parameters: Mapping[str, Scalar], fingerprint: str, position: int) -> _Begun:
+        worker = Worker(
+            self._context,
+            self._meter,
+            self._sources,
+            self._block.experiment,
+            dict(parameters),
+            self._block.index,
+            self._block.campaign_dir / "logs" / self._block.experiment / f"{arm}.log",
+            self._design.time_limit_s,
+        )
+        return _Begun(arm, dict(parameters), fingerprint, position, _utc_now(), self._accounted_s, worker)
+
+    def _turn(self, run: _Begun) -> None:
+        """Lets a run work until it rests or has ended, and records it in the latter case."""
+        self._meter.forget(min([run.begun_s, *(other.begun_s for other in self._resting)]))
+        if run.worker.turn():
+            run.spent.append(self._spent())
+            self._resting.append(run)
+            window = run.worker.window
+            self._progress.rests(run.arm, window.progress, self._windows_j(window.stretches_s))
+            return
+        self._kill_leftovers()
+        record = self._record(run)
+        self._journal.append(record)
+        self._progress.done(record)
+
+    def _record(self, run: _Begun) -> Run:
+        window = run.worker.window
         after_s = sentinel_s()
-        sentinel = Sentinel(before_s=before_s, after_s=after_s)
+        before_s = run.worker.sentinel_s or self._quiet_sentinel_s
         self._quiet_sentinel_s = min(self._quiet_sentinel_s, before_s, after_s)
+        run.spent.append(self._spent())
         peak = window.metrics.pop("peak_memory_bytes", None)
-        run = Run(
+        record = Run(
             meter_version=METER_VERSION,
-            fingerprint=fingerprint,
+            fingerprint=run.fingerprint,
             experiment=self._block.experiment,
-            arm=arm,
+            arm=run.arm,
             block=self._block.index,
-            position=position,
+            position=run.position,
             seed=self._block.index,
             scale=self._block.scale,
-            parameters=dict(parameters),
+            parameters=run.parameters,
             session=self._session,
-            measured_at=measured_at,
+            measured_at=run.measured_at,
             machine=machine.describe(),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
             threads=self._threads,
             environment=child_environment(self._threads),
             failure=window.failure,
-            sentinel=sentinel,
+            sentinel=Sentinel(before_s=before_s, after_s=after_s),
             floor_power_w=self._floor_power_w,
-            spent=self._spent(),
+            spent=_together(run.spent),
             peak_memory_bytes=peak,
             metrics=window.metrics,
             **self._energies(window),
         )
-        faults = (
-            self._meter.faults(window.start_s, window.end_s)
-            if window.start_s is not None and window.end_s is not None
-            else []
-        )
-        return run.model_copy(update={"flags": flags_of(run, self._quiet_sentinel_s, faults)})
+        faults = {
+            fault for start_s, end_s in window.stretches_s for fault in self._meter.faults(start_s, end_s)
+        }
+        return record.model_copy(update={"flags": flags_of(record, self._quiet_sentinel_s, sorted(faults))})
 
     def _spent(self) -> Spent:
         """Energy since the last call. Leaves samples behind that bracket every window before it."""
@@ -349,10 +384,14 @@ class _Bench:
         whole = total(self._meter.readings(from_s, to_s), to_s - from_s, self._floor_power_w)
         return whole.energy_j if whole else None
 
-    def _energies(self, window: _Window) -> dict[str, Any]:
+    def _windows_j(self, stretches_s: Sequence[tuple[float, float]]) -> float | None:
+        """Whole-machine energy over several stretches; null where that of one is missing."""
+        parts = [self._whole_j(start_s, end_s) for start_s, end_s in stretches_s]
+        return None if None in parts else sum(part or 0.0 for part in parts)
+
+    def _energies(self, window: Window) -> dict[str, Any]:
         """The fields of a run that follow from its window; empty ones where it never closed."""
-        start_s, end_s = window.start_s, window.end_s
-        if start_s is None or end_s is None or window.opened is None or window.closed is None:
+        if not window.closed:
             return {
                 "duration_s": None,
                 "readings": [],
@@ -363,90 +402,86 @@ class _Bench:
                 "contention": None,
                 "flags": [],
             }
-        use = contention.between(window.opened, window.closed)
-        readings = self._meter.readings(start_s, end_s)
+        stretches = window.stretches
+        opened_s, closed_s = stretches[0].start_s, stretches[-1].end_s
+        durations_s = [part.end_s - part.start_s for part in stretches]
+        use = contention.over([(part.opened, part.closed) for part in stretches])
+        gpu_use = combined_use([part.gpus for part in stretches], durations_s)
+        readings = summed([self._meter.readings(part.start_s, part.end_s) for part in stretches])
         job = job_readings(
             readings,
             self._idle_power_w,
-            end_s - start_s,
+            sum(durations_s),
             cpu_share=min(use.job_cpu_s / (use.busy_cores * use.duration_s or 1.0), 1.0),
-            gpu_shares=job_shares(window.gpus),
+            gpu_shares=job_shares(gpu_use),
         )
         return {
-            "duration_s": end_s - start_s,
+            "duration_s": sum(durations_s),
             "readings": [*(reading for reading in readings if reading.scope == "machine"), *job],
-            "gpu_use": window.gpus,
-            "total": total(readings, end_s - start_s, self._floor_power_w),
+            "gpu_use": gpu_use,
+            "total": total(readings, sum(durations_s), self._floor_power_w),
+            "parts": [
+                Part(
+                    start_s=start_s - opened_s,
+                    duration_s=end_s - start_s,
+                    energy_j=self._whole_j(start_s, end_s),
+                )
+                for start_s, end_s in window.between(opened_s, closed_s)
+            ],
             "phases": [
                 Phase(
                     name=name,
-                    start_s=from_s - start_s,
-                    end_s=to_s - start_s,
-                    energy_j=self._whole_j(from_s, to_s),
+                    start_s=window.worked_s(from_s),
+                    end_s=window.worked_s(to_s),
+                    energy_j=self._windows_j(window.between(from_s, to_s)),
                 )
                 for name, from_s, to_s in window.phases
             ],
             "steps": [
-                Step(index=index, time_s=at_s - start_s, energy_j=self._whole_j(start_s, at_s))
+                Step(
+                    index=index,
+                    time_s=window.worked_s(at_s),
+                    energy_j=self._windows_j(window.between(opened_s, at_s)),
+                )
                 for index, at_s in window.steps
             ],
-            "power": self._meter.power(start_s, end_s) if self._design.record_power else [],
+            "power": self._power(window) if self._design.record_power else [],
             "contention": use,
             "flags": [],
         }
 
-    def _work(self, arm: str, parameters: Mapping[str, Scalar]) -> tuple[float, _Window]:
-        """Runs the child to its end. Returns (sentinel before the window in s, its marks)."""
-        here, there = multiprocessing.Pipe()
-        log = self._block.campaign_dir / "logs" / self._block.experiment / f"{arm}.log"
-        log.unlink(missing_ok=True)
-        process = self._context.Process(
-            target=child.work,
-            args=(
-                there,
-                self._block.experiment,
-                dict(parameters),
-                self._block.index,
-                log.resolve(),
-            ),
-        )
-        process.start()
-        there.close()
-        window = _Window()
-        before_s = self._quiet_sentinel_s
-        deadline_s = time.monotonic() + self._design.time_limit_s
-        try:
-            while True:
-                if not here.poll(max(deadline_s - time.monotonic(), 0.0)):
-                    process.kill()
-                    window.failure = f"exceeded its limit of {self._design.time_limit_s:g} s and was killed"
-                    break
-                name, at_s, data = here.recv()
-                if name == "ready":
-                    before_s = sentinel_s()
-                    here.send("go")
-                    continue
-                if name in ("start", "end", "phase_start", "phase_end"):
-                    self._meter.sample()
-                window.take(name, at_s, data)
-                if name == "end" and window.opened is not None:
-                    window.gpus = use_of_gpus(self._sources, window.opened.wall_s)
-        except (EOFError, ConnectionResetError):
-            pass
-        process.join(_NOTHING_MORE_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        self._kill_leftovers()
-        window.failure = window.failure or _failure_of_exit(process.exitcode, window, log)
-        return before_s, window
+    def _power(self, window: Window) -> list[PowerCourse]:
+        """The course of power over the window, its stretches put end to end."""
+        courses = [self._meter.power(start_s, end_s) for start_s, end_s in window.stretches_s]
+        begins_s = [window.worked_s(start_s) for start_s, _ in window.stretches_s]
+        return [
+            channel[0].model_copy(
+                update={
+                    "from_s": [
+                        begin_s + at_s
+                        for begin_s, course in zip(begins_s, channel, strict=True)
+                        for at_s in course.from_s
+                    ],
+                    "power_w": [power_w for course in channel for power_w in course.power_w],
+                }
+            )
+            for channel in zip(*courses, strict=True)
+        ]
 
     def _kill_leftovers(self) -> None:
-        """Ends processes the child started and left behind: they would disturb the next run."""
+        """Ends processes that children started and left behind: they would disturb the next run."""
         for leftover in set(psutil.Process().children()) - self._helpers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 leftover.kill()
                 leftover.wait(_NOTHING_MORE_S)
+
+
+def _together(spent: Sequence[Spent]) -> Spent:
+    energies_j = [part.energy_j for part in spent]
+    return Spent(
+        duration_s=sum(part.duration_s for part in spent),
+        energy_j=None if None in energies_j else sum(energy_j or 0.0 for energy_j in energies_j),
+    )
 
 
 def child_environment(threads: int) -> dict[str, str]:
@@ -472,16 +507,6 @@ def _forkserver(experiment: str, threads: int) -> Any:
 
 def _nothing() -> None:
     """Makes the fork server start, and import, before anything is measured."""
-
-
-def _failure_of_exit(exit_code: int | None, window: _Window, log: Path) -> str | None:
-    if exit_code is not None and exit_code < 0:
-        return f"the child was killed by {signal.Signals(-exit_code).name}"
-    if exit_code != 0:
-        return f"the child exited with status {exit_code}, see {log}"
-    if window.end_s is None:
-        return f"the child ended without closing its window, see {log}"
-    return None
 
 
 def _utc_now() -> str:

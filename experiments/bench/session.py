@@ -14,8 +14,9 @@ class Session:
     """Marks the course of a run. Every mark carries an instant of the monotonic clock taken after
     the device has finished what was asked of it."""
 
-    def __init__(self, send: Send, synchronize: Callable[[], None]) -> None:
+    def __init__(self, send: Send, wait: Callable[[], object], synchronize: Callable[[], None]) -> None:
         self._send = send
+        self._wait = wait
         self._synchronize = synchronize
 
     def _mark(self, mark: str, /, **data: Any) -> None:
@@ -25,6 +26,7 @@ class Session:
     def ready(self) -> None:
         """Set-up and warm-up are over; the parent looks at the machine before the window opens."""
         self._mark("ready")
+        self._wait()
 
     @contextlib.contextmanager
     def window(self) -> Iterator[None]:
@@ -32,6 +34,18 @@ class Session:
         self._mark("start")
         yield
         self._mark("end")
+
+    def rest(self, progress: float, warm: Callable[[], object]) -> None:
+        """Leaves the machine to the other arms of the block, outside every phase.
+
+        The window is closed until the child's next turn, and opened again after `warm` has been called.
+        `progress` is the share of the work done so far. Spreading a run over its block in turns keeps
+        what slows the machine for seconds from falling on one arm alone.
+        """
+        self._mark("rest", progress=progress)
+        self._wait()
+        warm()
+        self._mark("start")
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -20,7 +20,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -72,9 +73,9 @@ class JobModel:
         load = (used_s - last_used_s) / (elapsed_s * self._cores) if elapsed_s > 0 else 0.0
         # Walking the page tables of a large process takes milliseconds: not on every read, but whenever
         # processes came or went.
-        job = contention.descendants()
+        job, resting = contention.working_and_stopped()
         if job != self._job or now_s - self._memory_read_s >= _PSS_EVERY_S:
-            self._memory_share = sum(map(_pss_bytes, job)) / self._installed_bytes
+            self._memory_share = _memory_bytes(job, shared_with_resting=bool(resting)) / self._installed_bytes
             self._memory_read_s, self._job = now_s, job
         return {
             self._cpu_channel: self._processor_w(min(max(load, 0.0), 1.0)),
@@ -132,10 +133,25 @@ def _job_channel(domain: str, detail: str) -> Channel:
     )
 
 
-def _pss_bytes(pid: int) -> int:
+def _memory_bytes(job: Iterable[int], shared_with_resting: bool) -> float:
+    """Memory that the processes of a job use, pages they share counted once.
+
+    That is the sum of their proportional set sizes, unless runs that rest share pages with them and would
+    take over a part. The pages they share are then those of the image all were forked from: the job's private
+    pages and the largest of its processes' shared ones are what it would use alone.
+    """
+    sizes = [_set_sizes(pid) for pid in job]
+    if not shared_with_resting:
+        return sum(size["Pss"] for size in sizes)
+    private = sum(size["Private_Clean"] + size["Private_Dirty"] for size in sizes)
+    return private + max((size["Shared_Clean"] + size["Shared_Dirty"] for size in sizes), default=0)
+
+
+def _set_sizes(pid: int) -> Mapping[str, int]:
+    """Bytes by name of a process's memory; none where it has ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
-        return 0
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+        text = ""
+    found = re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)
+    return defaultdict(int, {name: int(kib) * 1024 for name, kib in found})

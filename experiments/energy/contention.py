@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,22 +91,40 @@ def descendants() -> set[int]:
     return found
 
 
+def working_and_stopped() -> tuple[set[int], set[int]]:
+    """Process ids of the live descendants, those that are stopped apart."""
+    found = descendants()
+    stopped = {pid for pid in found if _stat(pid)[:1] == ["T"]}
+    return found - stopped, stopped
+
+
 def between(start: Snapshot, end: Snapshot) -> Contention:
     """What happened from `start` to `end`."""
-    duration_s = end.monotonic_s - start.monotonic_s
-    job_s = end.job_cpu_s - start.job_cpu_s
-    own_s = end.own_cpu_s - start.own_cpu_s
-    foreign_s = (end.busy_s - start.busy_s) - job_s - own_s
-    boot_s = end.boottime_s - start.boottime_s
+    return over([(start, end)])
+
+
+def over(parts: Sequence[tuple[Snapshot, Snapshot]]) -> Contention:
+    """What happened in a window open from the first to the second of each pair.
+
+    Raises ValueError where there is no pair.
+    """
+    if not parts:
+        raise ValueError("a window without parts")
+
+    def grown(clock: str) -> float:
+        return sum((getattr(end, clock) - getattr(start, clock) for start, end in parts), 0.0)
+
+    duration_s, boot_s, busy_s = grown("monotonic_s"), grown("boottime_s"), grown("busy_s")
+    foreign_s = busy_s - grown("job_cpu_s") - grown("own_cpu_s")
     return Contention(
         duration_s=duration_s,
-        job_cpu_s=job_s,
-        busy_cores=(end.busy_s - start.busy_s) / duration_s,
+        job_cpu_s=grown("job_cpu_s"),
+        busy_cores=busy_s / duration_s,
         # Ticks are coarser than the kernel's per-process clock: a small negative remainder is zero.
         foreign_cores=max(foreign_s, 0.0) / duration_s,
-        steal_cores=(end.steal_s - start.steal_s) / duration_s,
+        steal_cores=grown("steal_s") / duration_s,
         suspended_s=boot_s - duration_s,
-        clock_step_s=(end.wall_s - start.wall_s) - boot_s,
+        clock_step_s=grown("wall_s") - boot_s,
     )
 
 
@@ -120,9 +139,13 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
+    return sum(int(ticks) for ticks in _stat(pid)[11:15]) * _TICK_S
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of a process from its state on; empty where it has ended."""
     try:
         # The command name in parentheses may hold spaces; fields are counted after it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return sum(int(ticks) for ticks in fields[11:15]) * _TICK_S
+        return []

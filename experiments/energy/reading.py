@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -61,6 +62,30 @@ def primary(readings: Sequence[Reading]) -> list[Reading]:
 
 def _rank(reading: Reading) -> int:
     return PREFERENCE.index(reading.provenance)
+
+
+def summed(parts: Sequence[Sequence[Reading]]) -> list[Reading]:
+    """Readings of one window that was open in several parts, each with the same channels in the same order.
+
+    Errors of counters and sensors are independent from one part to the next and add in quadrature; those
+    of a model share their cause and add linearly. A channel missing from one part is missing.
+    """
+    return [_summed(channel) for channel in zip(*parts, strict=True)]
+
+
+def _summed(parts: Sequence[Reading]) -> Reading:
+    for part in parts:
+        if part.energy_j is None:
+            return part
+    first = parts[0]
+    errors_j = [part.uncertainty_j or 0.0 for part in parts]
+    return first.model_copy(
+        update={
+            "energy_j": sum(part.energy_j or 0.0 for part in parts),
+            "uncertainty_j": sum(errors_j) if first.provenance == "modelled" else math.hypot(*errors_j),
+            "samples": sum(part.samples for part in parts),
+        }
+    )
 
 
 def total(readings: Sequence[Reading], duration_s: float, floor_power_w: float) -> Total | None:

@@ -24,6 +24,7 @@ _WORDS = {
     "flops_bytes_layers": "operations, bytes moved and layers together",
 }
 _FACTS = (
+    "threads",
     *_COUNTS,
     "inferences",
     "latency_median_s",
@@ -52,7 +53,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
 
 
 def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
-    parameters = ("family", "model", "factor", "batch_size", "image_size")
+    parameters = ("family", "model", "factor", "batch_size", "image_size", "turns")
     table = records.with_metrics(entries, parameters, _FACTS)
     table["energy_per_inference_j"] = table["energy_j"] / table["inferences"]
     table["energy_per_inference_kwh"] = table["energy_per_inference_j"] / JOULES_PER_KWH
@@ -61,6 +62,7 @@ def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
 
 def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
+    error_cv = statistics.error_cv(runs, "energy_per_inference_j")
     for arm, group in runs.groupby("arm", sort=False):
         energy_j = group["energy_per_inference_j"]
         mean_j, low_j, high_j = statistics.mean_ci(energy_j.to_list())
@@ -69,7 +71,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "arm": arm,
                 **{
                     name: group[name].iloc[0]
-                    for name in ("family", "model", "factor", "batch_size", "image_size")
+                    for name in ("family", "model", "factor", "batch_size", "image_size", "threads")
                 },
                 "blocks": len(group),
                 **{fact: group[fact].iloc[0] for fact in _COUNTS},
@@ -79,6 +81,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
                 "cv_percent": 100 * energy_j.std() / energy_j.mean(),
+                "error_cv_percent": error_cv[arm],
                 "energy_per_inference_kwh": mean_j / JOULES_PER_KWH,
                 "latency_median_s": group["latency_median_s"].median(),
                 "flagged_runs": int((group["flags"] != "").sum()),
@@ -102,7 +105,7 @@ def _statistics(
 
 
 def _factors(runs: pd.DataFrame) -> list[Comparison]:
-    """Each arm that varies a size, against the same network at the scale's own sizes."""
+    """Each arm that varies a setting, against the same network at the scale's own settings."""
     arms = runs.drop_duplicates("arm")
     bases = arms[arms["factor"].isna()].set_index("model")["arm"]
     pairs = [
@@ -143,7 +146,16 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("flops.families", arms["family"].nunique(), "arms.csv family, distinct"),
         Value("flops.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
         Value("flops.window", runs["duration_s"].min(), "runs.csv duration_s, least", 2, r"\second"),
+        Value("flops.threads", int(arms["threads"].max()), "arms.csv threads of the architectures, largest"),
+        Value("flops.turns", int(runs["turns"].max()), "runs.csv turns, largest"),
         Value("flops.cv", arms["cv_percent"].median(), "arms.csv cv_percent, median", 2, r"\percent"),
+        Value(
+            "flops.cv.error",
+            arms["error_cv_percent"].median(),
+            "arms.csv error_cv_percent, median",
+            2,
+            r"\percent",
+        ),
         Value("flops.least.model", least["arm"], f"{energy}, least"),
         Value("flops.least.energy", least["energy_per_inference_j"], f"{energy}, least", 3, r"\joule"),
         Value("flops.most.model", most["arm"], f"{energy}, largest"),
@@ -218,7 +230,7 @@ def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables of architectures and of sizes as the paper prints them."""
+    """The tables of architectures and of settings as the paper prints them."""
     arms = tables["arms"].query("factor.isna()")
     printed = {
         "model": arms["arm"],
@@ -229,18 +241,20 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "ms": [significant(1e3 * latency_s, 3) for latency_s in arms["latency_median_s"]],
         "mJ": [significant(1e3 * energy_j, 3) for energy_j in arms["energy_per_inference_j"]],
         "CV in %": [significant(percent, 2) for percent in arms["cv_percent"]],
+        "error": [significant(percent, 2) for percent in arms["error_cv_percent"]],
     }
     return {"flops_models": pd.DataFrame(printed), "flops_factors": _factor_table(tables)}
 
 
 def _factor_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Ratios per image of the arms that vary a size, to the same network at the scale's sizes."""
+    """Ratios per image of the arms that vary a setting, to the same network at the scale's settings."""
     arms = tables["arms"].set_index("arm")
     rows = [
         {
             "model": arms.loc[row.group, "model"],
             "batch": str(int(arms.loc[row.group, "batch_size"])),
             "pixels": str(int(arms.loc[row.group, "image_size"])),
+            "threads": str(int(arms.loc[row.group, "threads"])),
             "operations, ratio": significant(arms.loc[row.group, "flops"] / arms.loc[row.base, "flops"], 3),
             "energy, ratio": significant(row.estimate, 3),
             "low": significant(row.ci_low, 3),

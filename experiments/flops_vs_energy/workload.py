@@ -8,6 +8,7 @@ of denormals among them; a network whose signal vanishes or blows up is refused.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,19 +52,32 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     images = torch.randn(parameters.batch_size, *size, device=device)
     facts = {
         "device": device.type,
-        "threads": torch.get_num_threads(),
         "parameters": sum(weight.numel() for weight in network.parameters()),
         **count(network, images),
         **_check_activations(network, images),
     }
+    # Set-up is over and may have used every core.
+    if parameters.threads != "all":
+        torch.set_num_threads(parameters.threads)
+    facts["threads"] = torch.get_num_threads()
     _infer(network, images, parameters.warmup_s, 3)
     return Prepared(network, images, parameters, facts)
 
 
-def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
-    """Forward passes for the whole window. Latency is per batch, in seconds."""
+def run(prepared: Prepared, session: Session) -> dict[str, Any]:
+    """Forward passes for the whole window, in turns. Latency is per batch, in seconds."""
     parameters = prepared.parameters
-    latencies_s = _infer(prepared.network, prepared.images, parameters.window_s, parameters.min_inferences)
+    turns = parameters.turns
+
+    def infer(least_s: float, least_batches: int) -> list[float]:
+        return _infer(prepared.network, prepared.images, least_s, least_batches)
+
+    latencies_s: list[float] = []
+    for turn in range(turns):
+        if turn:
+            # Another network's turn has left the caches full of its weights.
+            session.rest(turn / turns, lambda: infer(0.0, 1))
+        latencies_s += infer(parameters.window_s / turns, math.ceil(parameters.min_inferences / turns))
     return {
         **prepared.facts,
         "batches": len(latencies_s),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pynvml
@@ -92,6 +92,15 @@ class Nvml:
             for handle, _, power in self._handles
         ]
 
+    def free_memory_share(self) -> float:
+        """Free part of the memory of the fullest GPU, between 0 and 1; 1 where the driver does not say."""
+        shares = [1.0]
+        for handle, _, _ in self._handles:
+            with contextlib.suppress(pynvml.NVMLError):
+                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+                shares.append(memory.free / memory.total)
+        return min(shares)
+
     def close(self) -> None:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
@@ -106,6 +115,32 @@ def use_of_gpus(sources: Iterable[Source], since_wall_s: float) -> list[GpuUse]:
         if isinstance(source, Nvml)
         for gpu in source.use(contention.descendants(), int(since_wall_s * 1e6))
     ]
+
+
+def combined_use(parts: Sequence[Sequence[GpuUse]], durations_s: Sequence[float]) -> list[GpuUse]:
+    """Use of the same GPUs over several windows taken as one."""
+    return [_combined(gpu, durations_s) for gpu in zip(*parts, strict=True)]
+
+
+def _combined(parts: Sequence[GpuUse], durations_s: Sequence[float]) -> GpuUse:
+    return GpuUse(
+        domain=parts[0].domain,
+        job_share=_mean([part.job_share for part in parts], durations_s),
+        load=_mean([part.load for part in parts], durations_s),
+        foreign_processes=sorted({pid for part in parts for pid in part.foreign_processes}),
+        throttling=sorted({reason for part in parts for reason in part.throttling}),
+    )
+
+
+def _mean(values: Sequence[float | None], durations_s: Sequence[float]) -> float | None:
+    """Mean of what is known, weighted by duration."""
+    known = [(value, s) for value, s in zip(values, durations_s, strict=True) if value is not None]
+    return sum(value * s for value, s in known) / sum(s for _, s in known) if known else None
+
+
+def free_gpu_memory_share(sources: Iterable[Source]) -> float:
+    """Free part of the memory of the fullest metered GPU; 1 where there is none."""
+    return min((source.free_memory_share() for source in sources if isinstance(source, Nvml)), default=1.0)
 
 
 def job_shares(gpus: Iterable[GpuUse]) -> dict[str, float]:
