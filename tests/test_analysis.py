@@ -2,12 +2,13 @@
 
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.analysis import claims, records, statistics, tables, values
+from experiments.analysis import claims, plotting, records, statistics, tables, values
 from experiments.analysis.values import Value
 from experiments.bench.journal import write_entries
 from experiments.config import Claim, Comparison
@@ -175,3 +176,30 @@ def test_the_printed_sentence_follows_the_verdict():
     assert sentence("supported").startswith("Cows fly (")
     assert "contradicts the claim that cows fly" in sentence("contradicted")
     assert "cannot decide whether cows fly" in sentence("not testable here")
+
+
+def names_beside(points, names):
+    with plotting.style():
+        figure, axes = plt.subplots()
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        plotting.label_points(axes, [x for x, _ in points], [y for _, y in points], names)
+        figure.canvas.draw()
+        found = {text.get_text(): text.get_window_extent() for text in axes.texts}
+        edges = (axes.bbox.x0, axes.bbox.x1)
+        plt.close(figure)
+    return found, edges
+
+
+def test_names_of_points_stay_within_the_axes():
+    names = ["left_of_its_point", "right_of_its_point"]
+    found, (left, right) = names_beside([(0.99, 0.5), (0.01, 0.5)], names)
+    assert set(found) == set(names)
+    assert all(left <= box.x0 and box.x1 <= right for box in found.values())
+
+
+def test_a_name_that_would_cover_others_is_left_out():
+    names = [f"the_same_place_{number}" for number in range(6)]
+    found, _ = names_beside([(0.5, 0.5)] * 6, names)
+    boxes = list(found.values())
+    assert 1 <= len(boxes) < 6
+    assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)

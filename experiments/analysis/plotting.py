@@ -52,8 +52,9 @@ def provenance(table: pd.DataFrame) -> str:
 
 
 def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> None:
-    """Writes each name beside its point where it covers no name written before; where there is no such
-    place, the name is left out. Call last, with scales and limits set."""
+    """Writes each name beside its point where it stays within the axes and covers no point, no legend and no
+    name written before; where there is no such place, the name is left out. Call last, with scales, limits
+    and legend set."""
     axes.figure.canvas.draw()
     places: list[dict[str, Any]] = [
         {"xytext": (4, 3), "ha": "left", "va": "bottom"},
@@ -63,11 +64,15 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequ
     ]
     pixels = axes.transData.transform(list(zip(x, y, strict=True)))
     taken = [Bbox.from_bounds(left - 3, low - 3, 6, 6) for left, low in pixels]
+    legend = axes.get_legend()
+    if legend is not None:
+        taken.append(legend.get_window_extent())
     for point, name in zip(zip(x, y, strict=True), names, strict=True):
         for place in places:
             text = axes.annotate(name, point, textcoords="offset points", fontsize=6, **place)
             box = text.get_window_extent()
-            if not any(box.overlaps(other) for other in taken):
+            within = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            if within and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break
             text.remove()

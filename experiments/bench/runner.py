@@ -24,7 +24,7 @@ from experiments.bench.lock import machine_lock
 from experiments.bench.progress import Progress
 from experiments.bench.record import Idle, Part, Phase, Run, Sentinel, Spent, Step
 from experiments.bench.sentinel import sentinel_s
-from experiments.bench.worker import Window, Worker
+from experiments.bench.worker import NOTHING_MORE_S, Window, Worker
 from experiments.config import Config, Design, Scalar, Scale, load_design
 from experiments.energy import METER_VERSION, contention, machine
 from experiments.energy.attribution import job_readings
@@ -42,7 +42,6 @@ IDLE_S = 2.0
 # How long to wait for foreign work to end before measuring anyway, flagged.
 _QUIET_WAIT_S = 20.0
 _QUIET_CORES = 0.1
-_NOTHING_MORE_S = 5.0
 # Resting children keep their memory. With less than this share free they are brought to their ends before
 # another is started.
 _LEAST_FREE_MEMORY = 0.2
@@ -473,7 +472,7 @@ class _Bench:
         for leftover in set(psutil.Process().children()) - self._helpers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 leftover.kill()
-                leftover.wait(_NOTHING_MORE_S)
+                leftover.wait(NOTHING_MORE_S)
 
 
 def _together(spent: Sequence[Spent]) -> Spent:

@@ -22,7 +22,8 @@ from experiments.energy.meter import Meter
 from experiments.energy.source import Source
 from experiments.energy.sources.nvml import GpuUse, use_of_gpus
 
-_NOTHING_MORE_S = 5.0
+# How long a process that has nothing more to do may take to end.
+NOTHING_MORE_S = 5.0
 
 
 @dataclass
@@ -164,7 +165,7 @@ class Worker:
                 return True
 
     def _end(self) -> None:
-        self._process.join(_NOTHING_MORE_S)
+        self._process.join(NOTHING_MORE_S)
         if self._process.is_alive():
             self.kill()
         self.window.failure = self.window.failure or self._failure_of_exit()
