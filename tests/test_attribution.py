@@ -66,6 +66,24 @@ def test_gpus_are_shared_by_their_own_use():
     assert all(found.scope == "job" for found in shared)
 
 
+def test_a_gpu_whose_users_are_not_known_is_charged_and_says_so():
+    (found,) = job_readings(
+        [reading(100.0, domain="gpu0", provenance="counter")], {"gpu0": 20.0}, 1.0, 0.5, {}
+    )
+    assert found.energy_j == 100.0
+    assert found.detail.endswith("all of what lies above idle, whoever used it")
+
+
+def test_counted_memory_is_shared_by_the_memory_held():
+    readings = [
+        reading(40.0, domain="dram", provenance="counter"),
+        reading(20.0, domain="dram"),
+        reading(5.0, domain="dram", scope="job"),
+    ]
+    (found,) = job_readings(readings, {"dram": 3.0}, 1.0, cpu_share=1.0, gpu_shares={})
+    assert (found.energy_j, found.provenance) == (10.0, "counter")
+
+
 def test_a_share_never_exceeds_the_whole():
     (found,) = job_readings([reading(3.0, provenance="counter")], {"cpu": 5.0}, 2.0, 1.0, {})
     assert found.energy_j == 3.0

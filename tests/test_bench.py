@@ -19,6 +19,9 @@ def build(parameters, seed):
         raise ValueError("the network is not healthy")
     if parameters["what"] == "patch":
         break_the_meter()
+    if parameters["what"] == "gpu":
+        import torch
+        torch.cuda.is_initialized = lambda: True
     return parameters["what"]
 
 def break_the_meter():
@@ -90,6 +93,7 @@ arms:
   hang: {what: hang}
   refuse: {what: refuse}
   diverge: {what: diverge}
+  on_gpu: {what: gpu}
   rest_one: {what: rest}
   rest_two: {what: rest}
   rest_and_fail: {what: rest_and_fail}
@@ -151,6 +155,13 @@ def test_every_run_leaves_a_record(measured):
     assert "not healthy" in runs["refuse"].failure
     assert "diverged" in runs["diverge"].failure
     assert "the second turn failed" in runs["rest_and_fail"].failure
+
+
+def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):
+    run = entries(measured[0])[1]["on_gpu"]
+    if run.machine.gpus:
+        pytest.skip("the GPU of this machine is metered")
+    assert "a GPU whose energy nothing reads" in run.failure
 
 
 def test_the_window_is_that_of_the_marks(measured):
@@ -244,7 +255,7 @@ def test_children_that_rest_end_with_a_killed_bench(copy_repository):
 def test_failed_runs_alone_are_measured_again(measured):
     repository, _ = measured
     again = repository.experiments("measure", "faulty", "--option", "scale=smoke")
-    assert "5 runs to measure, 5 already recorded" in again.stdout
+    assert "6 runs to measure, 5 already recorded" in again.stdout
 
 
 def test_a_block_without_a_good_run_is_an_error(measured):

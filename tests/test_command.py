@@ -5,12 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from experiments.config import ROOT
-from experiments.energy import carbon
+from experiments.energy import carbon, contention
+from experiments.energy.command import meter_command, report
+from experiments.energy.reading import primary
+from experiments.energy.sources.codecarbon_model import CodeCarbonModel
+from experiments.energy.sources.nvml import Nvml
 from experiments.errors import UserError
+from tests.driver import Driver
 
 
 def meter(*arguments):
@@ -45,6 +51,26 @@ def test_the_json_says_everything(tmp_path):
     assert found["command"] == ["sleep", "0.3"]
     assert found["total"]["energy_j"] > 0
     assert found["impact"]["energy_j"] == found["total"]["energy_j"]
+
+
+def test_a_commands_use_of_a_gpu_is_its_own_after_it_has_ended(monkeypatch):
+    driver = Driver(monkeypatch)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetTotalEnergyConsumption", lambda _: int(time.monotonic() * 1e5))
+    seen = set()
+
+    def job():
+        seen.update(contention.descendants())
+        driver.processes = [SimpleNamespace(pid=pid, smUtil=50) for pid in seen]
+        return contention.descendants()
+
+    grid = carbon.grid(carbon.WORLD)
+    sources = [Nvml(job=job), CodeCarbonModel()]
+    found = meter_command(["sleep", "1.5"], sources, 0.0, 0.0, grid, 1.0, 0.0)
+    whole = next(r for r in primary(found.readings) if r.domain == "gpu0")
+    own = next(r for r in found.readings if (r.domain, r.scope) == ("gpu0", "job"))
+    assert whole.energy_j == pytest.approx(100 * found.duration_s, rel=0.05)
+    assert own.energy_j == whole.energy_j
+    assert "gpu0 worked, 100% of it its own" in report(found, grid)
 
 
 def test_an_interrupt_still_prints_what_was_read():

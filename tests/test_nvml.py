@@ -5,69 +5,11 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
+from experiments.energy import machine
 from experiments.energy.source import SourceError
 from experiments.energy.sources.nvml import GpuUse, Nvml, combined_use, free_gpu_memory_share
 from experiments.errors import UserError
-
-
-class Driver:
-    """Two GPUs whose counters and powers a test sets."""
-
-    def __init__(self, monkeypatch):
-        self.millijoules, self.milliwatts = [1000, 2000], [70_000, 80_000]
-        self.mig, self.lost, self.counter = False, False, True
-        self.processes: list[SimpleNamespace] = []
-        self.reasons = 0
-        self.loads = []
-        self.free = [0.9, 0.4]
-        for name in dir(self):
-            if name.startswith("nvml"):
-                monkeypatch.setattr(pynvml, name, getattr(self, name))
-
-    def nvmlInit(self):
-        pass
-
-    def nvmlShutdown(self):
-        pass
-
-    def nvmlDeviceGetCount(self):
-        return 2
-
-    def nvmlDeviceGetHandleByIndex(self, index):
-        return index
-
-    def nvmlDeviceGetName(self, _handle):
-        return "NVIDIA Test"
-
-    def nvmlDeviceGetMigMode(self, _handle):
-        return (pynvml.NVML_DEVICE_MIG_ENABLE if self.mig else 0, 0)
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
-        if self.lost:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
-        if not self.counter:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-        return self.millijoules[handle]
-
-    def nvmlDeviceGetFieldValues(self, handle, _fields):
-        value = SimpleNamespace(uiVal=self.milliwatts[handle])
-        return [SimpleNamespace(nvmlReturn=pynvml.NVML_SUCCESS, value=value)]
-
-    def nvmlDeviceGetComputeRunningProcesses(self, _handle):
-        return self.processes
-
-    def nvmlDeviceGetProcessUtilization(self, _handle, _since):
-        return self.processes
-
-    def nvmlDeviceGetSamples(self, _handle, _kind, _since):
-        values = [SimpleNamespace(sampleValue=SimpleNamespace(uiVal=load)) for load in self.loads]
-        return None, values
-
-    def nvmlDeviceGetMemoryInfo(self, handle):
-        return SimpleNamespace(free=80e9 * self.free[handle], total=80e9)
-
-    def nvmlDeviceGetCurrentClocksThrottleReasons(self, _handle):
-        return self.reasons
+from tests.driver import Driver
 
 
 @pytest.fixture
@@ -103,11 +45,46 @@ def test_a_gpu_that_is_lost_is_said(driver):
         source.read()
 
 
+def test_power_is_the_instant_one_where_the_driver_has_it(driver):
+    assert {c.detail for c in Nvml().channels if c.provenance == "sampled"} == {
+        "sampled power of NVIDIA Test"
+    }
+    driver.instant = False
+    (detail,) = {c.detail for c in Nvml().channels if c.provenance == "sampled"}
+    assert "mean over a second" in detail
+
+
+def test_a_counter_alone_is_enough(driver):
+    driver.power = False
+    assert {channel.provenance for channel in Nvml().read()} == {"counter"}
+
+
+def test_a_gpu_that_reports_nothing_is_no_source(driver):
+    driver.power = driver.counter = False
+    with pytest.raises(SourceError, match="neither energy nor power"):
+        Nvml()
+
+
+def test_gpus_of_other_jobs_are_left_out(driver):
+    driver.refused = {0}
+    assert {channel.domain for channel in Nvml().channels} == {"gpu1"}
+    assert len(machine._gpus()) == 1
+    driver.refused = {0, 1}
+    with pytest.raises(SourceError, match="shows this user no GPU"):
+        Nvml()
+
+
+def test_a_gpu_may_share_the_memory_of_its_processor(driver):
+    driver.free = [None, 0.5]
+    assert [gpu.memory_gib for gpu in machine._gpus()] == [None, 75]
+    assert Nvml().free_memory_share() == 0.5
+
+
 def test_use_tells_the_job_from_others(driver):
     driver.processes = [SimpleNamespace(pid=10, smUtil=30), SimpleNamespace(pid=11, smUtil=10)]
     driver.reasons = pynvml.nvmlClocksThrottleReasonHwSlowdown
     driver.loads = [100, 50]
-    use = Nvml().use({10}, 0)[0]
+    use = Nvml(job=lambda: {10}).use(0)[0]
     assert use.job_share == 0.75
     assert use.load == 0.75
     assert use.foreign_processes == [11]
@@ -115,8 +92,26 @@ def test_use_tells_the_job_from_others(driver):
 
 
 def test_an_idle_driver_says_nothing_of_shares(driver):
-    use = Nvml().use({10}, 0)[1]
+    use = Nvml(job=lambda: {10}).use(0)[1]
     assert (use.domain, use.job_share, use.load, use.foreign_processes) == ("gpu1", None, None, [])
+
+
+def test_a_job_that_has_ended_is_still_the_job(driver):
+    live = {10}
+    source = Nvml(job=lambda: set(live))
+    source.read()
+    live.clear()
+    driver.processes = [SimpleNamespace(pid=10, smUtil=30)]
+    assert source.use(0)[0].job_share == 1.0
+
+
+def test_in_a_container_no_share_is_told(driver):
+    """The driver counts processes as the host does: the job's own would pass for another's."""
+    driver.processes = [SimpleNamespace(pid=70001, smUtil=30)]
+    source = Nvml(job=lambda: {10}, same_process_ids=lambda: False)
+    driver.processes = [SimpleNamespace(pid=70001, smUtil=30), SimpleNamespace(pid=70002, smUtil=60)]
+    use = source.use(0)[0]
+    assert (use.job_share, use.foreign_processes) == (None, [70001])
 
 
 def test_the_fullest_gpu_limits_who_may_rest(driver):

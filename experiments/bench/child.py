@@ -32,6 +32,7 @@ def work(connection: Connection, experiment: str, parameters: dict[str, Any], se
     try:
         workload = importlib.import_module(f"experiments.{experiment}.workload")
         prepared = workload.build(parameters, seed)
+        connection.send(("devices", 0.0, {"gpu": _uses_gpu()}))
         session.ready()
         with session.window():
             results = workload.run(prepared, session)
@@ -65,11 +66,17 @@ def _redirect_output(log: Path) -> None:
     os.close(file)
 
 
+def _uses_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 def _synchronizer() -> Callable[[], None]:
     import torch
 
     def synchronize() -> None:
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        if _uses_gpu():
             torch.cuda.synchronize()
 
     return synchronize

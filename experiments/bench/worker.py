@@ -25,6 +25,11 @@ from experiments.energy.sources.nvml import GpuUse, use_of_gpus
 # How long a process that has nothing more to do may take to end.
 NOTHING_MORE_S = 5.0
 
+_UNMETERED_GPU = (
+    "the workload uses a GPU whose energy nothing reads: measure on a GPU that reports it (see `python -m "
+    "experiments doctor`), or on the processor with CUDA_VISIBLE_DEVICES set to nothing"
+)
+
 
 @dataclass
 class Stretch:
@@ -154,6 +159,12 @@ class Worker:
                 self.window.failure = f"exceeded its limit of {self._time_limit_s:g} s and was killed"
                 return False
             name, at_s, data = self._pipe.recv()
+            if name == "devices":
+                if data["gpu"] and not any(c.domain.startswith("gpu") for c in self._meter.channels):
+                    self._process.kill()
+                    self.window.failure = _UNMETERED_GPU
+                    return False
+                continue
             if name == "ready":
                 self.sentinel_s = sentinel_s()
                 self._pipe.send("go")

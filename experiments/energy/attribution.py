@@ -97,27 +97,47 @@ def job_readings(
 
     Modelled domains keep the job channels the meter sampled. Counted and sampled ones are divided:
     `cpu_share` is the job's part of the busy CPU time, `gpu_shares` its part of SM use by domain,
-    `idle_power_w` the machine's measured power at rest by domain.
+    `idle_power_w` the machine's measured power at rest by domain; its share of the memory is that of the
+    modelled readings. A domain whose share is not known is charged to the job, and its detail says so.
     """
-    modelled = {reading.domain: reading for reading in readings if reading.scope == "job"}
+    jobs = {reading.domain: reading for reading in readings if reading.scope == "job"}
     found = []
     for whole in primary(readings):
-        if whole.provenance == "modelled" and whole.domain in modelled:
-            found.append(modelled[whole.domain])
-        elif whole.energy_j is not None:
-            share = gpu_shares.get(whole.domain, 1.0) if whole.domain != "cpu" else cpu_share
+        own = jobs.get(whole.domain)
+        if whole.energy_j is None:
+            continue
+        if whole.provenance == "modelled" and own is not None:
+            found.append(own)
+        elif whole.domain == "dram" and own is not None:
+            found.append(_divided(whole, _share(own, readings), 0.0))
+        else:
+            share = cpu_share if whole.domain == "cpu" else gpu_shares.get(whole.domain)
             found.append(_divided(whole, share, idle_power_w.get(whole.domain, 0.0) * duration_s))
     return found
 
 
-def _divided(whole: Reading, share: float, idle_j: float) -> Reading:
+def _share(own: Reading, readings: Sequence[Reading]) -> float | None:
+    """The job's part of its domain, as the model of both has it."""
+    modelled_j = [
+        reading.energy_j
+        for reading in readings
+        if (reading.domain, reading.scope, reading.provenance) == (own.domain, "machine", "modelled")
+    ]
+    if own.energy_j is None or not modelled_j or not modelled_j[0]:
+        return None
+    return own.energy_j / modelled_j[0]
+
+
+def _divided(whole: Reading, share: float | None, idle_j: float) -> Reading:
     energy_j = whole.energy_j or 0.0
     above_j = max(energy_j - idle_j, 0.0)
+    divided = "what lies above idle" if idle_j else "it"
+    said = f"all of {divided}, whoever used it" if share is None else f"{share:.0%} of {divided}"
     return whole.model_copy(
         update={
             "scope": "job",
-            "energy_j": min(energy_j, idle_j) + share * above_j,
-            "detail": f"{whole.detail}; {share:.0%} of what lies above idle",
+            "energy_j": min(energy_j, idle_j) + (1.0 if share is None else share) * above_j,
+            "detail": f"{whole.detail}; {said}",
         }
     )
 

@@ -13,7 +13,7 @@ from experiments.energy import METER_VERSION, attribution, carbon, contention, m
 from experiments.energy.meter import Meter
 from experiments.energy.reading import Reading, Total, primary, total
 from experiments.energy.source import Source
-from experiments.energy.sources.nvml import job_shares, use_of_gpus
+from experiments.energy.sources.nvml import GpuUse, job_shares, use_of_gpus
 from experiments.errors import UserError
 from experiments.schema import Closed
 
@@ -30,6 +30,7 @@ class Metered(Closed):
     idle_power_w: dict[str, float]
     total: Total | None
     contention: contention.Contention
+    gpu_use: list[GpuUse]
     faults: list[str]
     impact: carbon.Impact | None
 
@@ -56,14 +57,14 @@ def meter_command(
         exit_code = _run(command)
         meter.sample()
         end_s, closed = meter.now(), contention.snapshot()
-        gpu_shares = job_shares(use_of_gpus(sources, opened.wall_s))
+        gpu_use = use_of_gpus(sources, opened.wall_s)
         meter.settle()
         readings = meter.readings(start_s, end_s)
         faults = meter.faults(start_s, end_s)
     use = contention.between(opened, closed)
     duration_s = end_s - start_s
     share = min(use.job_cpu_s / (use.busy_cores * duration_s or 1.0), 1.0)
-    job = attribution.job_readings(readings, idle_power_w, duration_s, share, gpu_shares)
+    job = attribution.job_readings(readings, idle_power_w, duration_s, share, job_shares(gpu_use))
     whole = total(readings, duration_s, floor_power_w)
     return Metered(
         command=list(command),
@@ -75,6 +76,7 @@ def meter_command(
         idle_power_w=idle_power_w,
         total=whole,
         contention=use,
+        gpu_use=gpu_use,
         faults=faults,
         impact=carbon.impact(whole.energy_j, grid, pue, price_usd_per_kwh) if whole else None,
     )
@@ -106,6 +108,7 @@ def report(found: Metered, grid: carbon.Grid) -> str:
     lines += [
         f"{found.duration_s:>14,.3f} s  elapsed",
         f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_cores:.2f} cores",
+        *(_gpu_row(gpu) for gpu in found.gpu_use),
         *(f"  fault: {fault}" for fault in found.faults),
         "",
     ]
@@ -125,6 +128,17 @@ def _row(reading: Reading, duration_s: float, idle_power_w: Mapping[str, float],
         f"{reading.energy_j:>14,.2f} J  {reading.domain} ({reading.energy_j / duration_s:.2f} W{net}{own}), "
         f"{reading.provenance}: {reading.detail}"
     )
+
+
+def _gpu_row(gpu: GpuUse) -> str:
+    load = "?" if gpu.load is None else f"{gpu.load:.0%}"
+    own = "the driver does not say whose" if gpu.job_share is None else f"{gpu.job_share:.0%} of it its own"
+    said = [f"{load:>14}    of the time {gpu.domain} worked, {own}"]
+    if gpu.foreign_processes:
+        said.append(f"processes {', '.join(map(str, gpu.foreign_processes))} used it too")
+    if gpu.throttling:
+        said.append(f"slowed by {', '.join(gpu.throttling)}")
+    return "; ".join(said)
 
 
 def _idle(meter: Meter, idle_s: float) -> dict[str, float]:

@@ -15,6 +15,8 @@ from experiments.schema import Closed
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PR_SET_CHILD_SUBREAPER = 36
+# The kernel's fixed number of the process id namespace it boots with (PROC_PID_INIT_INO).
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 
 
 def adopt_orphans() -> None:
@@ -22,6 +24,14 @@ def adopt_orphans() -> None:
     count of `job_cpu_s` (Linux; elsewhere nothing happens)."""
     if os.uname().sysname == "Linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def in_initial_pid_namespace() -> bool:
+    """Whether process ids here are the kernel's own; in most containers they are not."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino == _INITIAL_PID_NAMESPACE
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from experiments.energy import METER_VERSION, contention, machine
 from experiments.energy.source import PREFERENCE, Channel
 from experiments.energy.sources import discover
 from experiments.energy.sources.codecarbon_model import TDP_ADVICE, processor_tdp
+from experiments.energy.sources.nvml import Nvml
 
 _WATCH_S = 2.0
 
@@ -27,6 +28,8 @@ def diagnose() -> Iterator[str]:
     for domain in sorted({channel.domain for channel in channels}):
         yield from _domain(domain, channels)
     for source in sources:
+        if isinstance(source, Nvml):
+            yield from _shares(source)
         source.close()
     yield ""
     for name, reason in absent.items():
@@ -46,6 +49,14 @@ def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:
         shown = {"counter": "MEASURED", "sampled": "MEASURED", "modelled": "MODELLED"}
         word = shown.get(channel.provenance, channel.provenance)
         yield f"{domain:12}{word} by {channel.source}: {channel.detail}{role}"
+
+
+def _shares(gpus: Nvml) -> Iterator[str]:
+    if not gpus.tells_whose:
+        yield (
+            "whose GPU   not known: the driver counts processes by the host's numbers, which this container "
+            "does not share; start it with the host's (--pid=host) where others use the GPU"
+        )
 
 
 def _instructions() -> str:

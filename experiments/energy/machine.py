@@ -6,18 +6,20 @@ import functools
 import hashlib
 import platform
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pynvml
 
+from experiments.energy.sources.nvml import accessible_gpus
 from experiments.schema import Closed
 
 
 class Gpu(Closed):
-    """A GPU as its driver names it; memory in GiB."""
+    """A GPU as its driver names it; memory in GiB, null where it has none apart from the processor's."""
 
     name: str
-    memory_gib: int
+    memory_gib: int | None
     driver: str
 
 
@@ -80,12 +82,15 @@ def _gpus() -> list[Gpu]:
     try:
         driver = str(pynvml.nvmlSystemGetDriverVersion())
         return [
-            Gpu(
-                name=str(pynvml.nvmlDeviceGetName(handle)),
-                memory_gib=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 1024**3),
-                driver=driver,
-            )
-            for handle in map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+            Gpu(name=str(pynvml.nvmlDeviceGetName(handle)), memory_gib=_memory_gib(handle), driver=driver)
+            for _, handle in accessible_gpus()
         ]
     finally:
         pynvml.nvmlShutdown()
+
+
+def _memory_gib(handle: Any) -> int | None:
+    try:
+        return round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 1024**3)
+    except pynvml.NVMLError:
+        return None

@@ -7,11 +7,12 @@ from typing import Any
 import pynvml
 
 from experiments.energy.sources.codecarbon_model import processor_tdp
+from experiments.energy.sources.nvml import accessible_gpus
 
 
 def nameplate() -> dict[str, Any]:
     """`cpu_tdp_w`, `cpu_tdp_origin` (how CodeCarbon came by it; both None without CodeCarbon) and
-    `gpu_tdps_w`, the default power limit of every GPU in watts."""
+    `gpu_tdps_w`, the default power limit in watts of every GPU this user may read."""
     try:
         _, cpu_tdp_w, origin = processor_tdp()
     except ImportError:
@@ -26,8 +27,7 @@ def _gpu_tdps_w() -> list[float]:
         return []
     try:
         return [
-            pynvml.nvmlDeviceGetPowerManagementDefaultLimit(pynvml.nvmlDeviceGetHandleByIndex(index)) / 1000
-            for index in range(pynvml.nvmlDeviceGetCount())
+            pynvml.nvmlDeviceGetPowerManagementDefaultLimit(handle) / 1000 for _, handle in accessible_gpus()
         ]
     except pynvml.NVMLError:
         return []

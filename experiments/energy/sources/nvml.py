@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pynvml
@@ -23,6 +25,12 @@ _THROTTLING = {
 }
 
 
+# A process holds a GPU for longer than this: making its context alone takes a large part of a second.
+_LOOK_FOR_JOB_S = 0.5
+
+PowerReader = Callable[[Any], float]
+
+
 class GpuUse(Closed):
     """Who used a GPU during a window. `job_share` is the job's part of the SM use the driver sampled and
     `load` the mean share of time, 0 to 1, in which any kernel ran (of the window's end where it outlasts the
@@ -35,69 +43,99 @@ class GpuUse(Closed):
     throttling: list[str]
 
 
-class Nvml:
-    """Every GPU of the machine, a counter channel and a power channel each.
+@dataclass(frozen=True)
+class _Gpu:
+    """What one GPU offers. `there_before` are the processes that used it when it was opened."""
 
-    Raises SourceError where there is no driver or no GPU, UserError where a GPU is partitioned.
+    handle: Any
+    domain: str
+    counter: Channel | None
+    power: Channel | None
+    read_power_w: PowerReader | None
+    there_before: frozenset[int]
+
+
+class Nvml:
+    """Every GPU this user may read and that reports its energy or its power: a channel for each.
+
+    The job whose share of a GPU is told are the processes that `job` has returned since this was opened,
+    those that have ended included. Raises SourceError where there is no driver or no such GPU, UserError
+    where a GPU is partitioned.
     """
 
     period_s = 0.05
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        job: Callable[[], set[int]] = contention.descendants,
+        same_process_ids: Callable[[], bool] = contention.in_initial_pid_namespace,
+    ) -> None:
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError as fault:
-            raise SourceError(f"no NVIDIA GPU can be read (NVML: {_text(fault)})") from None
-        self._handles: list[tuple[Any, Channel | None, Channel]] = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            raise SourceError(f"no NVIDIA GPU can be read (NVML: {fault})") from None
+        found = []
+        for index, handle in accessible_gpus():
             _refuse_partitions(handle, index)
-            self._handles.append((handle, _counter(handle, index), _power(handle, index)))
-        if not self._handles:
+            found.append(_opened(handle, index))
+        self._gpus = [gpu for gpu in found if gpu.counter or gpu.power]
+        if not self._gpus:
             self.close()
-            raise SourceError("the NVIDIA driver is loaded but reports no GPU")
+            raise SourceError(
+                "the GPU reports neither energy nor power, as is usual for a virtual GPU"
+                if found
+                else "the NVIDIA driver is loaded but shows this user no GPU"
+            )
+        self._live_job = job
+        self._job: set[int] = set()
+        self._looked_s = 0.0
+        self.tells_whose = same_process_ids()
 
     @property
     def channels(self) -> tuple[Channel, ...]:
         return tuple(
-            channel
-            for _, counter, power in self._handles
-            for channel in (counter, power)
-            if channel is not None
+            channel for gpu in self._gpus for channel in (gpu.counter, gpu.power) if channel is not None
         )
 
     def read(self) -> Mapping[Channel, float]:
+        if time.monotonic() - self._looked_s >= _LOOK_FOR_JOB_S:
+            self._look_for_job()
         values: dict[Channel, float] = {}
-        for handle, counter, power in self._handles:
+        for gpu in self._gpus:
             try:
-                if counter is not None:
-                    millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-                    values[counter] = millijoules * 1e-3
-                values[power] = _instant_power_w(handle)
+                if gpu.counter is not None:
+                    millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu.handle)
+                    values[gpu.counter] = millijoules * 1e-3
+                if gpu.power is not None and gpu.read_power_w is not None:
+                    values[gpu.power] = gpu.read_power_w(gpu.handle)
             except pynvml.NVMLError as fault:
-                raise SourceError(f"NVML lost {power.domain}: {_text(fault)}") from None
+                raise SourceError(f"NVML lost {gpu.domain}: {fault}") from None
         return values
 
-    def use(self, job: Collection[int], since_us: int) -> list[GpuUse]:
-        """Use of each GPU since `since_us` (microseconds of the Unix clock) by the processes `job`
-        and by others."""
+    def use(self, since_us: int) -> list[GpuUse]:
+        """Use of each GPU since `since_us` (microseconds of the Unix clock) by the job and by others.
+
+        The driver counts processes as the host does. In a container with process ids of its own no share can
+        be told, and of the others only those that were there before.
+        """
+        self._look_for_job()
         return [
             GpuUse(
-                domain=power.domain,
-                job_share=_job_share(handle, job, since_us),
-                load=_load(handle, since_us),
-                foreign_processes=sorted(_processes(handle) - set(job)),
-                throttling=_throttling(handle),
+                domain=gpu.domain,
+                job_share=_job_share(gpu.handle, self._job, since_us) if self.tells_whose else None,
+                load=_load(gpu.handle, since_us),
+                foreign_processes=sorted(self._foreign(gpu)),
+                throttling=_throttling(gpu.handle),
             )
-            for handle, _, power in self._handles
+            for gpu in self._gpus
         ]
 
     def free_memory_share(self) -> float:
         """Free part of the memory of the fullest GPU, between 0 and 1; 1 where the driver does not say."""
         shares = [1.0]
-        for handle, _, _ in self._handles:
+        for gpu in self._gpus:
             with contextlib.suppress(pynvml.NVMLError):
-                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+                memory = pynvml.nvmlDeviceGetMemoryInfo(gpu.handle)
                 shares.append(memory.free / memory.total)
         return min(shares)
 
@@ -105,15 +143,27 @@ class Nvml:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
 
+    def _look_for_job(self) -> None:
+        self._job |= self._live_job()
+        self._looked_s = time.monotonic()
+
+    def _foreign(self, gpu: _Gpu) -> set[int]:
+        present = _processes(gpu.handle)
+        return present - self._job if self.tells_whose else present & gpu.there_before
+
+
+def accessible_gpus() -> Iterator[tuple[int, Any]]:
+    """Index and handle of every GPU this user may open, once NVML is initialised. A batch system may count
+    the other jobs' GPUs and refuse them."""
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        with contextlib.suppress(pynvml.NVMLError_NoPermission):
+            yield index, pynvml.nvmlDeviceGetHandleByIndex(index)
+
 
 def use_of_gpus(sources: Iterable[Source], since_wall_s: float) -> list[GpuUse]:
-    """Use of every metered GPU by this process's descendants and by others since an instant of the wall
-    clock."""
+    """Use of every metered GPU by the job and by others since an instant of the wall clock."""
     return [
-        gpu
-        for source in sources
-        if isinstance(source, Nvml)
-        for gpu in source.use(contention.descendants(), int(since_wall_s * 1e6))
+        gpu for source in sources if isinstance(source, Nvml) for gpu in source.use(int(since_wall_s * 1e6))
     ]
 
 
@@ -160,37 +210,52 @@ def _refuse_partitions(handle: Any, index: int) -> None:
         )
 
 
-def _counter(handle: Any, index: int) -> Channel | None:
-    try:
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except pynvml.NVMLError:
-        return None
-    return Channel(
-        domain=f"gpu{index}",
+def _opened(handle: Any, index: int) -> _Gpu:
+    domain, name = f"gpu{index}", pynvml.nvmlDeviceGetName(handle)
+    counter = Channel(
+        domain=domain,
         source="nvml-energy",
         provenance="counter",
         form="cumulative_j",
-        detail=f"energy counter of {pynvml.nvmlDeviceGetName(handle)}",
+        detail=f"energy counter of {name}",
         resolution_j=1e-3,
     )
-
-
-def _power(handle: Any, index: int) -> Channel:
-    return Channel(
-        domain=f"gpu{index}",
+    reader = next((reader for reader in _POWER_READERS if _answers(reader, handle)), None)
+    power = reader and Channel(
+        domain=domain,
         source="nvml-power",
         provenance="sampled",
         form="instant_w",
-        detail=f"sampled power of {pynvml.nvmlDeviceGetName(handle)}",
+        detail=f"{_POWER_READERS[reader]} of {name}",
     )
+    counts = _answers(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+    return _Gpu(handle, domain, counter if counts else None, power, reader, frozenset(_processes(handle)))
+
+
+def _answers(query: Callable[[Any], object], handle: Any) -> bool:
+    try:
+        query(handle)
+    except pynvml.NVMLError:
+        return False
+    return True
 
 
 def _instant_power_w(handle: Any) -> float:
-    """Instant power; the plain power query is a one-second mean on Ampere and later."""
     field = pynvml.nvmlDeviceGetFieldValues(handle, [pynvml.NVML_FI_DEV_POWER_INSTANT])[0]
-    if field.nvmlReturn == pynvml.NVML_SUCCESS:
-        return float(field.value.uiVal) * 1e-3
+    if field.nvmlReturn != pynvml.NVML_SUCCESS:
+        raise pynvml.NVMLError(field.nvmlReturn)
+    return float(field.value.uiVal) * 1e-3
+
+
+def _plain_power_w(handle: Any) -> float:
     return float(pynvml.nvmlDeviceGetPowerUsage(handle)) * 1e-3
+
+
+# The best first: the plain query is a mean over a second on Ampere and later (but for the GA100).
+_POWER_READERS: dict[PowerReader, str] = {
+    _instant_power_w: "sampled power",
+    _plain_power_w: "sampled power, on most GPUs a mean over a second,",
+}
 
 
 def _processes(handle: Any) -> set[int]:
@@ -200,7 +265,7 @@ def _processes(handle: Any) -> set[int]:
         return set()
 
 
-def _job_share(handle: Any, job: Collection[int], since_us: int) -> float | None:
+def _job_share(handle: Any, job: set[int], since_us: int) -> float | None:
     try:
         samples = pynvml.nvmlDeviceGetProcessUtilization(handle, since_us)
     except pynvml.NVMLError:
@@ -223,7 +288,3 @@ def _throttling(handle: Any) -> list[str]:
     except pynvml.NVMLError:
         return []
     return [words for bit, words in _THROTTLING.items() if reasons & bit]
-
-
-def _text(fault: pynvml.NVMLError) -> str:
-    return str(fault)
