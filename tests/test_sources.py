@@ -97,7 +97,9 @@ def test_the_codecarbon_model_stays_within_its_range():
 
 def test_without_codecarbon_the_remedy_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "codecarbon.external.hardware", None)
-    with pytest.raises(SourceError, match="install the pinned packages"):
+    with pytest.raises(
+        SourceError, match="codecarbon.external.hardware is not installed: install the pinned"
+    ):
         CodeCarbonModel()
 
 

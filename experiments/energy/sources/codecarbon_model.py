@@ -35,7 +35,7 @@ TDP_ADVICE: dict[TdpOrigin, str] = {
 class CodeCarbonModel:
     """Modelled CPU ('cpu') and RAM ('dram') power of the whole machine, as mean watts.
 
-    Raises SourceError where CodeCarbon is not installed.
+    Raises SourceError where CodeCarbon or what it needs is not installed.
     """
 
     # CodeCarbon's own monitor takes one load sample a second.
@@ -46,8 +46,11 @@ class CodeCarbonModel:
             version = importlib.metadata.version("codecarbon")
             from codecarbon.external.hardware import CPU, MODE_CPU_LOAD
             from codecarbon.external.ram import RAM
-        except ImportError:
-            raise SourceError("CodeCarbon is not installed: install the pinned packages of envs/") from None
+        except ImportError as fault:
+            missing = fault.name or "codecarbon"
+            raise SourceError(
+                f"CodeCarbon cannot be imported, {missing} is not installed: install the pinned packages of envs/"
+            ) from None
         # Its warnings go to the terminal on every start; the record carries the same facts.
         logging.getLogger("codecarbon").setLevel(logging.ERROR)
         model, tdp_w, origin = processor_tdp()
