@@ -31,6 +31,8 @@ format: setup ## rewrite the code in the house style
 lock: ## choose package versions again from envs/requirements.in (needs uv)
 	for name in requirements peers; do uv pip compile --quiet --universal --generate-hashes \
 		--python-version 3.11 --custom-compile-command "make lock" envs/$$name.in -o envs/$$name.lock; done
+	uv pip compile --quiet --universal --generate-hashes --no-deps --constraints $(LOCK) \
+		--python-version 3.11 --custom-compile-command "make lock" envs/measure.in -o envs/measure.lock
 
 setup: $(READY) ## create .venv with the pinned packages
 

@@ -49,7 +49,8 @@ class CodeCarbonModel:
         except ImportError as fault:
             missing = fault.name or "codecarbon"
             raise SourceError(
-                f"CodeCarbon cannot be imported, {missing} is not installed: install the pinned packages of envs/"
+                f"CodeCarbon cannot be imported, {missing} is not installed: install the pinned packages of "
+                "envs/"
             ) from None
         # Its warnings go to the terminal on every start; the record carries the same facts.
         logging.getLogger("codecarbon").setLevel(logging.ERROR)
