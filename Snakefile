@@ -9,6 +9,19 @@ include: "workflow/rules/paper.smk"
 include: "workflow/rules/release.smk"
 
 
+# Seconds each: on a cluster only measuring takes a node.
+localrules:
+    all,
+    tabulate_campaign,
+    judge,
+    draw,
+    inject,
+    typeset,
+    manifest,
+    package,
+    release,
+
+
 rule all:
     default_target: True
     input:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.chain
 
 SMOKE = ("--cores", "all", "--config", "scale=smoke")
 BLOCK = "results/local/runs/flops_vs_energy/block-0.jsonl"
-JOURNAL = "results/local/journal/flops_vs_energy.jsonl"
+JOURNAL = "results/local/journal/flops_vs_energy/block-0.jsonl"
 
 
 def rules_run(output):
@@ -118,6 +118,24 @@ def test_a_typo_is_refused_before_anything_is_measured(built):
     assert refused.returncode != 0
     assert "did you mean 'quick'" in refused.stdout
     assert rules_run(refused.stdout) == []
+
+
+def test_on_a_cluster_a_block_takes_a_node(built):
+    planned = (
+        "--workflow-profile",
+        "profiles/slurm",
+        "-n",
+        "--forcerun",
+        "measure",
+        "--config",
+        "scale=smoke",
+    )
+    unsaid = built.snakemake(*planned)
+    assert unsaid.returncode != 0
+    assert "say how many logical processors a node has" in unsaid.stdout
+    said = built.snakemake(*planned, "--set-threads", "measure=48")
+    assert said.returncode == 0, said.stdout
+    assert said.stdout.count("slurm_extra=--exclusive") == 10
 
 
 def test_a_figure_and_a_value_are_traced_to_their_runs(built):

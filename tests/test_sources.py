@@ -1,5 +1,6 @@
 """Sources against fake hardware, and CodeCarbon's model against itself."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.energy.contention import between, snapshot
+from experiments.energy.contention import between, snapshot, usable_cores
 from experiments.energy.source import SourceError
 from experiments.energy.sources import rapl
 from experiments.energy.sources.codecarbon_model import CodeCarbonModel, processor_tdp
@@ -120,3 +121,13 @@ def test_cpu_time_of_children_is_told_from_that_of_others():
     use = between(before, snapshot())
     assert use.job_cpu_s > 0.05
     assert use.foreign_cores * use.duration_s < use.job_cpu_s
+
+
+def test_processors_that_a_batch_system_keeps_back_are_not_used():
+    granted = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(granted)})
+    try:
+        assert usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, granted)
+    assert usable_cores() == len(granted)

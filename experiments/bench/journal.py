@@ -10,7 +10,7 @@ from experiments.errors import UserError
 
 
 class Journal:
-    """Every entry ever measured for one experiment in one campaign, in order of time.
+    """Every entry ever measured for one block of an experiment in one campaign, in order of time.
 
     Opening it repairs a last line torn by a crash: the tear is cut off and reported in `recovered`.
     """

@@ -93,7 +93,11 @@ class Block:
 
     @property
     def journal(self) -> Path:
-        return self.campaign_dir / "journal" / f"{self.experiment}.jsonl"
+        # One a block: blocks may be measured at the same time on several nodes of a cluster.
+        return self.campaign_dir / "journal" / self.experiment / f"block-{self.index}.jsonl"
+
+    def log(self, arm: str) -> Path:
+        return self.campaign_dir / "logs" / self.experiment / f"block-{self.index}" / f"{arm}.log"
 
 
 @dataclass(eq=False)
@@ -216,7 +220,7 @@ class _Bench:
         self._progress = progress
         self._design = design
         self._session = uuid.uuid4().hex[:12]
-        self._threads = os.cpu_count() or 1
+        self._threads = contention.usable_cores()
         self._floor_power_w = block.config.floor_power_for(channel.domain for channel in meter.channels)
         contention.adopt_orphans()
         self._context = _forkserver(block.experiment, self._threads)
@@ -315,7 +319,7 @@ class _Bench:
             self._block.experiment,
             dict(parameters),
             self._block.index,
-            self._block.campaign_dir / "logs" / self._block.experiment / f"{arm}.log",
+            self._block.log(arm),
             self._design.time_limit_s,
         )
         return _Begun(arm, dict(parameters), fingerprint, position, _utc_now(), self._accounted_s, worker)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+
+from experiments.energy import contention
 
 # Hashing releases the interpreter's lock above 2 KiB, so one thread a core runs truly in parallel; a
 # foreign thread or a lowered clock on any core lengthens the slowest of them.
@@ -17,7 +18,7 @@ _ROUNDS = 3
 
 def sentinel_s() -> float:
     """Wall seconds the work takes now, some tens of milliseconds on a quiet machine."""
-    cores = os.cpu_count() or 1
+    cores = contention.usable_cores()
     with ThreadPoolExecutor(cores) as pool:
         return min(_round_s(pool, cores) for _ in range(_ROUNDS))
 

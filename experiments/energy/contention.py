@@ -26,6 +26,13 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def usable_cores() -> int:
+    """Logical processors this process may run on; a batch system may grant fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def in_initial_pid_namespace() -> bool:
     """Whether process ids here are the kernel's own; in most containers they are not."""
     try:

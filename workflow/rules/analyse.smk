@@ -16,6 +16,7 @@ for name in EXPERIMENTS:
             ),
         log:
             f"results/{{campaign}}/logs/tabulate/{name}.log",
+        localrule: True
         params:
             experiment=name,
             options=option_arguments(CONFIG, "scale"),

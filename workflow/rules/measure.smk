@@ -1,13 +1,23 @@
 # The only rule that measures, and only the reader's own campaign: a released one has no rule that could.
 
 
+def every_core(wildcards):
+    """All that Snakemake was given: nothing of this workflow may run beside a measurement."""
+    cores = workflow.resource_settings.cores
+    if cores is None:
+        raise WorkflowError(
+            "a block has a node to itself: say how many logical processors a node has, "
+            "for example --set-threads measure=64"
+        )
+    return cores
+
+
 rule measure:
     output:
         f"results/{LOCAL}/runs/{{experiment}}/block-{{block}}.jsonl",
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
-    # Every core: nothing of this workflow may run beside a measurement.
-    threads: workflow.cores or 1
+    threads: every_core
     params:
         options=option_arguments(CONFIG, "scale", "floor_power_w"),
         fingerprints=lambda wildcards: {
