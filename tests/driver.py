@@ -12,6 +12,7 @@ class Driver:
         self.millijoules, self.milliwatts = [1000, 2000], [70_000, 80_000]
         self.mig, self.lost, self.counter, self.power, self.instant = False, False, True, True, True
         self.refused: set[int] = set()
+        self.mode = pynvml.NVML_COMPUTEMODE_DEFAULT
         self.processes: list[SimpleNamespace] = []
         self.reasons = 0
         self.loads = []
@@ -68,6 +69,9 @@ class Driver:
     def nvmlDeviceGetSamples(self, _handle, _kind, _since):
         values = [SimpleNamespace(sampleValue=SimpleNamespace(uiVal=load)) for load in self.loads]
         return None, values
+
+    def nvmlDeviceGetComputeMode(self, _handle):
+        return self.mode
 
     def nvmlDeviceGetMemoryInfo(self, handle):
         if self.free[handle] is None:

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.energy import machine
 from experiments.energy.source import SourceError
-from experiments.energy.sources.nvml import GpuUse, Nvml, combined_use, free_gpu_memory_share
+from experiments.energy.sources.nvml import GpuUse, Nvml, combined_use, room_on_gpus
 from experiments.errors import UserError
 from tests.driver import Driver
 
@@ -77,7 +77,7 @@ def test_gpus_of_other_jobs_are_left_out(driver):
 def test_a_gpu_may_share_the_memory_of_its_processor(driver):
     driver.free = [None, 0.5]
     assert [gpu.memory_gib for gpu in machine._gpus()] == [None, 75]
-    assert Nvml().free_memory_share() == 0.5
+    assert Nvml().room() == 0.5
 
 
 def test_use_tells_the_job_from_others(driver):
@@ -115,8 +115,13 @@ def test_in_a_container_no_share_is_told(driver):
 
 
 def test_the_fullest_gpu_limits_who_may_rest(driver):
-    assert free_gpu_memory_share([Nvml()]) == pytest.approx(0.4)
-    assert free_gpu_memory_share([]) == 1
+    assert room_on_gpus([Nvml()]) == pytest.approx(0.4)
+    assert room_on_gpus([]) == 1
+
+
+def test_a_gpu_for_one_process_at_a_time_has_no_room_for_another(driver):
+    driver.mode = pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS
+    assert room_on_gpus([Nvml()]) == 0
 
 
 def test_use_over_parts_is_weighted_by_their_duration():

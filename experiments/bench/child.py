@@ -36,7 +36,7 @@ def work(connection: Connection, experiment: str, parameters: dict[str, Any], se
         session.ready()
         with session.window():
             results = workload.run(prepared, session)
-        results["peak_memory_bytes"] = _peak_memory_bytes()
+        results |= _peak_memory_bytes()
         _refuse_non_finite(results)
         session.metrics(results)
     except Exception as fault:
@@ -82,8 +82,13 @@ def _synchronizer() -> Callable[[], None]:
     return synchronize
 
 
-def _peak_memory_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _peak_memory_bytes() -> dict[str, int]:
+    import torch
+
+    peaks = {"peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    if _uses_gpu():
+        peaks["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated()
+    return peaks
 
 
 def _refuse_non_finite(results: dict[str, Any]) -> None:

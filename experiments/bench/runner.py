@@ -33,7 +33,7 @@ from experiments.energy.reading import PowerCourse, primary, summed, total
 from experiments.energy.source import Source
 from experiments.energy.sources import discover
 from experiments.energy.sources.codecarbon_model import CodeCarbonModel
-from experiments.energy.sources.nvml import combined_use, free_gpu_memory_share, job_shares
+from experiments.energy.sources.nvml import combined_use, job_shares, room_on_gpus
 from experiments.errors import UserError
 from experiments.provenance import run_fingerprint
 from experiments.schema import validate
@@ -58,6 +58,10 @@ _MEMORY = {
     ),
     "THP_MEM_ALLOC_ENABLE": "1",
 }
+
+# On one and the same GPU PyTorch by default convolves in TF32 and multiplies matrices in single precision: an
+# operation of one layer would not be that of another. NVIDIA's libraries are held to single precision.
+_PRECISION = {"NVIDIA_TF32_OVERRIDE": "0"}
 
 _PACKAGES = (
     "torch",
@@ -240,7 +244,7 @@ class _Bench:
         self._idle("before")
         try:
             for arm, parameters in missing.items():
-                if self._resting and self._memory_is_short():
+                if self._resting and self._room_is_short():
                     self._finish()
                 # Where runs take turns, most of each window comes later.
                 if not self._resting:
@@ -252,10 +256,9 @@ class _Bench:
                 left.worker.kill()
         self._idle("after")
 
-    def _memory_is_short(self) -> bool:
+    def _room_is_short(self) -> bool:
         memory = psutil.virtual_memory()
-        free = min(memory.available / memory.total, free_gpu_memory_share(self._sources))
-        return free < _LEAST_FREE_MEMORY
+        return min(memory.available / memory.total, room_on_gpus(self._sources)) < _LEAST_FREE_MEMORY
 
     def _finish(self) -> None:
         """Gives resting runs turns, each time in another random order, until all have ended."""
@@ -489,7 +492,7 @@ def _together(spent: Sequence[Spent]) -> Spent:
 
 def child_environment(threads: int) -> dict[str, str]:
     """Variables that every child works under."""
-    return {"OMP_NUM_THREADS": str(threads), **_MEMORY}
+    return {"OMP_NUM_THREADS": str(threads), **_MEMORY, **_PRECISION}
 
 
 def _forkserver(experiment: str, threads: int) -> Any:

@@ -207,19 +207,19 @@ def play(model: BaseAlgorithm | None, games: VecEnv, episodes: int, seed: int) -
     each = -(-episodes // games.num_envs)
     found: list[list[float]] = [[] for _ in range(games.num_envs)]
     random = np.random.default_rng(seed)
-    state = torch.get_rng_state()
     numpy_state = np.random.get_state()
     observations = games.reset()
-    while any(len(returns) < each for returns in found):
-        if model is None:
-            actions = random.integers(games.action_space.n, size=games.num_envs)
-        else:
-            actions, _ = model.predict(observations, deterministic=False)
-        observations, _, _, infos = games.step(actions)
-        for returns, info in zip(found, infos, strict=True):
-            if "episode" in info and len(returns) < each:
-                returns.append(info["episode"]["r"])
-    torch.set_rng_state(state)
+    devices = [model.device] if model is not None and model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        while any(len(returns) < each for returns in found):
+            if model is None:
+                actions = random.integers(games.action_space.n, size=games.num_envs)
+            else:
+                actions, _ = model.predict(observations, deterministic=False)
+            observations, _, _, infos = games.step(actions)
+            for returns, info in zip(found, infos, strict=True):
+                if "episode" in info and len(returns) < each:
+                    returns.append(info["episode"]["r"])
     np.random.set_state(numpy_state)
     return [value for returns in found for value in returns]
 

@@ -130,14 +130,18 @@ class Nvml:
             for gpu in self._gpus
         ]
 
-    def free_memory_share(self) -> float:
-        """Free part of the memory of the fullest GPU, between 0 and 1; 1 where the driver does not say."""
-        shares = [1.0]
+    def room(self) -> float:
+        """Free part of the memory of the fullest GPU, between 0 and 1; 1 where the driver does not say, 0
+        where a GPU serves one process at a time."""
+        rooms = [1.0]
         for gpu in self._gpus:
             with contextlib.suppress(pynvml.NVMLError):
+                if pynvml.nvmlDeviceGetComputeMode(gpu.handle) != pynvml.NVML_COMPUTEMODE_DEFAULT:
+                    return 0.0
+            with contextlib.suppress(pynvml.NVMLError):
                 memory = pynvml.nvmlDeviceGetMemoryInfo(gpu.handle)
-                shares.append(memory.free / memory.total)
-        return min(shares)
+                rooms.append(memory.free / memory.total)
+        return min(rooms)
 
     def close(self) -> None:
         with contextlib.suppress(pynvml.NVMLError):
@@ -188,9 +192,9 @@ def _mean(values: Sequence[float | None], durations_s: Sequence[float]) -> float
     return sum(value * s for value, s in known) / sum(s for _, s in known) if known else None
 
 
-def free_gpu_memory_share(sources: Iterable[Source]) -> float:
-    """Free part of the memory of the fullest metered GPU; 1 where there is none."""
-    return min((source.free_memory_share() for source in sources if isinstance(source, Nvml)), default=1.0)
+def room_on_gpus(sources: Iterable[Source]) -> float:
+    """What the fullest metered GPU has free for another process, between 0 and 1; 1 where there is none."""
+    return min((source.room() for source in sources if isinstance(source, Nvml)), default=1.0)
 
 
 def job_shares(gpus: Iterable[GpuUse]) -> dict[str, float]:
