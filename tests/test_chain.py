@@ -120,22 +120,14 @@ def test_a_typo_is_refused_before_anything_is_measured(built):
     assert rules_run(refused.stdout) == []
 
 
-def test_on_a_cluster_a_block_takes_a_node(built):
-    planned = (
-        "--workflow-profile",
-        "profiles/slurm",
-        "-n",
-        "--forcerun",
-        "measure",
-        "--config",
-        "scale=smoke",
-    )
-    unsaid = built.snakemake(*planned)
+def test_on_a_cluster_a_block_takes_a_node(repository):
+    cluster = ("--workflow-profile", "profiles/slurm", "--config", "scale=smoke")
+    unsaid = repository.snakemake(*cluster, "--slurm-init-seconds-before-status-checks", "1")
     assert unsaid.returncode != 0
     assert "say how many logical processors a node has" in unsaid.stdout
-    said = built.snakemake(*planned, "--set-threads", "measure=48")
-    assert said.returncode == 0, said.stdout
-    assert said.stdout.count("slurm_extra=--exclusive") == 10
+    planned = repository.snakemake(*cluster, "--set-threads", "measure=48", "-n")
+    assert planned.returncode == 0, planned.stdout
+    assert planned.stdout.count("slurm_extra=--exclusive") == 10
 
 
 def test_a_figure_and_a_value_are_traced_to_their_runs(built):
