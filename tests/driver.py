@@ -12,6 +12,7 @@ class Driver:
         self.millijoules, self.milliwatts = [1000, 2000], [70_000, 80_000]
         self.mig, self.lost, self.counter, self.power, self.instant = False, False, True, True, True
         self.refused: set[int] = set()
+        self.silent: set[int] = set()
         self.mode = pynvml.NVML_COMPUTEMODE_DEFAULT
         self.processes: list[SimpleNamespace] = []
         self.reasons = 0
@@ -47,16 +48,17 @@ class Driver:
     def nvmlDeviceGetTotalEnergyConsumption(self, handle):
         if self.lost:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
-        if not self.counter:
+        if not self.counter or handle in self.silent:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return self.millijoules[handle]
 
     def nvmlDeviceGetFieldValues(self, handle, _fields):
-        found = pynvml.NVML_SUCCESS if self.power and self.instant else pynvml.NVML_ERROR_NOT_SUPPORTED
+        answers = self.power and self.instant and handle not in self.silent
+        found = pynvml.NVML_SUCCESS if answers else pynvml.NVML_ERROR_NOT_SUPPORTED
         return [SimpleNamespace(nvmlReturn=found, value=SimpleNamespace(uiVal=self.milliwatts[handle]))]
 
     def nvmlDeviceGetPowerUsage(self, handle):
-        if not self.power:
+        if not self.power or handle in self.silent:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return self.milliwatts[handle]
 

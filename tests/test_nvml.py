@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from experiments.energy import machine
+from experiments.energy import doctor, machine
 from experiments.energy.source import SourceError
 from experiments.energy.sources.nvml import GpuUse, Nvml, combined_use, room_on_gpus
 from experiments.errors import UserError
@@ -63,6 +63,14 @@ def test_a_gpu_that_reports_nothing_is_no_source(driver):
     driver.power = driver.counter = False
     with pytest.raises(SourceError, match="neither energy nor power"):
         Nvml()
+
+
+def test_a_gpu_that_reports_nothing_beside_one_that_does_is_named(driver):
+    driver.silent = {1}
+    source = Nvml()
+    assert {channel.domain for channel in source.channels} == {"gpu0"}
+    assert source.unread == ["gpu1"]
+    assert any("gpu1" in line and "NOT READ" in line for line in doctor._doubts(source))
 
 
 def test_gpus_of_other_jobs_are_left_out(driver):

@@ -33,7 +33,7 @@ from experiments.energy.reading import PowerCourse, primary, summed, total
 from experiments.energy.source import Source
 from experiments.energy.sources import discover
 from experiments.energy.sources.codecarbon_model import CodeCarbonModel
-from experiments.energy.sources.nvml import combined_use, job_shares, room_on_gpus
+from experiments.energy.sources.nvml import Nvml, combined_use, job_shares, room_on_gpus
 from experiments.errors import UserError
 from experiments.provenance import run_fingerprint
 from experiments.schema import validate
@@ -176,6 +176,8 @@ def _discover(progress: Progress) -> list[Source]:
                 progress.say(f"{channel.domain} energy: {channel.provenance}, {channel.detail}")
         if isinstance(source, CodeCarbonModel) and source.warning:
             progress.say(f"WARNING: {source.warning}")
+        if isinstance(source, Nvml) and source.unread:
+            progress.say(f"WARNING: nothing reads {', '.join(source.unread)}: no work may run on it")
     return found
 
 

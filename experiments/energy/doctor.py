@@ -29,7 +29,7 @@ def diagnose() -> Iterator[str]:
         yield from _domain(domain, channels)
     for source in sources:
         if isinstance(source, Nvml):
-            yield from _shares(source)
+            yield from _doubts(source)
         source.close()
     yield ""
     for name, reason in absent.items():
@@ -51,7 +51,9 @@ def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:
         yield f"{domain:12}{word} by {channel.source}: {channel.detail}{role}"
 
 
-def _shares(gpus: Nvml) -> Iterator[str]:
+def _doubts(gpus: Nvml) -> Iterator[str]:
+    for domain in gpus.unread:
+        yield f"{domain:12}NOT READ: it reports neither energy nor power, so no work may run on it"
     if not gpus.tells_whose:
         yield (
             "whose GPU   not known: the driver counts processes by the host's numbers, which this container "

@@ -58,6 +58,8 @@ class _Gpu:
 class Nvml:
     """Every GPU this user may read and that reports its energy or its power: a channel for each.
 
+    `unread` are the domains of GPUs that report neither.
+
     The job whose share of a GPU is told are the processes that `job` has returned since this was opened,
     those that have ended included. Raises SourceError where there is no driver or no such GPU, UserError
     where a GPU is partitioned.
@@ -79,6 +81,7 @@ class Nvml:
             _refuse_partitions(handle, index)
             found.append(_opened(handle, index))
         self._gpus = [gpu for gpu in found if gpu.counter or gpu.power]
+        self.unread = [gpu.domain for gpu in found if gpu not in self._gpus]
         if not self._gpus:
             self.close()
             raise SourceError(
