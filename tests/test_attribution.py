@@ -121,7 +121,8 @@ image = bytearray(os.urandom(64 << 20))
 for _ in range(int(sys.argv[1])):
     if os.fork() == 0:
         own = bytearray(os.urandom(16 << 20))
-        print(os.getpid(), flush=True)
+        # In one write: the lines of four processes must not mix.
+        os.write(1, f"{os.getpid()}\\n".encode())
         time.sleep(60)
         os._exit(0)
 time.sleep(60)
