@@ -125,9 +125,12 @@ def test_on_a_cluster_a_block_takes_a_node(repository):
     unsaid = repository.snakemake(*cluster, "--slurm-init-seconds-before-status-checks", "1")
     assert unsaid.returncode != 0
     assert "say how many logical processors a node has" in unsaid.stdout
-    planned = repository.snakemake(*cluster, "--set-threads", "measure=48", "-n")
+    asked = ("--set-threads", "measure=48", "--set-resources", "measure:gpu=1")
+    asked += ("--default-resources", "slurm_partition=gpus")
+    planned = repository.snakemake(*cluster, *asked, "-n")
     assert planned.returncode == 0, planned.stdout
     assert planned.stdout.count("slurm_extra=--exclusive") == 10
+    assert planned.stdout.count("gpu=1") >= 10
 
 
 def test_a_figure_and_a_value_are_traced_to_their_runs(built):

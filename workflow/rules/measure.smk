@@ -18,6 +18,12 @@ rule measure:
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
     threads: every_core
+    # Of a cluster's node, of which nobody else may have a part. Vision runs that take turns hold 9 GB together at
+    # scale standard; runtime is minutes a block.
+    resources:
+        slurm_extra="--exclusive",
+        mem_mb=16000,
+        runtime=360,
     params:
         options=option_arguments(CONFIG, "scale", "floor_power_w"),
         fingerprints=lambda wildcards: {
