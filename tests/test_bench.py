@@ -135,6 +135,10 @@ def entries(repository):
 @pytest.fixture(scope="module")
 def measured(copy_repository):
     repository = add_experiment(copy_repository())
+    # Many machines count no instructions; what every kernel counts takes their way into the record.
+    repository.edit(
+        "experiments/energy/instructions.py", "[Event(_HARDWARE, _COUNT_INSTRUCTIONS)]", "[TASK_CLOCK]"
+    )
     done = repository.experiments("measure", "faulty", "--option", "scale=smoke")
     assert done.returncode == 0, done.stdout
     return repository, done.stdout
@@ -195,6 +199,13 @@ def test_orphans_are_charged_to_their_run_and_ended(measured):
     assert entries(measured[0])[1]["orphan"].contention.job_cpu_s > 0.3
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert "os.fork() and os._exit(0)" not in listed
+
+
+def test_what_the_kernel_counts_is_that_of_the_job(measured):
+    run = entries(measured[0])[1]["orphan"]
+    if run.contention.job_instructions is None:
+        pytest.skip("the kernel counts nothing for this user")
+    assert run.contention.job_instructions * 1e-9 == pytest.approx(run.contention.job_cpu_s, rel=0.2)
 
 
 def test_a_run_that_rests_is_the_sum_of_its_parts(measured):

@@ -120,7 +120,8 @@ def test_cpu_time_of_children_is_told_from_that_of_others():
     subprocess.run([sys.executable, "-c", "sum(i * i for i in range(3_000_000))"], check=True)
     use = between(before, snapshot())
     assert use.job_cpu_s > 0.05
-    assert use.foreign_cores * use.duration_s < use.job_cpu_s
+    others_s = use.busy_cores * use.duration_s - use.job_cpu_s
+    assert use.foreign_cores * use.duration_s <= max(others_s, 0.0)
 
 
 def test_processors_that_a_batch_system_keeps_back_are_not_used():

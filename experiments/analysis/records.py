@@ -40,7 +40,8 @@ def runs_table(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     """One row a run, failed ones included, in order of block and position.
 
     Energies in joules, gross and net of the idle power that brackets the run's session; power in
-    watts; CPU time in seconds. Flags are separated by '; '.
+    watts; CPU time in seconds; instructions in user mode, none where the processor counts none. Flags are
+    separated by '; '.
     """
     runs = sorted(
         (entry for entry in entries if isinstance(entry, Run)),
@@ -94,6 +95,7 @@ def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
         **{f"energy_{domain}_j": reading.energy_j for domain, reading in domains.items()},
         "idle_power_w": idle_power_w,
         "cpu_s": run.contention.job_cpu_s if run.contention else None,
+        "instructions": run.contention.job_instructions if run.contention else None,
         "foreign_cores": run.contention.foreign_cores if run.contention else None,
         "peak_memory_bytes": run.peak_memory_bytes,
         "failure": run.failure,

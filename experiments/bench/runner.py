@@ -26,7 +26,7 @@ from experiments.bench.record import Idle, Part, Phase, Run, Sentinel, Spent, St
 from experiments.bench.sentinel import sentinel_s
 from experiments.bench.worker import NOTHING_MORE_S, Window, Worker
 from experiments.config import Config, Design, Scalar, Scale, load_design
-from experiments.energy import METER_VERSION, contention, machine
+from experiments.energy import METER_VERSION, contention, limits, machine
 from experiments.energy.attribution import job_readings
 from experiments.energy.meter import Meter
 from experiments.energy.reading import PowerCourse, primary, summed, total
@@ -228,7 +228,7 @@ class _Bench:
         self._session = uuid.uuid4().hex[:12]
         self._threads = contention.usable_cores()
         self._floor_power_w = block.config.floor_power_for(channel.domain for channel in meter.channels)
-        contention.adopt_orphans()
+        contention.watch_descendants()
         self._context = _forkserver(block.experiment, self._threads)
         self._helpers = set(psutil.Process().children())
         self._resting: list[_Begun] = []
@@ -259,8 +259,7 @@ class _Bench:
         self._idle("after")
 
     def _room_is_short(self) -> bool:
-        memory = psutil.virtual_memory()
-        return min(memory.available / memory.total, room_on_gpus(self._sources)) < _LEAST_FREE_MEMORY
+        return min(limits.free_memory_share(), room_on_gpus(self._sources)) < _LEAST_FREE_MEMORY
 
     def _finish(self) -> None:
         """Gives resting runs turns, each time in another random order, until all have ended."""

@@ -49,7 +49,7 @@ def meter_command(
     An interrupt reaches the command, which may end in its own way; what was read until then is
     reported. Raises UserError where the command cannot be started.
     """
-    contention.adopt_orphans()
+    contention.watch_descendants()
     with Meter(sources) as meter:
         idle_power_w = _idle(meter, idle_s)
         meter.sample()
@@ -108,6 +108,7 @@ def report(found: Metered, grid: carbon.Grid) -> str:
     lines += [
         f"{found.duration_s:>14,.3f} s  elapsed",
         f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_cores:.2f} cores",
+        *([f"{use.job_instructions:>14,} instructions in user mode"] if use.job_instructions else []),
         *(_gpu_row(gpu) for gpu in found.gpu_use),
         *(f"  fault: {fault}" for fault in found.faults),
         "",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from experiments.energy import limits
+from experiments.energy.instructions import DescendantCounter, NotCountedError
 from experiments.schema import Closed
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -19,18 +23,31 @@ _PR_SET_CHILD_SUBREAPER = 36
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 
 
-def adopt_orphans() -> None:
-    """Makes this process the parent of descendants whose own parent died, so that none escapes the
-    count of `job_cpu_s` (Linux; elsewhere nothing happens)."""
+def watch_descendants() -> None:
+    """Lets no descendant escape `snapshot`: to be called before the first is started.
+
+    This process becomes the parent of those whose own parent died (Linux; elsewhere nothing happens), and
+    their instructions are counted where the processor counts any.
+    """
     if os.uname().sysname == "Linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _instructions()
+
+
+@functools.cache
+def _instructions() -> DescendantCounter | None:
+    try:
+        return DescendantCounter()
+    except NotCountedError:
+        return None
 
 
 def usable_cores() -> int:
-    """Logical processors this process may run on; a batch system may grant fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Logical processors this process may keep busy; a batch system or a container may grant fewer than the
+    machine has."""
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # More threads than a quota has whole cores would be stopped in the middle of their work.
+    return max(math.floor(min(granted, limits.processor_quota_cores())), 1)
 
 
 def in_initial_pid_namespace() -> bool:
@@ -45,7 +62,8 @@ def in_initial_pid_namespace() -> bool:
 class Snapshot:
     """Clocks and CPU seconds at one instant, each counted since some fixed origin.
 
-    `job_cpu_s` is this process's descendants, reaped ones included; `own_cpu_s` this process.
+    `job_cpu_s` and `job_instructions` are this process's descendants, reaped ones included; `own_cpu_s` this
+    process.
     """
 
     monotonic_s: float
@@ -54,14 +72,19 @@ class Snapshot:
     busy_s: float
     steal_s: float
     job_cpu_s: float
+    job_instructions: int | None
     own_cpu_s: float
 
 
 class Contention(Closed):
-    """CPU use over a window: seconds of processor time, and shares in processors (1 is one core)."""
+    """CPU use over a window: seconds of processor time, and shares in processors (1 is one core).
+
+    `job_instructions` are those in user mode; null where the processor counts none.
+    """
 
     duration_s: float
     job_cpu_s: float
+    job_instructions: int | None = None
     busy_cores: float
     foreign_cores: float
     steal_cores: float
@@ -75,7 +98,7 @@ def snapshot() -> Snapshot:
     idle_s = cpu.idle + getattr(cpu, "iowait", 0.0)
     steal_s = getattr(cpu, "steal", 0.0)
     guest_s = getattr(cpu, "guest", 0.0) + getattr(cpu, "guest_nice", 0.0)
-    own = os.times()
+    own, instructions = os.times(), _instructions()
     return Snapshot(
         monotonic_s=time.monotonic(),
         boottime_s=time.clock_gettime(time.CLOCK_BOOTTIME),
@@ -83,6 +106,7 @@ def snapshot() -> Snapshot:
         busy_s=sum(cpu) - guest_s - idle_s - steal_s,
         steal_s=steal_s,
         job_cpu_s=job_cpu_s(),
+        job_instructions=instructions.read() if instructions else None,
         own_cpu_s=own.user + own.system,
     )
 
@@ -136,6 +160,7 @@ def over(parts: Sequence[tuple[Snapshot, Snapshot]]) -> Contention:
     return Contention(
         duration_s=duration_s,
         job_cpu_s=grown("job_cpu_s"),
+        job_instructions=_counted(parts),
         busy_cores=busy_s / duration_s,
         # Ticks are coarser than the kernel's per-process clock: a small negative remainder is zero.
         foreign_cores=max(foreign_s, 0.0) / duration_s,
@@ -143,6 +168,13 @@ def over(parts: Sequence[tuple[Snapshot, Snapshot]]) -> Contention:
         suspended_s=boot_s - duration_s,
         clock_step_s=grown("wall_s") - boot_s,
     )
+
+
+def _counted(parts: Sequence[tuple[Snapshot, Snapshot]]) -> int | None:
+    counts = [(start.job_instructions, end.job_instructions) for start, end in parts]
+    known = [end - start for start, end in counts if start is not None and end is not None]
+    # Some virtual machines offer a counter that stands still.
+    return sum(known) or None if len(known) == len(counts) else None
 
 
 def _children(pid: int) -> list[int]:

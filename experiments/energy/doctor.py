@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 
 from experiments.energy import METER_VERSION, contention, machine
+from experiments.energy.instructions import DescendantCounter, NotCountedError
 from experiments.energy.source import PREFERENCE, Channel
 from experiments.energy.sources import discover
 from experiments.energy.sources.codecarbon_model import TDP_ADVICE, processor_tdp
@@ -22,6 +21,9 @@ def diagnose() -> Iterator[str]:
     here = machine.describe()
     yield f"machine     {here.words}, {here.system}, Python {here.python}"
     yield f"meter       version {METER_VERSION}"
+    granted = contention.usable_cores()
+    if granted < here.logical_cores:
+        yield f"granted     {granted} of {here.logical_cores} processors: work runs on as many threads"
     yield ""
     sources, absent = discover()
     channels = [channel for source in sources for channel in source.channels]
@@ -63,17 +65,11 @@ def _doubts(gpus: Nvml) -> Iterator[str]:
 
 def _instructions() -> str:
     """Whether hardware counts instructions here, for outcomes that need no power model."""
-    if shutil.which("perf") is None:
-        return "not counted: perf is not installed (Debian: linux-perf)"
-    done = subprocess.run(
-        ["perf", "stat", "-x,", "-e", "instructions", "true"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode or "not supported" in done.stderr or "not counted" in done.stderr:
-        return "not counted: the processor's counters are not available (usual in a virtual machine)"
-    return "counted by perf"
+    try:
+        DescendantCounter().close()
+    except NotCountedError as reason:
+        return f"not counted: {reason}"
+    return "counted in user mode, in every record"
 
 
 def _quiet() -> Iterator[str]:

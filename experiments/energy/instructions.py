@@ -1,0 +1,123 @@
+"""Instructions that the processor itself counted: an outcome of a run that rests on no model of power."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+_DEVICES = Path("/sys/bus/event_source/devices")
+
+# Number of perf_event_open, for which the C library has no function.
+_SYSTEM_CALLS = {"x86_64": 298, "aarch64": 241, "ppc64le": 319, "s390x": 331, "riscv64": 241}
+
+# linux/perf_event.h
+_HARDWARE, _SOFTWARE = 0, 1
+_COUNT_INSTRUCTIONS, _COUNT_TASK_CLOCK = 1, 1
+_DISABLED, _INHERIT, _NO_KERNEL, _NO_HYPERVISOR, _ENABLE_ON_EXEC = 1 << 0, 1 << 1, 1 << 5, 1 << 6, 1 << 12
+_FORMAT_TIMES = 1 | 2
+_CLOSE_ON_EXEC = 8
+_DEVICE_SHIFT = 32
+# The first published size of the structure; later kernels take the rest as zero.
+_ATTRIBUTES = struct.Struct("=IIQQQQQIIQ")
+_READ = struct.Struct("=QQQ")
+
+# A counter that was lent to another user of the hardware for more than this share of the time is no count.
+_LENT_SHARE = 0.01
+
+
+class NotCountedError(Exception):
+    """Nothing counts here. The message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A kind of event of the kernel's performance monitor and its number."""
+
+    kind: int
+    number: int
+
+
+# Nanoseconds on a processor, counted by the kernel: it is there where the hardware counts nothing.
+TASK_CLOCK = Event(_SOFTWARE, _COUNT_TASK_CLOCK)
+
+
+def instructions() -> list[Event]:
+    """The event that counts instructions; one for each kind of core where a processor has several."""
+    kinds = sorted(int((path.parent / "type").read_text()) for path in _DEVICES.glob("*/cpus"))
+    if len(kinds) < 2:
+        return [Event(_HARDWARE, _COUNT_INSTRUCTIONS)]
+    return [Event(_HARDWARE, kind << _DEVICE_SHIFT | _COUNT_INSTRUCTIONS) for kind in kinds]
+
+
+class DescendantCounter:
+    """Counts events, in user mode, in every program that this thread starts after the counter was opened.
+
+    A program counts from its execution on, with all its threads, forks and what these execute; this process
+    never counts. A child that was forked and executed nothing does not count either.
+
+    Raises NotCountedError where the processor or the kernel counts nothing for this user.
+    """
+
+    def __init__(self, events: list[Event] | None = None) -> None:
+        self._files: list[int] = []
+        try:
+            for event in instructions() if events is None else events:
+                self._files.append(_open(event))
+        except NotCountedError:
+            self.close()
+            raise
+
+    def read(self) -> int | None:
+        """Events so far; None where the hardware did not count all of the time the programs ran."""
+        counts = [_READ.unpack(os.read(file, _READ.size)) for file in self._files]
+        ran_ns = max(enabled_ns for _, enabled_ns, _ in counts)
+        # A thread counts on one kind of core at a time.
+        if sum(running_ns for _, _, running_ns in counts) < (1 - _LENT_SHARE) * ran_ns:
+            return None
+        return sum(count for count, _, _ in counts)
+
+    def close(self) -> None:
+        """Stops counting."""
+        while self._files:
+            os.close(self._files.pop())
+
+
+def _open(event: Event) -> int:
+    """A file that counts `event` in what this thread executes. Disabled here, it is enabled by execution."""
+    number = _SYSTEM_CALLS.get(platform.machine()) if platform.system() == "Linux" else None
+    if number is None:
+        raise NotCountedError(f"not known how to count on {platform.system()} {platform.machine()}")
+    flags = _DISABLED | _INHERIT | _NO_KERNEL | _NO_HYPERVISOR | _ENABLE_ON_EXEC
+    attributes = ctypes.create_string_buffer(
+        _ATTRIBUTES.pack(event.kind, _ATTRIBUTES.size, event.number, 0, 0, _FORMAT_TIMES, flags, 0, 0, 0),
+        _ATTRIBUTES.size,
+    )
+    library = ctypes.CDLL(None, use_errno=True)
+    this_thread, any_processor, no_group = 0, -1, -1
+    file = library.syscall(
+        ctypes.c_long(number),
+        attributes,
+        ctypes.c_long(this_thread),
+        ctypes.c_long(any_processor),
+        ctypes.c_long(no_group),
+        ctypes.c_ulong(_CLOSE_ON_EXEC),
+    )
+    if file < 0:
+        raise NotCountedError(_reason(ctypes.get_errno()))
+    return int(file)
+
+
+def _reason(fault: int) -> str:
+    if fault in (errno.EACCES, errno.EPERM):
+        return (
+            "this user may not count: run 'sudo sysctl kernel.perf_event_paranoid=2' (it lasts until the "
+            "next boot), in a container allow perf_event_open"
+        )
+    if fault in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV):
+        return "the processor's counters are not available (usual in a virtual machine)"
+    return f"the kernel refused: {os.strerror(fault)}"
