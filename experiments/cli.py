@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,14 +22,33 @@ from experiments.config import (
 from experiments.errors import UserError
 from experiments.schemas import schema_files
 
+_DISK_REMEDIES = {
+    errno.ENOSPC: "free some and run again; what was recorded is kept",
+    errno.EDQUOT: "free some and run again; what was recorded is kept",
+    errno.EROFS: "work in a copy of the repository that you may write to",
+    errno.EACCES: "work in a copy of the repository that you may write to",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status (2 after a sentence on standard error)."""
     options = _parser().parse_args(arguments)
     try:
         status = options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads our output, such as head, has read enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
+        return 2
+    except OSError as fault:
+        remedy = _DISK_REMEDIES.get(fault.errno or 0)
+        if remedy is None:
+            raise
+        place = f"{fault.filename}: " if fault.filename else ""
+        print(f"error: {place}{fault.strerror}: {remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: what was recorded is kept, run again to go on", file=sys.stderr)
@@ -252,12 +274,12 @@ def _meter(options: argparse.Namespace) -> int:
         config.pue,
         config.price_usd_per_kwh,
     )
+    print(report(found, grid), file=sys.stderr)
     if options.json:
         try:
             Path(options.json).write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
         except OSError as fault:
             raise UserError(f"{options.json} could not be written: {fault.strerror}") from None
-    print(report(found, grid), file=sys.stderr)
     return found.exit_code
 
 

@@ -1,9 +1,8 @@
-"""A campaign as others can cite it: a Frictionless data package, an RO-Crate, and one archive of both."""
+"""A campaign as others can cite it: a Frictionless data package, an RO-Crate, a README, one archive."""
 
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,11 @@ import pandas as pd
 import yaml
 
 from experiments import manifest
+from experiments.analysis import columns
 from experiments.campaigns import SELF, Campaign
+from experiments.codebook import codebook
 from experiments.config import ROOT, load_design
+from experiments.errors import UserError
 from experiments.provenance import file_sha256
 
 DATA_LICENCE = {
@@ -22,46 +24,29 @@ DATA_LICENCE = {
     "title": "Creative Commons Zero v1.0 Universal",
     "path": "https://creativecommons.org/publicdomain/zero/1.0/",
 }
-# Units by how a column's name ends, longest first.
-_UNITS = {
-    "_usd_per_kwh": "USD/kWh",
-    "_g_per_kwh": "g/kWh",
-    "_flops_per_byte": "FLOP/byte",
-    "_flops_per_s": "FLOP/s",
-    "_percent": "%",
-    "_points": "percentage points",
-    "_bytes": "byte",
-    "_litres": "l",
-    "_days": "d",
-    "_kwh": "kWh",
-    "_gib": "GiB",
-    "_usd": "USD",
-    "_wh": "Wh",
-    "_kg": "kg",
-    "_j": "J",
-    "_w": "W",
-    "_s": "s",
-    "_h": "h",
-    "_g": "g",
-}
 _TYPES = {"i": "integer", "f": "number", "b": "boolean"}
 # An archive's bytes depend on its content alone.
 _ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 
 
 def release(campaign: Campaign) -> list[Path]:
-    """Writes `datapackage.json`, `ro-crate-metadata.json` and `results/<campaign>.zip`; returns their paths.
+    """Writes `datapackage.json`, `ro-crate-metadata.json`, `README.md` and `results/<campaign>.zip`; returns
+    their paths.
 
-    Raises UserError where the campaign does not verify: nothing unproven is released.
+    Raises UserError where the campaign does not verify, or where nobody has said what a column means: nothing
+    unproven or unexplained is released.
     """
     for _ in manifest.verify(campaign):
         pass
     package, crate = campaign.results / "datapackage.json", campaign.results / "ro-crate-metadata.json"
-    _write(package, _datapackage(campaign))
+    described = _datapackage(campaign)
+    _write(package, described)
     _write(crate, _crate(campaign))
+    readme = campaign.results / "README.md"
+    readme.write_text(codebook(described, _machine(campaign), _instruments(campaign)), encoding="utf-8")
     archive = campaign.results.with_suffix(".zip")
-    _archive(campaign, archive, [package, crate])
-    return [package, crate, archive]
+    _archive(campaign, archive, [package, crate, readme])
+    return [package, crate, readme, archive]
 
 
 def _write(path: Path, body: dict[str, Any]) -> None:
@@ -83,10 +68,13 @@ def _machine(campaign: Campaign) -> pd.Series:
     return pd.read_csv(campaign.tables(SELF) / "machine.csv").iloc[0]
 
 
+def _instruments(campaign: Campaign) -> pd.DataFrame:
+    return pd.read_csv(campaign.tables(SELF) / "instruments.csv")
+
+
 def _how(campaign: Campaign) -> str:
     """How the energy of each domain was read."""
-    instruments = pd.read_csv(campaign.tables(SELF) / "instruments.csv")
-    return ", ".join(f"{row.domain} {row.provenance}" for row in instruments.itertuples())
+    return ", ".join(f"{row.domain} {row.provenance}" for row in _instruments(campaign).itertuples())
 
 
 def _datapackage(campaign: Campaign) -> dict[str, Any]:
@@ -105,7 +93,7 @@ def _datapackage(campaign: Campaign) -> dict[str, Any]:
         "contributors": [{"title": _author(author), "role": "author"} for author in citation["authors"]],
         "resources": [
             *(_resource(campaign, experiment, path) for experiment, path in _tables(campaign)),
-            _plain_resource(campaign.claims, "claims", "Verdicts on the paper's claims"),
+            _plain_resource(campaign.claims, "", "claims", "Verdicts on the paper's claims"),
         ],
     }
 
@@ -117,14 +105,14 @@ def _author(author: dict[str, str]) -> str:
 def _resource(campaign: Campaign, experiment: str, path: Path) -> dict[str, Any]:
     title = "The campaign itself" if experiment == SELF else load_design(experiment).title
     name = f"{experiment}-{path.stem}".replace("_", "-")
-    found = _plain_resource(path, name, f"{title}: {path.stem}")
+    found = _plain_resource(path, experiment, name, f"{title}: {path.stem}")
     return found | {"path": str(path.relative_to(campaign.results))}
 
 
-def _plain_resource(path: Path, name: str, title: str) -> dict[str, Any]:
+def _plain_resource(path: Path, experiment: str, name: str, title: str) -> dict[str, Any]:
     table = pd.read_csv(path)
     schema: dict[str, Any] = {
-        "fields": [_field(column, table[column]) for column in table],
+        "fields": _fields(table, experiment, path.stem),
         "missingValues": [""],
     }
     key = _primary_key(table)
@@ -144,15 +132,21 @@ def _plain_resource(path: Path, name: str, title: str) -> dict[str, Any]:
     }
 
 
+def _fields(table: pd.DataFrame, experiment: str, name: str) -> list[dict[str, Any]]:
+    meanings = {column: columns.meaning(experiment, name, column) for column in table}
+    unknown = [column for column, words in meanings.items() if words is None]
+    if unknown:
+        raise UserError(
+            f"nobody has said what {', '.join(unknown)} of {experiment}/{name}.csv mean: add them to "
+            f"experiments/{experiment}/{columns.FILE}"
+        )
+    return [_field(column, table[column]) | {"description": words} for column, words in meanings.items()]
+
+
 def _field(name: str, column: pd.Series) -> dict[str, Any]:
     kind = _TYPES.get(column.dtype.kind, "string") if column.notna().any() else "any"
-    field: dict[str, Any] = {"name": name, "type": kind}
-    unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), None)
-    if unit and kind != "string":
-        field["unit"] = unit
-    words = re.sub(r"_(low|high)$", r", \1 end of its interval", name).replace("_", " ")
-    field["description"] = f"{words}, in {unit}" if "unit" in field else words
-    return field
+    unit = columns.unit(name)
+    return {"name": name, "type": kind} | ({"unit": unit} if unit and kind != "string" else {})
 
 
 def _primary_key(table: pd.DataFrame) -> list[str]:

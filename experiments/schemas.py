@@ -7,10 +7,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
+from experiments.analysis.columns import Columns
 from experiments.bench.record import Entry
 from experiments.config import ROOT, Claims, Config, Design
 
-_MODELS: dict[str, type[BaseModel]] = {"config": Config, "design": Design, "claims": Claims}
+_MODELS: dict[str, type[BaseModel]] = {
+    "config": Config,
+    "design": Design,
+    "claims": Claims,
+    "columns": Columns,
+}
 
 
 def schema_files() -> dict[Path, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.analysis import columns
 from experiments.analysis.records import load
 from experiments.analysis.tables import MANIFEST, inputs, verified_names
 from experiments.bench.record import Run
@@ -63,7 +64,10 @@ def _cell(campaign: Campaign, table: str, row: str = "", column: str = "") -> It
         raise UserError(f"{name}.csv has no row '{row}' ({did_you_mean(row, cells.iloc[:, 0])})")
     for _, match in found.iterrows():
         yield ", ".join(f"{key} {value}" for key, value in match.items() if value and key != column)
-        yield f"  {column} = {match[column] or 'empty'}"
+        yield f"  {column} = {match[column] or 'empty'} {columns.unit(column) or ''}".rstrip()
+    words = columns.meaning(experiment, name, column)
+    if words:
+        yield f"  {column}: {words}"
     yield from _tables(campaign, folder)
 
 

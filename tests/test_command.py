@@ -89,6 +89,11 @@ def test_an_interrupt_still_prints_what_was_read():
     assert "J  total" in printed
 
 
+def test_a_file_that_cannot_be_written_loses_no_reading():
+    done = meter("--json", "/no/such/folder/file", "--", "true")
+    assert "J  total" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -15,13 +15,13 @@ from rocrate_validator.utils.http import HttpRequester
 
 from experiments import release
 from experiments.config import LOCAL, ROOT
+from experiments.errors import UserError
 
 
 def test_units_and_types_of_a_column():
     energy = release._field("energy_per_pass_j", pd.Series([1.5]))
     assert (energy["type"], energy["unit"]) == ("number", "J")
     assert release._field("arm", pd.Series(["x"]))["type"] == "string"
-    assert release._field("intensity_flops_per_byte", pd.Series([1.0]))["unit"] == "FLOP/byte"
     assert "unit" not in release._field("words_s", pd.Series(["x"]))
 
 
@@ -112,6 +112,23 @@ def test_a_released_crate_is_valid_and_one_without_its_licence_is_not(copied, cr
     del root["license"], root["datePublished"]
     metadata.write_text(json.dumps(body))
     assert crate_faults(copied, tmp_path)
+
+
+def test_the_readme_says_what_each_column_means(copied):
+    package = json.loads((copied / "datapackage.json").read_text())
+    readme = (copied / "README.md").read_text()
+    for resource in package["resources"]:
+        _, _, described = readme.partition(f"\n`{resource['path']}`\n")
+        for field in resource["schema"]["fields"]:
+            line = f"| `{field['name']}` | {field.get('unit', '')} | {field['description']} |"
+            assert line in described.partition("###")[0]
+
+
+def test_a_column_that_nobody_explained_is_not_released(copied):
+    table = copied / "tables" / "grokking" / "arms.csv"
+    table.write_text(table.read_text().replace("grok_step", "moment", 1))
+    with pytest.raises(UserError, match=r"what moment of grokking/arms.csv mean: add them to"):
+        release._plain_resource(table, "grokking", "name", "title")
 
 
 def test_a_crate_states_the_energy_of_its_campaign(copied):

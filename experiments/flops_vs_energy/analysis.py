@@ -76,7 +76,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "blocks": len(group),
                 **{fact: group[fact].iloc[0] for fact in _COUNTS},
                 "intensity_flops_per_byte": group["flops"].iloc[0] / group["bytes_moved"].iloc[0],
-                "cpu_s_per_inference": (group["cpu_s"] / group["inferences"]).median(),
+                "cpu_per_inference_s": (group["cpu_s"] / group["inferences"]).median(),
                 "energy_per_inference_j": mean_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,

@@ -21,6 +21,7 @@ rule package:
     output:
         "results/{campaign}/datapackage.json",
         "results/{campaign}/ro-crate-metadata.json",
+        "results/{campaign}/README.md",
         "results/{campaign}.zip",
     log:
         "results/{campaign}/logs/release.log",
@@ -32,4 +33,5 @@ rule release:
     input:
         CAMPAIGN.results / "datapackage.json",
         CAMPAIGN.results / "ro-crate-metadata.json",
+        CAMPAIGN.results / "README.md",
         CAMPAIGN.results.with_suffix(".zip"),
