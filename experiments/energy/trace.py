@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +39,9 @@ class Trace:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._times: list[float] = []
-        self._values: list[float] = []
+        # A command metered for days leaves millions of samples, and every window is taken from all of them.
+        self._times = array("d")
+        self._values = array("d")
 
     def append(self, time_s: float, value: float) -> None:
         self._times.append(time_s)
@@ -60,7 +62,7 @@ class Trace:
 
         Raises UncoveredWindow where the window is empty or the samples do not span it.
         """
-        times, values = np.asarray(self._times), np.asarray(self._values)
+        times, values = np.array(self._times), np.array(self._values)
         if not start_s < end_s:
             raise UncoveredWindow(f"the window {start_s:.6f} s to {end_s:.6f} s is empty")
         if len(times) < 2 or times[0] > start_s or times[-1] < end_s:
