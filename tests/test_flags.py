@@ -2,8 +2,9 @@
 
 import pytest
 
-from experiments.bench.flags import flags_of
+from experiments.bench.flags import SHORT_WINDOW_S, flags_of
 from experiments.bench.record import Sentinel
+from experiments.config import experiment_names, load_design
 from experiments.energy.sources.nvml import GpuUse
 from tests.records import QUIET, reading, run
 
@@ -52,3 +53,15 @@ def test_each_doubt_is_flagged(changes, flag):
 
 def test_a_read_that_failed_is_flagged():
     assert flags_of(run(), 0.02, ["NVML lost gpu0"]) == ["read-failed: NVML lost gpu0"]
+
+
+@pytest.mark.parametrize("experiment", experiment_names())
+def test_no_design_asks_for_windows_that_are_flagged_as_short(experiment):
+    design = load_design(experiment)
+    windows_s = {
+        (scale, arm): parameters.get("window_s", SHORT_WINDOW_S)
+        for scale in design.scales
+        if scale != "smoke"
+        for arm, parameters in design.runs(scale).items()
+    }
+    assert {place: window_s for place, window_s in windows_s.items() if window_s < SHORT_WINDOW_S} == {}
