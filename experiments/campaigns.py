@@ -68,3 +68,9 @@ class Campaign:
 def released() -> list[str]:
     """Names of the campaigns in `results/` that can be rebuilt, the reader's own included."""
     return sorted({path.parent.name for path in Path("results").glob("*/runs")} | {LOCAL})
+
+
+def others(campaign: Campaign) -> list[Campaign]:
+    """Released campaigns that are whole, but for this one."""
+    found = [Campaign(name) for name in released() if name not in (LOCAL, campaign.name)]
+    return [other for other in found if other.manifest.exists()]

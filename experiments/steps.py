@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from experiments import reproduction
 from experiments.analysis import campaign as campaign_tables
 from experiments.analysis import claims as claim_tables
 from experiments.analysis import plotting, prose, records, tables, values
@@ -119,10 +120,14 @@ def write_injected(
         ]
     verdicts = pd.read_csv(campaign.claims)
     collected += claim_tables.values(verdicts)
-    for name, table in (
-        ("claims", claim_tables.display(verdicts)),
-        ("provenance", _provenance(campaign, experiments)),
-    ):
+    # A released campaign is the same whatever is released after it.
+    beside = reproduction.comparisons(campaign) if campaign.name == LOCAL else []
+    collected += _of(SELF, reproduction.values(beside))
+    for name, table in {
+        "claims": claim_tables.display(verdicts),
+        "provenance": _provenance(campaign, experiments),
+        **reproduction.display(beside),
+    }.items():
         printed_tables.append(f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n")
     checked = values.check(collected)
     values.listing(checked).to_csv(folder / "values.csv", index=False, lineterminator="\n")

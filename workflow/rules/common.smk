@@ -19,10 +19,10 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
-from experiments.campaigns import SELF, Campaign
+from experiments.campaigns import SELF, Campaign, others
 from experiments.config import LOCAL, check_config, load_design, option_arguments
 from experiments.errors import UserError
-from experiments.provenance import code_fingerprint, run_fingerprint
+from experiments.provenance import code_fingerprint, file_sha256, run_fingerprint
 from experiments.settle import settle
 
 try:
@@ -58,6 +58,15 @@ def manifests(wildcards):
         Campaign(wildcards.campaign).tables(name) / "manifest.json"
         for name in [*EXPERIMENTS, SELF]
     ]
+
+
+def beside(campaign):
+    """Hashes of the released campaigns that the reader's own is set beside."""
+    if campaign != LOCAL:
+        return {}
+    return {
+        other.name: file_sha256(other.manifest) for other in others(Campaign(campaign))
+    }
 
 
 def analysis_code(experiment, *names):

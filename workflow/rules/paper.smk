@@ -23,11 +23,14 @@ rule inject:
     params:
         experiments=EXPERIMENTS,
         options=option_arguments(CONFIG, "region", "pue"),
+        # Not as inputs: files of a released campaign are not made again for the reader's own.
+        beside=lambda wildcards: beside(wildcards.campaign),
         captions=[DESIGNS[name].figures for name in EXPERIMENTS],
         code=[
             *(analysis_code(name, "values", "display") for name in EXPERIMENTS),
             code_fingerprint("experiments.analysis.campaign", ["values"]),
             code_fingerprint("experiments.steps", ["inject"]),
+            code_fingerprint("experiments.reproduction", ["values", "display"]),
         ],
     shell:
         "python -m experiments inject --campaign {wildcards.campaign} {params.experiments}"
