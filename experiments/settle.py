@@ -25,8 +25,9 @@ def settle(campaign: Campaign) -> None:
         if not Path(name).exists() or file_sha256(Path(name)) != digest:
             return
     now_ns = time.time_ns()
-    packaged = [*campaign.results.glob("*.json"), campaign.results.with_suffix(".zip")]
-    for name in [*listed, *(str(path) for path in packaged if path.exists())]:
+    packaged = [path for path in campaign.results.iterdir() if path.is_file()]
+    packaged += [path for path in [campaign.results.with_suffix(".zip")] if path.exists()]
+    for name in [*listed, *map(str, packaged)]:
         # A millisecond a stage: enough for an order, too little to be in anybody's future.
         at_ns = now_ns + 1_000_000 * _stage(campaign, Path(name))
         os.utime(name, ns=(at_ns, at_ns))

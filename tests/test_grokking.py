@@ -73,6 +73,14 @@ def test_networks_are_their_naive_form_with_its_gradients(architecture):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_operations_of_a_step_worked_out_by_hand():
+    prepared = workload.build({**SMALL, "architecture": "mlp"}, 0)
+    modulus, width, examples = SMALL["modulus"], SMALL["width"], len(prepared.train.pairs)
+    forward = 2 * (2 * modulus * width * 4 * width) + 2 * examples * 4 * width * modulus
+    # Both factors of every product want a gradient, which is a product each.
+    assert prepared.step_counts["flops_per_step"] == 3 * forward
+
+
 @pytest.mark.parametrize("architecture", ["transformer", "mlp"])
 def test_the_same_seed_gives_the_same_curve_to_the_bit(architecture):
     values = {**SMALL, "architecture": architecture}
@@ -187,6 +195,8 @@ def trained(arm, block, accuracies, **changes):
         ],
         metrics={
             "parameters": 1,
+            "flops_per_step": 2e6,
+            "bytes_moved_per_step": 1e6,
             "steps": history[-1].step,
             "evaluations": [[e.step, e.train_loss, e.train_accuracy, e.loss, e.accuracy] for e in history],
             "signals": [[e.step, 1.0, 10.0 - 0.01 * place, 0.5] for place, e in enumerate(history)],

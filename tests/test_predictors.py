@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from experiments.flops_vs_energy import predictors
-from experiments.flops_vs_energy.counting import count
+from experiments.flops_vs_energy.counting import count, count_work
 
 
 def r2(found, group, outcome="energy_per_inference_j", predictor="flops"):
@@ -80,3 +80,11 @@ def test_counts_of_a_network_worked_out_by_hand():
     assert found["layers"] == 2
     read_and_written = (128 + 72 + 256) + (256 + 256) + (256 + 2560 + 10 + 10)
     assert found["bytes_moved"] == 4 * read_and_written
+
+
+def test_work_is_counted_with_its_backward_pass():
+    """A product of [4, 10] and [10, 20] whose weights alone want a gradient: two products."""
+    weights, values = torch.randn(10, 20, requires_grad=True), torch.randn(4, 10)
+    assert count_work(lambda: (values @ weights).sum().backward())["flops"] == 2 * (2 * 4 * 10 * 20)
+    a, b = torch.zeros(1000), torch.ones(1000)
+    assert count_work(lambda: a.add_(b)) == {"flops": 0, "bytes_moved": 3 * 4 * 1000}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -73,6 +74,16 @@ def count(network: nn.Module, images: Tensor) -> dict[str, float]:
         "operators": operators.operators,
         "layers": operators.products,
     }
+
+
+def count_work(work: Callable[[], object]) -> dict[str, float]:
+    """FLOPs (a multiply-add is two) and bytes moved of one call of `work`, backward passes and updates of
+    weights included. `work` is called twice."""
+    with FlopCounterMode(display=False) as flops:
+        work()
+    with OperatorCounter() as operators:
+        work()
+    return {"flops": flops.get_total_flops(), "bytes_moved": operators.bytes_moved}
 
 
 def _is_view(func: Any) -> bool:

@@ -26,6 +26,7 @@ _PARAMETERS = (
     "weight_decay",
     "evaluate_every",
 )
+_METRICS = ("parameters", "steps", "flops_per_step", "bytes_moved_per_step")
 # Understood to the full; memorised.
 _ALL, _MEMORISED = 0.99, 0.99
 # A predicted step is stretched by this before training stops there: the model errs to both sides.
@@ -84,7 +85,7 @@ def energy_at(run: Run, step: float) -> float:
 
 
 def _runs(entries: Sequence[Run | Idle], done: Mapping[tuple[str, int], Run]) -> pd.DataFrame:
-    table = records.with_metrics(entries, parameters=_PARAMETERS, metrics=("parameters", "steps"))
+    table = records.with_metrics(entries, parameters=_PARAMETERS, metrics=_METRICS)
     table.insert(
         3,
         "rule",
@@ -173,6 +174,8 @@ def _arms(fixed: pd.DataFrame) -> pd.DataFrame:
                 "grok_step": grokked["grok_step"].median(),
                 "final_accuracy": group["final_accuracy"].mean(),
                 "energy_j": group["energy_j"].mean(),
+                "flops_per_step": first["flops_per_step"],
+                "bytes_moved_per_step": first["bytes_moved_per_step"],
                 "energy_per_step_j": (group["energy_j"] / group["steps"]).mean(),
                 "waste": waste,
                 "waste_low": low,
@@ -388,10 +391,12 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         {
             "task": row["task"],
             "arm": row["arm"].replace("_", " "),
+            "MFLOPs/step": _cell(row["flops_per_step"] * 1e-6),
+            "mJ/step": _cell(row["energy_per_step_j"] * 1e3),
             "understood": f"{row['grokked']} of {row['blocks']}",
             "memorised at": _count(row["memorised_step"]),
             "understood at": _count(row["grok_step"]),
-            "waste in %": significant(100 * row["waste"], 3) if np.isfinite(row["waste"]) else "--",
+            "waste in %": _cell(100 * row["waste"]),
         }
         for row in tables["arms"].to_dict("records")
     ]
@@ -419,6 +424,10 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     ]
     found = {"grokking_arms": pd.DataFrame(arms), "grokking_fleet": pd.DataFrame(fleet_rows)}
     return found | {"grokking_rules": pd.DataFrame(rules) if rules else pd.DataFrame({"rule": ["none"]})}
+
+
+def _cell(number: float) -> str:
+    return significant(number, 3) if np.isfinite(number) else "--"
 
 
 def _count(step: float) -> str:

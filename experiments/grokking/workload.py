@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.bench.session import Session
+from experiments.flops_vs_energy.counting import count_work
 from experiments.grokking.networks import Mlp, Transformer, make
 from experiments.grokking.parameters import Parameters
 from experiments.grokking.rules import RULES, Evaluation
@@ -24,7 +26,7 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network that has learnt nothing, its optimiser and its data."""
+    """A network that has learnt nothing, its optimiser and its data. `step_counts` is what a step takes."""
 
     network: Transformer | Mlp
     optimizer: torch.optim.Optimizer
@@ -32,22 +34,32 @@ class Prepared:
     held_out: Examples
     parameters: Parameters
     device: str
+    step_counts: dict[str, float]
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """Network and data of `seed`; one step of a copy warms the kernels."""
+    """Network and data of `seed`; steps of a copy warm the kernels and are counted."""
     parameters = Parameters.model_validate(values)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     train, held_out = (
         Examples(part.pairs.to(device), part.results.to(device))
         for part in split(parameters.task, parameters.modulus, parameters.train_fraction, seed)
     )
-    prepared = _fresh(parameters, train, held_out, device, seed)
-    step(prepared)
-    return _fresh(parameters, train, held_out, device, seed)
+    copy = _fresh(parameters, train, held_out, device, seed, {})
+    step(copy)
+    found = count_work(lambda: step(copy))
+    counts = {f"{name}_per_step": found[name] for name in ("flops", "bytes_moved")}
+    return _fresh(parameters, train, held_out, device, seed, counts)
 
 
-def _fresh(parameters: Parameters, train: Examples, held_out: Examples, device: str, seed: int) -> Prepared:
+def _fresh(
+    parameters: Parameters,
+    train: Examples,
+    held_out: Examples,
+    device: str,
+    seed: int,
+    step_counts: dict[str, float],
+) -> Prepared:
     torch.manual_seed(seed)
     network = make(parameters.architecture, parameters.modulus, parameters.width).to(device)
     optimizer = torch.optim.AdamW(
@@ -57,7 +69,7 @@ def _fresh(parameters: Parameters, train: Examples, held_out: Examples, device: 
         betas=_BETAS,
         fused=True,
     )
-    return Prepared(network, optimizer, train, held_out, parameters, device)
+    return Prepared(network, optimizer, train, held_out, parameters, device, step_counts)
 
 
 def step(prepared: Prepared) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,17 +96,19 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
     for number in range(1, parameters.steps + 1):
         loss, logits, active = step(prepared)
         if number % parameters.evaluate_every == 0 or number == parameters.steps:
-            history.append(_evaluate(prepared, number, float(loss.detach()), logits))
+            train_loss = float(loss.detach())
+            history.append(_evaluate(prepared, number, train_loss, logits))
             signals.append([float(number), *_signals(prepared.network, active)])
             session.step(number)
-            if not torch.isfinite(loss):
-                raise ValueError(f"learning diverged: the loss is {float(loss)} after {number} steps")
+            if not math.isfinite(train_loss):
+                raise ValueError(f"learning diverged: the loss is {train_loss} after {number} steps")
             if rule(history):
                 break
     return {
         "device": prepared.device,
         "threads": torch.get_num_threads(),
         "parameters": sum(weight.numel() for weight in prepared.network.parameters()),
+        **prepared.step_counts,
         "steps": history[-1].step,
         "evaluations": [_rounded(astuple(evaluation)) for evaluation in history],
         "signals": [_rounded(signal) for signal in signals],
