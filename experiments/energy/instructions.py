@@ -16,8 +16,8 @@ _DEVICES = Path("/sys/bus/event_source/devices")
 _SYSTEM_CALLS = {"x86_64": 298, "aarch64": 241, "ppc64le": 319, "s390x": 331, "riscv64": 241}
 
 # linux/perf_event.h
-_HARDWARE, _SOFTWARE = 0, 1
-_COUNT_INSTRUCTIONS, _COUNT_TASK_CLOCK = 1, 1
+_HARDWARE = 0
+_COUNT_INSTRUCTIONS = 1
 _DISABLED, _INHERIT, _NO_KERNEL, _NO_HYPERVISOR, _ENABLE_ON_EXEC = 1 << 0, 1 << 1, 1 << 5, 1 << 6, 1 << 12
 _FORMAT_TIMES = 1 | 2
 _CLOSE_ON_EXEC = 8
@@ -40,10 +40,6 @@ class Event:
 
     kind: int
     number: int
-
-
-# Nanoseconds on a processor, counted by the kernel: it is there where the hardware counts nothing.
-TASK_CLOCK = Event(_SOFTWARE, _COUNT_TASK_CLOCK)
 
 
 def instructions() -> list[Event]:
