@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.analysis.campaign import words
+
 _OUTLINE = """# {title}
 
 {description}
@@ -37,6 +39,9 @@ Figures and the paper are in `figures` and `paper` of the archive, in `figures/{
 
 ## Tables
 
+Energy of this campaign is {how}, in every table; so is what follows from it, powers, prices and
+emissions among them. What is called reference or published is other people's.
+
 {tables}
 """
 
@@ -51,6 +56,7 @@ def codebook(package: Mapping[str, Any], machine: pd.Series, instruments: pd.Dat
         name=package["name"],
         licence=licence["title"],
         licence_url=licence["path"],
+        how=words(instruments),
         instruments=_table(("part", "read by", "provenance", "what it rests on"), _read(instruments)),
         tables="\n\n".join(_described(resource) for resource in package["resources"]),
         **{

@@ -74,19 +74,20 @@ def values(found: list[Comparison]) -> list[Value]:
         return []
     numbers = pd.concat([one.numbers for one in found], ignore_index=True)
     opposed = sorted({claim for one in found for claim in one.opposed})
+    both = f"here and in {', '.join(one.other.name for one in found)}"
     return [
         Value("beside.campaigns", len(found), "released campaigns, number"),
-        Value("beside.numbers", len(numbers), "statistics.csv of both, rows with an interval"),
+        Value("beside.numbers", len(numbers), f"statistics.csv {both}, rows with an interval"),
         Value(
-            "beside.agree", int(numbers["agrees"].sum()), "statistics.csv of both, estimates within intervals"
+            "beside.agree", int(numbers["agrees"].sum()), f"statistics.csv {both}, estimates within intervals"
         ),
         Value(
-            "beside.decided", sum(len(one.decided) for one in found), "claims.csv of both, decided verdicts"
+            "beside.decided", sum(len(one.decided) for one in found), f"claims.csv {both}, decided verdicts"
         ),
         Value(
             "beside.opposed",
             ", ".join(name.replace("_", " ") for name in opposed) or "none",
-            "claims.csv of both, supported in one and contradicted in the other",
+            f"claims.csv {both}, supported in one and contradicted in the other",
         ),
     ]
 

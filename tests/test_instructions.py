@@ -74,7 +74,7 @@ def test_kinds_of_cores_are_summed(counter, monkeypatch, tmp_path):
         (tmp_path / name / "type").write_text(f"{kind}\n")
         (tmp_path / name / "cpus").write_text("0-7\n")
     monkeypatch.setattr(instructions, "_DEVICES", tmp_path)
-    assert instructions.instructions() == [Event(0, 4 << 32 | 1), Event(0, 10 << 32 | 1)]
+    assert instructions.instruction_events() == [Event(0, 4 << 32 | 1), Event(0, 10 << 32 | 1)]
     counter._files.append(os.dup(counter._files[0]))
     shares = iter([instructions._READ.pack(30, 200, 150), instructions._READ.pack(5, 200, 50)])
     monkeypatch.setattr(os, "read", lambda *_: next(shares))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,15 @@ def test_cpu_time_of_children_is_told_from_that_of_others():
     assert use.job_cpu_s > 0.05
     others_s = use.busy_cores * use.duration_s - use.job_cpu_s
     assert use.foreign_cores * use.duration_s <= max(others_s, 0.0) + 1e-9
+
+
+def test_what_neither_the_job_nor_the_meter_used_is_foreign():
+    before = snapshot()
+    used = {"monotonic_s": 2.0, "busy_s": 3.0, "job_cpu_s": 2.0, "own_cpu_s": 0.5}
+    after = replace(before, **{clock: getattr(before, clock) + s for clock, s in used.items()})
+    use = between(before, after)
+    assert use.busy_cores == pytest.approx(1.5)
+    assert use.foreign_cores == pytest.approx(0.25)
 
 
 def test_processors_that_a_batch_system_keeps_back_are_not_used():

@@ -42,7 +42,7 @@ class Event:
     number: int
 
 
-def instructions() -> list[Event]:
+def instruction_events() -> list[Event]:
     """The event that counts instructions; one for each kind of core where a processor has several."""
     kinds = sorted(int((path.parent / "type").read_text()) for path in _DEVICES.glob("*/cpus"))
     if len(kinds) < 2:
@@ -62,7 +62,7 @@ class DescendantCounter:
     def __init__(self, events: list[Event] | None = None) -> None:
         self._files: list[int] = []
         try:
-            for event in instructions() if events is None else events:
+            for event in instruction_events() if events is None else events:
                 self._files.append(_open(event))
         except NotCountedError:
             self.close()
