@@ -155,3 +155,23 @@ def test_a_source_lost_midway_is_missing_and_said():
     assert found["gpu0"].energy_j is None
     assert found["cpu"].energy_j is not None
     assert faults == ["NVML lost gpu0: the driver went away"]
+
+
+def test_a_read_that_fails_in_an_unforeseen_way_is_said_and_sampling_goes_on():
+    reads = []
+
+    def power(instant_s):
+        reads.append(instant_s)
+        if len(reads) == 3:
+            raise ZeroDivisionError("division by zero")
+        return 5.0
+
+    with Meter([Replay({channel(): power}, period_s=0.01)]) as meter:
+        start_s = meter.now()
+        time.sleep(0.15)
+        end_s = meter.now()
+        meter.settle()
+        (found,) = meter.readings(start_s, end_s)
+        faults = meter.faults(start_s, end_s)
+    assert found.samples > 3
+    assert faults == ["a read of replay failed (ZeroDivisionError: division by zero)"]

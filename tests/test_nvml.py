@@ -99,6 +99,21 @@ def test_use_tells_the_job_from_others(driver):
     assert use.throttling == ["hardware slowdown"]
 
 
+def test_what_happened_within_a_window_is_told_though_it_is_over(driver, monkeypatch):
+    clock_s = [1000.0]
+    monkeypatch.setattr("time.time", lambda: clock_s[0])
+    source = Nvml(job=lambda: {10})
+    driver.processes = [SimpleNamespace(pid=10, smUtil=30), SimpleNamespace(pid=11, smUtil=10)]
+    driver.reasons = pynvml.nvmlClocksThrottleReasonHwSlowdown
+    source.read()
+    driver.processes, driver.reasons = [], 0
+    clock_s[0] = 1010.0
+    use = source.use(int(995e6))[0]
+    assert (use.foreign_processes, use.throttling) == ([11], ["hardware slowdown"])
+    later = source.use(int(1005e6))[0]
+    assert (later.foreign_processes, later.throttling) == ([], [])
+
+
 def test_an_idle_driver_says_nothing_of_shares(driver):
     use = Nvml(job=lambda: {10}).use(0)[1]
     assert (use.domain, use.job_share, use.load, use.foreign_processes) == ("gpu1", None, None, [])

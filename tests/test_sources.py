@@ -1,6 +1,7 @@
 """Sources against fake hardware, and CodeCarbon's model against itself."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -67,18 +68,28 @@ def test_a_rapl_read_that_fails_is_no_wrap(powercap):
     assert read(source)["cpu"] == pytest.approx(100e-6)
 
 
-def test_rapl_without_permission_says_what_to_do(powercap, monkeypatch):
-    def refuse(self, *_args, **_kwargs):
-        raise PermissionError
+def test_rapl_without_permission_says_what_helps(tmp_path, monkeypatch):
+    """The folder holds links, as that of the kernel does, which chmod follows only where they are named."""
+    zone(tmp_path / "devices" / "intel-rapl", "intel-rapl:0", "package-0", 100)
+    counter = tmp_path / "devices" / "intel-rapl" / "intel-rapl:0" / "energy_uj"
+    counter.chmod(0o400)
+    powercap = tmp_path / "powercap"
+    powercap.mkdir()
+    for name in ("intel-rapl", "intel-rapl/intel-rapl:0"):
+        (powercap / Path(name).name).symlink_to(tmp_path / "devices" / name)
+    read_text = Path.read_text
 
-    source_file = Path.read_text
-    monkeypatch.setattr(
-        Path,
-        "read_text",
-        lambda self, *a, **k: refuse(self) if self.name == "energy_uj" else source_file(self, *a, **k),
-    )
-    with pytest.raises(SourceError, match="sudo chmod"):
+    def as_a_user(path, *arguments, **more):
+        if not path.stat().st_mode & 0o004:
+            raise PermissionError
+        return read_text(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "read_text", as_a_user)
+    with pytest.raises(SourceError, match="sudo chmod") as refused:
         rapl.Rapl(powercap)
+    advice = re.search("'sudo (.*)'", str(refused.value))[1]
+    subprocess.run(advice, shell=True, check=True)
+    assert read(rapl.Rapl(powercap)) == {"cpu": 0.0}
 
 
 def test_no_rapl_is_said(tmp_path):

@@ -143,8 +143,10 @@ class Meter:
             before = self._clock()
             try:
                 values = source.read()
-            except SourceError as fault:
-                self._faults.extend((before, channel, str(fault)) for channel in source.channels)
+            except Exception as fault:
+                # Whatever it was: one read must not end the sampling of all that follow.
+                said = str(fault) if isinstance(fault, SourceError) else _unforeseen(source, fault)
+                self._faults.extend((before, channel, said) for channel in source.channels)
                 return
             # A read takes time; its value belongs to the middle of it.
             at = (before + self._clock()) / 2
@@ -177,3 +179,8 @@ class Meter:
             samples=estimate.samples,
             detail=channel.detail,
         )
+
+
+def _unforeseen(source: Source, fault: Exception) -> str:
+    names = ", ".join(sorted({channel.source for channel in source.channels}))
+    return f"a read of {names} failed ({type(fault).__name__}: {fault})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import pynvml
 
@@ -24,11 +24,12 @@ _THROTTLING = {
     pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown: "power brake",
 }
 
-
-# A process holds a GPU for longer than this: making its context alone takes a large part of a second.
-_LOOK_FOR_JOB_S = 0.5
+# A process holds a GPU for longer than this, since making its context alone takes a large part of a second;
+# heat slows one for longer, too.
+_LOOK_AROUND_S = 0.5
 
 PowerReader = Callable[[Any], float]
+_Seen = TypeVar("_Seen", int, str)
 
 
 class GpuUse(Closed):
@@ -45,7 +46,8 @@ class GpuUse(Closed):
 
 @dataclass(frozen=True)
 class _Gpu:
-    """What one GPU offers. `there_before` are the processes that used it when it was opened."""
+    """What one GPU offers. `there_before` are the processes that used it when it was opened; `seen_s` and
+    `throttled_s` say when (seconds of the Unix clock) a process used it last, and what slowed it."""
 
     handle: Any
     domain: str
@@ -53,6 +55,8 @@ class _Gpu:
     power: Channel | None
     read_power_w: PowerReader | None
     there_before: frozenset[int]
+    seen_s: dict[int, float] = field(default_factory=dict)
+    throttled_s: dict[str, float] = field(default_factory=dict)
 
 
 class Nvml:
@@ -101,8 +105,8 @@ class Nvml:
         )
 
     def read(self) -> Mapping[Channel, float]:
-        if time.monotonic() - self._looked_s >= _LOOK_FOR_JOB_S:
-            self._look_for_job()
+        if time.monotonic() - self._looked_s >= _LOOK_AROUND_S:
+            self._look_around()
         values: dict[Channel, float] = {}
         for gpu in self._gpus:
             try:
@@ -121,14 +125,14 @@ class Nvml:
         The driver counts processes as the host does. In a container with process ids of its own no share can
         be told, and of the others only those that were there before.
         """
-        self._look_for_job()
+        self._look_around()
         return [
             GpuUse(
                 domain=gpu.domain,
                 job_share=_job_share(gpu.handle, self._job, since_us) if self.tells_whose else None,
                 load=_load(gpu.handle, since_us),
-                foreign_processes=sorted(self._foreign(gpu)),
-                throttling=_throttling(gpu.handle),
+                foreign_processes=sorted(self._foreign(gpu, since_us)),
+                throttling=sorted(_since(gpu.throttled_s, since_us)),
             )
             for gpu in self._gpus
         ]
@@ -150,12 +154,16 @@ class Nvml:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
 
-    def _look_for_job(self) -> None:
+    def _look_around(self) -> None:
         self._job |= self._live_job()
+        now_s = time.time()
+        for gpu in self._gpus:
+            gpu.seen_s.update(dict.fromkeys(_processes(gpu.handle), now_s))
+            gpu.throttled_s.update(dict.fromkeys(_throttling(gpu.handle), now_s))
         self._looked_s = time.monotonic()
 
-    def _foreign(self, gpu: _Gpu) -> set[int]:
-        present = _processes(gpu.handle)
+    def _foreign(self, gpu: _Gpu, since_us: int) -> set[int]:
+        present = _since(gpu.seen_s, since_us)
         return present - self._job if self.tells_whose else present & gpu.there_before
 
 
@@ -279,6 +287,11 @@ def _job_share(handle: Any, job: set[int], since_us: int) -> float | None:
         return None
     used = sum(sample.smUtil for sample in samples)
     return sum(sample.smUtil for sample in samples if sample.pid in job) / used if used else None
+
+
+def _since(last_s: Mapping[_Seen, float], since_us: int) -> set[_Seen]:
+    # Copied at once: the meter's thread may note another meanwhile.
+    return {what for what, at_s in tuple(last_s.items()) if at_s * 1e6 >= since_us}
 
 
 def _load(handle: Any, since_us: int) -> float | None:

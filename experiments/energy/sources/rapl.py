@@ -90,7 +90,8 @@ def _read_uj(zone: Path) -> int:
     except PermissionError:
         raise SourceError(
             f"{zone / 'energy_uj'} is readable by root alone: "
-            "run 'sudo chmod -R a+r /sys/class/powercap' (it lasts until the next boot)"
+            # The folder holds links, which chmod follows only where they are named.
+            f"run 'sudo chmod -R a+r {zone.parent}/*' (it lasts until the next boot)"
         ) from None
     except (OSError, ValueError) as fault:
         raise SourceError(f"RAPL zone {zone.name} could not be read: {fault}") from None
