@@ -94,6 +94,22 @@ def test_the_error_of_a_blocked_design_is_recovered():
     assert statistics.error_cv(blocked_runs(noise), "energy_j").to_numpy() == pytest.approx(2.0, rel=0.15)
 
 
+def test_the_error_of_a_complete_design_is_that_of_the_textbook():
+    """Residuals from the means of arms and blocks, over (blocks - 1) (1 - 1 / arms)."""
+    noise = np.random.default_rng(1).normal(0, 0.02, (4, 10))
+    found = blocked_runs(noise)
+    logs = np.log(found.pivot(index="block", columns="arm", values="energy_j"))
+    residuals = logs.sub(logs.mean(axis=1), axis=0) - logs.mean() + logs.to_numpy().mean()
+    expected = 100 * np.sqrt((residuals**2).sum() / (3 * 0.9))
+    pd.testing.assert_series_equal(statistics.error_cv(found, "energy_j"), expected, check_names=False)
+
+
+def test_runs_that_are_missing_leave_the_error_of_the_others():
+    noise = np.random.default_rng(2).normal(0, 0.02, (400, 10))
+    found = blocked_runs(noise).sample(frac=0.5, random_state=0)
+    assert statistics.error_cv(found, "energy_j").to_numpy() == pytest.approx(2.0, rel=0.2)
+
+
 def test_one_block_has_no_error():
     assert statistics.error_cv(blocked_runs(np.zeros((1, 10))), "energy_j").isna().all()
 

@@ -273,7 +273,7 @@ def test_a_block_without_a_good_run_is_an_error(measured):
     repository, _ = measured
     done = repository.experiments("measure", "faulty", "--option", "scale=quick")
     assert done.returncode == 2
-    assert "error: every run of faulty block 0 failed" in done.stdout
+    assert "error: no run of faulty block 0 has a result" in done.stdout
 
 
 def test_a_wrong_parameter_is_refused_before_anything_is_measured(measured):

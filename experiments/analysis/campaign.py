@@ -88,10 +88,12 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
         "experiment": experiment,
         "runs": len(runs),
         "failed": sum(run.failure is not None for run in runs),
+        "unread": sum(run.failure is None and not run.has_result for run in runs),
         "flagged": int((runs_table(entries)["flags"] != "").sum()),
         "windows_j": sum(run.total.energy_j for run in runs if run.total),
         "spent_j": spent_j,
         "spent_s": sum(entry.spent.duration_s for entry in entries),
+        "unread_s": sum(entry.spent.duration_s for entry in entries if entry.spent.energy_j is None),
         "pue": config.pue,
         "region": grid.region,
         "intensity_g_per_kwh": grid.intensity_g_per_kwh,
@@ -140,8 +142,10 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
         Value("campaign.instruments", details, "instruments.csv detail"),
         Value("campaign.runs", int(energy["runs"].sum()), "energy.csv runs, sum"),
         Value("campaign.failed", int(energy["failed"].sum()), "energy.csv failed, sum"),
+        Value("campaign.unread", int(energy["unread"].sum()), "energy.csv unread, sum"),
         Value("campaign.flagged", int(energy["flagged"].sum()), "energy.csv flagged, sum"),
         Value("campaign.hours", energy["spent_s"].sum() / 3600, "energy.csv spent_s, sum", 2, r"\hour"),
+        *_unread_hours(energy),
         _summed(energy, "campaign.energy", "energy_kwh", r"\kWh"),
         _summed(energy, "campaign.emissions", "emissions_g", r"\gram"),
         _summed(energy, "campaign.price", "price_usd"),
@@ -161,6 +165,14 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
         Value("campaign.grid.source", grid.source, f"packaged data, SHA-256 {grid.sha256}"),
         Value("campaign.intensity", grid.intensity_g_per_kwh, grid.source, 3, r"\gram\per\kWh"),
     ]
+
+
+def _unread_hours(energy: pd.DataFrame) -> list[Value]:
+    """Only where there are any: the energy that a campaign states is then short of what it used."""
+    hours = energy["unread_s"].sum() / 3600
+    if not hours:
+        return []
+    return [Value("campaign.unread.hours", hours, "energy.csv unread_s, sum", 2, r"\hour")]
 
 
 def _summed(energy: pd.DataFrame, key: str, column: str, unit: str = "") -> Value:

@@ -10,7 +10,7 @@ import pandas as pd
 from experiments.bench.journal import read_entries
 from experiments.bench.record import Idle, Run
 from experiments.config import Design
-from experiments.energy.reading import primary
+from experiments.energy.reading import primary, total
 from experiments.energy.source import PREFERENCE
 from experiments.errors import UserError
 
@@ -62,6 +62,11 @@ def with_metrics(
     return table.assign(**{name: [run.metrics.get(name) for run in runs] for name in metrics})
 
 
+def with_result(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of runs that worked to their end and whose energy was read."""
+    return runs[runs["failure"].isna() & runs["energy_j"].notna()]
+
+
 def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
     """A table with a row an arm in the order of the design, not of the first block's random one."""
     places = {arm: place for place, arm in enumerate(design.arms)}
@@ -71,7 +76,7 @@ def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
 def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
     idles = [e for e in entries if isinstance(e, Idle) and e.session == run.session]
     domains = {reading.domain: reading for reading in primary(run.readings)}
-    idle_powers_w = [_power_w(idle) for idle in idles]
+    idle_powers_w = [power_w for idle in idles if (power_w := _power_w(idle)) is not None]
     idle_power_w = sum(idle_powers_w) / len(idle_powers_w) if idle_powers_w else None
     gross_j = run.total.energy_j if run.total else None
     net_j = net_uncertainty_j = None
@@ -113,8 +118,9 @@ def _attributed_j(run: Run) -> float | None:
     return sum(present) if parts and len(present) == len(parts) else None
 
 
-def _power_w(idle: Idle) -> float:
-    return sum(reading.energy_j or 0.0 for reading in primary(idle.readings)) / idle.duration_s
+def _power_w(idle: Idle) -> float | None:
+    whole = total(idle.readings, idle.duration_s, floor_power_w=0.0)
+    return whole.energy_j / idle.duration_s if whole else None
 
 
 def _idle_flags(powers_w: Sequence[float]) -> list[str]:
@@ -126,6 +132,6 @@ def _idle_flags(powers_w: Sequence[float]) -> list[str]:
 
 
 def provenance_of(runs: pd.DataFrame) -> str:
-    """The weakest provenance among successful runs: what a caption must say."""
-    found = set(runs.loc[runs["failure"].isna(), "provenance"])
+    """The weakest provenance among runs with a result: what a caption must say."""
+    found = set(with_result(runs)["provenance"])
     return max(found, key=[*PREFERENCE].index) if found else "missing"

@@ -35,9 +35,13 @@ COLUMNS = [
     "note",
 ]
 CONFIDENCE = 0.95
+# What `association` tells of two columns, each with an interval.
+CORRELATIONS = [f"{name}{end}" for name in ("r2", "pearson", "spearman") for end in ("", "_low", "_high")]
 _STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
 # Below this many blocks a bootstrap of them says nothing; the interval is Student's instead.
 _LEAST_FOR_BOOTSTRAP = 6
+# Degrees of freedom below this are rounding.
+_LEAST_FREEDOM = 1e-6
 
 Row = dict[str, object]
 Floats = NDArray[np.float64]
@@ -71,15 +75,19 @@ def error_cv(runs: pd.DataFrame, metric: str) -> pd.Series:
     """Coefficient of variation in per cent of each arm over blocks, what each block has in common taken out.
 
     It is the experimental error of a randomised complete block design, on which paired comparisons rest: the
-    standard deviation over blocks of an arm's residual from block and arm means of logarithms, with the
-    degrees of freedom those means leave. `runs` has columns arm, block and the metric. Blocks in which an arm
-    is missing do not count; NaN for every arm where fewer than two blocks or two arms are left.
+    spread of an arm's logarithms around effects of block and arm that add, fitted by least squares, over the
+    degrees of freedom that the fit leaves the arm (the sum of one minus the leverage of each of its runs).
+    Runs may be missing. `runs` has columns arm, block and the metric; NaN where the fit leaves an arm none.
     """
-    logs = np.log(runs.pivot(index="block", columns="arm", values=metric)).dropna()
-    blocks, arms = logs.shape
-    residuals = logs.sub(logs.mean(axis=1), axis=0).sub(logs.mean()).add(float(logs.to_numpy().mean()))
-    freedom = (blocks - 1) * (1 - 1 / arms) if min(blocks, arms) > 1 else math.nan
-    return 100 * np.sqrt((residuals**2).sum() / freedom)
+    runs = runs.dropna(subset=[metric])
+    effects = pd.get_dummies(runs[["arm", "block"]].astype(str)).to_numpy(dtype=np.float64)
+    fit = effects @ np.linalg.pinv(effects)
+    logs = np.log(runs[metric].to_numpy(dtype=np.float64))
+    cells = pd.DataFrame(
+        {"arm": runs["arm"].to_numpy(), "square": (logs - fit @ logs) ** 2, "freedom": 1 - np.diag(fit)}
+    )
+    sums = cells.groupby("arm")[["square", "freedom"]].sum()
+    return 100 * np.sqrt(sums["square"] / sums["freedom"].where(sums["freedom"] > _LEAST_FREEDOM))
 
 
 def correct(rows: Sequence[Row]) -> None:

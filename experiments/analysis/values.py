@@ -66,6 +66,17 @@ def significant(number: float, digits: int) -> str:
     return f"{rounded:.{max(decimals, 0)}f}"
 
 
+def cell(number: float, digits: int = 3) -> str:
+    """`significant` for a table that is printed, a dash where there is no number."""
+    return significant(number, digits) if math.isfinite(number) else "--"
+
+
+def known(*values: Value) -> list[Value]:
+    """Those of `values` that are numbers. What a small campaign cannot tell is no value, and the prose asks
+    for it with `\\ifval`."""
+    return [value for value in values if not isinstance(value.raw, float) or math.isfinite(value.raw)]
+
+
 def escape(text: str) -> str:
     """`text` for LaTeX."""
     return "".join(_LATEX.get(mark, mark) for mark in text)

@@ -121,6 +121,11 @@ class Run(Closed):
     flags: list[str]
     metrics: dict[str, Any]
 
+    @property
+    def has_result(self) -> bool:
+        """Whether it worked to its end and the energy of every domain was read."""
+        return self.failure is None and self.total is not None
+
 
 Entry = Annotated[Run | Idle, Field(discriminator="kind")]
 _ENTRY: TypeAdapter[Run | Idle] = TypeAdapter(Entry)

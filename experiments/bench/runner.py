@@ -121,9 +121,9 @@ class _Begun:
 def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
     """Measures what is missing of `block` and writes its file of records; returns the file.
 
-    Runs already in the journal with the same fingerprint, measured on this hardware and not failed,
+    Runs already in the journal with the same fingerprint, measured on this hardware and with a result,
     are kept. `sources` replaces what this machine offers (tests). Raises UserError where nothing can
-    be measured, or where every run of the block failed.
+    be measured, or where no run of the block has a result.
     """
     design = load_design(block.experiment)
     arms = design.runs(block.scale)
@@ -148,11 +148,12 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
             with Meter(found) as meter:
                 bench = _Bench(block, meter, found, journal, progress, design)
                 bench.run_all({arm: arms[arm] for arm in missing}, list(arms), prints)
-        done = _done(journal, block, prints, failed_too=True)
-        if all(run.failure for run in done.values()):
+        done = _done(journal, block, prints, without_result_too=True)
+        if not any(run.has_result for run in done.values()):
             first = next(iter(done.values()))
             raise UserError(
-                f"every run of {block.experiment} block {block.index} failed; {first.arm}: {first.failure}"
+                f"no run of {block.experiment} block {block.index} has a result; {first.arm}: "
+                + (first.failure or "; ".join(first.flags))
             )
         sessions = {run.session for run in done.values()}
         idles = [e for e in journal.entries if isinstance(e, Idle) and e.session in sessions]
@@ -190,7 +191,7 @@ def _order(block: Block, items: Iterable[_Item], turn: int = 1) -> list[_Item]:
 
 
 def _done(
-    journal: Journal, block: Block, prints: Mapping[str, str], failed_too: bool = False
+    journal: Journal, block: Block, prints: Mapping[str, str], without_result_too: bool = False
 ) -> dict[str, Run]:
     """The newest usable run of each arm of the block."""
     here = machine.describe().id
@@ -202,7 +203,7 @@ def _done(
         and prints.get(run.arm) == run.fingerprint
         and run.machine.id == here
         and block.config.floor_power_w in (None, run.floor_power_w)
-        and (failed_too or run.failure is None)
+        and (without_result_too or run.has_result)
     }
 
 

@@ -98,7 +98,7 @@ def _held(course: Sequence[tuple[float, float]], at_s: float) -> float:
 def _estimates(entries: Sequence[Run | Idle], runs: pd.DataFrame) -> pd.DataFrame:
     found = {(entry.arm, entry.block): entry for entry in entries if isinstance(entry, Run)}
     rows = []
-    for row in runs[runs["failure"].isna()].to_dict("records"):
+    for row in records.with_result(runs).to_dict("records"):
         run = found[row["arm"], row["block"]]
         known = known_of(run, _finite(row["idle_power_w"]), _finite(row["energy_attributed_j"]))
         reference = METHODS[REFERENCE].estimate(known)
@@ -204,7 +204,7 @@ def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
 def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Kendall's tau-b of mean power over all runs, by method: with the reference, and with the cores the job
     kept busy, which no power model has touched. Empty where a method gives every run the same power."""
-    usable = runs[runs["failure"].isna()].set_index(["arm", "block"])
+    usable = records.with_result(runs).set_index(["arm", "block"])
     rows = []
     for name in METHODS:
         energies = known[known["method"] == name].set_index(["arm", "block"])["energy_kwh"]

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from experiments.analysis import plotting
+from experiments.analysis import plotting, records
 from experiments.estimation_methods.methods import METHODS, REFERENCE
 
 Tables = Mapping[str, pd.DataFrame]
@@ -60,7 +60,7 @@ def methods_ratio(tables: Tables) -> Figure:
 
 
 def _axis_words(runs: pd.DataFrame) -> str:
-    how = plotting.provenance(runs[runs["failure"].isna()])
+    how = plotting.provenance(records.with_result(runs))
     words = f"estimate over whole-machine energy ({how})"
     if how == "counter":
         return words
@@ -76,5 +76,6 @@ def methods_carbon(tables: Tables) -> Figure:
     for level, shade in shades.items():
         axes.barh([places["place"].iloc[0]], [0], color=shade, label=level)
     axes.legend(title="intensity of")
-    axes.set_xlabel(f"emissions in g CO$_2$e (energy {plotting.provenance(tables['runs'])})")
+    how = plotting.provenance(records.with_result(tables["runs"]))
+    axes.set_xlabel(f"emissions in g CO$_2$e (energy {how})")
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.analysis import records, statistics
-from experiments.analysis.values import Value, significant, statistic_values
+from experiments.analysis.values import Value, cell, known, significant, statistic_values
 from experiments.bench.record import Idle, Run
 from experiments.config import Comparison, Design
 from experiments.energy.carbon import JOULES_PER_KWH
@@ -39,7 +39,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     """`runs` (one row a run), `arms` (one row a model), `statistics`, `predictors` (what goes with energy
     and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
     runs = _runs(entries)
-    arms = _arms(runs[runs["failure"].isna()])
+    arms = _arms(records.with_result(runs))
     architectures = arms[arms["factor"].isna()]
     errors = predictors.unseen_errors(architectures)
     return {
@@ -94,7 +94,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 def _statistics(
     runs: pd.DataFrame, architectures: pd.DataFrame, errors: pd.DataFrame, design: Design
 ) -> pd.DataFrame:
-    good = runs[runs["failure"].isna()]
+    good = records.with_result(runs)
     rows = [
         row for family in [*design.comparisons, *_factors(good)] for row in statistics.compare(good, family)
     ]
@@ -148,13 +148,15 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("flops.window", runs["duration_s"].min(), "runs.csv duration_s, least", 2, r"\second"),
         Value("flops.threads", int(arms["threads"].max()), "arms.csv threads of the architectures, largest"),
         Value("flops.turns", int(runs["turns"].max()), "runs.csv turns, largest"),
-        Value("flops.cv", arms["cv_percent"].median(), "arms.csv cv_percent, median", 2, r"\percent"),
-        Value(
-            "flops.cv.error",
-            arms["error_cv_percent"].median(),
-            "arms.csv error_cv_percent, median",
-            2,
-            r"\percent",
+        *known(
+            Value("flops.cv", arms["cv_percent"].median(), "arms.csv cv_percent, median", 2, r"\percent"),
+            Value(
+                "flops.cv.error",
+                arms["error_cv_percent"].median(),
+                "arms.csv error_cv_percent, median",
+                2,
+                r"\percent",
+            ),
         ),
         Value("flops.least.model", least["arm"], f"{energy}, least"),
         Value("flops.least.energy", least["energy_per_inference_j"], f"{energy}, least", 3, r"\joule"),
@@ -192,18 +194,20 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """Which predictor a practitioner should use, and what the published runs say of operations."""
-    found = [
-        Value(
-            f"flops.predictor.{row['predictor']}.{column}",
-            row[column],
-            f"predictors.csv {row['predictor']} with energy over all, {column}",
-            2,
-            on_demand=True,
+    found = known(
+        *(
+            Value(
+                f"flops.predictor.{row['predictor']}.{column}",
+                row[column],
+                f"predictors.csv {row['predictor']} with energy over all, {column}",
+                2,
+                on_demand=True,
+            )
+            for row in tables["predictors"].to_dict("records")
+            if row["group"] == "all" and row["outcome"] == "energy_per_inference_j"
+            for column in ("r2", "r2_low", "r2_high", "spearman")
         )
-        for row in tables["predictors"].to_dict("records")
-        if row["group"] == "all" and row["outcome"] == "energy_per_inference_j"
-        for column in ("r2", "r2_low", "r2_high", "spearman")
-    ]
+    )
     regressions = tables["regressions"].set_index("regression")
     if regressions.empty:
         return found
@@ -240,8 +244,8 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "FLOPs/byte": [significant(intensity, 2) for intensity in arms["intensity_flops_per_byte"]],
         "ms": [significant(1e3 * latency_s, 3) for latency_s in arms["latency_median_s"]],
         "mJ": [significant(1e3 * energy_j, 3) for energy_j in arms["energy_per_inference_j"]],
-        "CV in %": [significant(percent, 2) for percent in arms["cv_percent"]],
-        "error": [significant(percent, 2) for percent in arms["error_cv_percent"]],
+        "CV in %": [cell(percent, 2) for percent in arms["cv_percent"]],
+        "error": [cell(percent, 2) for percent in arms["error_cv_percent"]],
     }
     return {"flops_models": pd.DataFrame(printed), "flops_factors": _factor_table(tables)}
 
@@ -256,9 +260,9 @@ def _factor_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "pixels": str(int(arms.loc[row.group, "image_size"])),
             "threads": str(int(arms.loc[row.group, "threads"])),
             "operations, ratio": significant(arms.loc[row.group, "flops"] / arms.loc[row.base, "flops"], 3),
-            "energy, ratio": significant(row.estimate, 3),
-            "low": significant(row.ci_low, 3),
-            "high": significant(row.ci_high, 3),
+            "energy, ratio": cell(row.estimate),
+            "low": cell(row.ci_low),
+            "high": cell(row.ci_high),
         }
         for row in tables["statistics"].query("family == 'factors'").itertuples()
     ]

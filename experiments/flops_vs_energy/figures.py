@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.analysis import plotting
+from experiments.analysis import plotting, records
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -95,7 +95,7 @@ def flops_equal(tables: Tables) -> Figure:
     """Energy per inference by block of the architectures compared at equal FLOPs, with stars."""
     statistics = tables["statistics"].query("family == 'equal_flops'")
     compared = [*dict.fromkeys([*statistics["base"], *statistics["group"]])]
-    runs = tables["runs"].query("arm in @compared and failure.isna()")
+    runs = records.with_result(tables["runs"]).query("arm in @compared")
     order = [arm for arm in compared if arm in set(runs["arm"])]
     runs = runs.assign(energy_mj=runs["energy_per_inference_j"] * 1e3)
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2))

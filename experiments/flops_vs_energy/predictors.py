@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from experiments.analysis.statistics import Row, association, correct, mean_interval, p_value, row
+from experiments.analysis.statistics import (
+    CORRELATIONS,
+    Row,
+    association,
+    correct,
+    mean_interval,
+    p_value,
+    row,
+)
 from experiments.energy.carbon import JOULES_PER_KWH
 
 PREDICTORS = ("flops", "parameters", "activations", "bytes_moved", "layers")
@@ -46,34 +54,38 @@ def associations(arms: pd.DataFrame) -> pd.DataFrame:
     `arms` has a column family, the predictors and the outcomes; predictors it lacks are left out.
     """
     groups = [("all", arms), *arms.groupby("family")]
-    return pd.DataFrame(
-        [
-            {
-                "outcome": outcome,
-                "predictor": predictor,
-                "group": name,
-                **association(
-                    members[predictor].to_numpy(dtype=np.float64),
-                    members[outcome].to_numpy(dtype=np.float64),
-                ),
-            }
-            for outcome in OUTCOMES
-            for predictor in PREDICTORS
-            for name, members in groups
-            if predictor in arms and len(members) >= LEAST_MEMBERS
-        ]
-    )
+    rows = [
+        {
+            "outcome": outcome,
+            "predictor": predictor,
+            "group": name,
+            **association(
+                members[predictor].to_numpy(dtype=np.float64),
+                members[outcome].to_numpy(dtype=np.float64),
+            ),
+        }
+        for outcome in OUTCOMES
+        for predictor in PREDICTORS
+        for name, members in groups
+        if predictor in arms and len(members) >= LEAST_MEMBERS
+    ]
+    columns = ["outcome", "predictor", "group", "n", *CORRELATIONS]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def unseen_errors(arms: pd.DataFrame) -> pd.DataFrame:
     """Log errors of log-log regressions of energy on families left out of the fit: a row an arm, a column
-    a regression, and `mean` for the mean of the other families. Empty with fewer than three families."""
+    a regression, and `mean` for the mean of the other families. Empty with fewer than three families; a
+    regression that the other families could only interpolate has no column."""
     families = arms["family"].unique()
     if len(families) < LEAST_MEMBERS:
-        return pd.DataFrame(columns=[*MODELS, "mean"])
+        return pd.DataFrame(columns=["mean"])
+    least_fitted = len(arms) - arms["family"].value_counts().max()
     outcome = np.log(arms["energy_per_inference_j"].to_numpy(dtype=np.float64))
     found = {}
     for name, predictors in {**MODELS, "mean": ()}.items():
+        if least_fitted <= 1 + len(predictors):
+            continue
         columns = np.log(arms[list(predictors)].to_numpy(dtype=np.float64))
         design = np.column_stack([np.ones(len(arms)), columns])
         errors = np.empty(len(arms))
@@ -102,7 +114,7 @@ def cross_validation(arms: pd.DataFrame, errors: pd.DataFrame) -> pd.DataFrame:
                 "r2": float(1 - (errors[name] ** 2).sum() / (errors["mean"] ** 2).sum()),
             }
             for name in MODELS
-            if len(errors)
+            if name in errors
         ],
         columns=["regression", "n", "families", "error_factor", "worst_factor", "r2"],
     )
@@ -114,7 +126,7 @@ def against_flops(errors: pd.DataFrame) -> list[Row]:
     and corrected by Holm. Arms of one family share a fit, so that the interval is, if anything, narrow."""
     rows = []
     for name in MODELS:
-        if name == "flops" or errors.empty:
+        if name == "flops" or not {name, "flops"} <= set(errors):
             continue
         gains = (errors[name].abs() - errors["flops"].abs()).to_numpy(dtype=np.float64)
         low, high = mean_interval(gains)

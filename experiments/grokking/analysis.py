@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.analysis import records, statistics
-from experiments.analysis.values import Value, significant, statistic_values
+from experiments.analysis.values import Value, cell, significant, statistic_values
 from experiments.bench.record import Idle, Run
 from experiments.config import Config, Design
 from experiments.energy import carbon
@@ -38,9 +38,9 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     """`runs` (a row a run: steps, energies of its phases, waste), `curves` (a row an evaluation), `arms`,
     `statistics`, `predictions` (a row a run that understood after the window), `coefficients`, `rules` (a row
     a run and rule), `fleet`."""
-    done = {(run.arm, run.block): run for run in entries if isinstance(run, Run) and run.failure is None}
+    done = {(run.arm, run.block): run for run in entries if isinstance(run, Run) and run.has_result}
     runs = _runs(entries, done)
-    good = runs[runs["failure"].isna()]
+    good = records.with_result(runs)
     fixed = good[good["rule"] == "fixed"]
     curves = _curves(done)
     predictions = _predictions(fixed, done)
@@ -348,7 +348,7 @@ def _rule_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
     runs, arms, fleet_ = tables["runs"], tables["arms"], tables["fleet"]
-    fixed = runs[(runs["rule"] == "fixed") & runs["failure"].isna()]
+    fixed = records.with_result(runs[runs["rule"] == "fixed"])
     never = arms[arms["grokked"] == 0]
     expected = fixed[~fixed["arm"].isin(never["arm"])]
     million = fleet_.iloc[-1]
@@ -391,12 +391,12 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         {
             "task": row["task"],
             "arm": row["arm"].replace("_", " "),
-            "MFLOPs/step": _cell(row["flops_per_step"] * 1e-6),
-            "mJ/step": _cell(row["energy_per_step_j"] * 1e3),
+            "MFLOPs/step": cell(row["flops_per_step"] * 1e-6),
+            "mJ/step": cell(row["energy_per_step_j"] * 1e3),
             "understood": f"{row['grokked']} of {row['blocks']}",
             "memorised at": _count(row["memorised_step"]),
             "understood at": _count(row["grok_step"]),
-            "waste in %": _cell(100 * row["waste"]),
+            "waste in %": cell(100 * row["waste"]),
         }
         for row in tables["arms"].to_dict("records")
     ]
@@ -424,10 +424,6 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     ]
     found = {"grokking_arms": pd.DataFrame(arms), "grokking_fleet": pd.DataFrame(fleet_rows)}
     return found | {"grokking_rules": pd.DataFrame(rules) if rules else pd.DataFrame({"rule": ["none"]})}
-
-
-def _cell(number: float) -> str:
-    return significant(number, 3) if np.isfinite(number) else "--"
 
 
 def _count(step: float) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
-from experiments.analysis import plotting
+from experiments.analysis import plotting, records
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -23,7 +23,7 @@ _ARCHITECTURES = ("transformer", "mlp")
 def grokking_curves(tables: Tables) -> Figure:
     """One training of each architecture: accuracies to the left, energy so far to the right."""
     runs = tables["runs"]
-    fixed = runs[(runs["rule"] == "fixed") & runs["failure"].isna()]
+    fixed = records.with_result(runs[runs["rule"] == "fixed"])
     # The task first in the design, on its own schedule's settings.
     plain = fixed[fixed["arm"] == fixed["task"] + "_" + fixed["architecture"]]
     first = next(arm for arm in tables["arms"]["arm"] if arm in set(plain["arm"])).partition("_")[0]
@@ -59,7 +59,7 @@ def grokking_waste(tables: Tables) -> Figure:
     """A panel an architecture; bars are means over blocks, stars from the table."""
     arms = tables["arms"]
     runs = tables["runs"]
-    fixed = runs[(runs["rule"] == "fixed") & runs["failure"].isna()].assign(percent=100 * runs["waste"])
+    fixed = records.with_result(runs[runs["rule"] == "fixed"]).assign(percent=100 * runs["waste"])
     families = tables["statistics"].query("family == 'waste'")
     present = [name for name in _ARCHITECTURES if name in set(arms["architecture"])]
     figure, panels = plt.subplots(

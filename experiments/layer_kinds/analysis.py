@@ -28,7 +28,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     """`runs` (one row a run), `arms` (one row an arm), `statistics`, `shares` (what each kind takes inside
     the network, one row a network and kind, with the published ones)."""
     runs = _runs(entries)
-    good = runs[runs["failure"].isna()]
+    good = records.with_result(runs)
     inside = _shares_by_block(good)
     return {
         "runs": runs,

@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from experiments.analysis import plotting
+from experiments.analysis import plotting, records
 from experiments.layer_kinds.analysis import KINDS
 
 Tables = Mapping[str, pd.DataFrame]
@@ -19,7 +19,7 @@ Tables = Mapping[str, pd.DataFrame]
 def layers_equal(tables: Tables) -> Figure:
     """Energy per GFLOP of single layers: geometric mean as a bar, blocks as points, stars from the table."""
     runs = tables["runs"]
-    alone = runs[runs["model"].isna() & runs["failure"].isna()]
+    alone = records.with_result(runs[runs["model"].isna()])
     alone = alone.assign(energy_per_gflop_mj=1e12 * alone["energy_per_pass_j"] / alone["flops"])
     plotted = {
         "data": alone,

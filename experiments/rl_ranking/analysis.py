@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.analysis import records, statistics
-from experiments.analysis.values import Value, significant, statistic_values
+from experiments.analysis.values import Value, cell, significant, statistic_values
 from experiments.bench.record import Idle, Run
 from experiments.config import Design
 from experiments.energy.carbon import JOULES_PER_KWH
@@ -34,7 +34,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     `ranks` (the probability of each place), `published` (the leaderboard)."""
     evaluations = curves.evaluations(entries)
     runs = _with_outcomes(_runs(entries), evaluations)
-    good = runs[runs["failure"].isna()]
+    good = records.with_result(runs)
     return {
         "runs": runs,
         "evaluations": evaluations,
@@ -224,12 +224,12 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             "game": arms["game"],
             "algorithm": [_name(row) for row in arms.itertuples()],
             "steps": [significant(steps, 3) for steps in arms["steps"]],
-            "mJ/step": [_cell(1e3 * energy_j) for energy_j in arms["energy_per_step_j"]],
-            "kJ": [_cell(energy_j / 1e3) for energy_j in arms["training_energy_j"]],
-            "random": [_cell(value) for value in arms["random_return"]],
-            "return": [_cell(value) for value in arms["final_return"]],
-            "area": [_cell(value, 2) for value in arms["area_score"]],
-            "return/kWh": [_cell(value) for value in arms["average_return_per_kwh"]],
+            "mJ/step": [cell(1e3 * energy_j) for energy_j in arms["energy_per_step_j"]],
+            "kJ": [cell(energy_j / 1e3) for energy_j in arms["training_energy_j"]],
+            "random": [cell(value) for value in arms["random_return"]],
+            "return": [cell(value) for value in arms["final_return"]],
+            "area": [cell(value, 2) for value in arms["area_score"]],
+            "return/kWh": [cell(value) for value in arms["average_return_per_kwh"]],
         }
     )
     ranks = tables["ranks"]
@@ -238,11 +238,9 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         {
             "game": ranks["game"],
             "algorithm": [ALGORITHMS[name] for name in ranks["algorithm"]],
-            "area": [_cell(value, 2) for value in ranks["mean"]],
+            "area": [cell(value, 2) for value in ranks["mean"]],
             **{
-                f"place {column.removeprefix('place_')} in %": [
-                    "--" if np.isnan(p) else significant(100 * p, 3) for p in ranks[column]
-                ]
+                f"place {column.removeprefix('place_')} in %": [cell(100 * p) for p in ranks[column]]
                 for column in chances
             },
         }
@@ -253,9 +251,9 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             "game": board["game"],
             "algorithm": [ALGORITHMS[name] for name in board["algorithm"]],
             "place": board["place"].astype(str),
-            "return/kWh": [_cell(value) for value in board["average_return_per_kwh"]],
-            "average return": [_cell(value) for value in board["average_return"]],
-            "kWh": [_cell(value) for value in board["energy_kwh"]],
+            "return/kWh": [cell(value) for value in board["average_return_per_kwh"]],
+            "average return": [cell(value) for value in board["average_return"]],
+            "kWh": [cell(value) for value in board["energy_kwh"]],
         }
     )
     return {"rl_outcomes": outcomes, "rl_ranks": printed_ranks, "rl_published": printed_board}
@@ -264,7 +262,3 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 def _name(row: object) -> str:
     name = ALGORITHMS[row.algorithm]  # type: ignore[attr-defined]
     return f"{name}, separable" if row.network == "separable" else name  # type: ignore[attr-defined]
-
-
-def _cell(number: float, digits: int = 3) -> str:
-    return significant(number, digits) if np.isfinite(number) else "--"

@@ -15,7 +15,7 @@ RESAMPLES = 10_000
 
 
 def evaluations(entries: Sequence[Idle | Run]) -> pd.DataFrame:
-    """One row an evaluation of a successful run, and one at step 0 for the policy that has learnt nothing.
+    """One row an evaluation of a run with a result, and one at step 0 for the policy that has learnt nothing.
 
     `energy_j` and `duration_s` are of training alone: what evaluations before this one used is taken off.
     `score` is the return with the random policy as zero and the arm's yardstick as one. Energy is whole
@@ -23,7 +23,7 @@ def evaluations(entries: Sequence[Idle | Run]) -> pd.DataFrame:
     """
     rows = []
     for run in entries:
-        if not isinstance(run, Run) or run.failure is not None or not run.metrics["evaluations"]:
+        if not isinstance(run, Run) or not run.has_result or not run.metrics["evaluations"]:
             continue
         played = [phase for phase in run.phases if phase.name == EVALUATION]
         spent_j, spent_s = 0.0, 0.0

@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from experiments.analysis import plotting, statistics
+from experiments.analysis import plotting, records, statistics
 from experiments.energy.carbon import JOULES_PER_KWH
 from experiments.rl_ranking.analysis import ALGORITHMS
 
@@ -50,7 +50,7 @@ def rl_curves(tables: Tables) -> Figure:
 
 def rl_ranking(tables: Tables) -> Figure:
     """Area under the score-energy curve by block of each algorithm, a panel a game, stars from the table."""
-    runs = tables["runs"].query("failure.isna() and area_score.notna() and network != 'separable'")
+    runs = records.with_result(tables["runs"]).query("area_score.notna() and network != 'separable'")
     ranked = tables["ranks"]
     games = [game for game in dict.fromkeys(runs["game"]) if game in set(ranked["game"])]
     figure, found = plt.subplots(
@@ -72,7 +72,7 @@ def rl_ranking(tables: Tables) -> Figure:
 
 def rl_steps(tables: Tables) -> Figure:
     """Energy of one environment step, learning included, by arm on pixels; stars from the table."""
-    runs = tables["runs"].query("failure.isna() and network in ['nature', 'separable']")
+    runs = records.with_result(tables["runs"]).query("network in ['nature', 'separable']")
     runs = runs.assign(energy_mj=1e3 * runs["energy_per_step_j"])
     plotted = {"data": runs, "x": "arm", "y": "energy_mj", "order": list(dict.fromkeys(sorted(runs["arm"])))}
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.9, 3.2))
