@@ -15,7 +15,7 @@ import pandas as pd
 from experiments import reproduction
 from experiments.analysis import campaign as campaign_tables
 from experiments.analysis import claims as claim_tables
-from experiments.analysis import plotting, prose, records, tables, values
+from experiments.analysis import plotting, prose, records, sensitivity, tables, values
 from experiments.bench.record import Idle, Run
 from experiments.campaigns import SELF, Campaign
 from experiments.config import LOCAL, Config, load_claims, load_design
@@ -43,10 +43,21 @@ def write_tables_of(campaign: Campaign, experiment: str, config: Config, folder:
         made = campaign_tables.tabulate(loaded, config)
     else:
         names = [experiment]
-        entries = _load(campaign, experiment, config)
-        made = _module(experiment, "analysis").tabulate(entries, load_design(experiment))
+        made = _tabulated(experiment, _load(campaign, experiment, config))
     inputs = [path for name in names for path in campaign.records(name, config)]
     tables.write_tables(folder, made, inputs)
+
+
+def _tabulated(experiment: str, entries: list[Run | Idle]) -> dict[str, pd.DataFrame]:
+    analysis, design = _module(experiment, "analysis"), load_design(experiment)
+    made: dict[str, pd.DataFrame] = analysis.tabulate(entries, design)
+    made["statistics"] = sensitivity.beside(
+        made["statistics"],
+        made["runs"],
+        entries,
+        lambda fewer: analysis.tabulate(fewer, design)["statistics"],
+    )
+    return made
 
 
 def draw(campaign: Campaign, experiment: str, figure: str) -> None:
@@ -126,6 +137,7 @@ def write_injected(
     for name, table in {
         "claims": claim_tables.display(verdicts),
         "provenance": _provenance(campaign, experiments),
+        **campaign_tables.display(own),
         **reproduction.display(beside),
     }.items():
         printed_tables.append(f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n")

@@ -187,7 +187,8 @@ def test_a_claim_is_decided_by_the_whole_interval(low, high, verdict):
 def test_the_printed_sentence_follows_the_verdict():
     def sentence(verdict):
         row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
-        return claims.values(pd.DataFrame([row]))[0].raw
+        found = claims.values(pd.DataFrame([row | {"unflagged_verdict": verdict}]))
+        return next(value.raw for value in found if value.key == "claim.c")
 
     assert sentence("supported").startswith("Cows fly (")
     assert "contradicts the claim that cows fly" in sentence("contradicted")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from experiments.analysis.records import runs_table
+from experiments.analysis.records import flags_of
 from experiments.analysis.values import Value
 from experiments.bench.record import Idle, Run
 from experiments.config import Config
@@ -28,7 +28,8 @@ _DOMAINS = {"cpu": "processor", "dram": "memory"}
 
 
 def tabulate(records: Mapping[str, Entries], config: Config) -> dict[str, pd.DataFrame]:
-    """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment).
+    """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment), `flags` (one
+    row an experiment and kind of flag).
 
     Raises UserError where the records come from more than one machine.
     """
@@ -43,6 +44,10 @@ def tabulate(records: Mapping[str, Entries], config: Config) -> dict[str, pd.Dat
         "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), entries)]),
         "instruments": _instruments(entries),
         "energy": pd.DataFrame([_energy_row(name, found, config) for name, found in records.items()]),
+        "flags": pd.DataFrame(
+            [row for name, found in records.items() for row in _flag_rows(name, found)],
+            columns=["experiment", "flag", "runs", "example"],
+        ),
     }
 
 
@@ -89,7 +94,7 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
         "runs": len(runs),
         "failed": sum(run.failure is not None for run in runs),
         "unread": sum(run.failure is None and not run.has_result for run in runs),
-        "flagged": int((runs_table(entries)["flags"] != "").sum()),
+        "flagged": sum(bool(flags_of(run, entries)) for run in runs),
         "windows_j": sum(run.total.energy_j for run in runs if run.total),
         "spent_j": spent_j,
         "spent_s": sum(entry.spent.duration_s for entry in entries),
@@ -107,6 +112,17 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
         "boiled_litres": impact.boiled_litres,
         "household_h": impact.household_h,
     }
+
+
+def _flag_rows(experiment: str, entries: Entries) -> list[dict[str, object]]:
+    evidence: dict[str, list[str]] = {}
+    for run in (entry for entry in entries if isinstance(entry, Run)):
+        for kind, found in {flag.partition(": ")[0]: flag for flag in flags_of(run, entries)}.items():
+            evidence.setdefault(kind, []).append(f"{run.arm} block {run.block}, {found.partition(': ')[2]}")
+    return [
+        {"experiment": experiment, "flag": kind, "runs": len(found), "example": found[0]}
+        for kind, found in sorted(evidence.items())
+    ]
 
 
 def words(instruments: pd.DataFrame) -> str:
@@ -165,6 +181,15 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
         Value("campaign.grid.source", grid.source, f"packaged data, SHA-256 {grid.sha256}"),
         Value("campaign.intensity", grid.intensity_g_per_kwh, grid.source, 3, r"\gram\per\kWh"),
     ]
+
+
+def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Runs by kind of flag and experiment as the paper prints them."""
+    flags, experiments = tables["flags"], list(tables["energy"]["experiment"])
+    counts = flags.pivot(index="flag", columns="experiment", values="runs").reindex(columns=experiments)
+    printed = counts.fillna(0).astype(int).astype(str).reset_index()
+    printed.columns = ["flag", *(name.replace("_", " ") for name in experiments)]
+    return {"flags": printed}
 
 
 def _unread_hours(energy: pd.DataFrame) -> list[Value]:

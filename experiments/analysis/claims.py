@@ -8,10 +8,13 @@ from typing import Literal
 
 import pandas as pd
 
+from experiments.analysis import sensitivity
 from experiments.analysis.values import Value, significant
+from experiments.campaigns import SELF
 from experiments.config import Claim, load_claims
 
 Verdict = Literal["supported", "contradicted", "not testable here"]
+_OPEN: Verdict = "not testable here"
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 COLUMNS = [
@@ -23,6 +26,8 @@ COLUMNS = [
     "estimate",
     "ci_low",
     "ci_high",
+    *sensitivity.COLUMNS,
+    "unflagged_verdict",
     "comparison",
     "value",
     "published",
@@ -44,14 +49,22 @@ def judge(statistics: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _row(experiment: str, name: str, claim: Claim, found: pd.DataFrame) -> dict[str, object]:
     row: dict[str, object] = {"experiment": experiment, "claim": name, **claim.model_dump()}
     if claim.statistic not in found.index:
-        return row | {"verdict": "not testable here", "evidence": "not measured at this scale"}
+        return row | {
+            "verdict": _OPEN,
+            "unflagged_verdict": _OPEN,
+            "evidence": "not measured at this scale",
+        }
     cells = found.loc[claim.statistic]
     estimate, low, high = (float(cells[column]) for column in ("estimate", "ci_low", "ci_high"))
     verdict, evidence = verdict_of(claim, estimate, low, high)
+    unflagged = {column: float(cells[column]) for column in sensitivity.COLUMNS}
+    _, *without_flags = unflagged.values()
     return row | {
         "estimate": estimate,
         "ci_low": low,
         "ci_high": high,
+        **unflagged,
+        "unflagged_verdict": verdict_of(claim, *without_flags)[0],
         "verdict": verdict,
         "evidence": evidence,
     }
@@ -60,16 +73,16 @@ def _row(experiment: str, name: str, claim: Claim, found: pd.DataFrame) -> dict[
 def verdict_of(claim: Claim, estimate: float, low: float, high: float) -> tuple[Verdict, str]:
     """(verdict, why). A claim is decided only where the whole 95 % interval falls on one side."""
     if pd.isna(estimate):
-        return "not testable here", "not measured at this scale"
+        return _OPEN, "not measured at this scale"
     if pd.isna(low) or pd.isna(high):
-        return "not testable here", f"estimate {estimate:.3g} has no interval"
+        return _OPEN, f"estimate {estimate:.3g} has no interval"
     holds = [_HOLDS[claim.comparison](bound, claim.value) for bound in (low, high)]
     interval = f"{estimate:.3g} [{low:.3g}, {high:.3g}] against {claim.comparison} {claim.value:g}"
     if all(holds):
         return "supported", interval
     if not any(holds):
         return "contradicted", interval
-    return "not testable here", f"{interval}: the interval spans the bound"
+    return _OPEN, f"{interval}: the interval spans the bound"
 
 
 def display(claims: pd.DataFrame) -> pd.DataFrame:
@@ -78,6 +91,10 @@ def display(claims: pd.DataFrame) -> pd.DataFrame:
         {
             "claim": [str(name).replace("_", " ") for name in claims["claim"]],
             "verdict": claims["verdict"],
+            "without flagged runs": [
+                "same" if row.unflagged_verdict == row.verdict else row.unflagged_verdict
+                for row in claims.itertuples()
+            ],
             "evidence": claims["evidence"],
             "published": ["--" if pd.isna(value) else significant(value, 3) for value in claims["published"]],
         }
@@ -85,8 +102,9 @@ def display(claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def values(claims: pd.DataFrame) -> list[Value]:
-    """The sentence the paper prints for each claim: the claim itself only where it is supported."""
-    return [
+    """The sentence the paper prints for each claim, the claim itself only where it is supported; and what
+    becomes of the verdicts without the runs that carry a flag."""
+    sentences = [
         Value(
             f"claim.{row['claim']}",
             _sentence(row["statement"], row["verdict"], row["evidence"]),
@@ -94,6 +112,23 @@ def values(claims: pd.DataFrame) -> list[Value]:
             experiment=row["experiment"],
         )
         for row in claims.to_dict("records")
+    ]
+    return sentences + _without_flagged_runs(claims)
+
+
+def _without_flagged_runs(claims: pd.DataFrame) -> list[Value]:
+    decided = claims[claims["verdict"] != _OPEN]
+    changed = decided[decided["unflagged_verdict"] != decided["verdict"]]
+    turned = changed[changed["unflagged_verdict"] != _OPEN]
+    names = ", ".join(str(name).replace("_", " ") for name in turned["claim"])
+    return [
+        Value(f"claims.{key}", raw, f"claims.csv verdict and unflagged_verdict, {which}", experiment=SELF)
+        for key, raw, which in (
+            ("decided", len(decided), "the former decided"),
+            ("unflagged.kept", len(decided) - len(changed), "decided alike"),
+            ("unflagged.open", len(changed) - len(turned), "the former alone decided"),
+            ("unflagged.turned", names or "none", "decided to the contrary"),
+        )
     ]
 
 

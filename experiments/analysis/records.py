@@ -67,16 +67,22 @@ def with_result(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["failure"].isna() & runs["energy_j"].notna()]
 
 
+def flags_of(run: Run, entries: Sequence[Run | Idle]) -> list[str]:
+    """Every doubt about a run, each a word and its evidence: its own and those about the rest around it."""
+    return [*run.flags, *_idle_flags(_idle_powers_w(run, entries))]
+
+
 def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
     """A table with a row an arm in the order of the design, not of the first block's random one."""
+    if table.empty:
+        return table
     places = {arm: place for place, arm in enumerate(design.arms)}
     return table.sort_values("arm", key=lambda arms: arms.map(places), kind="stable", ignore_index=True)
 
 
 def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
-    idles = [e for e in entries if isinstance(e, Idle) and e.session == run.session]
     domains = {reading.domain: reading for reading in primary(run.readings)}
-    idle_powers_w = [power_w for idle in idles if (power_w := _power_w(idle)) is not None]
+    idle_powers_w = _idle_powers_w(run, entries)
     idle_power_w = sum(idle_powers_w) / len(idle_powers_w) if idle_powers_w else None
     gross_j = run.total.energy_j if run.total else None
     net_j = net_uncertainty_j = None
@@ -104,7 +110,7 @@ def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
         "foreign_cores": run.contention.foreign_cores if run.contention else None,
         "peak_memory_bytes": run.peak_memory_bytes,
         "failure": run.failure,
-        "flags": "; ".join([*run.flags, *_idle_flags(idle_powers_w)]),
+        "flags": "; ".join(flags_of(run, entries)),
         "fingerprint": run.fingerprint,
         "measured_at": run.measured_at,
     }
@@ -116,6 +122,12 @@ def _attributed_j(run: Run) -> float | None:
     parts = [shares.get(reading.domain) for reading in primary(run.readings)]
     present = [part for part in parts if part is not None]
     return sum(present) if parts and len(present) == len(parts) else None
+
+
+def _idle_powers_w(run: Run, entries: Sequence[Run | Idle]) -> list[float]:
+    """Power of the machine at rest around the run's session, where it was read."""
+    rests = [entry for entry in entries if isinstance(entry, Idle) and entry.session == run.session]
+    return [power_w for rest in rests if (power_w := _power_w(rest)) is not None]
 
 
 def _power_w(idle: Idle) -> float | None:

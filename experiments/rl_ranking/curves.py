@@ -12,6 +12,18 @@ from experiments.bench.record import Idle, Run
 
 EVALUATION = "evaluation"
 RESAMPLES = 10_000
+_COLUMNS = [
+    "arm",
+    "game",
+    "algorithm",
+    "block",
+    "step",
+    "energy_j",
+    "duration_s",
+    "return_mean",
+    "return_std",
+    "score",
+]
 
 
 def evaluations(entries: Sequence[Idle | Run]) -> pd.DataFrame:
@@ -62,8 +74,7 @@ def evaluations(entries: Sequence[Idle | Run]) -> pd.DataFrame:
             }
             for point in points
         ]
-    columns = ["arm", "game", "algorithm", "block", *first, "score"] if rows else None
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def evaluation_cost(run: Run) -> tuple[float, float]:

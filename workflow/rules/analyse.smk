@@ -20,7 +20,10 @@ for name in EXPERIMENTS:
         params:
             experiment=name,
             options=option_arguments(CONFIG, "scale"),
-            code=analysis_code(name, "tabulate"),
+            code=[
+                analysis_code(name, "tabulate"),
+                code_fingerprint("experiments.analysis.sensitivity", ["beside"]),
+            ],
             comparisons=[family.model_dump() for family in DESIGNS[name].comparisons],
         shell:
             "python -m experiments tabulate {params.experiment}"
@@ -38,7 +41,13 @@ rule tabulate_campaign:
         expand(
             "results/{{campaign}}/tables/{experiment}/{table}",
             experiment=SELF,
-            table=["manifest.json", "machine.csv", "instruments.csv", "energy.csv"],
+            table=[
+                "manifest.json",
+                "machine.csv",
+                "instruments.csv",
+                "energy.csv",
+                "flags.csv",
+            ],
         ),
     log:
         "results/{campaign}/logs/tabulate/campaign.log",

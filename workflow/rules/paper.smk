@@ -28,7 +28,7 @@ rule inject:
         captions=[DESIGNS[name].figures for name in EXPERIMENTS],
         code=[
             *(analysis_code(name, "values", "display") for name in EXPERIMENTS),
-            code_fingerprint("experiments.analysis.campaign", ["values"]),
+            code_fingerprint("experiments.analysis.campaign", ["values", "display"]),
             code_fingerprint("experiments.steps", ["inject"]),
             code_fingerprint("experiments.reproduction", ["values", "display"]),
         ],
