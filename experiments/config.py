@@ -173,8 +173,11 @@ def check_config(options: Mapping[str, Any], source: str = "configuration") -> C
 
 
 def read_options() -> dict[str, Any]:
-    """The options in `workflow/config.yaml`, not yet checked."""
-    return dict(read_yaml(ROOT / "workflow" / "config.yaml") or {})
+    """The options in `workflow/config.yaml`, not yet checked. Raises UserError where there are none."""
+    options = read_yaml(ROOT / "workflow" / "config.yaml") or {}
+    if not isinstance(options, dict):
+        raise UserError("workflow/config.yaml: an option is written 'name: value', a line each")
+    return options
 
 
 def option_arguments(config: Config, *names: str) -> str:
@@ -188,4 +191,7 @@ def parse_option(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"an option is written name=value, not '{text}'")
-    return name, yaml.safe_load(value)
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"the value of '{name}' cannot be read: {value}") from None

@@ -15,12 +15,16 @@ def settle(campaign: Campaign) -> None:
     """Gives the files of a campaign the order of time in which they are made, once in a clone, so that
     Snakemake makes only what is missing or older than a source edited since.
 
-    Nothing happens where a file is not what the campaign's manifest lists: it is then rebuilt as usual.
+    Nothing happens where a file is not what the campaign's manifest lists, or the manifest is none: what is
+    amiss is then rebuilt as usual.
     """
     stamp = Path(".snakemake", f"settled-{campaign.name}")
     if stamp.exists() or not campaign.manifest.exists():
         return
-    listed = json.loads(campaign.manifest.read_text(encoding="utf-8"))["files"]
+    try:
+        listed = json.loads(campaign.manifest.read_text(encoding="utf-8"))["files"]
+    except (ValueError, KeyError, TypeError):
+        return
     for name, digest in listed.items():
         if not Path(name).exists() or file_sha256(Path(name)) != digest:
             return

@@ -94,8 +94,22 @@ def judge(campaign: Campaign, experiments: Sequence[str]) -> None:
 
 def write_claims(campaign: Campaign, experiments: Sequence[str], path: Path) -> None:
     """The same into any file."""
+    path.write_text(_judged(campaign, experiments), encoding="utf-8")
+
+
+def _judged(campaign: Campaign, experiments: Sequence[str]) -> str:
     statistics = {name: tables.read_tables(campaign.tables(name))["statistics"] for name in experiments}
-    claim_tables.judge(statistics).to_csv(path, index=False, lineterminator="\n")
+    return claim_tables.judge(statistics).to_csv(index=False, lineterminator="\n")
+
+
+def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
+    """The verdicts as they are stored. Raises UserError where they are not those that the tables give."""
+    if campaign.claims.read_text(encoding="utf-8") != _judged(campaign, experiments):
+        raise UserError(
+            f"{campaign.claims} is not what the tables give, so no paper is made from it: delete it and run "
+            "the workflow again"
+        )
+    return pd.read_csv(campaign.claims)
 
 
 def inject(campaign: Campaign, experiments: Sequence[str], config: Config) -> None:
@@ -129,7 +143,7 @@ def write_injected(
         captions += [
             _caption(campaign, own, name, text) for name, text in load_design(experiment).figures.items()
         ]
-    verdicts = pd.read_csv(campaign.claims)
+    verdicts = _verdicts(campaign, experiments)
     collected += claim_tables.values(verdicts)
     # A released campaign is the same whatever is released after it.
     beside = reproduction.comparisons(campaign) if campaign.name == LOCAL else []
@@ -200,7 +214,12 @@ def read_sidecar(campaign: Campaign, figure: str) -> dict[str, Any]:
     path = campaign.figure(figure).with_suffix(".provenance.json")
     if not path.exists():
         raise UserError(f"{path} does not exist: draw the figure first")
-    sidecar: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        sidecar: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        sidecar = {}
+    if not isinstance(sidecar, dict) or not {"files", "manifest_sha256", "code_fingerprint"} <= set(sidecar):
+        raise UserError(f"{path} is torn or was changed: delete it and run the workflow again")
     for name, stated in sidecar["files"].items():
         if file_sha256(path.with_name(name)) != stated:
             raise UserError(

@@ -101,6 +101,24 @@ def run(arm: str = "one", block: int = 0, energy_j: float = 20.0, **changes: Any
     return Run(**(fields | changes))
 
 
+def failed(of: Run) -> Run:
+    """What the bench records of a run whose child was killed before its window closed."""
+    nothing = {"duration_s": None, "total": None, "contention": None, "peak_memory_bytes": None}
+    empty = {name: [] for name in ("readings", "gpu_use", "parts", "phases", "steps", "power")}
+    return of.model_copy(update={**nothing, **empty, "failure": "killed", "metrics": {}})
+
+
+def unread(of: Run) -> Run:
+    """What it records where an instrument was lost within the window."""
+    gone = {"energy_j": None, "uncertainty_j": None, "provenance": "missing"}
+    marks = {
+        name: [mark.model_copy(update={"energy_j": None}) for mark in getattr(of, name)]
+        for name in ("parts", "phases", "steps")
+    }
+    readings = [one.model_copy(update=gone) for one in of.readings]
+    return of.model_copy(update={**marks, "readings": readings, "total": None})
+
+
 def idle(block: int = 0, position: str = "before", energy_j: float = 4.0) -> Idle:
     """Two seconds at rest."""
     return Idle(

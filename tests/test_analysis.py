@@ -184,6 +184,14 @@ def test_a_claim_is_decided_by_the_whole_interval(low, high, verdict):
     assert claims.verdict_of(claim, 0.3, low, high)[0] == verdict
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"tables": {}}'])
+def test_a_torn_manifest_of_tables_is_refused(tmp_path, text):
+    tables.write_tables(tmp_path, {"any": pd.DataFrame({"x": [1]})}, [])
+    (tmp_path / tables.MANIFEST).write_text(text)
+    with pytest.raises(UserError, match="torn or was changed"):
+        tables.read_tables(tmp_path)
+
+
 def test_the_printed_sentence_follows_the_verdict():
     def sentence(verdict):
         row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}

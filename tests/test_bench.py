@@ -8,8 +8,13 @@ import time
 import psutil
 import pytest
 
+from experiments.bench.journal import Journal
 from experiments.bench.lock import lock_path, machine_lock
 from experiments.bench.record import Idle, Run
+from experiments.bench.runner import Block, _done
+from experiments.config import Config
+from experiments.energy import machine
+from tests import records
 
 WORKLOAD = """
 import os, subprocess, sys, threading, time
@@ -267,6 +272,17 @@ def test_failed_runs_alone_are_measured_again(measured):
     repository, _ = measured
     again = repository.experiments("measure", "faulty", "--option", "scale=smoke")
     assert "6 runs to measure, 5 already recorded" in again.stdout
+
+
+def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "describe", lambda: records.MACHINE)
+    block = Block("flops_vs_energy", 0, Config(), tmp_path)
+    journal = Journal(block.journal)
+    for entry in (records.run("read"), records.unread(records.run("not_read"))):
+        journal.append(entry)
+    prints = {"read": "f", "not_read": "f"}
+    assert set(_done(journal, block, prints)) == {"read"}
+    assert set(_done(journal, block, prints, without_result_too=True)) == {"read", "not_read"}
 
 
 def test_a_block_without_a_good_run_is_an_error(measured):

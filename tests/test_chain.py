@@ -102,6 +102,20 @@ def test_a_number_changed_in_a_table_is_refused_until_it_is_rebuilt(built):
     assert path.read_text() == original
 
 
+def test_a_verdict_changed_by_hand_is_refused_until_it_is_judged_again(built):
+    path = built.path / "results/local/claims.csv"
+    original = path.read_text()
+    path.write_text(original.replace("not testable here", "supported", 1))
+    assert path.read_text() != original
+    refused = built.snakemake(*SMOKE)
+    assert refused.returncode != 0
+    assert "claims.csv is not what the tables give" in refused.stdout
+    path.unlink()
+    rebuilt = built.snakemake(*SMOKE)
+    assert rebuilt.returncode == 0, rebuilt.stdout
+    assert path.read_text() == original
+
+
 def test_an_edited_record_is_refused(built):
     path = built.path / BLOCK
     original = path.read_bytes()

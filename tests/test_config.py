@@ -55,10 +55,18 @@ def test_an_arm_may_overrule_a_setting_of_the_scale():
     assert runs["resnet50"]["batch_size"] == 1
 
 
-@pytest.mark.parametrize("text", ["pue", "=1"])
+@pytest.mark.parametrize("text", ["pue", "=1", "experiments=[grokking", "pue='"])
 def test_a_malformed_option_is_refused(text):
     with pytest.raises(UserError):
         config.check_config(dict([config.parse_option(text)]))
+
+
+def test_a_file_that_holds_no_options_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow" / "config.yaml").write_text("- scale\n")
+    with pytest.raises(UserError, match="'name: value'"):
+        config.read_options()
 
 
 def test_options_survive_the_command_line():

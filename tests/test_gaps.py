@@ -15,27 +15,9 @@ from experiments.analysis import plotting, records, tables, values
 from experiments.bench.record import Run
 from experiments.campaigns import Campaign
 from experiments.config import ROOT, Config, experiment_names, load_design
-from tests.records import idle, reading, run
+from tests.records import failed, idle, reading, run, unread
 
 RELEASED = Campaign("epyc-2core-standard")
-
-
-def failed(of: Run) -> Run:
-    """What the bench records of a run whose child was killed before its window closed."""
-    nothing = {"duration_s": None, "total": None, "contention": None, "peak_memory_bytes": None}
-    empty = {name: [] for name in ("readings", "gpu_use", "parts", "phases", "steps", "power")}
-    return of.model_copy(update={**nothing, **empty, "failure": "killed", "metrics": {}})
-
-
-def unread(of: Run) -> Run:
-    """What it records where an instrument was lost within the window."""
-    gone = {"energy_j": None, "uncertainty_j": None, "provenance": "missing"}
-    marks = {
-        name: [mark.model_copy(update={"energy_j": None}) for mark in getattr(of, name)]
-        for name in ("parts", "phases", "steps")
-    }
-    readings = [one.model_copy(update=gone) for one in of.readings]
-    return of.model_copy(update={**marks, "readings": readings, "total": None})
 
 
 def one_in_three(one: Run, _first_arm: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib import resources
 from types import SimpleNamespace
 
@@ -16,6 +17,11 @@ from rocrate_validator.utils.http import HttpRequester
 from experiments import release
 from experiments.config import LOCAL, ROOT
 from experiments.errors import UserError
+
+
+def test_everything_that_names_a_version_names_the_same():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert str(release._citation()["version"]) == project["version"]
 
 
 def test_units_and_types_of_a_column():

@@ -135,6 +135,37 @@ def test_evaluation_leaves_learning_as_it_was():
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
 
 
+def twin_counts(name, **changes):
+    arm = load_design("rl_ranking").runs("standard")[name]
+    return workload._count_update(Parameters.model_validate(arm | changes), 0)
+
+
+def test_the_operations_of_an_update_are_those_worked_out_by_hand():
+    """A forward pass, and for the backward one as much for weights and as much for inputs, of which the first
+    layer's is not needed."""
+    convolution = 2 * 8 * 8 * 16 * (4 * 3 * 3)
+    products = 2 * (1024 * 128 + 128 * 3 + 128 * 1)
+    sample = 2 * convolution + 3 * products
+    assert twin_counts("minatar_breakout_a2c")["flops_per_update"] == 16 * 5 * sample
+    ppo = twin_counts("minatar_breakout_ppo", rollout_steps=32)
+    assert ppo["flops_per_update"] == 16 * 32 * sample
+    # The network learns from a batch, and its twin that is the target only looks at it.
+    values = 2 * (1024 * 128 + 128 * 3)
+    batch = 32 * (2 * convolution + 3 * values + convolution + values)
+    assert twin_counts("minatar_breakout_dqn")["flops_per_update"] == batch
+
+
+def test_counting_leaves_learning_as_it_was(monkeypatch):
+    found = []
+    for _ in range(2):
+        prepared = workload.build(SMALL, 0)
+        results = workload.run(prepared, records.FakeSession())
+        found.append(torch.nn.utils.parameters_to_vector(prepared.model.policy.parameters()))
+        monkeypatch.setattr(workload, "_count_update", lambda *_: {})
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+    assert results["updates"] == results["steps"] / (SMALL["environments"] * SMALL["rollout_steps"])
+
+
 def test_a_diverging_run_is_an_error_with_a_sentence():
     prepared = workload.build(SMALL, 0)
     with torch.no_grad():
@@ -164,7 +195,11 @@ def run(arm, algorithm, block, returns):
         metrics={
             "steps": 100 * len(returns),
             "random_return": 0.0,
+            "updates": 10 * len(returns),
             "flops_per_decision": 1.0,
+            "bytes_moved_per_decision": 2.0,
+            "flops_per_update": 50.0,
+            "bytes_moved_per_update": 60.0,
             "parameters": 1,
             "evaluations": [[100.0 * k, value, 0.1] for k, value in zip(marks, returns, strict=True)],
         },
@@ -193,6 +228,11 @@ def test_outcomes_worked_out_by_hand(tables):
     assert first["area_score"] == pytest.approx(0.4)
     assert first["energy_to_threshold_j"] == pytest.approx(25)
     assert first["score_per_kwh"] == pytest.approx(0.8 / (40 / 3.6e6))
+
+
+def test_a_step_is_a_decision_and_its_share_of_the_updates(tables):
+    arm = tables["arms"].iloc[0]
+    assert (arm["flops_per_step"], arm["bytes_moved_per_step"]) == (1 + 5, 2 + 6)
 
 
 def test_the_better_learner_takes_the_first_place(tables):

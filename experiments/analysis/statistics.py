@@ -40,8 +40,8 @@ CORRELATIONS = [f"{name}{end}" for name in ("r2", "pearson", "spearman") for end
 _STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
 # Below this many blocks a bootstrap of them says nothing; the interval is Student's instead.
 _LEAST_FOR_BOOTSTRAP = 6
-# Degrees of freedom below this are rounding.
-_LEAST_FREEDOM = 1e-6
+# Contrasts that lie closer together than this are equal, and fewer degrees of freedom are none.
+_ROUNDING = 1e-9
 
 Row = dict[str, object]
 Floats = NDArray[np.float64]
@@ -87,7 +87,7 @@ def error_cv(runs: pd.DataFrame, metric: str) -> pd.Series:
         {"arm": runs["arm"].to_numpy(), "square": (logs - fit @ logs) ** 2, "freedom": 1 - np.diag(fit)}
     )
     sums = cells.groupby("arm")[["square", "freedom"]].sum()
-    return 100 * np.sqrt(sums["square"] / sums["freedom"].where(sums["freedom"] > _LEAST_FREEDOM))
+    return 100 * np.sqrt(sums["square"] / sums["freedom"].where(sums["freedom"] > _ROUNDING))
 
 
 def correct(rows: Sequence[Row]) -> None:
@@ -141,7 +141,8 @@ def p_value(contrasts: Floats, test: Test) -> float:
 
 def mean_interval(values: Floats) -> tuple[float, float]:
     """Interval of the mean: BCa bootstrap, or Student's where blocks are too few to resample."""
-    if np.ptp(values) == 0:
+    # Contrasts of what is one formula differ by rounding, of which a bootstrap makes no interval.
+    if np.ptp(values) < _ROUNDING:
         return float(values[0]), float(values[0])
     if len(values) >= _LEAST_FOR_BOOTSTRAP:
         found = stats.bootstrap(

@@ -37,11 +37,8 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 def verified_names(folder: Path) -> list[str]:
     """Names of the tables of a folder whose files fit its manifest. Raises UserError otherwise."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder} has no {MANIFEST}: run the tabulate step first") from None
-    for name, stated in manifest["tables"].items():
+    stored = _manifest(folder)["tables"]
+    for name, stated in stored.items():
         path = folder / f"{name}.csv"
         if not path.exists():
             raise UserError(f"{path} is missing: {_remedy(folder)}")
@@ -49,13 +46,26 @@ def verified_names(folder: Path) -> list[str]:
             raise UserError(
                 f"{path} was changed after it was tabulated, so nothing is made from it: {_remedy(folder)}"
             )
-    return list(manifest["tables"])
+    return list(stored)
 
 
 def inputs(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of records that the tables of a folder were made from."""
-    manifest: dict[str, dict[str, str]] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return manifest["inputs"]
+    """SHA-256 of each file of records that the tables of a folder were made from. Raises UserError where its
+    manifest is missing or is none."""
+    return _manifest(folder)["inputs"]
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, str]]:
+    path = folder / MANIFEST
+    try:
+        body: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} has no {MANIFEST}: run the tabulate step first") from None
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict) or set(body) != {"tables", "inputs"}:
+        raise UserError(f"{path} is torn or was changed: {_remedy(folder)}")
+    return body
 
 
 def _remedy(folder: Path) -> str:

@@ -102,12 +102,12 @@ def _ppo_pong(_device: str, seed: int) -> Work:
     """One update of PPO on Pong from pixels: a rollout and its epochs, as Henderson et al. 2020 compare."""
     learner = rl.build(_PPO, seed)
     steps = learner.model.n_envs * _PPO["rollout_steps"]
-    forward = learner.facts["flops_per_decision"]
+    counted = learner.facts
     return Work(
         once=lambda: learner.model.learn(steps, reset_num_timesteps=False),
-        # A decision is one forward pass; an epoch a forward and a backward one, which costs two.
-        flops=steps * forward * (1 + 3 * _PPO["epochs"]),
-        # 2.55 million multiply-adds a decision: the count of the published comparison.
+        flops=steps * counted["flops_per_decision"] + _PPO["epochs"] * counted["flops_per_update"],
+        # 2.55 million multiply-adds a decision: the count of the published comparison. An epoch is a forward
+        # and a backward pass, which is taken to cost two.
         published_flops=steps * 2 * 2.55e6 * (1 + 3 * _PPO["epochs"]),
     )
 

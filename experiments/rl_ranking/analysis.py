@@ -18,7 +18,18 @@ from experiments.rl_ranking import curves
 ALGORITHMS = {"a2c": "A2C", "a2c_vtrace": "A2C+V-trace", "ppo": "PPO", "dqn": "DQN"}
 # The score at which energy to reach is read: half of the way from the random policy to the yardstick.
 THRESHOLD = 0.5
-_METRICS = ("steps", "random_return", "flops_per_decision", "parameters", "training_return_mean", "mean_rho")
+_METRICS = (
+    "steps",
+    "updates",
+    "random_return",
+    "flops_per_decision",
+    "bytes_moved_per_decision",
+    "flops_per_update",
+    "bytes_moved_per_update",
+    "parameters",
+    "training_return_mean",
+    "mean_rho",
+)
 _OUTCOMES = ("final_return", "final_score", "area_score", "energy_to_threshold_j", "score_per_kwh")
 _PUBLISHED = Path(__file__).parent / "reference" / "henderson_rl_leaderboard.csv"
 _PUBLISHED_ALGORITHMS = {
@@ -35,11 +46,12 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     evaluations = curves.evaluations(entries)
     runs = _with_outcomes(_runs(entries), evaluations)
     good = records.with_result(runs)
+    arms = records.in_order(_arms(good), design)
     return {
         "runs": runs,
         "evaluations": evaluations,
-        "arms": records.in_order(_arms(good), design),
-        "statistics": _statistics(good, design),
+        "arms": arms,
+        "statistics": _statistics(good, arms, design),
         "ranks": curves.place_probabilities(_ranked(good), "area_score"),
         "published": published(),
     }
@@ -54,6 +66,9 @@ def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     table["training_s"] = table["duration_s"] - [seconds for _, seconds in spent]
     table["energy_per_step_j"] = table["training_energy_j"] / table["steps"]
     table["steps_per_s"] = table["steps"] / table["training_s"]
+    for name in ("flops", "bytes_moved"):
+        updating = table["updates"] * table[f"{name}_per_update"] / table["steps"]
+        table[f"{name}_per_step"] = table[f"{name}_per_decision"] + updating
     return table
 
 
@@ -104,6 +119,8 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "blocks": len(group),
                 "steps": int(first["steps"]),
                 "flops_per_decision": first["flops_per_decision"],
+                "flops_per_step": first["flops_per_step"],
+                "bytes_moved_per_step": first["bytes_moved_per_step"],
                 "steps_per_s": group["steps_per_s"].median(),
                 "training_energy_j": group["training_energy_j"].mean(),
                 "energy_per_step_j": per_step_j,
@@ -126,7 +143,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _statistics(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
+def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.DataFrame:
     rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
     for arm, group in runs.dropna(subset=["final_return"]).groupby("arm", sort=False):
         gains = (group["final_return"] - group["random_return"]).to_numpy(dtype=np.float64)
@@ -140,6 +157,15 @@ def _statistics(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
                 group=arm,
             )
         )
+    rows.append(
+        statistics.determination(
+            "flops_energy_r2.steps",
+            arms["flops_per_step"].to_numpy(dtype=np.float64),
+            arms["energy_per_step_j"].to_numpy(dtype=np.float64),
+            metric="energy_per_step_j",
+            group="all",
+        )
+    )
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
 
 
@@ -182,6 +208,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             "final_return": (row["final_return"], "", "final_return"),
             "random_return": (row["random_return"], "", "random_return"),
             "flops": (row["flops_per_decision"] / 1e6, "", "flops_per_decision, millions"),
+            "step_flops": (row["flops_per_step"] / 1e6, "", "flops_per_step, millions"),
         }
         found += [
             Value(f"{key}.{name}", number, f"arms.csv {row['arm']} {source}", 3, unit, on_demand=True)
@@ -224,6 +251,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             "game": arms["game"],
             "algorithm": [_name(row) for row in arms.itertuples()],
             "steps": [significant(steps, 3) for steps in arms["steps"]],
+            "MFLOPs/step": [cell(flops / 1e6) for flops in arms["flops_per_step"]],
             "mJ/step": [cell(1e3 * energy_j) for energy_j in arms["energy_per_step_j"]],
             "kJ": [cell(energy_j / 1e3) for energy_j in arms["training_energy_j"]],
             "random": [cell(value) for value in arms["random_return"]],

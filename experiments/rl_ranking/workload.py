@@ -11,11 +11,12 @@ import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from torch import nn
 
 from experiments.bench.session import Session
-from experiments.flops_vs_energy.counting import count
+from experiments.flops_vs_energy.counting import count, count_work
 from experiments.rl_ranking.environments import environments
 from experiments.rl_ranking.networks import EXTRACTORS
 from experiments.rl_ranking.parameters import Parameters
@@ -26,6 +27,11 @@ _EVALUATION_COPIES = 10
 _RANDOM_EPISODES = 20
 # Seeds of evaluation are far from those of training.
 _EVALUATION_SEED = 500
+# What makes a twin, on which updates are counted, quick without changing what an update is.
+_OF_TWINS: dict[str, dict[str, int]] = {
+    "ppo": {"epochs": 1},
+    "dqn": {"learning_starts": 0, "buffer_size": 1000},
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     """A learner that has learnt nothing. The random policy plays here, outside the metered window."""
     parameters = Parameters.model_validate(values)
     threads = torch.get_num_threads()
+    # Before the learner is made, which seeds all random streams anew.
+    per_update = _count_update(parameters, seed)
     training = environments(
         parameters.environment, parameters.environments, seed, training=True, threads=threads
     )
@@ -54,7 +62,8 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
         "device": str(model.device),
         "threads": threads,
         "parameters": sum(weight.numel() for weight in model.policy.parameters()),
-        "flops_per_decision": _decision_flops(model),
+        **_count_decision(model),
+        **per_update,
     }
     if parameters.evaluations:
         facts["random_return"] = float(np.mean(play(None, evaluation, _RANDOM_EPISODES, seed)))
@@ -81,6 +90,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
     return {
         **facts,
         "steps": prepared.model.num_timesteps,
+        "updates": prepared.model._n_updates,
         "evaluations": evaluator.results,
         "training_episodes": evaluator.episodes,
         "training_return_mean": evaluator.mean_training_return,
@@ -232,13 +242,42 @@ def _refuse_diverged(model: BaseAlgorithm) -> None:
             )
 
 
-def _decision_flops(model: BaseAlgorithm) -> float:
-    """FLOPs of one forward pass of the network that acts."""
+def _count_decision(model: BaseAlgorithm) -> dict[str, float]:
+    """FLOPs and bytes moved of a forward pass of the network that acts, for one of the copies it acts in."""
 
     class Acting(nn.Module):
         def forward(self, observations: torch.Tensor) -> torch.Tensor:
             return model.policy._predict(observations, deterministic=True)
 
-    shape = model.observation_space.shape
-    zeros = torch.zeros(1, *shape, dtype=torch.float32, device=model.device)
-    return float(count(Acting(), zeros)["flops"])
+    shape = model.n_envs, *model.observation_space.shape
+    found = count(Acting(), torch.zeros(shape, dtype=torch.float32, device=model.device))
+    return {f"{name}_per_decision": float(found[name]) for name in ("flops", "bytes_moved")}
+
+
+def _count_update(parameters: Parameters, seed: int) -> dict[str, float]:
+    """FLOPs and bytes moved of one update, of the mean over those that follow a rollout, counted on a twin of
+    the learner after its first steps. What an update is Stable-Baselines3 says: of PPO an epoch, of A2C a
+    rollout, of DQN a batch."""
+    parameters = parameters.model_copy(update=_OF_TWINS.get(parameters.algorithm, {}))
+    games = environments(
+        parameters.environment,
+        parameters.environments,
+        seed,
+        training=True,
+        threads=torch.get_num_threads(),
+    )
+    twin = make_model(parameters, games, seed)
+    twin.learn(1)
+    before = twin._n_updates
+    found = count_work(lambda: _update(twin))
+    # Counting takes two calls.
+    each = (twin._n_updates - before) / 2
+    return {f"{name}_per_update": total / each for name, total in found.items()}
+
+
+def _update(model: BaseAlgorithm) -> None:
+    """The updates that follow a rollout."""
+    if isinstance(model, OffPolicyAlgorithm):
+        model.train(model.gradient_steps, model.batch_size)
+    else:
+        model.train()
