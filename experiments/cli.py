@@ -189,10 +189,13 @@ def _inject(options: argparse.Namespace) -> None:
 
 
 def _typeset(options: argparse.Namespace) -> None:
+    from experiments import steps
     from experiments.analysis.typeset import typeset
     from experiments.campaigns import Campaign
 
-    print(typeset(Path("paper/paper.tex"), Campaign(options.campaign).build, options.campaign))
+    campaign = Campaign(options.campaign)
+    steps.check_printed(campaign)
+    print(typeset(steps.PAPER, campaign.build, campaign.name))
 
 
 def _manifest(options: argparse.Namespace) -> None:

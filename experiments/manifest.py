@@ -23,6 +23,7 @@ _BUILT = (
     "captions.tex",
     "tables.tex",
     "sections.tex",
+    steps.INJECTED,
     "campaign.tex",
     "paper.pdf",
 )

@@ -24,6 +24,10 @@ from experiments.provenance import code_fingerprint, file_sha256
 from experiments.schema import did_you_mean
 
 PAPER = Path("paper", "paper.tex")
+# Hashes of what the inject step wrote for LaTeX.
+INJECTED = "injected.json"
+# To delete a file is not enough: Snakemake does not make again what lies between files that are there.
+_AGAIN = "run the workflow again with --forcerun {step}"
 
 
 def _load(campaign: Campaign, experiment: str, config: Config) -> list[Run | Idle]:
@@ -106,8 +110,8 @@ def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     """The verdicts as they are stored. Raises UserError where they are not those that the tables give."""
     if campaign.claims.read_text(encoding="utf-8") != _judged(campaign, experiments):
         raise UserError(
-            f"{campaign.claims} is not what the tables give, so no paper is made from it: delete it and run "
-            "the workflow again"
+            f"{campaign.claims} is not what the tables give, so no paper is made from it: "
+            + _AGAIN.format(step="judge")
         )
     return pd.read_csv(campaign.claims)
 
@@ -157,14 +161,36 @@ def write_injected(
         printed_tables.append(f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n")
     checked = values.check(collected)
     values.listing(checked).to_csv(folder / "values.csv", index=False, lineterminator="\n")
-    for name, text in {
+    texts = {
         "values.tex": values.macros(checked),
         "captions.tex": "".join(captions),
         "tables.tex": "".join(printed_tables),
         "sections.tex": "".join(f"\\input{{sections/{experiment}}}\n" for experiment in experiments),
-    }.items():
+    }
+    for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+    digests = {name: file_sha256(folder / name) for name in texts}
+    (folder / INJECTED).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
     return checked
+
+
+def check_printed(campaign: Campaign) -> None:
+    """Raises UserError where a number, a table, a caption or a figure that LaTeX is about to read was changed
+    after it was made."""
+    path = campaign.build / INJECTED
+    try:
+        stated: dict[str, str] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: run the inject step first") from None
+    except (ValueError, TypeError):
+        raise UserError(f"{path} is torn or was changed: {_AGAIN.format(step='inject')}") from None
+    for name, digest in stated.items():
+        if file_sha256(campaign.build / name) != digest:
+            raise UserError(
+                f"{campaign.build / name} was changed after it was injected: {_AGAIN.format(step='inject')}"
+            )
+    for sidecar in sorted(campaign.figure(".").parent.glob("*.provenance.json")):
+        read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
 
 
 def _of(experiment: str, found: Sequence[values.Value]) -> list[values.Value]:
@@ -219,11 +245,11 @@ def read_sidecar(campaign: Campaign, figure: str) -> dict[str, Any]:
     except ValueError:
         sidecar = {}
     if not isinstance(sidecar, dict) or not {"files", "manifest_sha256", "code_fingerprint"} <= set(sidecar):
-        raise UserError(f"{path} is torn or was changed: delete it and run the workflow again")
+        raise UserError(f"{path} is torn or was changed: {_AGAIN.format(step='draw')}")
     for name, stated in sidecar["files"].items():
         if file_sha256(path.with_name(name)) != stated:
             raise UserError(
-                f"{path.with_name(name)} was changed after it was drawn: delete it and run the workflow again"
+                f"{path.with_name(name)} was changed after it was drawn: {_AGAIN.format(step='draw')}"
             )
     return sidecar
 

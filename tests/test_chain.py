@@ -102,18 +102,39 @@ def test_a_number_changed_in_a_table_is_refused_until_it_is_rebuilt(built):
     assert path.read_text() == original
 
 
-def test_a_verdict_changed_by_hand_is_refused_until_it_is_judged_again(built):
-    path = built.path / "results/local/claims.csv"
-    original = path.read_text()
-    path.write_text(original.replace("not testable here", "supported", 1))
-    assert path.read_text() != original
+@pytest.mark.parametrize(
+    ("name", "old", "new", "step", "sentence"),
+    [
+        (
+            "results/local/claims.csv",
+            b"not testable here",
+            b"supported",
+            "judge",
+            "is not what the tables give",
+        ),
+        (
+            "paper/build/local/values.tex",
+            b"\\num{",
+            b"\\num{4",
+            "inject",
+            "was changed after it was injected",
+        ),
+        ("figures/local/flops_equal.pdf", b"%%EOF", b"%%EOF\n", "draw", "was changed after it was drawn"),
+    ],
+)
+def test_what_the_paper_prints_is_refused_where_it_was_edited(built, name, old, new, step, sentence):
+    path = built.path / name
+    original = path.read_bytes()
+    path.write_bytes(original.replace(old, new, 1))
+    assert path.read_bytes() != original
     refused = built.snakemake(*SMOKE)
     assert refused.returncode != 0
-    assert "claims.csv is not what the tables give" in refused.stdout
-    path.unlink()
-    rebuilt = built.snakemake(*SMOKE)
+    assert re.search(f"{name} (is|was) {sentence}", refused.stdout)
+    assert f"--forcerun {step}" in refused.stdout
+    rebuilt = built.snakemake(*SMOKE, "--forcerun", step)
     assert rebuilt.returncode == 0, rebuilt.stdout
-    assert path.read_text() == original
+    assert "measure" not in rules_run(rebuilt.stdout)
+    assert path.read_bytes() == original
 
 
 def test_an_edited_record_is_refused(built):

@@ -18,6 +18,7 @@ rule inject:
         "paper/build/{campaign}/captions.tex",
         "paper/build/{campaign}/tables.tex",
         "paper/build/{campaign}/sections.tex",
+        "paper/build/{campaign}/injected.json",
     log:
         "results/{campaign}/logs/inject.log",
     params:
