@@ -35,12 +35,16 @@ class Campaign:
     def build(self) -> Path:
         return Path("paper", "build", self.name)
 
+    @property
+    def figures(self) -> Path:
+        return Path("figures", self.name)
+
     def tables(self, experiment: str) -> Path:
         return self.results / "tables" / experiment
 
     def figure(self, name: str) -> Path:
         """Path of a figure without its suffix."""
-        return Path("figures", self.name, name)
+        return self.figures / name
 
     def planned_block_files(self, experiment: str, blocks: int) -> list[Path]:
         """The files of records that `blocks` blocks will have, present or not."""

@@ -115,7 +115,7 @@ def _recompute(campaign: Campaign, config: Config) -> Iterator[str]:
             for figure in load_design(experiment).figures:
                 steps.draw_to(campaign, experiment, figure, Path(folder, figure))
         for path in sorted(Path(folder).iterdir()):
-            _same(path, campaign.figure("any").with_name(path.name))
+            _same(path, campaign.figures / path.name)
     yield "figures follow from the tables"
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder)

@@ -189,7 +189,7 @@ def check_printed(campaign: Campaign) -> None:
             raise UserError(
                 f"{campaign.build / name} was changed after it was injected: {_AGAIN.format(step='inject')}"
             )
-    for sidecar in sorted(campaign.figure(".").parent.glob("*.provenance.json")):
+    for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
 
 

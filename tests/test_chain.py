@@ -129,7 +129,7 @@ def test_what_the_paper_prints_is_refused_where_it_was_edited(built, name, old, 
     assert path.read_bytes() != original
     refused = built.snakemake(*SMOKE)
     assert refused.returncode != 0
-    assert re.search(f"{name} (is|was) {sentence}", refused.stdout)
+    assert f"{name} {sentence}" in refused.stdout
     assert f"--forcerun {step}" in refused.stdout
     rebuilt = built.snakemake(*SMOKE, "--forcerun", step)
     assert rebuilt.returncode == 0, rebuilt.stdout
