@@ -235,6 +235,23 @@ def test_a_step_is_a_decision_and_its_share_of_the_updates(tables):
     assert (arm["flops_per_step"], arm["bytes_moved_per_step"]) == (1 + 5, 2 + 6)
 
 
+def test_games_on_pixels_are_taken_together_with_the_others_and_left_out():
+    """Five arms: without the one on pixels energy does not go with operations, with it it does."""
+    energies_j = {"ppo": 1.0, "a2c": 1.1, "dqn": 1.1, "a2c_vtrace": 1.0}
+    arms = pd.DataFrame(
+        {
+            "network": ["minatar"] * 4 + ["nature"],
+            "flops_per_step": [1.0, 2.0, 3.0, 4.0, 1000.0],
+            "bytes_moved_per_step": [1.0, 1.1, 1.1, 1.0, 100.0],
+            "energy_per_step_j": [*energies_j.values(), 100.0],
+        }
+    )
+    found = {row["statistic"]: row["estimate"] for row in analysis.shares_explained(arms)}
+    assert found["flops_energy_r2.all"] > 0.99
+    assert found["flops_energy_r2.without_pixels"] == pytest.approx(0.0, abs=1e-9)
+    assert found["bytes_energy_r2.without_pixels"] == pytest.approx(1.0)
+
+
 def test_the_better_learner_takes_the_first_place(tables):
     ranks = tables["ranks"].set_index("algorithm")
     assert ranks.loc["ppo", "place"] == 1

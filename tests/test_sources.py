@@ -8,8 +8,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from experiments.energy import contention
 from experiments.energy.contention import between, snapshot, usable_cores
 from experiments.energy.source import SourceError
 from experiments.energy.sources import rapl
@@ -143,6 +145,42 @@ def test_what_neither_the_job_nor_the_meter_used_is_foreign():
     use = between(before, after)
     assert use.busy_cores == pytest.approx(1.5)
     assert use.foreign_cores == pytest.approx(0.25)
+
+
+def test_the_program_that_disturbs_is_named():
+    """Process 1 used half a core, one that has ended a whole one, and another next to nothing."""
+    before = replace(snapshot(), others_cpu_s={1: 5.0, 2: 7.0})
+    used = {"monotonic_s": 2.0, "busy_s": 3.0}
+    after = replace(before, **{clock: getattr(before, clock) + s for clock, s in used.items()})
+    after = replace(after, others_cpu_s={1: 6.0, 2: 7.001, 2**22 + 1: 2.0})
+    use = between(before, after)
+    name = Path("/proc/1/comm").read_text().strip()
+    assert use.foreign_programs == pytest.approx({name: 0.5})
+    assert use.foreign() == f"1.50 cores ({name} 0.50)"
+
+
+def test_processes_are_looked_for_before_any_clock_is_read(monkeypatch):
+    """The other way round a window that opens at work and closes at rest would lack what a child did while
+    the parent was looking."""
+    child = subprocess.Popen(["sleep", "60"])
+    calls = []
+
+    def noted(kind, function):
+        return lambda *args: calls.append(kind) or function(*args)
+
+    for kind, name in (("look", "descendants"), ("look", "_reaped_s"), ("clock", "_cpu_clock_s")):
+        monkeypatch.setattr(contention, name, noted(kind, getattr(contention, name)))
+    monkeypatch.setattr("psutil.pids", noted("look", psutil.pids))
+    monkeypatch.setattr("psutil.cpu_times", noted("clock", psutil.cpu_times))
+    try:
+        before = snapshot()
+    finally:
+        child.kill()
+        child.wait()
+    assert calls == sorted(calls, reverse=True)
+    assert {"look", "clock"} == set(calls)
+    assert child.pid not in before.others_cpu_s
+    assert os.getppid() in before.others_cpu_s
 
 
 def test_processors_that_a_batch_system_keeps_back_are_not_used():

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from experiments.config import load_design
+from experiments.counting import count
 from experiments.flops_vs_energy import workload
-from experiments.flops_vs_energy.counting import count
 from tests.records import FakeSession
 
 SMALL = {

@@ -37,7 +37,7 @@ def flags_of(run: Run, quiet_sentinel_s: float, faults: Sequence[str]) -> list[s
     use = run.contention
     if use is not None:
         if use.foreign_cores > FOREIGN_CORES:
-            flags.append(f"foreign-cpu: other programs or the kernel used {use.foreign_cores:.2f} cores")
+            flags.append(f"foreign-cpu: other programs or the kernel used {use.foreign()}")
         if use.steal_cores > STEAL_CORES:
             flags.append(f"cpu-steal: the hypervisor took {use.steal_cores:.2f} cores")
         if use.suspended_s > CLOCK_STEP_S:

@@ -306,12 +306,12 @@ class _Bench:
         while time.monotonic() < deadline_s:
             before = contention.snapshot()
             time.sleep(0.3)
-            foreign = contention.between(before, contention.snapshot()).foreign_cores
-            if foreign < _QUIET_CORES:
+            use = contention.between(before, contention.snapshot())
+            if use.foreign_cores < _QUIET_CORES:
                 return
             if not told:
                 self._progress.say(
-                    f"other programs use {foreign:.1f} cores: waiting up to {_QUIET_WAIT_S:.0f} s "
+                    f"other programs use {use.foreign()}: waiting up to {_QUIET_WAIT_S:.0f} s "
                     "for a quiet machine"
                 )
                 told = True

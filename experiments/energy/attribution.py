@@ -54,7 +54,7 @@ class JobModel:
         self._cpu_s = cpu_s
         self._clock = clock
         self._cores = os.cpu_count() or 1
-        self._last = (clock(), cpu_s())
+        self._last = (cpu_s(), clock())
         self._installed_bytes = psutil.virtual_memory().total
         self._job: set[int] = set()
         self._memory_share, self._memory_read_s = 0.0, -_PSS_EVERY_S
@@ -66,9 +66,9 @@ class JobModel:
         return (self._cpu_channel, self._memory_channel)
 
     def read(self) -> Mapping[Channel, float]:
-        now_s, used_s = self._clock(), self._cpu_s()
-        last_s, last_used_s = self._last
-        self._last = (now_s, used_s)
+        used_s, now_s = self._cpu_s(), self._clock()
+        last_used_s, last_s = self._last
+        self._last = (used_s, now_s)
         elapsed_s = now_s - last_s
         load = (used_s - last_used_s) / (elapsed_s * self._cores) if elapsed_s > 0 else 0.0
         # Walking the page tables of a large process takes milliseconds: not on every read, but whenever

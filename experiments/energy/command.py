@@ -107,7 +107,7 @@ def report(found: Metered, grid: carbon.Grid) -> str:
     use = found.contention
     lines += [
         f"{found.duration_s:>14,.3f} s  elapsed",
-        f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_cores:.2f} cores",
+        f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign()}",
         *([f"{use.job_instructions:>14,} instructions in user mode"] if use.job_instructions else []),
         *(_gpu_row(gpu) for gpu in found.gpu_use),
         *(f"  fault: {fault}" for fault in found.faults),

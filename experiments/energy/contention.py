@@ -6,12 +6,15 @@ import ctypes
 import functools
 import math
 import os
+import resource
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from pydantic import Field
 
 from experiments.energy import limits
 from experiments.energy.instructions import DescendantCounter, NotCountedError
@@ -19,6 +22,11 @@ from experiments.schema import Closed
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PR_SET_CHILD_SUBREAPER = 36
+# With a process id above it, the id of that process's clock (clock_getcpuclockid(3), as glibc makes it).
+_CPUCLOCK_SCHED = 2
+# Of what disturbs a window so many programs are named, and none that used less.
+_MOST_NAMED = 3
+_LEAST_NAMED_CORES = 0.01
 # The kernel's fixed number of the process id namespace it boots with (PROC_PID_INIT_INO).
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 
@@ -63,7 +71,7 @@ class Snapshot:
     """Clocks and CPU seconds at one instant, each counted since some fixed origin.
 
     `job_cpu_s` and `job_instructions` are this process's descendants, reaped ones included; `own_cpu_s` this
-    process.
+    process; `others_cpu_s` every other process there is, the kernel's threads among them, by its id.
     """
 
     monotonic_s: float
@@ -74,12 +82,14 @@ class Snapshot:
     job_cpu_s: float
     job_instructions: int | None
     own_cpu_s: float
+    others_cpu_s: Mapping[int, float]
 
 
 class Contention(Closed):
     """CPU use over a window: seconds of processor time, and shares in processors (1 is one core).
 
-    `job_instructions` are those in user mode; null where the processor counts none.
+    `job_instructions` are those in user mode; null where the processor counts none. `foreign_programs` are
+    the busiest of those behind `foreign_cores`, by name; programs that ended within the window have none.
     """
 
     duration_s: float
@@ -87,38 +97,45 @@ class Contention(Closed):
     job_instructions: int | None = None
     busy_cores: float
     foreign_cores: float
+    foreign_programs: dict[str, float] = Field(default_factory=dict)
     steal_cores: float
     suspended_s: float
     clock_step_s: float
 
+    def foreign(self) -> str:
+        """What others used, in words."""
+        who = ", ".join(f"{name} {cores:.2f}" for name, cores in self.foreign_programs.items())
+        return f"{self.foreign_cores:.2f} cores" + (f" ({who})" if who else "")
+
 
 def snapshot() -> Snapshot:
-    """The state now. Costs well under a millisecond."""
-    cpu = psutil.cpu_times()
+    """The state now. Takes some milliseconds where there are many descendants; all its clocks are read at the
+    end of them, within a millisecond."""
+    instructions, everyone, job = _instructions(), set(psutil.pids()), descendants()
+    job_s, cpu, own_s = _cpu_s(job), psutil.cpu_times(), time.process_time()
     idle_s = cpu.idle + getattr(cpu, "iowait", 0.0)
     steal_s = getattr(cpu, "steal", 0.0)
     guest_s = getattr(cpu, "guest", 0.0) + getattr(cpu, "guest_nice", 0.0)
-    own, instructions = os.times(), _instructions()
     return Snapshot(
         monotonic_s=time.monotonic(),
         boottime_s=time.clock_gettime(time.CLOCK_BOOTTIME),
         wall_s=time.time(),
         busy_s=sum(cpu) - guest_s - idle_s - steal_s,
         steal_s=steal_s,
-        job_cpu_s=job_cpu_s(),
+        job_cpu_s=job_s,
         job_instructions=instructions.read() if instructions else None,
-        own_cpu_s=own.user + own.system,
+        own_cpu_s=own_s,
+        others_cpu_s={pid: _cpu_clock_s(pid) for pid in everyone - job - {os.getpid()}},
     )
 
 
 def job_cpu_s() -> float:
-    """CPU seconds of this process's descendants so far, those that have ended included.
+    """CPU seconds of this process's descendants up to the return, those that have ended included.
 
     What a descendant has reaped is in its own count, and what this process has reaped in its, so that
     short-lived grandchildren are not lost.
     """
-    own = os.times()
-    return own.children_user + own.children_system + sum(map(_cpu_s, descendants()))
+    return _cpu_s(descendants())
 
 
 def descendants() -> set[int]:
@@ -164,10 +181,24 @@ def over(parts: Sequence[tuple[Snapshot, Snapshot]]) -> Contention:
         busy_cores=busy_s / duration_s,
         # Ticks are coarser than the kernel's per-process clock: a small negative remainder is zero.
         foreign_cores=max(foreign_s, 0.0) / duration_s,
+        foreign_programs=_busiest(parts, duration_s),
         steal_cores=grown("steal_s") / duration_s,
         suspended_s=boot_s - duration_s,
         clock_step_s=grown("wall_s") - boot_s,
     )
+
+
+def _busiest(parts: Sequence[tuple[Snapshot, Snapshot]], duration_s: float) -> dict[str, float]:
+    """Processors that other programs kept busy by name, the busiest first."""
+    used_s: dict[int, float] = defaultdict(float)
+    for start, end in parts:
+        for pid, cpu_s in end.others_cpu_s.items():
+            used_s[pid] += max(cpu_s - start.others_cpu_s.get(pid, 0.0), 0.0)
+    cores: dict[str, float] = defaultdict(float)
+    for pid, cpu_s in used_s.items():
+        if cpu_s / duration_s >= _LEAST_NAMED_CORES and (name := _name(pid)):
+            cores[name] += cpu_s / duration_s
+    return dict(sorted(cores.items(), key=lambda item: -item[1])[:_MOST_NAMED])
 
 
 def _counted(parts: Sequence[tuple[Snapshot, Snapshot]]) -> int | None:
@@ -187,8 +218,32 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _cpu_s(pid: int) -> float:
-    return sum(int(ticks) for ticks in _stat(pid)[11:15]) * _TICK_S
+def _cpu_s(job: set[int]) -> float:
+    reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
+    reaped_s = reaped.ru_utime + reaped.ru_stime + sum(map(_reaped_s, job))
+    # Last and at once: a descendant works on while the others are looked at, and a window that opens at its
+    # work and closes at its rest would lack that.
+    return reaped_s + sum(map(_cpu_clock_s, job))
+
+
+def _reaped_s(pid: int) -> float:
+    return sum(int(ticks) for ticks in _stat(pid)[13:15]) * _TICK_S
+
+
+def _cpu_clock_s(pid: int) -> float:
+    """CPU seconds of a process to the nanosecond; 0 where it has been reaped."""
+    try:
+        return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
+    except OSError:
+        return 0.0
+
+
+def _name(pid: int) -> str:
+    """Name of a process; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _stat(pid: int) -> list[str]:

@@ -79,6 +79,6 @@ def _quiet() -> Iterator[str]:
     cores = os.cpu_count() or 1
     verdict = "quiet enough to measure" if use.foreign_cores < 0.1 else "NOT quiet: close other programs"
     yield (
-        f"right now   other programs use {use.foreign_cores:.2f} of {cores} cores and the hypervisor takes "
+        f"right now   of {cores} cores other programs use {use.foreign()} and the hypervisor takes "
         f"{use.steal_cores:.2f}: {verdict}"
     )

@@ -13,9 +13,9 @@ from torch import nn
 
 from experiments.bench.repeat import repeat, synchronizer
 from experiments.bench.session import Session
+from experiments.counting import count
 from experiments.energy.nameplate import nameplate
 from experiments.estimation_methods.parameters import Parameters
-from experiments.flops_vs_energy.counting import count
 from experiments.rl_ranking import workload as rl
 
 _IMAGES = 8

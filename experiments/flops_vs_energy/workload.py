@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from experiments.bench.repeat import repeat, synchronizer
 from experiments.bench.session import Session
-from experiments.flops_vs_energy.counting import count
+from experiments.counting import count
 from experiments.flops_vs_energy.parameters import Parameters
 
 _CALIBRATION_IMAGES = 4

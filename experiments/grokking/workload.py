@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.bench.session import Session
-from experiments.flops_vs_energy.counting import count_work
+from experiments.counting import count_work
 from experiments.grokking.networks import Mlp, Transformer, make
 from experiments.grokking.parameters import Parameters
 from experiments.grokking.rules import RULES, Evaluation

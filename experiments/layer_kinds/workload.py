@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from experiments.bench.repeat import repeat, synchronizer
 from experiments.bench.session import Session
-from experiments.flops_vs_energy.counting import count
+from experiments.counting import count
 from experiments.layer_kinds.parameters import Kind, Parameters
 
 

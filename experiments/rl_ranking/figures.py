@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from experiments.analysis import plotting, records, statistics
 from experiments.energy.carbon import JOULES_PER_KWH
 from experiments.rl_ranking.analysis import ALGORITHMS
+from experiments.rl_ranking.parameters import ON_PIXELS
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -72,7 +73,8 @@ def rl_ranking(tables: Tables) -> Figure:
 
 def rl_steps(tables: Tables) -> Figure:
     """Energy of one environment step, learning included, by arm on pixels; stars from the table."""
-    runs = records.with_result(tables["runs"]).query("network in ['nature', 'separable']")
+    runs = records.with_result(tables["runs"])
+    runs = runs[runs["network"].isin(ON_PIXELS)]
     runs = runs.assign(energy_mj=1e3 * runs["energy_per_step_j"])
     plotted = {"data": runs, "x": "arm", "y": "energy_mj", "order": list(dict.fromkeys(sorted(runs["arm"])))}
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.9, 3.2))

@@ -10,6 +10,7 @@ from experiments.schema import Closed
 
 Algorithm = Literal["a2c", "a2c_vtrace", "ppo", "dqn"]
 Network = Literal["minatar", "nature", "separable", "mlp"]
+ON_PIXELS = ("nature", "separable")
 Environment = Literal[
     "minatar/breakout",
     "minatar/space_invaders",

@@ -16,10 +16,10 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from torch import nn
 
 from experiments.bench.session import Session
-from experiments.flops_vs_energy.counting import count, count_work
+from experiments.counting import count, count_work
 from experiments.rl_ranking.environments import environments
 from experiments.rl_ranking.networks import EXTRACTORS
-from experiments.rl_ranking.parameters import Parameters
+from experiments.rl_ranking.parameters import ON_PIXELS, Parameters
 from experiments.rl_ranking.vtrace import VtraceA2C
 
 # Evaluation plays this many games side by side.
@@ -113,7 +113,7 @@ def make_model(parameters: Parameters, training: VecEnv, seed: int) -> BaseAlgor
         epsilon = 1e-5 if parameters.algorithm == "ppo" else 1e-8
         options["optimizer_kwargs"] = {"eps": epsilon, "fused": True}
     model = algorithm(parameters, training, seed, options)
-    if parameters.network in ("nature", "separable"):
+    if parameters.network in ON_PIXELS:
         model.policy.to(memory_format=torch.channels_last)
     return model
 

@@ -25,9 +25,10 @@ class OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operators, the bytes they read and write, and the elements convolutions and matrix products
     put out.
 
-    An operator reads its inputs (weights included) and writes its outputs once each; views move nothing.
-    Caches may serve some of it, and a fused kernel moves less: this is the traffic of a machine that
-    executes one operator after the other from memory.
+    An operator reads its inputs (weights included) and writes its outputs once each, or the inputs that its
+    schema marks as written where it returns nothing (optimiser kernels do); views move nothing. Caches may
+    serve some of it, and a fused kernel moves less: this is the traffic of a machine that executes one
+    operator after the other from memory.
     """
 
     def __init__(self) -> None:
@@ -43,7 +44,8 @@ class OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         output = func(*args, **(kwargs or {}))
         if not _is_view(func):
             self.operators += 1
-            self.bytes_moved += _bytes((args, kwargs)) + _bytes(output)
+            self.bytes_moved += _bytes((args, kwargs))
+            self.bytes_moved += _bytes(output if func._schema.returns else _written(func, args, kwargs or {}))
             if func in _PRODUCTS:
                 self.products += 1
                 self.activations += output.numel()
@@ -89,6 +91,11 @@ def count_work(work: Callable[[], object]) -> dict[str, float]:
 def _is_view(func: Any) -> bool:
     returned = [value.alias_info for value in func._schema.returns]
     return any(alias is not None and not alias.is_write for alias in returned)
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
+    return [given.get(argument.name) for argument in func._schema.arguments if argument.is_write]
 
 
 def _bytes(values: Any) -> int:
