@@ -17,10 +17,11 @@ reproduce: setup latex ## measure on this machine and build the paper (SCALE=smo
 test: setup latex ## run every test, the workflow at the smoke scale included
 	$(VENV)/bin/python -m pytest
 
-lint: setup ## check style, types and the workflow
+lint: setup ## check style, types, borders between modules and the workflow
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
 
 format: setup ## rewrite the code in the house style

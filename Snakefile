@@ -1,4 +1,4 @@
-# What to build. How is in workflow/rules; where and what a campaign is, in experiments/campaigns.py.
+# What to build. How is in workflow/rules; where and what a campaign is, in joules/study/campaign.py.
 
 
 include: "workflow/rules/common.smk"

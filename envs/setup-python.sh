@@ -18,3 +18,6 @@ echo "installing the pinned packages of $lock into $venv (about 6 GB, some minut
 # The lock is complete, so nothing is resolved; every file must have the hash written there.
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" ||
   stop "the pinned packages could not be installed: see the message above; a full disk and a missing network are the usual causes"
+# The command `joules`, from the sources where they are.
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ||
+  stop "the package of this clone could not be installed into $venv: see the message above"

@@ -1,1 +1,1 @@
-"""A reproducible paper on the energy of machine learning: the instrument, the bench, the analysis."""
+"""Questions of the paper, a folder each. What they stand on is in `joules`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.config import ROOT
+from tests import ROOT
 
 _NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".snakemake", ".*_cache", "__pycache__", "local", "build"
@@ -26,8 +26,8 @@ class Repository:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "snakemake", *arguments)
 
-    def experiments(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "experiments", *arguments)
+    def joules(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "joules", *arguments)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs this interpreter in the copy; standard error is merged into the output."""

@@ -54,8 +54,8 @@ class Driver:
 
     def nvmlDeviceGetFieldValues(self, handle, _fields):
         answers = self.power and self.instant and handle not in self.silent
-        found = pynvml.NVML_SUCCESS if answers else pynvml.NVML_ERROR_NOT_SUPPORTED
-        return [SimpleNamespace(nvmlReturn=found, value=SimpleNamespace(uiVal=self.milliwatts[handle]))]
+        status = pynvml.NVML_SUCCESS if answers else pynvml.NVML_ERROR_NOT_SUPPORTED
+        return [SimpleNamespace(nvmlReturn=status, value=SimpleNamespace(uiVal=self.milliwatts[handle]))]
 
     def nvmlDeviceGetPowerUsage(self, handle):
         if not self.power or handle in self.silent:

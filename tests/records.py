@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from experiments.bench.record import Idle, Run, Sentinel, Spent
-from experiments.energy.contention import Contention
-from experiments.energy.machine import Machine
-from experiments.energy.reading import Reading, Total
+from joules.bench.record import Idle, Run, Sentinel, Spent
+from joules.instrument.host.contention import Contention
+from joules.instrument.host.machine import Machine
+from joules.instrument.reading import Reading, Total
 
 MACHINE = Machine(
     id="test",

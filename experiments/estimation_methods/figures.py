@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from experiments.analysis import plotting, records
 from experiments.estimation_methods.methods import METHODS, REFERENCE
+from joules.analysis import plotting, records
 
 Tables = Mapping[str, pd.DataFrame]
 

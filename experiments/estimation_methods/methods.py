@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from experiments.energy.carbon import JOULES_PER_KWH
+from joules.instrument.carbon import JOULES_PER_KWH
 
 # Mean power usage effectiveness of data centres: of 2018 (Uptime Institute), used by Strubell et al. and by
 # Henderson et al., and of the Green Algorithms calculator.
@@ -94,10 +94,10 @@ def attributed(run: Known) -> float:
 
 def gpu_only(run: Known) -> float:
     """What is left of the reading when only the GPU is metered."""
-    found = [energy for domain, energy in run.domains_j.items() if domain.startswith("gpu")]
-    if not found:
+    gpus_j = [energy for domain, energy in run.domains_j.items() if domain.startswith("gpu")]
+    if not gpus_j:
         raise Unavailable("no GPU")
-    return _kwh(sum(found))
+    return _kwh(sum(gpus_j))
 
 
 def cpu_only(run: Known) -> float:

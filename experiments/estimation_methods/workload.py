@@ -9,14 +9,23 @@ from typing import Any
 
 import torch
 import torchvision
+from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from experiments.bench.repeat import repeat, synchronizer
-from experiments.bench.session import Session
-from experiments.counting import count
-from experiments.energy.nameplate import nameplate
 from experiments.estimation_methods.parameters import Parameters
-from experiments.rl_ranking import workload as rl
+from joules.instrument.nameplate import nameplate
+from joules.workload.counting import count
+from joules.workload.reinforcement.environments import environments
+from joules.workload.reinforcement.learning import (
+    PPO_EPSILON,
+    count_decision,
+    count_update,
+    pixels_last,
+    policy_options,
+    ppo,
+)
+from joules.workload.repeat import repeat, synchronizer
+from joules.workload.session import Session
 
 _IMAGES = 8
 # Large enough that no cache holds the vectors, small enough for a laptop.
@@ -25,22 +34,14 @@ _SMALL_LAYERS, _SMALL_WIDTH = 24, 32
 _LEAST_PASSES = 3
 
 # PPO on Pong from pixels with the settings of the RL ranking.
+_PONG, _COPIES, _EPOCHS = "ale/pong", 8, 4
 _PPO: dict[str, Any] = {
-    "algorithm": "ppo",
-    "game": "Pong",
-    "environment": "ale/pong",
     "network": "nature",
-    "steps": 1024,
-    "length": 1.0,
-    "environments": 8,
-    "evaluations": 0,
-    "evaluation_episodes": 1,
-    "yardstick_return": 21.0,
+    "learning_rate": 2.5e-4,
+    "gamma": 0.99,
     "rollout_steps": 128,
     "minibatch_size": 256,
-    "epochs": 4,
     "clip_range": 0.1,
-    "learning_rate": 2.5e-4,
     "entropy_coef": 0.01,
 }
 
@@ -100,15 +101,24 @@ def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
 
 def _ppo_pong(_device: str, seed: int) -> Work:
     """One update of PPO on Pong from pixels: a rollout and its epochs, as Henderson et al. 2020 compare."""
-    learner = rl.build(_PPO, seed)
-    steps = learner.model.n_envs * _PPO["rollout_steps"]
-    counted = learner.facts
+    threads = torch.get_num_threads()
+
+    def learner(epochs: int) -> BaseAlgorithm:
+        games = environments(_PONG, _COPIES, seed, training=True, threads=threads)
+        policy = policy_options(_PPO["network"], PPO_EPSILON)
+        return pixels_last(ppo(games, seed, policy, epochs=epochs, **_PPO))
+
+    # Before the learner is made, which seeds all random streams anew.
+    counts = count_update(lambda: learner(1))
+    model = learner(_EPOCHS)
+    counts |= count_decision(model)
+    steps = _COPIES * _PPO["rollout_steps"]
     return Work(
-        once=lambda: learner.model.learn(steps, reset_num_timesteps=False),
-        flops=steps * counted["flops_per_decision"] + _PPO["epochs"] * counted["flops_per_update"],
+        once=lambda: model.learn(steps, reset_num_timesteps=False),
+        flops=steps * counts["flops_per_decision"] + _EPOCHS * counts["flops_per_update"],
         # 2.55 million multiply-adds a decision: the count of the published comparison. An epoch is a forward
         # and a backward pass, which is taken to cost two.
-        published_flops=steps * 2 * 2.55e6 * (1 + 3 * _PPO["epochs"]),
+        published_flops=steps * 2 * 2.55e6 * (1 + 3 * _EPOCHS),
     )
 
 

@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.analysis import plotting, records
+from joules.analysis import plotting, records
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -44,13 +44,13 @@ def flops_scatter(tables: Tables) -> Figure:
 
 def flops_predictors(tables: Tables) -> Figure:
     """R squared of each count with its interval, and error factors of regressions on unseen families."""
-    found = tables["predictors"].query("group == 'all' and outcome == 'energy_per_inference_j'")
+    associations = tables["predictors"].query("group == 'all' and outcome == 'energy_per_inference_j'")
     regressions = tables["regressions"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 2.6), layout="constrained")
-    places = np.arange(len(found))
-    left.barh(places, found["r2"], color="0.85")
-    left.hlines(places, found["r2_low"], found["r2_high"], color="0.2", linewidth=1.2)
-    left.set_yticks(places, [name.replace("_", " ") for name in found["predictor"]])
+    places = np.arange(len(associations))
+    left.barh(places, associations["r2"], color="0.85")
+    left.hlines(places, associations["r2_low"], associations["r2_high"], color="0.2", linewidth=1.2)
+    left.set_yticks(places, [name.replace("_", " ") for name in associations["predictor"]])
     left.set(xlim=(0, 1), xlabel=f"R² with energy per inference\n({plotting.provenance(tables['arms'])})")
     right.barh(np.arange(len(regressions)), regressions["error_factor"] - 1, left=1, color="0.85")
     right.set_yticks(
@@ -70,10 +70,10 @@ def flops_reference(tables: Tables) -> Figure:
     }
     families = [family for arms in panels.values() for family in arms["family"]]
     colours = plotting.colours(families)
-    figure, found = plt.subplots(
+    figure, grid = plt.subplots(
         1, 2, figsize=(plotting.COLUMN_IN, 3.2), sharex=True, sharey=True, layout="constrained"
     )
-    for axes, (title, arms) in zip(found, panels.items(), strict=True):
+    for axes, (title, arms) in zip(grid, panels.items(), strict=True):
         for family, members in arms.groupby("family"):
             axes.scatter(
                 members["flops"], members["energy_per_inference_j"], color=colours[family], s=18, label=family
@@ -81,10 +81,10 @@ def flops_reference(tables: Tables) -> Figure:
             if len(members) >= 3:
                 _power_law(axes, members, colours[family], "energy_per_inference_j")
         axes.set(xscale="log", yscale="log", title=title, xlabel="FLOPs per inference")
-    found[0].set_ylabel("energy per inference in J")
+    grid[0].set_ylabel("energy per inference in J")
     handles = {
         label: handle
-        for axes in found
+        for axes in grid
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=6.5)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from experiments.schema import Closed
+from joules.models import Closed
 
 
 class Parameters(Closed):

@@ -8,16 +8,8 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from experiments.analysis.statistics import (
-    CORRELATIONS,
-    Row,
-    association,
-    correct,
-    mean_interval,
-    p_value,
-    row,
-)
-from experiments.energy.carbon import JOULES_PER_KWH
+from joules.analysis.statistics import CORRELATIONS, Row, association, correct, mean_interval, p_value, row
+from joules.instrument.carbon import JOULES_PER_KWH
 
 PREDICTORS = ("flops", "parameters", "activations", "bytes_moved", "layers")
 OUTCOMES = ("energy_per_inference_j", "latency_median_s")
@@ -82,7 +74,7 @@ def unseen_errors(arms: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["mean"])
     least_fitted = len(arms) - arms["family"].value_counts().max()
     outcome = np.log(arms["energy_per_inference_j"].to_numpy(dtype=np.float64))
-    found = {}
+    by_regression = {}
     for name, predictors in {**MODELS, "mean": ()}.items():
         if least_fitted <= 1 + len(predictors):
             continue
@@ -93,8 +85,8 @@ def unseen_errors(arms: pd.DataFrame) -> pd.DataFrame:
             left_out = (arms["family"] == family).to_numpy()
             fit = sm.OLS(outcome[~left_out], design[~left_out]).fit()
             errors[left_out] = fit.predict(design[left_out]) - outcome[left_out]
-        found[name] = errors
-    return pd.DataFrame(found)
+        by_regression[name] = errors
+    return pd.DataFrame(by_regression)
 
 
 def cross_validation(arms: pd.DataFrame, errors: pd.DataFrame) -> pd.DataFrame:

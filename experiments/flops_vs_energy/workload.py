@@ -18,10 +18,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from experiments.bench.repeat import repeat, synchronizer
-from experiments.bench.session import Session
-from experiments.counting import count
 from experiments.flops_vs_energy.parameters import Parameters
+from joules.workload.counting import count
+from joules.workload.repeat import repeat, synchronizer
+from joules.workload.session import Session
 
 _CALIBRATION_IMAGES = 4
 # Single precision turns denormal below 1.2e-38 and overflows above 3.4e38: a layer's output should stay far

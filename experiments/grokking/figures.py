@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
-from experiments.analysis import plotting, records
+from joules.analysis import plotting, records
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -74,7 +74,7 @@ def grokking_waste(tables: Tables) -> Figure:
         axes.set_title(architecture)
         axes.set_ylim(0, 100)
         if not order:
-            axes.text(0.5, 0.5, "no training understood", transform=axes.transAxes, ha="center")
+            axes.text(0.5, 0.5, "no training grokked", transform=axes.transAxes, ha="center")
             axes.set_xticks([])
             continue
         plotted = {"data": fixed[fixed["arm"].isin(order)], "x": "arm", "y": "percent", "order": order}
@@ -84,20 +84,20 @@ def grokking_waste(tables: Tables) -> Figure:
         words = [name.replace(f"_{architecture}", "").replace("_", "\n") for name in order]
         axes.set_xticks(axes.get_xticks(), words, rotation=60, fontsize=7)
         axes.set_xlabel("")
-    panels[0][0].set_ylabel(f"energy after understanding in %\n({plotting.provenance(arms)})")
+    panels[0][0].set_ylabel(f"energy after grokking in %\n({plotting.provenance(arms)})")
     return figure
 
 
 def grokking_rules(tables: Tables) -> Figure:
     """A point a rule with the intervals of both its means."""
-    found = tables["statistics"].set_index("statistic")
+    statistics = tables["statistics"].set_index("statistic")
     names = list(dict.fromkeys(tables["rules"]["rule"]))
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.7, 3.0))
     places = []
     for name in names:
         saved, lost = (
-            100 * found.loc[f"rule_saved.{name}", _CELLS],
-            found.loc[f"rule_lost_points.{name}", _CELLS],
+            100 * statistics.loc[f"rule_saved.{name}", _CELLS],
+            statistics.loc[f"rule_lost_points.{name}", _CELLS],
         )
         axes.errorbar(
             saved["estimate"],
@@ -143,9 +143,7 @@ def grokking_predictor(tables: Tables) -> Figure:
         1.1 * predictions[["unseen_task", "grok_step"]].max(axis=None),
     ]
     axes.plot(ends, ends, color="0.6", linewidth=0.8, linestyle=":")
-    axes.set(
-        xscale="log", yscale="log", xlabel="predicted step, task not seen", ylabel="step of understanding"
-    )
+    axes.set(xscale="log", yscale="log", xlabel="predicted step, task not seen", ylabel="step of grokking")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(ScalarFormatter())

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
-from experiments.schema import Closed
+from joules.models import Closed
 
 Task = Literal["add", "subtract", "multiply", "divide", "squares", "quadratic", "cubic"]
 Architecture = Literal["transformer", "mlp"]

@@ -1,4 +1,4 @@
-"""A linear model of the step at which a network will have understood, from its first steps.
+"""A linear model of the step at which a network will have grokked, from its first steps.
 
 What is predicted is the natural logarithm of the step. Features are scaled to mean zero and variance one;
 coefficients are those of a ridge regression and are exported, so that anyone can apply them:
@@ -74,13 +74,13 @@ def held_out_predictions(runs: pd.DataFrame, left_out: str) -> pd.Series:
 
     `runs` has the features and `grok_step`. NaN where fewer than four rows remain to fit.
     """
-    found = pd.Series(np.nan, index=runs.index)
+    predicted = pd.Series(np.nan, index=runs.index)
     for value in runs[left_out].unique():
         mine = runs[left_out] == value
         others = runs[~mine]
         if len(others) >= 4:
-            found[mine] = np.exp(_fit(others).predict(runs.loc[mine, FEATURES].to_numpy()))
-    return found
+            predicted[mine] = np.exp(_fit(others).predict(runs.loc[mine, FEATURES].to_numpy()))
+    return predicted
 
 
 def others_mean(runs: pd.DataFrame, left_out: str) -> pd.Series:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from experiments.grokking.parameters import RuleName
 
-# Held-out accuracy from which a network counts as having understood.
+# Held-out accuracy from which a network counts as having grokked.
 GROKKED = 0.95
 # A plateau is high from here, and is one when it has lasted this many optimiser steps.
 _HIGH = 0.98
@@ -70,9 +70,9 @@ def stop_step(history: Sequence[Evaluation], rule: Rule) -> int:
 def first_sustained(history: Sequence[Evaluation], accuracy: float) -> int | None:
     """First evaluated step from which validation accuracy stays at `accuracy` or above; None where it does
     not at the end."""
-    found = None
+    sustained_from = None
     for evaluation in reversed(history):
         if evaluation.accuracy < accuracy:
             break
-        found = evaluation.step
-    return found
+        sustained_from = evaluation.step
+    return sustained_from

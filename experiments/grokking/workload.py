@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from experiments.bench.session import Session
-from experiments.counting import count_work
 from experiments.grokking.networks import Mlp, Transformer, make
 from experiments.grokking.parameters import Parameters
 from experiments.grokking.rules import RULES, Evaluation
 from experiments.grokking.tasks import Examples, split
+from joules.workload.counting import count_work
+from joules.workload.session import Session
 
 # Power et al. 2022.
 _BETAS = (0.9, 0.98)
@@ -47,8 +47,8 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     )
     copy = _fresh(parameters, train, held_out, device, seed, {})
     step(copy)
-    found = count_work(lambda: step(copy))
-    counts = {f"{name}_per_step": found[name] for name in ("flops", "bytes_moved")}
+    counted = count_work(lambda: step(copy))
+    counts = {f"{name}_per_step": counted[name] for name in ("flops", "bytes_moved")}
     return _fresh(parameters, train, held_out, device, seed, counts)
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from experiments.analysis import plotting, records
-from experiments.layer_kinds.analysis import KINDS
+from experiments.layer_kinds.tables import KINDS
+from joules.analysis import plotting, records
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -40,7 +40,7 @@ def layers_equal(tables: Tables) -> Figure:
 def layers_mobilenet(tables: Tables) -> Figure:
     """Shares by kind in two panels: this campaign, and as published."""
     shares = tables["shares"]
-    panels = [
+    contents = [
         (
             f"MobileNet V2, inference, this campaign\n(energy {plotting.provenance(tables['arms'])})",
             shares[shares["origin"] == "this campaign"],
@@ -52,8 +52,8 @@ def layers_mobilenet(tables: Tables) -> Figure:
             ["flops_percent", "time_percent"],
         ),
     ]
-    figure, found = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.0), sharey=True, layout="constrained")
-    for axes, (title, table, columns) in zip(found, panels, strict=True):
+    figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.0), sharey=True, layout="constrained")
+    for axes, (title, table, columns) in zip(panels, contents, strict=True):
         rows = table.set_index("kind").reindex(list(KINDS))
         width = 0.8 / len(columns)
         for number, column in enumerate(columns):
@@ -64,7 +64,7 @@ def layers_mobilenet(tables: Tables) -> Figure:
         axes.set_xticks(np.arange(len(rows)), [words.replace(" ", "\n") for words in KINDS.values()])
         axes.set_title(title)
         axes.legend(fontsize=7)
-    found[0].set_ylabel("share in %")
+    panels[0].set_ylabel("share in %")
     return figure
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from experiments.schema import Closed
+from joules.models import Closed
 
 Kind = Literal["conv1x1", "conv3x3", "depthwise3x3", "linear"]
 

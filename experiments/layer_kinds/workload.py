@@ -12,10 +12,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from experiments.bench.repeat import repeat, synchronizer
-from experiments.bench.session import Session
-from experiments.counting import count
 from experiments.layer_kinds.parameters import Kind, Parameters
+from joules.workload.counting import count
+from joules.workload.repeat import repeat, synchronizer
+from joules.workload.session import Session
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def _alone(parameters: Parameters) -> tuple[nn.Module, Tensor]:
 def _inside(parameters: Parameters) -> list[tuple[nn.Module, Tensor]]:
     """Layers of the kind in order of execution, each with a random input of the shape it has there."""
     network = torchvision.models.get_model(parameters.model, weights=None).eval()
-    found: list[tuple[nn.Module, Tensor]] = []
+    pairs: list[tuple[nn.Module, Tensor]] = []
 
     def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        found.append((layer, torch.randn_like(inputs[0])))
+        pairs.append((layer, torch.randn_like(inputs[0])))
 
     hooks = [
         layer.register_forward_pre_hook(look)
@@ -98,7 +98,7 @@ def _inside(parameters: Parameters) -> list[tuple[nn.Module, Tensor]]:
         network(torch.randn(1, 3, parameters.image_size, parameters.image_size))
     for hook in hooks:
         hook.remove()
-    return found
+    return pairs
 
 
 def kind_of(layer: nn.Module) -> Kind | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.bench.record import Idle, Run
+from joules.bench.record import Idle, Run
 
 EVALUATION = "evaluation"
 RESAMPLES = 10_000
@@ -48,8 +48,8 @@ def evaluations(entries: Sequence[Idle | Run]) -> pd.DataFrame:
             "return_std": np.nan,
         }
         points: list[dict[str, float]] = [first]
-        found = zip(run.metrics["evaluations"], run.steps, played, strict=False)
-        for (step, mean, std), mark, phase in found:
+        marked = zip(run.metrics["evaluations"], run.steps, played, strict=False)
+        for (step, mean, std), mark, phase in marked:
             reached_j = np.nan if mark.energy_j is None else mark.energy_j
             points.append(
                 {
@@ -106,9 +106,9 @@ def energy_to_reach(energy_j: NDArray[np.float64], score: NDArray[np.float64], t
 
 def places(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Columns game, algorithm, `metric` and place (1 is the largest), best first within each game."""
-    found = table[["game", "algorithm", metric]].copy()
-    found["place"] = found.groupby("game")[metric].rank(ascending=False, method="min").astype(int)
-    return found.sort_values(["game", "place"], ignore_index=True)
+    placed = table[["game", "algorithm", metric]].copy()
+    placed["place"] = placed.groupby("game")[metric].rank(ascending=False, method="min").astype(int)
+    return placed.sort_values(["game", "place"], ignore_index=True)
 
 
 def place_probabilities(runs: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:

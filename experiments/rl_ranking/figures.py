@@ -10,10 +10,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from experiments.analysis import plotting, records, statistics
-from experiments.energy.carbon import JOULES_PER_KWH
-from experiments.rl_ranking.analysis import ALGORITHMS
 from experiments.rl_ranking.parameters import ON_PIXELS
+from experiments.rl_ranking.tables import ALGORITHMS
+from joules.analysis import plotting, records, statistics
+from joules.instrument.carbon import JOULES_PER_KWH
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -26,10 +26,10 @@ def rl_curves(tables: Tables) -> Figure:
     yardsticks = tables["runs"].groupby("game")["yardstick_return"].first()
     games = list(dict.fromkeys(evaluated.loc[evaluated["step"] > 0, "game"]))
     palette = plotting.colours(list(ALGORITHMS))
-    figure, found = plt.subplots(
+    figure, grid = plt.subplots(
         1, len(games), figsize=(plotting.COLUMN_IN, 3.0), squeeze=False, layout="constrained"
     )
-    for axes, game in zip(found[0], games, strict=True):
+    for axes, game in zip(grid[0], games, strict=True):
         for algorithm, group in evaluated[evaluated["game"] == game].groupby("algorithm"):
             kwh, mean, low, high = _band(group)
             axes.plot(1000 * kwh, mean, color=palette[algorithm], label=ALGORITHMS[algorithm])
@@ -37,12 +37,12 @@ def rl_curves(tables: Tables) -> Figure:
         start = evaluated.loc[(evaluated["game"] == game) & (evaluated["step"] == 0), "return_mean"].mean()
         axes.axhline(start, color="0.5", linewidth=0.8, linestyle=":")
         axes.set(title=f"{game}\n(yardstick {yardsticks[game]:g})", xlim=(0, None))
-    found[0][0].set_ylabel("return of an episode")
+    grid[0][0].set_ylabel("return of an episode")
     # Not the figure's own label: a legend outside the panels would cover it.
-    found[0][len(games) // 2].set_xlabel(f"energy of training in Wh ({plotting.provenance(tables['arms'])})")
+    grid[0][len(games) // 2].set_xlabel(f"energy of training in Wh ({plotting.provenance(tables['arms'])})")
     handles = {
         label: handle
-        for axes in found[0]
+        for axes in grid[0]
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=7)
@@ -54,10 +54,10 @@ def rl_ranking(tables: Tables) -> Figure:
     runs = records.with_result(tables["runs"]).query("area_score.notna() and network != 'separable'")
     ranked = tables["ranks"]
     games = [game for game in dict.fromkeys(runs["game"]) if game in set(ranked["game"])]
-    figure, found = plt.subplots(
+    figure, grid = plt.subplots(
         1, max(len(games), 1), figsize=(plotting.COLUMN_IN, 3.6), squeeze=False, layout="constrained"
     )
-    for axes, game in zip(found[0], games, strict=False):
+    for axes, game in zip(grid[0], games, strict=False):
         of_game = runs[runs["game"] == game]
         best_first = ranked[ranked["game"] == game].sort_values("place")["algorithm"]
         arms = of_game.drop_duplicates("algorithm").set_index("algorithm")["arm"]
@@ -67,7 +67,7 @@ def rl_ranking(tables: Tables) -> Figure:
         plotting.annotate(axes, tables["statistics"].query("metric == 'area_score'"), **plotted)
         axes.set_xticks(range(len(best_first)), [ALGORITHMS[name].replace("+", "+\n") for name in best_first])
         axes.set(title=game, xlabel="", ylabel="")
-    found[0][0].set_ylabel(f"mean score over equal energy\n({plotting.provenance(tables['arms'])})")
+    grid[0][0].set_ylabel(f"mean score over equal energy\n({plotting.provenance(tables['arms'])})")
     return figure
 
 

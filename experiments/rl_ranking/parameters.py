@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from experiments.schema import Closed
+from joules.models import Closed
 
 Algorithm = Literal["a2c", "a2c_vtrace", "ppo", "dqn"]
 Network = Literal["minatar", "nature", "separable", "mlp"]

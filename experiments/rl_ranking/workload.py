@@ -8,19 +8,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3 import A2C, DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
-from torch import nn
 
-from experiments.bench.session import Session
-from experiments.counting import count, count_work
-from experiments.rl_ranking.environments import environments
-from experiments.rl_ranking.networks import EXTRACTORS
 from experiments.rl_ranking.parameters import ON_PIXELS, Parameters
 from experiments.rl_ranking.vtrace import VtraceA2C
+from joules.workload.reinforcement.environments import environments
+from joules.workload.reinforcement.learning import (
+    PPO_EPSILON,
+    count_decision,
+    count_update,
+    pixels_last,
+    policy_name,
+    policy_options,
+    ppo,
+)
+from joules.workload.session import Session
 
 # Evaluation plays this many games side by side.
 _EVALUATION_COPIES = 10
@@ -32,6 +37,9 @@ _OF_TWINS: dict[str, dict[str, int]] = {
     "ppo": {"epochs": 1},
     "dqn": {"learning_starts": 0, "buffer_size": 1000},
 }
+# Stable-Baselines3's own epsilons of Adam: that of the PPO paper's code, and Adam's default for DQN. A2C has
+# another optimiser.
+_ADAM_EPSILONS = {"ppo": PPO_EPSILON, "dqn": 1e-8}
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     parameters = Parameters.model_validate(values)
     threads = torch.get_num_threads()
     # Before the learner is made, which seeds all random streams anew.
-    per_update = _count_update(parameters, seed)
+    per_update = _count_update(parameters, seed, threads)
     training = environments(
         parameters.environment, parameters.environments, seed, training=True, threads=threads
     )
@@ -62,7 +70,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
         "device": str(model.device),
         "threads": threads,
         "parameters": sum(weight.numel() for weight in model.policy.parameters()),
-        **_count_decision(model),
+        **count_decision(model),
         **per_update,
     }
     if parameters.evaluations:
@@ -98,42 +106,39 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 
 
 def make_model(parameters: Parameters, training: VecEnv, seed: int) -> BaseAlgorithm:
-    """The learner of `parameters` in `training`, made fast: networks on pixels scale their weights instead of
-    the pixels and work in channels-last memory, and Adam updates all weights in one kernel."""
-    options: dict[str, Any] = {}
-    if parameters.network in EXTRACTORS:
-        # The extractor ends in the units of the published networks; heads follow it directly.
-        options |= {
-            "features_extractor_class": EXTRACTORS[parameters.network],
-            "net_arch": [],
-            "normalize_images": False,
-        }
-    if parameters.algorithm in ("ppo", "dqn"):
-        # Stable-Baselines3's own epsilons: that of the PPO paper's code, and Adam's default for DQN.
-        epsilon = 1e-5 if parameters.algorithm == "ppo" else 1e-8
-        options["optimizer_kwargs"] = {"eps": epsilon, "fused": True}
+    """The learner of `parameters` in `training`, made fast."""
+    options = policy_options(parameters.network, _ADAM_EPSILONS.get(parameters.algorithm))
     model = algorithm(parameters, training, seed, options)
-    if parameters.network in ON_PIXELS:
-        model.policy.to(memory_format=torch.channels_last)
-    return model
+    return pixels_last(model) if parameters.network in ON_PIXELS else model
 
 
 def algorithm(
-    parameters: Parameters, training: VecEnv, seed: int, policy_options: dict[str, Any] | None = None
+    parameters: Parameters, training: VecEnv, seed: int, policy: dict[str, Any] | None = None
 ) -> BaseAlgorithm:
-    """Stable-Baselines3's learner with the hyperparameters of `parameters`, and its policy with
-    `policy_options`."""
+    """Stable-Baselines3's learner with the hyperparameters of `parameters`; `policy` are the options of its
+    policy."""
     given: dict[str, Any] = parameters.model_dump()
-    policy = "MlpPolicy" if parameters.network == "mlp" else "CnnPolicy"
+    if parameters.algorithm == "ppo":
+        names = (
+            "network",
+            "learning_rate",
+            "gamma",
+            "rollout_steps",
+            "minibatch_size",
+            "epochs",
+            "clip_range",
+        )
+        return ppo(training, seed, policy, **{name: given[name] for name in (*names, "entropy_coef")})
+    name = policy_name(parameters.network)
     common: dict[str, Any] = {
         "learning_rate": parameters.learning_rate,
         "gamma": parameters.gamma,
         "seed": seed,
-        "policy_kwargs": policy_options,
+        "policy_kwargs": policy,
     }
     if parameters.algorithm == "dqn":
         return DQN(
-            policy,
+            name,
             training,
             buffer_size=given["buffer_size"],
             learning_starts=given["learning_starts"],
@@ -147,18 +152,9 @@ def algorithm(
             **common,
         )
     common |= {"n_steps": parameters.rollout_steps, "ent_coef": parameters.entropy_coef}
-    if parameters.algorithm == "ppo":
-        return PPO(
-            policy,
-            training,
-            batch_size=given["minibatch_size"],
-            n_epochs=given["epochs"],
-            clip_range=given["clip_range"],
-            **common,
-        )
     if parameters.algorithm == "a2c_vtrace":
-        return VtraceA2C(policy, training, lag=given["lag"], **common)
-    return A2C(policy, training, **common)
+        return VtraceA2C(name, training, lag=given["lag"], **common)
+    return A2C(name, training, **common)
 
 
 class _Evaluator(BaseCallback):
@@ -215,23 +211,23 @@ def play(model: BaseAlgorithm | None, games: VecEnv, episodes: int, seed: int) -
     """Returns of at least `episodes` whole episodes, as many from every copy so that short ones do not count
     more. The policy acts as it explores (None: at random); learning's random stream is left as it was."""
     each = -(-episodes // games.num_envs)
-    found: list[list[float]] = [[] for _ in range(games.num_envs)]
+    played: list[list[float]] = [[] for _ in range(games.num_envs)]
     random = np.random.default_rng(seed)
     numpy_state = np.random.get_state()
     observations = games.reset()
     devices = [model.device] if model is not None and model.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        while any(len(returns) < each for returns in found):
+        while any(len(returns) < each for returns in played):
             if model is None:
                 actions = random.integers(games.action_space.n, size=games.num_envs)
             else:
                 actions, _ = model.predict(observations, deterministic=False)
             observations, _, _, infos = games.step(actions)
-            for returns, info in zip(found, infos, strict=True):
+            for returns, info in zip(played, infos, strict=True):
                 if "episode" in info and len(returns) < each:
                     returns.append(info["episode"]["r"])
     np.random.set_state(numpy_state)
-    return [value for returns in found for value in returns]
+    return [value for returns in played for value in returns]
 
 
 def _refuse_diverged(model: BaseAlgorithm) -> None:
@@ -242,42 +238,13 @@ def _refuse_diverged(model: BaseAlgorithm) -> None:
             )
 
 
-def _count_decision(model: BaseAlgorithm) -> dict[str, float]:
-    """FLOPs and bytes moved of a forward pass of the network that acts, for one of the copies it acts in."""
+def _count_update(parameters: Parameters, seed: int, threads: int) -> dict[str, float]:
+    twin_of = parameters.model_copy(update=_OF_TWINS.get(parameters.algorithm, {}))
 
-    class Acting(nn.Module):
-        def forward(self, observations: torch.Tensor) -> torch.Tensor:
-            return model.policy._predict(observations, deterministic=True)
+    def twin() -> BaseAlgorithm:
+        games = environments(
+            parameters.environment, parameters.environments, seed, training=True, threads=threads
+        )
+        return make_model(twin_of, games, seed)
 
-    shape = model.n_envs, *model.observation_space.shape
-    found = count(Acting(), torch.zeros(shape, dtype=torch.float32, device=model.device))
-    return {f"{name}_per_decision": float(found[name]) for name in ("flops", "bytes_moved")}
-
-
-def _count_update(parameters: Parameters, seed: int) -> dict[str, float]:
-    """FLOPs and bytes moved of one update, of the mean over those that follow a rollout, counted on a twin of
-    the learner after its first steps. What an update is Stable-Baselines3 says: of PPO an epoch, of A2C a
-    rollout, of DQN a batch."""
-    parameters = parameters.model_copy(update=_OF_TWINS.get(parameters.algorithm, {}))
-    games = environments(
-        parameters.environment,
-        parameters.environments,
-        seed,
-        training=True,
-        threads=torch.get_num_threads(),
-    )
-    twin = make_model(parameters, games, seed)
-    twin.learn(1)
-    before = twin._n_updates
-    found = count_work(lambda: _update(twin))
-    # Counting takes two calls.
-    each = (twin._n_updates - before) / 2
-    return {f"{name}_per_update": total / each for name, total in found.items()}
-
-
-def _update(model: BaseAlgorithm) -> None:
-    """The updates that follow a rollout."""
-    if isinstance(model, OffPolicyAlgorithm):
-        model.train(model.gradient_steps, model.batch_size)
-    else:
-        model.train()
+    return count_update(twin)

@@ -21,12 +21,12 @@ for name in EXPERIMENTS:
             experiment=name,
             options=option_arguments(CONFIG, "scale"),
             code=[
-                analysis_code(name, "tabulate"),
-                code_fingerprint("experiments.analysis.sensitivity", ["beside"]),
+                question_code(name, "tables", "tabulate"),
+                code_fingerprint("joules.analysis.sensitivity", ["beside"]),
             ],
             comparisons=[family.model_dump() for family in DESIGNS[name].comparisons],
         shell:
-            "python -m experiments tabulate {params.experiment}"
+            "python -m joules tabulate {params.experiment}"
             " --campaign {wildcards.campaign} {params.options} 2> {log}"
 
 
@@ -56,9 +56,9 @@ rule tabulate_campaign:
         options=option_arguments(
             CONFIG, "scale", "region", "pue", "price_usd_per_kwh", "experiments"
         ),
-        code=code_fingerprint("experiments.analysis.campaign", ["tabulate"]),
+        code=code_fingerprint("joules.analysis.campaign_tables", ["tabulate"]),
     shell:
-        "python -m experiments tabulate {params.experiment}"
+        "python -m joules tabulate {params.experiment}"
         " --campaign {wildcards.campaign} {params.options} 2> {log}"
 
 
@@ -72,6 +72,6 @@ rule judge:
         "results/{campaign}/logs/judge.log",
     params:
         experiments=EXPERIMENTS,
-        code=code_fingerprint("experiments.analysis.claims", ["judge"]),
+        code=code_fingerprint("joules.paper.claims", ["evaluate_claims"]),
     shell:
-        "python -m experiments judge --campaign {wildcards.campaign} {params.experiments} 2> {log}"
+        "python -m joules judge --campaign {wildcards.campaign} {params.experiments} 2> {log}"

@@ -13,17 +13,18 @@ report: "../report/workflow.rst"
 configfile: "workflow/config.yaml"
 
 
-# Jobs run `python -m experiments` with the interpreter and from the folder of this workflow, activated
+# Jobs run `python -m joules` with the interpreter and from the folder of this workflow, activated
 # environment or not.
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
-from experiments.campaigns import SELF, Campaign, others
-from experiments.config import LOCAL, check_config, load_design, option_arguments
-from experiments.errors import UserError
-from experiments.provenance import code_fingerprint, file_sha256, run_fingerprint
-from experiments.settle import settle
+from joules.errors import UserError
+from joules.study.campaign import SELF, Campaign, other_releases
+from joules.study.config import LOCAL, check_config, option_arguments
+from joules.study.design import check_complete, load_design
+from joules.study.fingerprint import code_fingerprint, file_sha256, run_fingerprint
+from joules.study.timestamps import order_file_times
 
 try:
     CONFIG = check_config(config)
@@ -32,8 +33,10 @@ try:
         CONFIG.experiments if CONFIG.campaign == LOCAL else CAMPAIGN.experiments()
     )
     DESIGNS = {name: load_design(name) for name in EXPERIMENTS}
+    for name in EXPERIMENTS:
+        check_complete(name)
     if CONFIG.campaign != LOCAL:
-        settle(CAMPAIGN)
+        order_file_times(CAMPAIGN)
 except UserError as fault:
     raise WorkflowError(str(fault)) from None
 
@@ -49,7 +52,7 @@ wildcard_constraints:
 
 def block_files(campaign, experiment):
     """Records that the tables of an experiment are made from."""
-    return Campaign(campaign).records(experiment, CONFIG)
+    return Campaign(campaign).block_files(experiment, CONFIG)
 
 
 def manifests(wildcards):
@@ -65,11 +68,12 @@ def beside(campaign):
     if campaign != LOCAL:
         return {}
     return {
-        other.name: file_sha256(other.manifest) for other in others(Campaign(campaign))
+        other.name: file_sha256(other.manifest)
+        for other in other_releases(Campaign(campaign))
     }
 
 
-def analysis_code(experiment, *names):
-    """Fingerprint of functions in an experiment's analysis: a parameter, so that a changed table or
-    value is made again and a changed comment is not."""
-    return code_fingerprint(f"experiments.{experiment}.analysis", names)
+def question_code(experiment, part, *names):
+    """Fingerprint of functions in a part of an experiment ('tables' or 'report'): a parameter, so that a
+    changed table or value is made again and a changed comment is not."""
+    return code_fingerprint(f"experiments.{experiment}.{part}", names)

@@ -29,5 +29,5 @@ rule draw:
             f"experiments.{FIGURES[wildcards.figure]}.figures", [wildcards.figure]
         ),
     shell:
-        "python -m experiments draw {params.experiment} {wildcards.figure}"
+        "python -m joules draw {params.experiment} {wildcards.figure}"
         " --campaign {wildcards.campaign} 2> {log}"

@@ -14,7 +14,7 @@ def every_core(wildcards):
 
 rule measure:
     output:
-        f"results/{LOCAL}/runs/{{experiment}}/block-{{block}}.jsonl",
+        str(Campaign(LOCAL).block_file("{experiment}", "{block}")),
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
     threads: every_core
@@ -33,5 +33,5 @@ rule measure:
             .items()
         },
     shell:
-        "python -m experiments measure {wildcards.experiment} --block {wildcards.block}"
+        "python -m joules measure {wildcards.experiment} --block {wildcards.block}"
         " {params.options} 2> >(tee {log} >&2)"

@@ -28,13 +28,16 @@ rule inject:
         beside=lambda wildcards: beside(wildcards.campaign),
         captions=[DESIGNS[name].figures for name in EXPERIMENTS],
         code=[
-            *(analysis_code(name, "values", "display") for name in EXPERIMENTS),
-            code_fingerprint("experiments.analysis.campaign", ["values", "display"]),
-            code_fingerprint("experiments.steps", ["inject"]),
-            code_fingerprint("experiments.reproduction", ["values", "display"]),
+            *(
+                question_code(name, "report", "values", "display")
+                for name in EXPERIMENTS
+            ),
+            code_fingerprint("joules.paper.campaign_report", ["values", "display"]),
+            code_fingerprint("joules.paper.steps", ["export_values", "check_prose"]),
+            code_fingerprint("joules.paper.comparison", ["values", "display"]),
         ],
     shell:
-        "python -m experiments inject --campaign {wildcards.campaign} {params.experiments}"
+        "python -m joules inject --campaign {wildcards.campaign} {params.experiments}"
         " {params.options} 2> {log}"
 
 
@@ -49,4 +52,4 @@ rule typeset:
     log:
         "results/{campaign}/logs/typeset.log",
     shell:
-        "python -m experiments typeset --campaign {wildcards.campaign} 2> {log}"
+        "python -m joules typeset --campaign {wildcards.campaign} 2> {log}"

@@ -10,7 +10,7 @@ rule manifest:
         experiments=EXPERIMENTS,
         options=option_arguments(CONFIG, "scale", "region", "pue", "price_usd_per_kwh"),
     shell:
-        "python -m experiments manifest --campaign {wildcards.campaign} {params.experiments}"
+        "python -m joules manifest --campaign {wildcards.campaign} {params.experiments}"
         " {params.options} 2> {log}"
 
 
@@ -26,7 +26,7 @@ rule package:
     log:
         "results/{campaign}/logs/release.log",
     shell:
-        "python -m experiments release --campaign {wildcards.campaign} 2> {log}"
+        "python -m joules release --campaign {wildcards.campaign} 2> {log}"
 
 
 rule release:
@@ -34,4 +34,4 @@ rule release:
         CAMPAIGN.results / "datapackage.json",
         CAMPAIGN.results / "ro-crate-metadata.json",
         CAMPAIGN.results / "README.md",
-        CAMPAIGN.results.with_suffix(".zip"),
+        CAMPAIGN.archive,

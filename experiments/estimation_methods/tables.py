@@ -1,0 +1,270 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+from joules.instrument import carbon
+from joules.instrument.reading import primary
+from joules.study.design import Design, Test
+
+_TEST: Test = "sign_flip"
+_FACTS = ("passes", "flops", "published_flops", "peak_flops_per_s", "cpu_tdp_w", "cpu_tdp_origin")
+_REGIONS = Path(__file__).parent / "reference" / "henderson_regions.csv"
+_COUNTRIES = ("USA", "FRA", "DEU", "IND", "CHN")
+_MODELLED = ("codecarbon-cpu", "codecarbon-ram")
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (one row a run), `estimates` (a row a run and method), `methods` (bias, spread and needs of
+    each), `statistics`, `agreement` (rank correlations), `recommendations`, `carbon`."""
+    runs = records.with_metrics(entries, parameters=("work",), metrics=_FACTS)
+    estimates = _estimates(entries, runs)
+    known = estimates.dropna(subset=["ratio"])
+    methods = _methods(estimates)
+    return {
+        "runs": runs,
+        "estimates": estimates,
+        "methods": methods,
+        "statistics": pd.DataFrame(
+            [*_contrasts(known, design), *_sampling_errors(known)], columns=statistics.COLUMNS
+        ),
+        "agreement": _agreement(known, runs),
+        "recommendations": _recommendations(methods),
+        "carbon": _carbon(runs),
+    }
+
+
+def known_of(run: Run, idle_power_w: float | None, attributed_j: float | None) -> Known:
+    """What the record of a run says to the estimates."""
+    machine_j = {
+        reading.domain: reading.energy_j for reading in primary(run.readings) if reading.energy_j is not None
+    }
+    modelled = [r.energy_j for r in run.readings if r.source in _MODELLED and r.energy_j is not None]
+    job_memory = [r.energy_j for r in run.readings if r.scope == "job" and r.domain == "dram"]
+    use = run.contention
+    gpu_loads = [gpu.load for gpu in run.gpu_use if gpu.load is not None]
+    tdps_w = run.metrics.get("gpu_tdps_w") or []
+    return Known(
+        duration_s=run.duration_s or 0.0,
+        whole_j=run.total.energy_j if run.total else None,
+        attributed_j=attributed_j,
+        idle_power_w=idle_power_w,
+        domains_j=machine_j,
+        job_memory_j=job_memory[0] if job_memory else None,
+        modelled_j=sum(modelled) if len(modelled) == len(_MODELLED) else None,
+        power_w=whole_power(run),
+        cpu_tdp_w=run.metrics.get("cpu_tdp_w"),
+        gpu_tdp_w=sum(tdps_w) if tdps_w else None,
+        cores=run.machine.logical_cores,
+        memory_gib=run.machine.memory_gib,
+        cpu_load=use.busy_cores / run.machine.logical_cores if use else None,
+        job_cpu_s=use.job_cpu_s if use else None,
+        gpu_load=sum(gpu_loads) / len(gpu_loads) if gpu_loads else None,
+        flops=run.metrics.get("flops"),
+        published_flops=run.metrics.get("published_flops"),
+        peak_flops_per_s=run.metrics.get("peak_flops_per_s"),
+    )
+
+
+def whole_power(run: Run) -> tuple[tuple[float, float], ...]:
+    """Power of the whole machine as steps of (second they begin at, watts); empty where a domain of the
+    machine was not recorded. Of several sources of a domain the one that reads power itself is taken."""
+    steps: dict[str, list[tuple[float, float]]] = {}
+    for course in sorted(run.power, key=lambda course: course.form != "instant_w"):
+        steps.setdefault(course.domain, list(zip(course.from_s, course.power_w, strict=True)))
+    domains = {reading.domain for reading in primary(run.readings)}
+    if not steps or set(steps) != domains or not all(steps.values()):
+        return ()
+    instants = sorted({begin for course in steps.values() for begin, _ in course})
+    return tuple((at, sum(_held(course, at) for course in steps.values())) for at in instants)
+
+
+def _held(course: Sequence[tuple[float, float]], at_s: float) -> float:
+    before = [watts for begin, watts in course if begin <= at_s]
+    return before[-1] if before else course[0][1]
+
+
+def _estimates(entries: Sequence[Run | Idle], runs: pd.DataFrame) -> pd.DataFrame:
+    run_of = {(entry.arm, entry.block): entry for entry in entries if isinstance(entry, Run)}
+    rows = []
+    for row in records.with_result(runs).to_dict("records"):
+        run = run_of[row["arm"], row["block"]]
+        known = known_of(run, _finite(row["idle_power_w"]), _finite(row["energy_attributed_j"]))
+        reference = METHODS[REFERENCE].estimate(known)
+        for name, method in METHODS.items():
+            cells = {"arm": row["arm"], "block": row["block"], "method": name}
+            try:
+                estimate = method.estimate(known)
+            except Unavailable as gap:
+                rows.append({**cells, "energy_kwh": None, "ratio": None, "gap": str(gap)})
+            else:
+                rows.append({**cells, "energy_kwh": estimate, "ratio": estimate / reference, "gap": None})
+    return pd.DataFrame(rows, columns=["arm", "block", "method", "energy_kwh", "ratio", "gap"])
+
+
+def _finite(cell: object) -> float | None:
+    return float(cell) if isinstance(cell, int | float) and math.isfinite(cell) else None
+
+
+def _methods(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Of each method: the bias (geometric mean of ratios over workloads), the spread between workloads
+    (largest over smallest), the worst factor a single run was off by, and the gap where there is no estimate.
+    """
+    rows = []
+    for name, method in METHODS.items():
+        of_method = estimates[estimates["method"] == name]
+        ratios = of_method.dropna(subset=["ratio"])
+        gaps = sorted(set(of_method["gap"].dropna()))
+        row: dict[str, object] = {
+            "method": name,
+            "words": method.words,
+            "needs": EQUIPMENT[method.needs],
+            "runs": len(ratios),
+            "gap": "; ".join(gaps) or None,
+        }
+        positive = ratios[ratios["ratio"] > 0]
+        if len(positive):
+            logs = np.log(positive["ratio"])
+            means = logs.groupby(positive["arm"]).mean()
+            row |= {
+                "bias": math.exp(means.mean()),
+                "spread": math.exp(means.max() - means.min()),
+                "worst_factor": math.exp(logs.abs().max()),
+            }
+        rows.append(row)
+    columns = ["method", "words", "needs", "runs", "bias", "spread", "worst_factor", "gap"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _contrasts(known: pd.DataFrame, design: Design) -> list[statistics.Row]:
+    """Each method against the reference on the same runs, one family a workload, corrected by Holm."""
+    rows: list[statistics.Row] = []
+    for arm in design.arms:
+        family = [
+            _contrast(arm, name, of_pair["ratio"].to_numpy(dtype=np.float64))
+            for name in METHODS
+            if name != REFERENCE
+            and len(
+                of_pair := known[(known["arm"] == arm) & (known["method"] == name) & (known["ratio"] > 0)]
+            )
+        ]
+        statistics.correct(family)
+        rows += family
+    return rows
+
+
+def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Row:
+    logs = np.log(ratios)
+    mean, low, high = statistics.mean_with_interval(logs)
+    # Where estimate and reference are one formula, they differ by rounding alone.
+    same = bool(np.all(np.abs(logs) < 1e-9))
+    spread = float(np.std(logs, ddof=1)) if len(logs) > 1 else 0.0
+    return statistics.row(
+        statistic=f"{arm}.{method}",
+        family=arm,
+        test=_TEST,
+        metric="energy_kwh",
+        group=method,
+        base=REFERENCE,
+        n=len(logs),
+        estimate=math.exp(mean),
+        unit="ratio",
+        ci_low=math.exp(low),
+        ci_high=math.exp(high),
+        p=1.0 if same else (statistics.p_value(logs, _TEST) if len(logs) > 1 else None),
+        effect_size=mean / spread if spread > 1e-12 else None,
+    )
+
+
+def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
+    """Mean absolute relative error of sampled power, by workload and period."""
+    sampled = known[known["method"].str.startswith("sampled_")]
+    return [
+        statistics.mean_row(
+            f"sampling_error.{arm}.{method}",
+            (group["ratio"] - 1).abs(),
+            "sampling_error",
+            "absolute relative error",
+            group=method,
+            base=REFERENCE,
+        )
+        for (arm, method), group in sampled.groupby(["arm", "method"], sort=False)
+    ]
+
+
+def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Kendall's tau-b of mean power over all runs, by method: with the reference, and with the cores the job
+    kept busy, which no power model has touched. Empty where a method gives every run the same power."""
+    usable = records.with_result(runs).set_index(["arm", "block"])
+    rows = []
+    for name in METHODS:
+        energies = known[known["method"] == name].set_index(["arm", "block"])["energy_kwh"]
+        powers = energies / usable["duration_s"].reindex(energies.index)
+        against = {
+            "reference": usable["energy_j"] / usable["duration_s"],
+            "busy_cores": usable["cpu_s"] / usable["duration_s"],
+        }
+        row: dict[str, object] = {"method": name, "runs": len(powers)}
+        for other, column in against.items():
+            row[f"tau_{other}"] = _tau(powers, column.reindex(powers.index))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["method", "runs", "tau_reference", "tau_busy_cores"])
+
+
+def _tau(x: pd.Series, y: pd.Series) -> float | None:
+    # Twelve digits: powers of a method that knows only time differ by rounding, and that is no ranking.
+    first, second = (pd.Series([float(f"{value:.12g}") for value in column]) for column in (x, y))
+    if first.nunique() < 2 or second.nunique() < 2:
+        return None
+    return float(stats.kendalltau(first, second).statistic)
+
+
+def _recommendations(methods: pd.DataFrame) -> pd.DataFrame:
+    """For each level of equipment the estimate whose worst run was off by least; with a meter that is the
+    reference, by definition."""
+    rows = []
+    candidates = methods.dropna(subset=["worst_factor"])
+    for words in EQUIPMENT.values():
+        level = candidates[candidates["needs"] == words].sort_values("worst_factor", kind="stable")
+        if len(level):
+            best = level.iloc[0]
+            rows.append(
+                {
+                    "you_have": words,
+                    "use": best["words"],
+                    "method": best["method"],
+                    "bias": best["bias"],
+                    "off_by_factor": best["worst_factor"],
+                }
+            )
+    return pd.DataFrame(rows, columns=["you_have", "use", "method", "bias", "off_by_factor"])
+
+
+def _carbon(runs: pd.DataFrame) -> pd.DataFrame:
+    """Emissions of the energy of all runs by what is assumed of the grid: the world's mean, a country's, a
+    region's."""
+    energy_kwh = runs["energy_j"].sum() / carbon.JOULES_PER_KWH
+    world = carbon.grid(carbon.WORLD)
+    places = [("world", world.name, world.intensity_g_per_kwh, world.source)]
+    for code in _COUNTRIES:
+        country = carbon.grid(code)
+        places.append(("country", country.name, country.intensity_g_per_kwh, country.source))
+    places += [
+        ("region", region, intensity, "Henderson et al. 2020")
+        for region, intensity in pd.read_csv(_REGIONS).itertuples(index=False)
+    ]
+    table = pd.DataFrame(places, columns=["level", "place", "intensity_g_per_kwh", "source"])
+    return table.assign(
+        emissions_g=energy_kwh * table["intensity_g_per_kwh"],
+        ratio_to_world=table["intensity_g_per_kwh"] / world.intensity_g_per_kwh,
+    )

@@ -1,0 +1,124 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from experiments.flops_vs_energy import predictors
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+from joules.instrument.carbon import JOULES_PER_KWH
+from joules.study.design import Comparison, Design
+
+_COUNTS = ("flops", "parameters", "activations", "bytes_moved", "operators", "layers")
+_FACTS = (
+    "threads",
+    *_COUNTS,
+    "inferences",
+    "latency_median_s",
+    "latency_p95_s",
+    "activation_std_min",
+    "activation_std_max",
+    "denormal_share",
+)
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (one row a run), `arms` (one row a model), `statistics`, `predictors` (what goes with energy
+    and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
+    runs = _runs(entries)
+    arms = _arms(records.with_result(runs))
+    architectures = arms[arms["factor"].isna()]
+    errors = predictors.unseen_errors(architectures)
+    return {
+        "runs": runs,
+        "arms": arms,
+        "statistics": _statistics(runs, architectures, errors, design),
+        "predictors": predictors.associations(architectures),
+        "regressions": predictors.cross_validation(architectures, errors),
+        "reference": predictors.reference(),
+    }
+
+
+def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+    parameters = ("family", "model", "factor", "batch_size", "image_size", "turns")
+    table = records.with_metrics(entries, parameters, _FACTS)
+    table["energy_per_inference_j"] = table["energy_j"] / table["inferences"]
+    table["energy_per_inference_kwh"] = table["energy_per_inference_j"] / JOULES_PER_KWH
+    return table
+
+
+def _arms(runs: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    error_cv = statistics.error_cv(runs, "energy_per_inference_j")
+    for arm, group in runs.groupby("arm", sort=False):
+        energy_j = group["energy_per_inference_j"]
+        mean_j, low_j, high_j = statistics.mean_ci(energy_j.to_list())
+        rows.append(
+            {
+                "arm": arm,
+                **{
+                    name: group[name].iloc[0]
+                    for name in ("family", "model", "factor", "batch_size", "image_size", "threads")
+                },
+                "blocks": len(group),
+                **{fact: group[fact].iloc[0] for fact in _COUNTS},
+                "intensity_flops_per_byte": group["flops"].iloc[0] / group["bytes_moved"].iloc[0],
+                "cpu_per_inference_s": (group["cpu_s"] / group["inferences"]).median(),
+                "energy_per_inference_j": mean_j,
+                "ci_low_j": low_j,
+                "ci_high_j": high_j,
+                "cv_percent": 100 * energy_j.std() / energy_j.mean(),
+                "error_cv_percent": error_cv[arm],
+                "energy_per_inference_kwh": mean_j / JOULES_PER_KWH,
+                "latency_median_s": group["latency_median_s"].median(),
+                "flagged_runs": int((group["flags"] != "").sum()),
+                "provenance": records.provenance_of(group),
+            }
+        )
+    return pd.DataFrame(rows).sort_values("flops", ignore_index=True)
+
+
+def _statistics(
+    runs: pd.DataFrame, architectures: pd.DataFrame, errors: pd.DataFrame, design: Design
+) -> pd.DataFrame:
+    good = records.with_result(runs)
+    rows = [
+        row for family in [*design.comparisons, *_factors(good)] for row in statistics.compare(good, family)
+    ]
+    rows += _determinations("flops_energy_r2", architectures)
+    rows += _determinations("published_flops_energy_r2", predictors.reference())
+    rows += predictors.against_flops(errors)
+    return pd.DataFrame(rows, columns=statistics.COLUMNS)
+
+
+def _factors(runs: pd.DataFrame) -> list[Comparison]:
+    """Each arm that varies a setting, against the same network at the scale's own settings."""
+    arms = runs.drop_duplicates("arm")
+    bases = arms[arms["factor"].isna()].set_index("model")["arm"]
+    pairs = [
+        (row.arm, bases[row.model])
+        for row in arms.dropna(subset=["factor"]).sort_values("arm").itertuples()
+        if row.model in bases
+    ]
+    if not pairs:
+        return []
+    return [Comparison(family="factors", metric="energy_per_inference_j", test="paired_t", pairs=pairs)]
+
+
+def _determinations(prefix: str, arms: pd.DataFrame) -> list[statistics.Row]:
+    groups = [("all", arms), *arms.groupby("family")]
+    return [
+        statistics.determination(
+            f"{prefix}.{group}",
+            members["flops"].to_numpy(dtype=np.float64),
+            members["energy_per_inference_j"].to_numpy(dtype=np.float64),
+            metric="energy_per_inference_j",
+            group=str(group),
+        )
+        for group, members in groups
+        if group == "all" or len(members) >= predictors.LEAST_MEMBERS
+    ]

@@ -1,0 +1,166 @@
+"""What a training came to: its steps of memorising and grokking, and the energy before, between and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from experiments.grokking.rules import GROKKED, Evaluation, first_sustained
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+
+Trainings = Mapping[tuple[str, int], Run]
+
+_PARAMETERS = (
+    "task",
+    "architecture",
+    "modulus",
+    "train_fraction",
+    "learning_rate",
+    "weight_decay",
+    "evaluate_every",
+)
+_METRICS = ("parameters", "steps", "flops_per_step", "bytes_moved_per_step")
+# Grokked to the full; memorised.
+_ALL, _MEMORISED = 0.99, 0.99
+
+
+def evaluations_of(run: Run) -> list[Evaluation]:
+    """The evaluations of a training, in order of step."""
+    return [Evaluation(int(cells[0]), *cells[1:]) for cells in run.metrics["evaluations"]]
+
+
+def energy_at(run: Run, step: float) -> float:
+    """Energy since the window opened in joules at an optimiser step, linear between marks."""
+    marks = [(0, 0.0), *((mark.index, mark.energy_j or 0.0) for mark in run.steps)]
+    steps, energies = zip(*marks, strict=True)
+    return float(np.interp(step, steps, energies))
+
+
+def runs_table(entries: Sequence[Run | Idle], trainings: Trainings) -> pd.DataFrame:
+    """A row a run: steps, energies of its phases, waste."""
+    table = records.with_metrics(entries, parameters=_PARAMETERS, metrics=_METRICS)
+    table.insert(
+        3,
+        "rule",
+        [
+            next(e for e in entries if isinstance(e, Run) and e.arm == arm).parameters.get("rule", "fixed")
+            for arm in table["arm"]
+        ],
+    )
+    cells = [
+        _course(trainings[key]) if (key := (arm, block)) in trainings else {}
+        for arm, block in zip(table["arm"], table["block"], strict=True)
+    ]
+    columns = [
+        "memorised_step",
+        "grok_step",
+        "grok99_step",
+        "final_accuracy",
+        "memorising_j",
+        "waiting_j",
+        "waste_j",
+        "waste",
+        "waste99",
+    ]
+    return table.join(pd.DataFrame(cells, index=table.index, columns=columns).astype(float))
+
+
+def _course(run: Run) -> dict[str, float | None]:
+    """Steps of memorising and grokking, and the energy before, between and after."""
+    history = evaluations_of(run)
+    memorised = next((e.step for e in history if e.train_accuracy >= _MEMORISED), None)
+    grokked, fully = first_sustained(history, GROKKED), first_sustained(history, _ALL)
+    whole_j = energy_at(run, history[-1].step)
+    course: dict[str, float | None] = {
+        "memorised_step": memorised,
+        "grok_step": grokked,
+        "grok99_step": fully,
+        "final_accuracy": history[-1].accuracy,
+    }
+    if memorised is not None:
+        course["memorising_j"] = energy_at(run, memorised)
+    if grokked is not None:
+        grokked_j = energy_at(run, grokked)
+        if memorised is not None and memorised <= grokked:
+            course["waiting_j"] = grokked_j - energy_at(run, memorised)
+        course |= {"waste_j": whole_j - grokked_j, "waste": 1 - grokked_j / whole_j}
+    if fully is not None:
+        course["waste99"] = 1 - energy_at(run, fully) / whole_j
+    return course
+
+
+def curves_table(trainings: Trainings) -> pd.DataFrame:
+    """A row an evaluation: step, energy so far, losses, accuracies and signals."""
+    rows = [
+        {
+            "arm": arm,
+            "block": block,
+            "step": evaluation.step,
+            "energy_j": energy_at(run, evaluation.step),
+            "train_loss": evaluation.train_loss,
+            "train_accuracy": evaluation.train_accuracy,
+            "validation_loss": evaluation.loss,
+            "validation_accuracy": evaluation.accuracy,
+            "gradient_norm": signal[1],
+            "weight_norm": signal[2],
+            "inactive": signal[3],
+        }
+        for (arm, block), run in sorted(trainings.items(), key=lambda item: (item[0][1], item[1].position))
+        for evaluation, signal in zip(evaluations_of(run), run.metrics["signals"], strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def arms_table(fixed: pd.DataFrame) -> pd.DataFrame:
+    """A row an arm on the fixed schedule: how often it grokked, when, and what was wasted."""
+    rows = []
+    for arm, group in fixed.groupby("arm", sort=False):
+        grokked = group.dropna(subset=["grok_step"])
+        waste, low, high = statistics.mean_with_interval(grokked["waste"].to_numpy(dtype=np.float64))
+        first = group.iloc[0]
+        rows.append(
+            {
+                "arm": arm,
+                "task": first["task"],
+                "architecture": first["architecture"],
+                "blocks": len(group),
+                "grokked": len(grokked),
+                "memorised_step": group["memorised_step"].median(),
+                "grok_step": grokked["grok_step"].median(),
+                "final_accuracy": group["final_accuracy"].mean(),
+                "energy_j": group["energy_j"].mean(),
+                "flops_per_step": first["flops_per_step"],
+                "bytes_moved_per_step": first["bytes_moved_per_step"],
+                "energy_per_step_j": (group["energy_j"] / group["steps"]).mean(),
+                "waste": waste,
+                "waste_low": low,
+                "waste_high": high,
+                "provenance": records.provenance_of(group),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def waste_statistics(fixed: pd.DataFrame) -> list[statistics.Row]:
+    """Mean waste of all trainings that grokked, of each network's, of the task that takes longest; the
+    interval of all is over blocks, whose runs are not independent of each other."""
+    grokked = fixed.dropna(subset=["waste"])
+    if grokked.empty:
+        return []
+    by_block = grokked.groupby("block")["waste"].mean()
+    rows = [statistics.mean_row("waste.all", by_block.to_list(), "waste_mean", "waste")]
+    for architecture, group in grokked.groupby("architecture", sort=False):
+        means = group.groupby("block")["waste"].mean()
+        rows.append(statistics.mean_row(f"waste.{architecture}", means.to_list(), "waste_mean", "waste"))
+    hardest = grokked.groupby("task")["grok_step"].median().idxmax()
+    means = grokked[grokked["task"] == hardest].groupby("block")["waste"].mean()
+    rows.append(
+        statistics.mean_row("waste.hardest", means.to_list(), "waste_mean", "waste") | {"group": hardest}
+    )
+    means99 = fixed.dropna(subset=["waste99"]).groupby("block")["waste99"].mean()
+    if len(means99):
+        rows.append(statistics.mean_row("waste99.all", means99.to_list(), "waste_mean", "waste99"))
+    return rows

@@ -1,0 +1,84 @@
+"""How well the step of grokking is predicted from the first steps, by models that have not seen the task."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from experiments.grokking import predictor
+from experiments.grokking.outcomes import Trainings, evaluations_of
+from joules.analysis import statistics
+
+
+def predictions_table(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
+    """A row a training that grokked after the window: its features, and the step predicted by models that
+    have not seen its task (within its architecture), nor its architecture; beside the baselines."""
+    rows = []
+    for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
+        if row["grok_step"] <= predictor.WINDOW_STEPS:
+            continue
+        run = trainings[row["arm"], row["block"]]
+        features = predictor.features(
+            evaluations_of(run),
+            run.metrics["signals"],
+            row["learning_rate"],
+            row["weight_decay"],
+            row["train_fraction"],
+        )
+        rows.append(
+            {name: row[name] for name in ("arm", "block", "task", "architecture", "grok_step")} | features
+        )
+    columns = ["arm", "block", "task", "architecture", "grok_step", *predictor.FEATURES]
+    table = pd.DataFrame(rows, columns=columns)
+    made = ["unseen_task", "others_mean", "siblings_mean", "unseen_architecture"]
+    table[made] = np.nan
+    for _, group in table.groupby("architecture"):
+        if group["task"].nunique() > 1:
+            table.loc[group.index, "unseen_task"] = predictor.held_out_predictions(group, "task")
+            table.loc[group.index, "others_mean"] = predictor.others_mean(group, "task")
+        table.loc[group.index, "siblings_mean"] = predictor.siblings_mean(group)
+    if table["architecture"].nunique() > 1:
+        table["unseen_architecture"] = predictor.held_out_predictions(table, "architecture")
+    return table
+
+
+def coefficients_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The model of each architecture with enough trainings: a row a feature."""
+    columns = ["architecture", "feature", "mean", "scale", "coefficient"]
+    tables = [
+        predictor.coefficients(group).assign(architecture=architecture)
+        for architecture, group in predictions.groupby("architecture")
+        if len(group) >= 4
+    ]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def predictor_statistics(predictions: pd.DataFrame, fixed: pd.DataFrame) -> list[statistics.Row]:
+    """Errors of every way to predict, by architecture, and how many trainings grokked within the window."""
+    rows = []
+    ways = ("unseen_task", "others_mean", "siblings_mean", "unseen_architecture")
+    for architecture, group in predictions.groupby("architecture"):
+        for way in ways:
+            known = group.dropna(subset=[way])
+            if len(known) < 3:
+                continue
+            r2, factor = predictor.errors(known["grok_step"].to_numpy(), known[way].to_numpy())
+            shared = {"family": "predictor", "test": "none", "group": architecture, "n": len(known)}
+            rows += [
+                statistics.row(
+                    **shared, statistic=f"{way}_error.{architecture}", metric="median factor off",
+                    estimate=factor, unit="ratio",
+                ),
+                statistics.row(
+                    **shared, statistic=f"{way}_r2.{architecture}", metric="R squared of logarithms",
+                    estimate=r2, unit="1",
+                ),
+            ]  # fmt: skip
+    early = fixed["grok_step"] <= predictor.WINDOW_STEPS
+    rows.append(
+        statistics.row(
+            statistic="grokked_within_window", family="predictor", test="none", metric="runs",
+            n=len(fixed), estimate=int(early.sum()), unit="runs",
+        )
+    )  # fmt: skip
+    return rows

@@ -1,0 +1,104 @@
+"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.grokking import predictor
+from experiments.grokking.stopping import SAFETY
+from joules.analysis import records
+from joules.paper.values import Value, cell, significant, statistic_values
+
+_PUBLISHED = Path(__file__).parent / "reference" / "powerdown.csv"
+
+
+def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
+    """The numbers the paper prints about this experiment."""
+    runs, arms, fleet_ = tables["runs"], tables["arms"], tables["fleet"]
+    fixed = records.with_result(runs[runs["rule"] == "fixed"])
+    never = arms[arms["grokked"] == 0]
+    expected = fixed[~fixed["arm"].isin(never["arm"])]
+    million = fleet_.iloc[-1]
+    hardest = tables["statistics"].set_index("statistic")["group"].get("waste.hardest")
+    return [
+        Value("grokking.runs", len(fixed), "runs.csv rows on the fixed schedule"),
+        Value("grokking.grokked", int(fixed["grok_step"].notna().sum()), "runs.csv grok_step, present"),
+        Value("grokking.expected", len(expected), "runs.csv rows of arms that grokked in any block"),
+        Value("grokking.never", ", ".join(never["arm"]) or "none", "arms.csv grokked of zero"),
+        Value("grokking.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
+        Value("grokking.modulus", int(fixed["modulus"].mode().iloc[0]), "runs.csv modulus, commonest"),
+        Value("grokking.steps", int(fixed["steps"].max()), "runs.csv steps, largest"),
+        Value("grokking.window", predictor.WINDOW_STEPS, "experiments/grokking/predictor.py"),
+        Value("grokking.safety", SAFETY, "experiments/grokking/stopping.py", 2),
+        Value(
+            "grokking.hardest", str(hardest) if pd.notna(hardest) else "none", "statistics.csv waste.hardest"
+        ),
+        Value(
+            "grokking.waste_wh", million["waste_per_run_wh"], "fleet.csv waste_per_run_wh", 2, r"\watt\hour"
+        ),
+        Value("grokking.million.kwh", million["energy_kwh"], "fleet.csv energy_kwh, last row", 2, r"\kWh"),
+        Value("grokking.million.kg", million["emissions_kg"], "fleet.csv emissions_kg, last row", 2, r"\kg"),
+        Value("grokking.million.usd", million["price_usd"], "fleet.csv price_usd, last row", 2),
+        Value("grokking.million.days", million["household_days"], "fleet.csv household_days, last row", 2),
+        *_published_values(),
+        *statistic_values("grokking", tables["statistics"]),
+    ]
+
+
+def _published_values() -> list[Value]:
+    return [
+        Value(f"grokking.published.{row.what}", row.percent, f"{_PUBLISHED.name} {row.what}", 2, r"\percent")
+        for row in pd.read_csv(_PUBLISHED).itertuples()
+    ]
+
+
+def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Arms, rules and fleet as the paper prints them."""
+    arms = [
+        {
+            "task": row["task"],
+            "arm": row["arm"].replace("_", " "),
+            "MFLOPs/step": cell(row["flops_per_step"] * 1e-6),
+            "mJ/step": cell(row["energy_per_step_j"] * 1e3),
+            "grokked": f"{row['grokked']} of {row['blocks']}",
+            "memorised at": _count(row["memorised_step"]),
+            "grokked at": _count(row["grok_step"]),
+            "waste in %": cell(100 * row["waste"]),
+        }
+        for row in tables["arms"].to_dict("records")
+    ]
+    means = tables["statistics"].set_index("statistic")["estimate"]
+    names = list(dict.fromkeys(tables["rules"]["rule"]))
+    rules = [
+        {
+            "rule": name,
+            "energy saved in %": significant(100 * means[f"rule_saved.{name}"], 3),
+            "accuracy": significant(means[f"rule_accuracy.{name}"], 3),
+            "points lost": significant(means[f"rule_lost_points.{name}"], 2),
+            "stopped too early in %": significant(100 * means[f"rule_too_early.{name}"], 2),
+        }
+        for name in names
+    ]
+    fleet_rows = [
+        {
+            "runs a year": f"{row['runs_per_year']:.0f}",
+            "kWh": significant(row["energy_kwh"], 2),
+            "kg CO2e": significant(row["emissions_kg"], 2),
+            "USD": significant(row["price_usd"], 2),
+            "household days": significant(row["household_days"], 2),
+        }
+        for row in tables["fleet"].to_dict("records")
+    ]
+    return {
+        "grokking_arms": pd.DataFrame(arms),
+        "grokking_fleet": pd.DataFrame(fleet_rows),
+        "grokking_rules": pd.DataFrame(rules) if rules else pd.DataFrame({"rule": ["none"]}),
+    }
+
+
+def _count(step: float) -> str:
+    return f"{step:.0f}" if np.isfinite(step) else "--"

@@ -1,0 +1,77 @@
+"""What rules that end a training would have saved and lost, and what those did that really ended one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from experiments.grokking.outcomes import Trainings, energy_at, evaluations_of
+from experiments.grokking.rules import RULES, stop_step
+from joules.analysis import statistics
+
+# A predicted step is stretched by this before training stops there: the model errs to both sides.
+SAFETY = 1.5
+
+
+def rules_table(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Every rule replayed on every training that grokked: where it stops, the share of the schedule's
+    energy it saves and the accuracy it loses, in points."""
+    predicted = predictions.set_index(["arm", "block"])["unseen_task"]
+    rows = []
+    for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
+        run = trainings[row["arm"], row["block"]]
+        history = evaluations_of(run)
+        stops: dict[str, float] = {name: stop_step(history, rule) for name, rule in RULES.items()}
+        guess = predicted.get((row["arm"], row["block"]))
+        if guess is not None and np.isfinite(guess):
+            stops["predictor"] = SAFETY * guess
+        stops["oracle"] = row["grok_step"]
+        whole_j = energy_at(run, history[-1].step)
+        for rule, at in stops.items():
+            stopped = next((e for e in history if e.step >= at), history[-1])
+            rows.append(
+                {
+                    "arm": row["arm"],
+                    "block": row["block"],
+                    "rule": rule,
+                    "stop_step": stopped.step,
+                    "accuracy": stopped.accuracy,
+                    "saved": 1 - energy_at(run, stopped.step) / whole_j,
+                    "lost_points": 100 * (history[-1].accuracy - stopped.accuracy),
+                    "too_early": stopped.step < row["grok_step"],
+                }
+            )
+    columns = ["arm", "block", "rule", "stop_step", "accuracy", "saved", "lost_points", "too_early"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def rule_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
+    """Means over blocks of what each rule saves and loses, and how often it stops before grokking."""
+    rows = []
+    for rule, group in rules.groupby("rule", sort=False):
+        for column, unit in (("saved", "1"), ("lost_points", "points"), ("accuracy", "1")):
+            means = group.groupby("block")[column].mean()
+            rows.append(statistics.mean_row(f"rule_{column}.{rule}", means.to_list(), "rules", column, unit))
+        rows.append(
+            statistics.mean_row(
+                f"rule_too_early.{rule}", group["too_early"].astype(float).to_list(), "rules", "share"
+            )
+            | {"ci_low": None, "ci_high": None}
+        )
+    return rows
+
+
+def live_losses(good: pd.DataFrame) -> list[statistics.Row]:
+    """Accuracy lost by trainings that a rule really stopped, against the same seed on the full schedule."""
+    rows = []
+    for arm in good.loc[good["rule"] != "fixed", "arm"].unique():
+        base = arm.rpartition("_")[0]
+        wide = good[good["arm"].isin([arm, base])].pivot(
+            index="block", columns="arm", values="final_accuracy"
+        )
+        if {arm, base} <= set(wide.columns):
+            lost = 100 * (wide[base] - wide[arm]).dropna()
+            rows.append(
+                statistics.mean_row(f"live_loss.{arm}", lost.to_list(), "live_loss", "accuracy", "points")
+            )
+    return rows

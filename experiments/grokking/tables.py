@@ -1,0 +1,51 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from experiments.grokking import outcomes, prediction, stopping
+from experiments.grokking.fleet import fleet
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+from joules.instrument import carbon
+from joules.study.design import Design
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (a row a run: steps, energies of its phases, waste), `curves` (a row an evaluation), `arms`,
+    `statistics`, `predictions` (a row a run that grokked after the window), `coefficients`, `rules` (a row
+    a run and rule), `fleet`."""
+    trainings = {(run.arm, run.block): run for run in entries if isinstance(run, Run) and run.has_result}
+    runs = outcomes.runs_table(entries, trainings)
+    good = records.with_result(runs)
+    fixed = good[good["rule"] == "fixed"]
+    predictions = prediction.predictions_table(fixed, trainings)
+    rules = stopping.rules_table(fixed, trainings, predictions)
+    waste_j = fixed["waste_j"].dropna()
+    return {
+        "runs": runs,
+        "curves": outcomes.curves_table(trainings),
+        "arms": records.in_order(outcomes.arms_table(fixed), design),
+        "statistics": pd.DataFrame(
+            [
+                *(row for family in design.comparisons for row in statistics.compare(good, family)),
+                *outcomes.waste_statistics(fixed),
+                *stopping.live_losses(good),
+                *stopping.rule_statistics(rules),
+                *prediction.predictor_statistics(predictions, fixed),
+            ],
+            columns=statistics.COLUMNS,
+        ),
+        "predictions": predictions,
+        "coefficients": prediction.coefficients_table(predictions),
+        "rules": rules,
+        "fleet": fleet(
+            float(waste_j.mean()) if len(waste_j) else 0.0,
+            carbon.grid(carbon.WORLD),
+            1.0,
+            carbon.PRICE_USD_PER_KWH,
+        ),
+    }

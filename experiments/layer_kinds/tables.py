@@ -1,0 +1,123 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+from joules.study.design import Design
+
+# How the paper names a kind, in the order of the figures.
+KINDS = {
+    "conv1x1": "1x1",
+    "conv3x3": "3x3",
+    "depthwise3x3": "depthwise 3x3",
+    "linear": "fully connected",
+}
+_FACTS = ("flops", "parameters", "activations", "bytes_moved", "layers", "passes", "latency_median_s")
+_PUBLISHED = Path(__file__).parent / "reference" / "caffe_mobilenet_shares.csv"
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (one row a run), `arms` (one row an arm), `statistics`, `shares` (what each kind takes inside
+    the network, one row a network and kind, with the published ones)."""
+    runs = _runs(entries)
+    good = records.with_result(runs)
+    inside = _shares_by_block(good)
+    return {
+        "runs": runs,
+        "arms": _arms(good),
+        "statistics": pd.DataFrame(
+            [
+                *(row for family in design.comparisons for row in statistics.compare(good, family)),
+                *_ratios_of_shares(inside),
+            ],
+            columns=statistics.COLUMNS,
+        ),
+        "shares": _shares(inside),
+    }
+
+
+def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+    table = records.with_metrics(entries, parameters=("kind", "model"), metrics=_FACTS)
+    table["energy_per_pass_j"] = table["energy_j"] / table["passes"]
+    return table
+
+
+def _arms(runs: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for arm, group in runs.groupby("arm", sort=False):
+        mean_j, low_j, high_j = statistics.mean_ci(group["energy_per_pass_j"].to_list())
+        first = group.iloc[0]
+        rows.append(
+            {
+                "arm": arm,
+                "kind": first["kind"],
+                "model": first["model"],
+                "blocks": len(group),
+                **{fact: first[fact] for fact in ("flops", "parameters", "bytes_moved", "layers")},
+                "intensity_flops_per_byte": first["flops"] / first["bytes_moved"],
+                "energy_per_pass_j": mean_j,
+                "ci_low_j": low_j,
+                "ci_high_j": high_j,
+                "energy_per_gflop_j": 1e9 * mean_j / first["flops"],
+                "latency_median_s": group["latency_median_s"].median(),
+                "provenance": records.provenance_of(group),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _shares_by_block(runs: pd.DataFrame) -> pd.DataFrame:
+    """Shares of a network's operations, parameters, energy and time by block and kind; blocks that lack
+    a kind are left out. Columns block, model, kind, flops, parameters, energy, time (fractions)."""
+    inside = runs.dropna(subset=["model"])
+    kinds = inside.groupby("model")["kind"].transform("nunique")
+    counted = inside.groupby(["model", "block"])["kind"].transform("nunique")
+    whole = inside[counted == kinds]
+    columns = {
+        "flops": whole["flops"],
+        "parameters": whole["parameters"],
+        "energy": whole["energy_per_pass_j"],
+        "time": whole["latency_median_s"],
+    }
+    shares = whole[["block", "model", "kind"]].reset_index(drop=True)
+    for name, values in columns.items():
+        total = values.groupby([whole["model"], whole["block"]]).transform("sum")
+        shares[name] = (values / total).to_numpy()
+    return shares
+
+
+def _shares(shares: pd.DataFrame) -> pd.DataFrame:
+    """Means over blocks in percent, and the published shares (no energy was published)."""
+    columns = ["flops", "parameters", "energy", "time"]
+    means = shares.groupby(["model", "kind"], sort=False)[columns].mean() * 100
+    measured = means.reset_index().rename(columns={name: f"{name}_percent" for name in columns})
+    return pd.concat([measured.assign(origin="this campaign"), pd.read_csv(_PUBLISHED)], ignore_index=True)
+
+
+def _ratios_of_shares(shares: pd.DataFrame) -> list[statistics.Row]:
+    """Share of energy over share of operations, geometric mean over blocks, one row a kind."""
+    rows = []
+    for (model, kind), group in shares.groupby(["model", "kind"], sort=False):
+        ratios = group["energy"] / group["flops"]
+        estimate, low, high = statistics.mean_ci(ratios.to_list())
+        rows.append(
+            statistics.row(
+                statistic=f"{str(model).split('_', maxsplit=1)[0]}_energy_over_flops.{kind}",
+                family="shares",
+                test="none",
+                metric="energy share over operations share",
+                group=kind,
+                n=len(group),
+                estimate=estimate,
+                unit="ratio",
+                ci_low=low,
+                ci_high=high,
+            )
+        )
+    return rows

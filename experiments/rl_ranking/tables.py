@@ -1,0 +1,200 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.rl_ranking import curves
+from experiments.rl_ranking.parameters import ON_PIXELS
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+from joules.instrument.carbon import JOULES_PER_KWH
+from joules.study.design import Design
+
+ALGORITHMS = {"a2c": "A2C", "a2c_vtrace": "A2C+V-trace", "ppo": "PPO", "dqn": "DQN"}
+# The score at which energy to reach is read: half of the way from the random policy to the yardstick.
+THRESHOLD = 0.5
+_METRICS = (
+    "steps",
+    "updates",
+    "random_return",
+    "flops_per_decision",
+    "bytes_moved_per_decision",
+    "flops_per_update",
+    "bytes_moved_per_update",
+    "parameters",
+    "training_return_mean",
+    "mean_rho",
+)
+_OUTCOMES = ("final_return", "final_score", "area_score", "energy_to_threshold_j", "score_per_kwh")
+_PUBLISHED = Path(__file__).parent / "reference" / "henderson_rl_leaderboard.csv"
+_PUBLISHED_ALGORITHMS = {
+    "a2c_stable": "a2c",
+    "a2c+vtrace": "a2c_vtrace",
+    "ppo2_stabl": "ppo",
+    "dqn_stable": "dqn",
+}
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (one row a run), `evaluations` (the learning curves), `arms` (means over blocks), `statistics`,
+    `ranks` (the probability of each place), `published` (the leaderboard)."""
+    evaluations = curves.evaluations(entries)
+    runs = _with_outcomes(_runs(entries), evaluations)
+    good = records.with_result(runs)
+    arms = records.in_order(_arms(good), design)
+    return {
+        "runs": runs,
+        "evaluations": evaluations,
+        "arms": arms,
+        "statistics": _statistics(good, arms, design),
+        "ranks": curves.place_probabilities(_ranked(good), "area_score"),
+        "published": published(),
+    }
+
+
+def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+    parameters = ("game", "algorithm", "network", "environments", "yardstick_return")
+    table = records.with_metrics(entries, parameters, _METRICS)
+    cost = {(run.arm, run.block): curves.evaluation_cost(run) for run in entries if isinstance(run, Run)}
+    spent = [cost[arm, block] for arm, block in zip(table["arm"], table["block"], strict=True)]
+    table["training_energy_j"] = table["energy_j"] - [energy_j for energy_j, _ in spent]
+    table["training_s"] = table["duration_s"] - [seconds for _, seconds in spent]
+    table["energy_per_step_j"] = table["training_energy_j"] / table["steps"]
+    table["steps_per_s"] = table["steps"] / table["training_s"]
+    for name in ("flops", "bytes_moved"):
+        updating = table["updates"] * table[f"{name}_per_update"] / table["steps"]
+        table[f"{name}_per_step"] = table[f"{name}_per_decision"] + updating
+    return table
+
+
+def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
+    """`runs` with what each run learnt for its energy. Areas are taken up to the least energy any run of the
+    game trained for, so that no algorithm is judged on joules that another did not have."""
+    outcomes = {}
+    for _, of_game in evaluations.groupby("game"):
+        last_j = of_game.groupby(["arm", "block"])["energy_j"].max()
+        budget_j = float(last_j.min())
+        for key, curve in of_game.groupby(["arm", "block"]):
+            if len(curve) < 2:
+                continue
+            energy_j = curve["energy_j"].to_numpy(dtype=np.float64)
+            score = curve["score"].to_numpy(dtype=np.float64)
+            kwh = energy_j[-1] / JOULES_PER_KWH
+            outcomes[key] = {
+                "final_return": curve["return_mean"].iloc[-1],
+                "final_score": score[-1],
+                "area_score": curves.area(energy_j, score, budget_j),
+                "area_budget_j": budget_j,
+                "energy_to_threshold_j": curves.energy_to_reach(energy_j, score, THRESHOLD),
+                "score_per_kwh": score[-1] / kwh,
+                "average_return": curve["return_mean"].iloc[1:].mean(),
+                "average_return_per_kwh": curve["return_mean"].iloc[1:].mean() / kwh,
+            }
+    columns = [*_OUTCOMES, "area_budget_j", "average_return", "average_return_per_kwh"]
+    keys = zip(runs["arm"], runs["block"], strict=True)
+    columns_of_outcomes = pd.DataFrame(
+        [outcomes.get(key, {}) for key in keys], columns=columns, index=runs.index
+    )
+    return pd.concat([runs, columns_of_outcomes.astype(float)], axis=1)
+
+
+def _ranked(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs that were evaluated on the way, on the networks common to all algorithms."""
+    return runs[runs["area_score"].notna() & (runs["network"] != "separable")]
+
+
+def _arms(runs: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for arm, group in runs.groupby("arm", sort=False):
+        first = group.iloc[0]
+        per_step_j, low_j, high_j = statistics.mean_ci(group["energy_per_step_j"].to_list())
+        return_mean, return_low, return_high = statistics.mean_with_interval(group["final_return"].dropna())
+        rows.append(
+            {
+                "arm": arm,
+                **{name: first[name] for name in ("game", "algorithm", "network")},
+                "blocks": len(group),
+                "steps": int(first["steps"]),
+                "flops_per_decision": first["flops_per_decision"],
+                "flops_per_step": first["flops_per_step"],
+                "bytes_moved_per_step": first["bytes_moved_per_step"],
+                "steps_per_s": group["steps_per_s"].median(),
+                "training_energy_j": group["training_energy_j"].mean(),
+                "energy_per_step_j": per_step_j,
+                "ci_low_j": low_j,
+                "ci_high_j": high_j,
+                "random_return": group["random_return"].mean(),
+                "random_return_max": group["random_return"].max(),
+                "final_return": return_mean,
+                "final_return_low": return_low,
+                "final_return_high": return_high,
+                "area_score": group["area_score"].mean(),
+                "reached_threshold": int(group["energy_to_threshold_j"].notna().sum()),
+                "energy_to_threshold_j": group["energy_to_threshold_j"].median(),
+                "score_per_kwh": group["score_per_kwh"].mean(),
+                "average_return_per_kwh": group["average_return_per_kwh"].mean(),
+                "learned": bool(return_low > group["random_return"].max()) if len(group) > 1 else None,
+                "provenance": records.provenance_of(group),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.DataFrame:
+    rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
+    for arm, group in runs.dropna(subset=["final_return"]).groupby("arm", sort=False):
+        gains = (group["final_return"] - group["random_return"]).to_numpy(dtype=np.float64)
+        rows.append(
+            statistics.mean_row(
+                f"above_random.{arm}",
+                gains,
+                "above_random",
+                "final_return - random_return",
+                "points",
+                group=arm,
+            )
+        )
+    rows += shares_explained(arms)
+    return pd.DataFrame(rows, columns=statistics.COLUMNS)
+
+
+def shares_explained(arms: pd.DataFrame) -> list[statistics.Row]:
+    """R squared of the energy of a step on its operations and on the bytes it moves. Steps on pixels are so
+    much larger than all others that they would answer for them: those others have theirs apart."""
+    without_pixels = arms[~arms["network"].isin(ON_PIXELS)]
+    return [
+        statistics.determination(
+            f"{count}_energy_r2.{name}",
+            chosen[column].to_numpy(dtype=np.float64),
+            chosen["energy_per_step_j"].to_numpy(dtype=np.float64),
+            metric="energy_per_step_j",
+            group=name.replace("_", " "),
+        )
+        for name, chosen in (("all", arms), ("without_pixels", without_pixels))
+        for count, column in (("flops", "flops_per_step"), ("bytes", "bytes_moved_per_step"))
+    ]
+
+
+def published() -> pd.DataFrame:
+    """The published leaderboard: one row a game and algorithm, means over seeds, with places by the
+    published measure (average return per kWh)."""
+    raw = pd.read_csv(_PUBLISHED)
+    wide = raw.pivot(index=["env", "algo"], columns="metric", values="mean").reset_index()
+    table = pd.DataFrame(
+        {
+            "game": wide["env"].str.split("noframeskip").str[0].str.capitalize(),
+            "algorithm": [_PUBLISHED_ALGORITHMS[name[:10]] for name in wide["algo"]],
+            "energy_kwh": wide["total_power"],
+            "hours": wide["exp_len_hours"],
+            "average_return": wide["AverageReturn"],
+            "asymptotic_return": wide["AsymptoticReturn"],
+            "average_return_per_kwh": wide["AverageReturnPerkWh"],
+        }
+    )
+    placed = curves.places(table, "average_return_per_kwh")
+    return placed.merge(table.drop(columns="average_return_per_kwh"), on=["game", "algorithm"])

@@ -1,0 +1,147 @@
+"""What a campaign says of itself: tables of its machine, its instruments, its own energy and its flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from joules.analysis.records import flags_of
+from joules.bench.record import Idle, Run
+from joules.errors import UserError
+from joules.instrument import carbon
+from joules.instrument.host.machine import Machine
+from joules.instrument.reading import primary
+from joules.study.config import Config
+
+Entries = Sequence[Run | Idle]
+
+# The word for a number of each provenance, as a caption and the abstract print it.
+WORDS = {
+    "counter": "measured by hardware counters",
+    "sampled": "measured by sampled power",
+    "modelled": "modelled, not measured",
+    "missing": "missing",
+}
+DOMAINS = {"cpu": "processor", "dram": "memory"}
+
+
+def tabulate(records: Mapping[str, Entries], config: Config) -> dict[str, pd.DataFrame]:
+    """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment), `flags` (one
+    row an experiment and kind of flag).
+
+    Raises UserError where the records come from more than one machine.
+    """
+    entries = [entry for of_experiment in records.values() for entry in of_experiment]
+    machines = {entry.machine.id: entry.machine for entry in entries}
+    if len(machines) > 1:
+        raise UserError(
+            "the records of this campaign come from several machines "
+            f"({', '.join(machine.words for machine in machines.values())}): one campaign is one machine"
+        )
+    return {
+        "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), entries)]),
+        "instruments": _instruments(entries),
+        "energy": pd.DataFrame(
+            [_energy_row(name, of_experiment, config) for name, of_experiment in records.items()]
+        ),
+        "flags": pd.DataFrame(
+            [row for name, of_experiment in records.items() for row in _flag_rows(name, of_experiment)],
+            columns=["experiment", "flag", "runs", "example"],
+        ),
+    }
+
+
+def _machine_row(machine: Machine, entries: Entries) -> dict[str, object]:
+    runs = [entry for entry in entries if isinstance(entry, Run)]
+    return {
+        "machine": machine.id,
+        "words": machine.words,
+        "processor": machine.processor,
+        "logical_cores": machine.logical_cores,
+        "memory_gib": machine.memory_gib,
+        "virtual": machine.virtual,
+        "gpus": "; ".join(gpu.name for gpu in machine.gpus),
+        "driver": "; ".join(sorted({gpu.driver for gpu in machine.gpus})),
+        "system": machine.system,
+        "python": machine.python,
+        "scale": ", ".join(sorted({run.scale for run in runs})),
+        "meter_version": entries[0].meter_version,
+        "threads": max(run.threads for run in runs),
+        "first_measured_at": min(entry.measured_at for entry in entries),
+        "last_measured_at": max(entry.measured_at for entry in entries),
+        **{f"version_{name}": version for name, version in sorted(runs[0].versions.items())},
+    }
+
+
+def _instruments(entries: Entries) -> pd.DataFrame:
+    rows = {
+        (reading.domain, reading.provenance, reading.source, reading.detail): None
+        for entry in entries
+        for reading in primary(entry.readings)
+    }
+    columns = ["domain", "provenance", "source", "detail"]
+    return pd.DataFrame(sorted(rows), columns=columns)
+
+
+def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, object]:
+    runs = [entry for entry in entries if isinstance(entry, Run)]
+    spent_j = sum(entry.spent.energy_j or 0.0 for entry in entries)
+    grid = carbon.grid(config.region)
+    impact = carbon.impact(spent_j, grid, config.pue, config.price_usd_per_kwh)
+    low_usd, median_usd, high_usd = impact.social_cost_usd
+    return {
+        "experiment": experiment,
+        "runs": len(runs),
+        "failed": sum(run.failure is not None for run in runs),
+        "unread": sum(run.failure is None and not run.has_result for run in runs),
+        "flagged": sum(bool(flags_of(run, entries)) for run in runs),
+        "windows_j": sum(run.total.energy_j for run in runs if run.total),
+        "spent_j": spent_j,
+        "spent_s": sum(entry.spent.duration_s for entry in entries),
+        "unread_s": sum(entry.spent.duration_s for entry in entries if entry.spent.energy_j is None),
+        "pue": config.pue,
+        "region": grid.region,
+        "intensity_g_per_kwh": grid.intensity_g_per_kwh,
+        "grid_sha256": impact.grid_sha256,
+        "energy_kwh": impact.energy_kwh,
+        "emissions_g": impact.emissions_g,
+        "price_usd": impact.price_usd,
+        "social_cost_low_usd": low_usd,
+        "social_cost_usd": median_usd,
+        "social_cost_high_usd": high_usd,
+        "boiled_litres": impact.boiled_litres,
+        "household_h": impact.household_h,
+    }
+
+
+def _flag_rows(experiment: str, entries: Entries) -> list[dict[str, object]]:
+    evidence: dict[str, list[str]] = {}
+    for run in (entry for entry in entries if isinstance(entry, Run)):
+        for kind, evidence_of_kind in {
+            flag.partition(": ")[0]: flag for flag in flags_of(run, entries)
+        }.items():
+            evidence.setdefault(kind, []).append(
+                f"{run.arm} block {run.block}, {evidence_of_kind.partition(': ')[2]}"
+            )
+    return [
+        {
+            "experiment": experiment,
+            "flag": kind,
+            "runs": len(evidence_of_kind),
+            "example": evidence_of_kind[0],
+        }
+        for kind, evidence_of_kind in sorted(evidence.items())
+    ]
+
+
+def words(instruments: pd.DataFrame) -> str:
+    """How the energy was read, as a clause."""
+    kinds = set(instruments["provenance"])
+    if len(kinds) == 1:
+        return WORDS[kinds.pop()]
+    parts = [
+        f"{DOMAINS.get(row.domain, row.domain.upper())} {WORDS[row.provenance]}"
+        for row in instruments.itertuples()
+    ]
+    return ", ".join(parts)

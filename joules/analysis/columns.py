@@ -1,0 +1,89 @@
+"""What the columns of tables mean and what they are counted in.
+
+Meanings are data: `columns.yaml` beside an experiment's design, and one here for what all experiments share.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from joules.models import Closed, read_yaml, validate
+from joules.study.design import experiments_folder
+
+FILE = "columns.yaml"
+# The folder of the meanings that all experiments share.
+SHARED = Path(__file__).parent
+# The words for what means the same in every table of a file.
+ANY = "any"
+
+# Units by how a column's name ends, longest first.
+_UNITS = {
+    "_usd_per_kwh": "USD/kWh",
+    "_g_per_kwh": "g/kWh",
+    "_flops_per_byte": "FLOP/byte",
+    "_flops_per_s": "FLOP/s",
+    "_per_kwh": "1/kWh",
+    "_per_s": "1/s",
+    "_percent": "%",
+    "_points": "percentage points",
+    "_bytes": "byte",
+    "_litres": "l",
+    "_days": "d",
+    "_kwh": "kWh",
+    "_gib": "GiB",
+    "_usd": "USD",
+    "_wh": "Wh",
+    "_kg": "kg",
+    "_j": "J",
+    "_w": "W",
+    "_s": "s",
+    "_h": "h",
+    "_g": "g",
+}
+_ENDS = {"_low": "lower", "_high": "upper"}
+
+
+class Columns(Closed):
+    """A file of meanings: by table, or `any` for every table, then by column. A star in a column's name
+    stands for a part that differs."""
+
+    columns: dict[str, dict[str, str]]
+
+
+def unit(column: str) -> str | None:
+    """What the numbers of a column are counted in, by its name; None where it has no unit."""
+    return next((unit for suffix, unit in _UNITS.items() if column.endswith(suffix)), None)
+
+
+def meaning(experiment: str, table: str, column: str) -> str | None:
+    """What a column of a table of an experiment means, in words; None where nobody has said.
+
+    Raises UserError where a file of meanings cannot be read.
+    """
+    described = _described(experiment, table, column)
+    for suffix, end in _ENDS.items():
+        whole = _described(experiment, table, column.removesuffix(suffix))
+        if described is None and whole is not None and column.endswith(suffix):
+            described = f"{end} end of the 95 % interval of {column.removesuffix(suffix)}"
+    return described
+
+
+@functools.cache
+def meanings(folder: Path) -> Mapping[str, Mapping[str, str]]:
+    """The meanings that `folder` holds, by table and column; none where it has no file."""
+    path = folder / FILE
+    return validate(Columns, read_yaml(path), "/".join(path.parts[-3:])).columns if path.exists() else {}
+
+
+def _described(experiment: str, table: str, column: str) -> str | None:
+    own, shared = meanings(experiments_folder() / experiment), meanings(SHARED)
+    # The shared tables come before what is said of any table of an experiment: a family of comparisons is
+    # not a family of networks.
+    for words in (own.get(table), shared.get(table), own.get(ANY), shared.get(ANY)):
+        for name, text in (words or {}).items():
+            if fnmatchcase(column, name):
+                return text
+    return None

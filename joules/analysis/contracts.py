@@ -1,0 +1,35 @@
+"""What the analysis asks of a question: its `tables.py` and its `figures.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import pandas as pd
+from matplotlib import figure
+
+from joules.bench.record import Idle, Run
+from joules.study.design import Design
+
+
+class Tables(Protocol):
+    """`experiments/<question>/tables.py`."""
+
+    def tabulate(self, entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+        """Records to tables, one for every name in the design's `tables`.
+
+        `runs` (from `records.with_metrics`, one row a run) and `statistics` (columns `statistics.COLUMNS`)
+        must be among them. It is handed any part of a campaign: runs may have failed or not been read, and it
+        is called a second time without the flagged ones. It makes every table all the same, if need be with
+        its columns alone.
+        """
+        ...
+
+
+class Figure(Protocol):
+    """A function of `experiments/<question>/figures.py` with the name that the design gives the figure."""
+
+    def __call__(self, tables: Mapping[str, pd.DataFrame], /) -> figure.Figure:
+        """The tables of the question as a figure. Reads nothing else, and draws stars from `statistics`
+        alone (`plotting.annotate`)."""
+        ...

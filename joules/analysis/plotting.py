@@ -1,0 +1,112 @@
+"""The look all figures share, and how a figure reaches the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from statannotations.Annotator import Annotator
+
+from joules.study.fingerprint import file_sha256
+
+# How the name of the file ends that says what a figure was drawn from.
+SIDECAR = ".provenance.json"
+# Widths of a text column of the paper, in inches.
+COLUMN_IN = 6.3
+
+_STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "savefig.bbox": "tight",
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "fixed",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Plots drawn in the body look like the paper's; no display is needed."""
+    mpl.use("agg")
+    with mpl.rc_context(), sns.axes_style("ticks"):
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def colours(names: Sequence[str]) -> dict[str, Any]:
+    """One colour a name, the same for the same set of names."""
+    ordered = sorted(set(names))
+    return dict(zip(ordered, sns.color_palette("husl", len(ordered)), strict=True))
+
+
+def provenance(table: pd.DataFrame) -> str:
+    """How the energy in `table` was read, for an axis label."""
+    return ", ".join(sorted(set(table["provenance"])))
+
+
+def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> None:
+    """Writes each name beside its point where it stays within the axes and covers no point, no legend and no
+    name written before; where there is no such place, the name is left out. Call last, with scales, limits
+    and legend set."""
+    axes.figure.canvas.draw()
+    places: list[dict[str, Any]] = [
+        {"xytext": (4, 3), "ha": "left", "va": "bottom"},
+        {"xytext": (-4, 3), "ha": "right", "va": "bottom"},
+        {"xytext": (4, -3), "ha": "left", "va": "top"},
+        {"xytext": (-4, -3), "ha": "right", "va": "top"},
+    ]
+    pixels = axes.transData.transform(list(zip(x, y, strict=True)))
+    taken = [Bbox.from_bounds(left - 3, low - 3, 6, 6) for left, low in pixels]
+    legend = axes.get_legend()
+    if legend is not None:
+        taken.append(legend.get_window_extent())
+    for point, name in zip(zip(x, y, strict=True), names, strict=True):
+        for place in places:
+            text = axes.annotate(name, point, textcoords="offset points", fontsize=6, **place)
+            box = text.get_window_extent()
+            within = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            if within and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
+    """Draws the stars of `statistics` (rows with group, base and stars) on a seaborn plot.
+
+    `plotted` are the plot's data, x, y and order. Nothing is tested here: what the figure shows is
+    what the table says.
+    """
+    present = set(plotted["order"])
+    rows = [
+        row for row in statistics.dropna(subset=["stars"]).itertuples() if {row.group, row.base} <= present
+    ]
+    if not rows:
+        return
+    annotator = Annotator(axes, [(row.group, row.base) for row in rows], verbose=False, **plotted)
+    annotator.configure(text_format="star", loc="inside", line_width=0.8)
+    annotator.set_custom_annotations([row.stars for row in rows])
+    annotator.annotate()
+
+
+def save(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:
+    """Writes `<name>.pdf`, `<name>.png` and `<name>.provenance.json`; same inputs, same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pdf, png = folder / f"{name}.pdf", folder / f"{name}.png"
+    figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    figure.savefig(png, dpi=200, metadata={"Software": None})
+    sidecar = provenance | {"files": {path.name: file_sha256(path) for path in (pdf, png)}}
+    (folder / f"{name}{SIDECAR}").write_text(
+        json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )

@@ -1,0 +1,144 @@
+"""Records of a campaign as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from joules.bench.journal import read_entries
+from joules.bench.record import Idle, Run
+from joules.errors import UserError
+from joules.instrument.reading import attributed_j, primary, total
+from joules.instrument.source import PREFERENCE
+from joules.study.design import Design
+
+# Tables by name.
+TableSet = dict[str, pd.DataFrame]
+
+# An idle machine whose power before and after a block differs by more than this was not at rest.
+IDLE_MISMATCH = 0.1
+
+
+def load(files: Sequence[Path]) -> list[Run | Idle]:
+    """The entries of the block files of one experiment.
+
+    Raises UserError where a file is missing, was edited, or mixes versions of the meter.
+    """
+    for path in files:
+        if not path.exists():
+            raise UserError(f"{path} does not exist: measure the campaign first")
+    entries = [entry for path in files for entry in read_entries(path)]
+    versions = sorted({entry.meter_version for entry in entries})
+    if len(versions) > 1:
+        raise UserError(
+            f"records of meter versions {versions} cannot share a table: measure the older ones again "
+            f"(delete their block files under {files[0].parent})"
+        )
+    return entries
+
+
+def runs_table(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+    """One row a run, failed ones included, in order of block and position.
+
+    Energies in joules, gross and net of the idle power that brackets the run's session; power in
+    watts; CPU time in seconds; instructions in user mode, none where the processor counts none. Flags are
+    separated by '; '.
+    """
+    runs = sorted(
+        (entry for entry in entries if isinstance(entry, Run)),
+        key=lambda run: (run.block, run.position),
+    )
+    return pd.DataFrame([_row(run, entries) for run in runs])
+
+
+def with_metrics(
+    entries: Sequence[Run | Idle], parameters: Sequence[str] = (), metrics: Sequence[str] = ()
+) -> pd.DataFrame:
+    """`runs_table` with the named parameters and metrics of each run as columns; None where absent."""
+    table = runs_table(entries)
+    run_of = {(run.arm, run.block): run for run in entries if isinstance(run, Run)}
+    runs = [run_of[arm, block] for arm, block in zip(table["arm"], table["block"], strict=True)]
+    for place, name in enumerate(parameters, start=2):
+        table.insert(place, name, [run.parameters.get(name) for run in runs])
+    return table.assign(**{name: [run.metrics.get(name) for run in runs] for name in metrics})
+
+
+def with_result(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of runs that worked to their end and whose energy was read."""
+    return runs[runs["failure"].isna() & runs["energy_j"].notna()]
+
+
+def flags_of(run: Run, entries: Sequence[Run | Idle]) -> list[str]:
+    """Everything that speaks against a run, or against the rest around it: each a word and its evidence."""
+    return [*run.flags, *_idle_flags(_idle_powers_w(run, entries))]
+
+
+def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """A table with a row an arm in the order of the design, not of the first block's random one."""
+    if table.empty:
+        return table
+    places = {arm: place for place, arm in enumerate(design.arms)}
+    return table.sort_values("arm", key=lambda arms: arms.map(places), kind="stable", ignore_index=True)
+
+
+def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
+    domains = {reading.domain: reading for reading in primary(run.readings)}
+    idle_powers_w = _idle_powers_w(run, entries)
+    idle_power_w = sum(idle_powers_w) / len(idle_powers_w) if idle_powers_w else None
+    gross_j = run.total.energy_j if run.total else None
+    net_j = net_uncertainty_j = None
+    if run.total is not None and idle_power_w is not None and run.duration_s is not None:
+        idle_uncertainty_w = (max(idle_powers_w) - min(idle_powers_w)) / 2
+        net_j = run.total.energy_j - idle_power_w * run.duration_s
+        net_uncertainty_j = run.total.uncertainty_j + idle_uncertainty_w * run.duration_s
+    return {
+        "experiment": run.experiment,
+        "arm": run.arm,
+        "block": run.block,
+        "position": run.position,
+        "scale": run.scale,
+        "duration_s": run.duration_s,
+        "energy_j": gross_j,
+        "energy_uncertainty_j": run.total.uncertainty_j if run.total else None,
+        "energy_net_j": net_j,
+        "energy_net_uncertainty_j": net_uncertainty_j,
+        "energy_attributed_j": attributed_j(run.readings),
+        "provenance": run.total.provenance if run.total else "missing",
+        **{f"energy_{domain}_j": reading.energy_j for domain, reading in domains.items()},
+        "idle_power_w": idle_power_w,
+        "cpu_s": run.contention.job_cpu_s if run.contention else None,
+        "instructions": run.contention.job_instructions if run.contention else None,
+        "foreign_cores": run.contention.foreign_cores if run.contention else None,
+        "peak_memory_bytes": run.peak_memory_bytes,
+        "failure": run.failure,
+        "flags": "; ".join(flags_of(run, entries)),
+        "fingerprint": run.fingerprint,
+        "measured_at": run.measured_at,
+    }
+
+
+def _idle_powers_w(run: Run, entries: Sequence[Run | Idle]) -> list[float]:
+    """Power of the machine at rest around the run's session, where it was read."""
+    rests = [entry for entry in entries if isinstance(entry, Idle) and entry.session == run.session]
+    return [power_w for rest in rests if (power_w := _power_w(rest)) is not None]
+
+
+def _power_w(idle: Idle) -> float | None:
+    whole = total(idle.readings, idle.duration_s, floor_power_w=0.0)
+    return whole.energy_j / idle.duration_s if whole else None
+
+
+def _idle_flags(powers_w: Sequence[float]) -> list[str]:
+    if len(powers_w) < 2:
+        return ["idle-bracket: the idle machine was not measured on both sides"]
+    if max(powers_w) > min(powers_w) * (1 + IDLE_MISMATCH):
+        return [f"idle-mismatch: {min(powers_w):.1f} to {max(powers_w):.1f} W"]
+    return []
+
+
+def provenance_of(runs: pd.DataFrame) -> str:
+    """The weakest provenance among runs with a result: what a caption must say."""
+    kinds = set(with_result(runs)["provenance"])
+    return max(kinds, key=[*PREFERENCE].index) if kinds else "missing"

@@ -1,0 +1,91 @@
+"""The steps from records to tables and figures. Each reads files, writes files and keeps no state."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any, cast
+
+from joules.analysis import campaign_tables, plotting, records, sensitivity, tables
+from joules.analysis.contracts import Figure, Tables
+from joules.bench.record import Idle, Run
+from joules.errors import UserError
+from joules.models import did_you_mean
+from joules.study.campaign import SELF, Campaign
+from joules.study.config import LOCAL, Config
+from joules.study.design import load_design
+from joules.study.fingerprint import code_fingerprint, file_sha256
+
+# To delete a file is not enough: Snakemake does not make again what lies between files that are there.
+AGAIN = "run the workflow again with --forcerun {step}"
+
+
+def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
+    """Writes the tables of an experiment, or those of the campaign itself for 'campaign'."""
+    if experiment == SELF:
+        names = config.experiments if campaign.name == LOCAL else campaign.experiments()
+        made = campaign_tables.tabulate(
+            {name: records.load(campaign.block_files(name, config)) for name in names}, config
+        )
+    else:
+        names = [experiment]
+        made = _tabulated(experiment, records.load(campaign.block_files(experiment, config)))
+    inputs = [path for name in names for path in campaign.block_files(name, config)]
+    tables.write_tables(campaign.tables(experiment), made, inputs)
+
+
+def _tabulated(experiment: str, entries: list[Run | Idle]) -> records.TableSet:
+    module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
+    design = load_design(experiment)
+    made = module.tabulate(entries, design)
+    made["statistics"] = sensitivity.beside(
+        made["statistics"],
+        made["runs"],
+        entries,
+        lambda fewer: module.tabulate(fewer, design)["statistics"],
+    )
+    return made
+
+
+def draw(campaign: Campaign, experiment: str, figure: str) -> None:
+    """Draws one figure of an experiment with its provenance beside it."""
+    known = load_design(experiment).figures
+    if figure not in known:
+        raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")
+    module = f"experiments.{experiment}.figures"
+    draw_one: Figure = getattr(importlib.import_module(module), figure)
+    folder = campaign.tables(experiment)
+    table_set = tables.read_tables(folder)
+    with plotting.style():
+        plotting.save(
+            draw_one(table_set),
+            campaign.figures,
+            figure,
+            {
+                "figure": figure,
+                "campaign": campaign.name,
+                "experiment": experiment,
+                "tables": campaign.relative(folder),
+                "manifest_sha256": file_sha256(folder / tables.MANIFEST),
+                "code_fingerprint": code_fingerprint(module, [figure]),
+            },
+        )
+
+
+def read_sidecar(campaign: Campaign, figure: str) -> dict[str, Any]:
+    """The provenance of a figure. Raises UserError where a file of the figure was changed."""
+    path = campaign.figure_file(figure, plotting.SIDECAR)
+    if not path.exists():
+        raise UserError(f"{path} does not exist: draw the figure first")
+    try:
+        sidecar: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        sidecar = {}
+    if not isinstance(sidecar, dict) or not {"files", "manifest_sha256", "code_fingerprint"} <= set(sidecar):
+        raise UserError(f"{path} is torn or was changed: {AGAIN.format(step='draw')}")
+    for name, stated in sidecar["files"].items():
+        if file_sha256(path.with_name(name)) != stated:
+            raise UserError(
+                f"{path.with_name(name)} was changed after it was drawn: {AGAIN.format(step='draw')}"
+            )
+    return sidecar

@@ -1,0 +1,72 @@
+"""CSV tables that cannot be edited unnoticed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from joules.errors import UserError
+from joules.study.fingerprint import file_sha256
+
+MANIFEST = "manifest.json"
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Sequence[Path]) -> None:
+    """Writes each table as CSV and a manifest of their hashes and of the files they came from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        # Nine significant digits round-trip any reading and are the same on every machine.
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g", lineterminator="\n")
+    manifest = {
+        "tables": {name: file_sha256(folder / f"{name}.csv") for name in sorted(tables)},
+        "inputs": {f"{path.parent.name}/{path.name}": file_sha256(path) for path in sorted(inputs)},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a folder, by name.
+
+    Raises UserError where a table is missing or is not, byte for byte, what was tabulated.
+    """
+    return {name: pd.read_csv(folder / f"{name}.csv") for name in verified_names(folder)}
+
+
+def verified_names(folder: Path) -> list[str]:
+    """Names of the tables of a folder whose files fit its manifest. Raises UserError otherwise."""
+    stored = _manifest(folder)["tables"]
+    for name, stated in stored.items():
+        path = folder / f"{name}.csv"
+        if not path.exists():
+            raise UserError(f"{path} is missing: {_remedy(folder)}")
+        if file_sha256(path) != stated:
+            raise UserError(
+                f"{path} was changed after it was tabulated, so nothing is made from it: {_remedy(folder)}"
+            )
+    return list(stored)
+
+
+def inputs(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of records that the tables of a folder were made from. Raises UserError where its
+    manifest is missing or is none."""
+    return _manifest(folder)["inputs"]
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, str]]:
+    path = folder / MANIFEST
+    try:
+        body: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} has no {MANIFEST}: run the tabulate step first") from None
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict) or set(body) != {"tables", "inputs"}:
+        raise UserError(f"{path} is torn or was changed: {_remedy(folder)}")
+    return body
+
+
+def _remedy(folder: Path) -> str:
+    return f"delete {folder / MANIFEST} and run the workflow again to rebuild it from the records"

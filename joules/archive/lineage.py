@@ -1,0 +1,106 @@
+"""The chain from something printed down to the readings it came from, verified on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from joules.analysis import columns
+from joules.analysis.records import load
+from joules.analysis.steps import read_sidecar
+from joules.analysis.tables import MANIFEST, inputs, verified_names
+from joules.bench.record import Run
+from joules.errors import UserError
+from joules.models import did_you_mean
+from joules.study.campaign import SELF, Campaign
+from joules.study.fingerprint import file_sha256
+
+
+def trace(target: str, campaign: Campaign) -> Iterator[str]:
+    """Lines that lead from `target` to the runs behind it.
+
+    `target` is a figure's file (its campaign is taken from the path), a cell of a table as
+    `<experiment>/<table>.csv:<row>:<column>` with the row named by its first cell (a star is the column
+    'stars' of statistics.csv), or the key of a value. Raises UserError at the first link that does not hold.
+    """
+    path = Path(target)
+    if path.parent.parent.name == "figures":
+        yield from _figure(Campaign(path.parent.name, campaign.root), path.stem)
+    elif ".csv:" in target:
+        yield from _cell(campaign, *target.split(":"))
+    else:
+        yield from _value(campaign, target)
+
+
+def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
+    sidecar = read_sidecar(campaign, figure)
+    for name, digest in sidecar["files"].items():
+        yield f"{campaign.figures / name}  sha256 {digest}"
+    yield f"  drawn by code {sidecar['code_fingerprint'][:16]}"
+    folder = campaign.root / sidecar["tables"]
+    if file_sha256(folder / MANIFEST) != sidecar["manifest_sha256"]:
+        raise UserError(f"{folder} is not what this figure was drawn from: run the workflow again")
+    yield from _tables(campaign, folder)
+
+
+def _cell(campaign: Campaign, table: str, row: str = "", column: str = "") -> Iterator[str]:
+    experiment, _, name = table.removesuffix(".csv").rpartition("/")
+    known = [*campaign.experiments(), SELF]
+    if experiment not in known:
+        raise UserError(
+            f"no experiment of {campaign.name} is called '{experiment}' ({did_you_mean(experiment, known)})"
+        )
+    folder = campaign.tables(experiment)
+    names = verified_names(folder)
+    if name not in names:
+        raise UserError(f"{folder} has no table '{name}' ({did_you_mean(name, names)})")
+    cells = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+    if column not in cells:
+        raise UserError(f"{name}.csv has no column '{column}' ({did_you_mean(column, cells.columns)})")
+    matches = cells[cells.iloc[:, 0] == row]
+    if matches.empty:
+        raise UserError(f"{name}.csv has no row '{row}' ({did_you_mean(row, cells.iloc[:, 0])})")
+    for _, match in matches.iterrows():
+        yield ", ".join(f"{key} {value}" for key, value in match.items() if value and key != column)
+        yield f"  {column} = {match[column] or 'empty'} {columns.unit(column) or ''}".rstrip()
+    words = columns.meaning(experiment, name, column)
+    if words:
+        yield f"  {column}: {words}"
+    yield from _tables(campaign, folder)
+
+
+def _value(campaign: Campaign, key: str) -> Iterator[str]:
+    path = campaign.build / "values.csv"
+    if not path.exists():
+        raise UserError(f"{path} does not exist: build the paper of campaign {campaign.name} first")
+    listing = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("key")
+    if key not in listing.index:
+        raise UserError(f"no value is called '{key}' ({did_you_mean(key, listing.index)})")
+    row = listing.loc[key]
+    yield f"{key} = {row['raw']} (printed {row['printed']} {row['unit']})"
+    yield f"  from {row['experiment']}: {row['source']}"
+    yield from _tables(campaign, campaign.tables(row["experiment"]))
+
+
+def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
+    for name in verified_names(folder):
+        path = folder / f"{name}.csv"
+        yield f"  {path}  sha256 {file_sha256(path)}"
+    for stated, digest in inputs(folder).items():
+        path = campaign.runs / stated
+        if not path.exists():
+            raise UserError(f"{path} is missing")
+        if file_sha256(path) != digest:
+            raise UserError(f"{path} is not what {folder} was tabulated from: run the workflow again")
+        yield f"    {path}  sha256 {digest}"
+        for run in load([path]):
+            if isinstance(run, Run):
+                energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
+                kind = run.total.provenance if run.total else "missing"
+                yield (
+                    f"      {run.arm} block {run.block}: {energy} ({kind}), {run.measured_at}, "
+                    f"{run.machine.words}, code {run.fingerprint[:16]}, "
+                    + ", ".join(f"{package} {version}" for package, version in run.versions.items())
+                )

@@ -1,0 +1,149 @@
+"""What a campaign consists of, file by file, and the proof that it still does."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from joules.analysis.plotting import SIDECAR
+from joules.analysis.steps import draw, tabulate
+from joules.bench.journal import read_entries
+from joules.errors import UserError
+from joules.paper import steps
+from joules.study.campaign import SELF, Campaign, other_releases
+from joules.study.config import LOCAL, Config, check_config
+from joules.study.design import load_design
+from joules.study.fingerprint import file_sha256
+
+# Options that change what is made from records.
+_OPTIONS = ("scale", "region", "pue", "price_usd_per_kwh")
+_BUILT = (
+    "values.csv",
+    "values.tex",
+    "captions.tex",
+    "tables.tex",
+    "sections.tex",
+    steps.INJECTED,
+    "campaign.tex",
+    "paper.pdf",
+)
+
+
+def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Path:
+    """Writes the manifest of a campaign that has been built; returns its path."""
+    options = config.model_dump(mode="json", include=set(_OPTIONS))
+    if campaign.name != LOCAL:
+        # A released campaign is what its records are, whatever the scale of the day.
+        del options["scale"]
+    body = {
+        "campaign": campaign.name,
+        "experiments": list(experiments),
+        "options": options,
+        "files": {
+            campaign.relative(path): file_sha256(path) for path in _files(campaign, experiments, config)
+        },
+    }
+    campaign.manifest.write_text(json.dumps(body, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return campaign.manifest
+
+
+def listed(campaign: Campaign) -> list[Path]:
+    """The files that a campaign's manifest lists, sorted."""
+    return sorted(campaign.root / name for name in _read(campaign)["files"])
+
+
+def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[Path]:
+    """Every file of a campaign whose bytes are vouched for, sorted: records, tables, verdicts, figures with
+    their sidecars, and what the paper is made of. Raises UserError where one is missing."""
+    figures = [name for one in experiments for name in load_design(one).figures]
+    files = [
+        *(path for one in experiments for path in campaign.block_files(one, config)),
+        *(path for one in [*experiments, SELF] for path in campaign.tables(one).iterdir()),
+        campaign.claims,
+        *(campaign.figure_file(name, suffix) for name in figures for suffix in (".pdf", ".png", SIDECAR)),
+        *(campaign.build / name for name in _BUILT),
+    ]
+    for path in files:
+        if not path.exists():
+            raise UserError(f"{path} is missing: run the workflow first")
+    return sorted(files)
+
+
+def verify(campaign: Campaign) -> Iterator[str]:
+    """Proves a campaign, a line a step: hashes of all files, hashes of all records, and tables, figures,
+    verdicts and values made again from the records and compared byte for byte.
+
+    Raises UserError at the first file that is missing, new or not what it was, and names it.
+    """
+    body = _read(campaign)
+    config = check_config({**body["options"], "campaign": campaign.name, "experiments": body["experiments"]})
+    stated = {campaign.root / name: digest for name, digest in body["files"].items()}
+    for path, digest in stated.items():
+        if not path.exists():
+            raise UserError(f"{path} is listed in {campaign.manifest} and is missing")
+        if file_sha256(path) != digest:
+            raise UserError(f"{path} is not what {campaign.manifest} lists: one of the two was changed")
+    for path in _files(campaign, config.experiments, config):
+        if path not in stated:
+            raise UserError(f"{path} is not listed in {campaign.manifest}: it was added")
+    yield f"{len(stated)} files have the hashes of {campaign.manifest}"
+    records = sum(len(read_entries(path)) for path in stated if path.suffix == ".jsonl")
+    yield f"{records} records have the hashes they were written with"
+    yield from _recompute(campaign, config)
+
+
+def _read(campaign: Campaign) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = json.loads(campaign.manifest.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{campaign.manifest} does not exist: run the workflow first") from None
+    except ValueError:
+        raise UserError(f"{campaign.manifest} was changed: it is no JSON") from None
+    if set(body) != {"campaign", "experiments", "options", "files"} or body["campaign"] != campaign.name:
+        raise UserError(f"{campaign.manifest} was changed: it is not the manifest of {campaign.name}")
+    return body
+
+
+def _recompute(campaign: Campaign, config: Config) -> Iterator[str]:
+    """Makes everything again from the records in a temporary folder, by the same steps, and compares."""
+    experiments = config.experiments
+    with tempfile.TemporaryDirectory(prefix="joules-verify-") as folder:
+        again = Campaign(campaign.name, Path(folder))
+        _link(campaign.runs, again.runs)
+        for other in other_releases(campaign):
+            _link(other.results, Campaign(other.name, again.root).results)
+        for experiment in [*experiments, SELF]:
+            tabulate(again, experiment, config)
+            _same_files(campaign, again, again.tables(experiment))
+            yield f"tables of {experiment} follow from the records"
+        for experiment in experiments:
+            for figure in load_design(experiment).figures:
+                draw(again, experiment, figure)
+        _same_files(campaign, again, again.figures)
+        yield "figures follow from the tables"
+        steps.evaluate_claims(again, experiments)
+        _same(again.claims, campaign.claims)
+        steps.export_values(again, experiments, config)
+        _same_files(campaign, again, again.build)
+    yield "verdicts and values follow from the tables"
+
+
+def _link(there: Path, here: Path) -> None:
+    here.parent.mkdir(parents=True, exist_ok=True)
+    here.symlink_to(there.resolve())
+
+
+def _same_files(campaign: Campaign, again: Campaign, folder: Path) -> None:
+    """Raises UserError at the first file of a folder of `again` that is another one in `campaign`."""
+    for path in sorted(folder.iterdir()):
+        _same(path, campaign.root / again.relative(path))
+
+
+def _same(made: Path, stored: Path) -> None:
+    if not stored.exists():
+        raise UserError(f"{stored} is missing")
+    if made.read_bytes() != stored.read_bytes():
+        raise UserError(f"{stored} is not what its inputs give: it was changed, or the code was")

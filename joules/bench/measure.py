@@ -1,0 +1,99 @@
+"""Measures what is missing of one block and writes its file of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from joules.bench.journal import Journal, write_entries
+from joules.bench.lock import machine_lock
+from joules.bench.progress import Progress
+from joules.bench.record import Idle, Run
+from joules.bench.scheduler import Arm, Block, Scheduler, in_random_order
+from joules.errors import UserError
+from joules.instrument.host import machine
+from joules.instrument.sampler import Sampler
+from joules.instrument.source import Source
+from joules.instrument.sources import discover
+from joules.instrument.sources.codecarbon_model import CodeCarbonModel
+from joules.instrument.sources.nvml import Nvml
+from joules.study.design import check_parameters, load_design
+from joules.study.fingerprint import run_fingerprint
+
+
+def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
+    """Measures what is missing of `block` and writes its file of records; returns the file.
+
+    Runs already in the journal with the same fingerprint, measured on this hardware and with a result,
+    are kept. `sources` replaces what this machine offers (tests). Raises UserError where nothing can
+    be measured, or where no run of the block has a result.
+    """
+    design = load_design(block.experiment)
+    scale = block.config.scale
+    arms, blocks = design.runs(scale), design.at(scale).blocks
+    if block.index >= blocks:
+        raise UserError(
+            f"{block.experiment} has {blocks} blocks at {scale}, counted from 0: "
+            f"there is no block {block.index}"
+        )
+    check_parameters(block.experiment, arms)
+    progress = Progress(block.experiment, block.index, blocks)
+    output = block.campaign.block_file(block.experiment, block.index)
+    holder = f"{block.experiment} block {block.index} in {block.campaign.results.resolve()}"
+    with machine_lock(holder, progress.say):
+        journal = Journal(block.campaign.journal_file(block.experiment, block.index))
+        if journal.recovered:
+            progress.say(journal.recovered)
+        fingerprints = {arm: run_fingerprint(block.experiment, arm, arms[arm]) for arm in arms}
+        kept = recorded_runs(journal, block, fingerprints)
+        missing = [
+            Arm(name, dict(arms[name]), fingerprints[name], position)
+            for position, name in enumerate(in_random_order(block, arms))
+            if name not in kept
+        ]
+        progress.plan(kept=len(kept), missing=len(missing))
+        if missing:
+            used = sources or _discover(progress)
+            with Sampler(used) as sampler:
+                Scheduler(block, design, sampler, used, journal, progress).run_all(missing)
+        runs = recorded_runs(journal, block, fingerprints, without_result_too=True)
+        if not any(run.has_result for run in runs.values()):
+            first = next(iter(runs.values()))
+            raise UserError(
+                f"no run of {block.experiment} block {block.index} has a result; {first.arm}: "
+                + (first.failure or "; ".join(first.flags))
+            )
+        sessions = {run.session for run in runs.values()}
+        idles = [entry for entry in journal.entries if isinstance(entry, Idle) and entry.session in sessions]
+        write_entries(output, [*idles, *sorted(runs.values(), key=lambda run: run.measured_at)])
+    return output
+
+
+def recorded_runs(
+    journal: Journal, block: Block, fingerprints: Mapping[str, str], without_result_too: bool = False
+) -> dict[str, Run]:
+    """The newest usable run of each arm of the block."""
+    here = machine.describe().id
+    return {
+        run.arm: run
+        for run in journal.entries
+        if isinstance(run, Run)
+        and run.block == block.index
+        and fingerprints.get(run.arm) == run.fingerprint
+        and run.machine.id == here
+        and block.config.floor_power_w in (None, run.floor_power_w)
+        and (without_result_too or run.has_result)
+    }
+
+
+def _discover(progress: Progress) -> list[Source]:
+    sources, _ = discover()
+    for source in sources:
+        for channel in source.channels:
+            if channel.scope == "machine":
+                progress.say(f"{channel.domain} energy: {channel.provenance}, {channel.detail}")
+        if isinstance(source, CodeCarbonModel) and source.warning:
+            progress.say(f"WARNING: {source.warning}")
+        if isinstance(source, Nvml) and source.unread:
+            progress.say(f"WARNING: nothing reads {', '.join(source.unread)}: no work may run on it")
+    return sources

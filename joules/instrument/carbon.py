@@ -1,0 +1,140 @@
+"""From joules to carbon, money and things one can picture. Grid data is CodeCarbon's, packaged, offline.
+
+Sources of the constants:
+
+- Social cost of carbon: Ricke et al. 2018, "Country-level social cost of carbon", Nature Climate Change 8,
+  895-900: median 417 US dollars a tonne of CO2, 66 % interval 177 to 805.
+- Household electricity: U.S. Energy Information Administration, mean residential customer in 2022,
+  10,791 kWh a year.
+- Price of electricity: U.S. Energy Information Administration, residential mean of 2022.
+- Boiling water: 4.186 kJ/(kg K) from 20 to 100 degrees Celsius.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from joules.errors import UserError
+from joules.instrument import codecarbon_data
+from joules.models import Closed, did_you_mean
+
+JOULES_PER_KWH = 3.6e6
+WORLD = "WOR"
+# Where CodeCarbon is not installed: IEA, Global Energy & CO2 Status Report 2019, which CodeCarbon uses too.
+_WORLD_G_PER_KWH = 475.0
+
+PRICE_USD_PER_KWH = 0.151
+SOCIAL_COST_USD_PER_TONNE = (177.0, 417.0, 805.0)
+HOUSEHOLD_KWH_PER_YEAR = 10_791.0
+_BOIL_J_PER_LITRE = 4186.0 * 80.0
+_LAMP_W = 10.0
+_HOURS_PER_YEAR = 8766.0
+
+_FOLDER = "data/private_infra"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Carbon intensity of a region's electricity in g CO2e per kWh, and the data it came from (its SHA-256 is
+    empty where that is no file)."""
+
+    region: str
+    name: str
+    intensity_g_per_kwh: float
+    source: str
+    sha256: str
+
+
+class Impact(Closed):
+    """What some energy means. `energy_j` is at the meter; everything else includes the PUE.
+
+    `social_cost_usd` is (low, median, high); `household_h` the hours a mean U.S. household lives on it.
+    """
+
+    energy_j: float
+    pue: float
+    region: str
+    intensity_g_per_kwh: float
+    grid_sha256: str
+    energy_kwh: float
+    emissions_g: float
+    price_usd: float
+    social_cost_usd: tuple[float, float, float]
+    household_h: float
+    boiled_litres: float
+    lamp_h: float
+
+
+def grid(region: str) -> Grid:
+    """The grid of an ISO 3166 alpha-3 country, or of the world for 'WOR'.
+
+    Raises UserError where CodeCarbon's table does not have the region, or is not installed.
+    """
+    if region == WORLD:
+        packaged = _packaged("carbon_intensity_per_source.json")
+        if packaged is None:
+            return Grid(region, "world average", _WORLD_G_PER_KWH, "IEA 2019", "")
+        data, digest = packaged
+        intensity = float(data["world_average"])
+        return Grid(region, "world average", intensity, "IEA 2019, in CodeCarbon", digest)
+    packaged = _packaged("global_energy_mix.json")
+    if packaged is None:
+        raise UserError(
+            f"the grid of '{region}' is not known: data of countries come with CodeCarbon, "
+            "so install codecarbon"
+        )
+    data, digest = packaged
+    if region not in data:
+        raise UserError(f"no grid data for region '{region}' ({did_you_mean(region, [*data, WORLD])})")
+    entry = data[region]
+    return Grid(
+        region,
+        entry["country_name"],
+        float(entry["carbon_intensity"]),
+        f"CodeCarbon, mix of {entry['year']}",
+        digest,
+    )
+
+
+def impact(energy_j: float, grid_: Grid, pue: float, price_usd_per_kwh: float) -> Impact:
+    """Carbon is energy x PUE x intensity (Henderson et al. 2020, section 4)."""
+    drawn_j = energy_j * pue
+    drawn_kwh = drawn_j / JOULES_PER_KWH
+    emissions_g = drawn_kwh * grid_.intensity_g_per_kwh
+    low, median, high = (emissions_g * 1e-6 * cost for cost in SOCIAL_COST_USD_PER_TONNE)
+    return Impact(
+        energy_j=energy_j,
+        pue=pue,
+        region=grid_.region,
+        intensity_g_per_kwh=grid_.intensity_g_per_kwh,
+        grid_sha256=grid_.sha256,
+        energy_kwh=drawn_kwh,
+        emissions_g=emissions_g,
+        price_usd=drawn_kwh * price_usd_per_kwh,
+        social_cost_usd=(low, median, high),
+        household_h=drawn_kwh / HOUSEHOLD_KWH_PER_YEAR * _HOURS_PER_YEAR,
+        boiled_litres=drawn_j / _BOIL_J_PER_LITRE,
+        lamp_h=drawn_j / (_LAMP_W * 3600),
+    )
+
+
+def statement(impact_: Impact, grid_: Grid, how: str) -> str:
+    """A carbon impact statement in words; `how` says how the energy was read."""
+    low, median, high = impact_.social_cost_usd
+    return (
+        f"{impact_.energy_kwh:.3g} kWh ({how}; power usage effectiveness {impact_.pue:g}) emitted "
+        f"{impact_.emissions_g:.3g} g of CO2 equivalent on the grid '{grid_.name}' "
+        f"({grid_.intensity_g_per_kwh:g} g/kWh, {grid_.source}). It cost {impact_.price_usd:.2g} US dollars "
+        f"of electricity and {median:.2g} ({low:.2g} to {high:.2g}) of harm to society, and would boil "
+        f"{impact_.boiled_litres:.2g} litres of water or run a mean U.S. household for "
+        f"{60 * impact_.household_h:.2g} minutes."
+    )
+
+
+def _packaged(name: str) -> tuple[dict[str, Any], str] | None:
+    """A table of CodeCarbon and its SHA-256; None where it is not installed."""
+    content = codecarbon_data.read_bytes(f"{_FOLDER}/{name}")
+    return None if content is None else (json.loads(content), hashlib.sha256(content).hexdigest())

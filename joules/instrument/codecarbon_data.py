@@ -1,0 +1,28 @@
+"""Tables that CodeCarbon ships, read without importing it: that takes a second and needs pandas."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+PACKAGE = "codecarbon"
+
+
+def read_bytes(name: str) -> bytes | None:
+    """The content of a file of the package by its path in it; None where CodeCarbon is not installed, or has
+    no such file."""
+    specification = importlib.util.find_spec(PACKAGE)
+    for folder in (specification.submodule_search_locations if specification else None) or ():
+        path = Path(folder, name)
+        if path.is_file():
+            return path.read_bytes()
+    return None
+
+
+def version() -> str | None:
+    """The installed version; None where there is none."""
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,85 @@
+"""`joules doctor`: what this machine can measure, what is modelled, what is missing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from joules.instrument import METER_VERSION
+from joules.instrument.host import contention, limits, machine
+from joules.instrument.host.instructions import DescendantCounter, NotCountedError
+from joules.instrument.source import PREFERENCE, Channel
+from joules.instrument.sources import discover
+from joules.instrument.sources.codecarbon_model import processor_tdp, tdp_words
+from joules.instrument.sources.nvml import Nvml
+
+_WATCH_S = 2.0
+
+
+def diagnose() -> Iterator[str]:
+    """The report, line by line."""
+    here = machine.describe()
+    yield f"machine     {here.words}, {here.system}, Python {here.python}"
+    yield f"meter       version {METER_VERSION}"
+    granted = limits.usable_cores()
+    if granted < here.logical_cores:
+        yield f"granted     {granted} of {here.logical_cores} processors: work runs on as many threads"
+    yield ""
+    sources, absent = discover()
+    channels = [channel for source in sources for channel in source.channels]
+    for domain in sorted({channel.domain for channel in channels}):
+        yield from _domain(domain, channels)
+    for source in sources:
+        if isinstance(source, Nvml):
+            yield from _gaps(source)
+        source.close()
+    yield ""
+    for name, reason in absent.items():
+        yield f"no {name:9}{reason}"
+    tdp = processor_tdp()
+    yield f"TDP         {tdp.power_w:g} W for {tdp.model}: {tdp_words(tdp)}"
+    yield f"instructions {_instructions()}"
+    yield ""
+    yield from _quiet()
+
+
+def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:
+    of_domain = [c for c in channels if c.domain == domain and c.scope == "machine"]
+    of_domain.sort(key=lambda channel: PREFERENCE.index(channel.provenance))
+    for place, channel in enumerate(of_domain):
+        role = "" if place == 0 else " (kept beside it as a cross-check)"
+        shown = {"counter": "MEASURED", "sampled": "MEASURED", "modelled": "MODELLED"}
+        word = shown.get(channel.provenance, channel.provenance)
+        yield f"{domain:12}{word} by {channel.source}: {channel.detail}{role}"
+
+
+def _gaps(gpus: Nvml) -> Iterator[str]:
+    for domain in gpus.unread:
+        yield f"{domain:12}NOT READ: it reports neither energy nor power, so no work may run on it"
+    if not gpus.tells_whose:
+        yield (
+            "whose GPU   not known: the driver counts processes by the host's numbers, which this container "
+            "does not share; start it with the host's (--pid=host) where others use the GPU"
+        )
+
+
+def _instructions() -> str:
+    """Whether hardware counts instructions here, for outcomes that need no power model."""
+    try:
+        DescendantCounter().close()
+    except NotCountedError as reason:
+        return f"not counted: {reason}"
+    return "counted in user mode, in every record"
+
+
+def _quiet() -> Iterator[str]:
+    before = contention.snapshot()
+    time.sleep(_WATCH_S)
+    use = contention.between(before, contention.snapshot())
+    cores = os.cpu_count() or 1
+    verdict = "quiet enough to measure" if use.foreign_cores < 0.1 else "NOT quiet: close other programs"
+    yield (
+        f"right now   of {cores} cores other programs use {use.foreign_words} and the hypervisor takes "
+        f"{use.steal_cores:.2f}: {verdict}"
+    )

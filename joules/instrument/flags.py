@@ -1,0 +1,96 @@
+"""What may be wrong with a measurement: said beside it, and never acted on by dropping it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from joules.instrument.host.contention import Contention
+from joules.instrument.host.gpus import GpuUse
+from joules.instrument.reading import Reading
+
+# A quiet two-core machine shows a few hundredths of a core of foreign use; one busy thread shows from
+# a half to one.
+FOREIGN_CORES = 0.1
+STEAL_CORES = 0.05
+CLOCK_STEP_S = 0.1
+# The kernel counts processor time in hundredths of a second: shorter windows are coarser than 1 %.
+SHORT_WINDOW_S = 1.0
+COUNTER_RESOLUTION = 0.01
+COUNTER_DISAGREEMENT = 0.01
+
+
+def flags_of(
+    readings: Sequence[Reading],
+    contention: Contention | None,
+    gpu_use: Sequence[GpuUse],
+    duration_s: float | None,
+    faults: Sequence[str],
+) -> list[str]:
+    """A word with its evidence for everything that speaks against a measurement. `faults` are the sentences
+    of reads that failed during it."""
+    return [
+        *(f"read-failed: {fault}" for fault in faults),
+        *(
+            f"missing-reading: {reading.domain} from {reading.source}, {reading.detail}"
+            for reading in readings
+            if reading.provenance == "missing"
+        ),
+        *(_disturbances(contention) if contention else ()),
+        *_gpu_disturbances(gpu_use),
+        *(
+            [f"short-window: {duration_s:.2f} s"]
+            if duration_s is not None and duration_s < SHORT_WINDOW_S
+            else ()
+        ),
+        *_coarse_counters(readings),
+        *_disagreements(readings),
+    ]
+
+
+def _disturbances(use: Contention) -> Iterator[str]:
+    if use.foreign_cores > FOREIGN_CORES:
+        yield f"foreign-cpu: other programs or the kernel used {use.foreign_words}"
+    if use.steal_cores > STEAL_CORES:
+        yield f"cpu-steal: the hypervisor took {use.steal_cores:.2f} cores"
+    if use.suspended_s > CLOCK_STEP_S:
+        yield f"suspended: the machine slept for {use.suspended_s:.1f} s"
+    if abs(use.clock_step_s) > CLOCK_STEP_S:
+        yield f"clock-step: the wall clock jumped by {use.clock_step_s:.1f} s"
+
+
+def _gpu_disturbances(gpu_use: Sequence[GpuUse]) -> Iterator[str]:
+    for gpu in gpu_use:
+        if gpu.foreign_processes:
+            pids = ", ".join(map(str, gpu.foreign_processes))
+            yield f"foreign-gpu: processes {pids} also used {gpu.domain}"
+        if gpu.throttling:
+            yield f"throttled: {gpu.domain} by {', '.join(gpu.throttling)}"
+
+
+def _coarse_counters(readings: Sequence[Reading]) -> Iterator[str]:
+    """Counters whose own uncertainty is more than a hundredth of what they read."""
+    for reading in readings:
+        if (reading.provenance, reading.scope) != ("counter", "machine") or not reading.energy_j:
+            continue
+        if (
+            reading.uncertainty_j is not None
+            and reading.uncertainty_j / reading.energy_j > COUNTER_RESOLUTION
+        ):
+            share = reading.uncertainty_j / reading.energy_j
+            yield f"short-window: {reading.source} is certain to {share:.1%}"
+
+
+def _disagreements(readings: Sequence[Reading]) -> Iterator[str]:
+    """Counters that differ from the integral of sampled power of the same domain."""
+    by_kind = {
+        (reading.domain, reading.provenance): reading.energy_j
+        for reading in readings
+        if reading.scope == "machine"
+    }
+    for (domain, provenance), counted_j in by_kind.items():
+        sampled_j = by_kind.get((domain, "sampled"))
+        if provenance != "counter" or not counted_j or sampled_j is None:
+            continue
+        gap = sampled_j / counted_j - 1
+        if abs(gap) > COUNTER_DISAGREEMENT:
+            yield f"counter-integral: {domain} integral is {gap:+.1%} off its counter"

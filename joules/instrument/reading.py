@@ -1,0 +1,126 @@
+"""Energy of a window, by domain and in total, as it is recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from joules.instrument.source import PREFERENCE
+from joules.models import Closed
+
+# Fans, disks and boards of a server draw power no source sees; a metered GPU implies a server.
+GPU_FLOOR_POWER_W = 50.0
+
+RecordedProvenance = Literal["counter", "sampled", "modelled", "missing"]
+
+
+class Reading(Closed):
+    """Energy of one domain over one window from one source.
+
+    `energy_j` and `uncertainty_j` (one standard deviation) are null where provenance is 'missing'.
+    """
+
+    scope: Literal["machine", "job"] = "machine"
+    domain: str
+    source: str
+    provenance: RecordedProvenance
+    energy_j: float | None
+    uncertainty_j: float | None
+    samples: int
+    detail: str
+
+
+class PowerCourse(Closed):
+    """Power of one domain from one source over a window, as steps: `power_w[i]` holds from `from_s[i]`,
+    in seconds since the window opened, to the next step. `form` is that of the source's samples."""
+
+    domain: str
+    source: str
+    form: str
+    from_s: list[float]
+    power_w: list[float]
+
+
+class Total(Closed):
+    """Whole-machine energy over one window: `max(sum of domains, floor_power_w x duration_s)`."""
+
+    energy_j: float
+    uncertainty_j: float
+    provenance: RecordedProvenance
+    floored: bool
+
+
+def primary(readings: Sequence[Reading]) -> list[Reading]:
+    """The machine's best reading of each domain: counter, else sampled, else modelled, else missing."""
+    best: dict[str, Reading] = {}
+    for reading in readings:
+        if reading.scope != "machine":
+            continue
+        held = best.get(reading.domain)
+        if held is None or _rank(reading) < _rank(held):
+            best[reading.domain] = reading
+    return [best[domain] for domain in sorted(best)]
+
+
+def attributed_j(readings: Sequence[Reading]) -> float | None:
+    """Energy that the job answers for, in joules (see `attribution`); None where a domain has no share."""
+    shares = {reading.domain: reading.energy_j for reading in readings if reading.scope == "job"}
+    parts = [shares.get(reading.domain) for reading in primary(readings)]
+    known = [part for part in parts if part is not None]
+    return sum(known) if parts and len(known) == len(parts) else None
+
+
+def _rank(reading: Reading) -> int:
+    return PREFERENCE.index(reading.provenance)
+
+
+def summed(parts: Sequence[Sequence[Reading]]) -> list[Reading]:
+    """Readings of one window that was open in several parts, each with the same channels in the same order.
+
+    Errors of counters and sensors are independent from one part to the next and add in quadrature; those
+    of a model share their cause and add linearly. A channel missing from one part is missing.
+    """
+    return [_summed(channel) for channel in zip(*parts, strict=True)]
+
+
+def _summed(parts: Sequence[Reading]) -> Reading:
+    for part in parts:
+        if part.energy_j is None:
+            return part
+    first = parts[0]
+    errors_j = [part.uncertainty_j or 0.0 for part in parts]
+    return first.model_copy(
+        update={
+            "energy_j": sum(part.energy_j or 0.0 for part in parts),
+            "uncertainty_j": sum(errors_j) if first.provenance == "modelled" else math.hypot(*errors_j),
+            "samples": sum(part.samples for part in parts),
+        }
+    )
+
+
+def total(readings: Sequence[Reading], duration_s: float, floor_power_w: float) -> Total | None:
+    """Sum over the primary readings, not less than the floor; None where any domain is missing.
+
+    The provenance is the weakest among the domains: a sum is only as good as its worst part.
+    Uncertainties of models may share their cause, so they add linearly, not in quadrature.
+    """
+    parts = primary(readings)
+    energies = [part.energy_j for part in parts if part.energy_j is not None]
+    if not parts or len(energies) < len(parts):
+        return None
+    summed_j, floor_j = sum(energies), floor_power_w * duration_s
+    return Total(
+        energy_j=max(summed_j, floor_j),
+        uncertainty_j=sum(part.uncertainty_j or 0.0 for part in parts),
+        provenance=max(parts, key=_rank).provenance,
+        floored=floor_j > summed_j,
+    )
+
+
+def floor_power_w(domains: Iterable[str], chosen_w: float | None = None) -> float:
+    """Least whole-machine power in watts on a machine whose sources cover `domains`: `chosen_w`, else that of
+    a server where a GPU is metered and 0 elsewhere."""
+    if chosen_w is not None:
+        return chosen_w
+    return GPU_FLOOR_POWER_W * any(domain.startswith("gpu") for domain in domains)

@@ -1,0 +1,186 @@
+"""Samples sources in the background and tells the energy between any two instants."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from joules.errors import UserError
+from joules.instrument.power_trace import PowerTrace, UncoveredWindow
+from joules.instrument.reading import PowerCourse, Reading
+from joules.instrument.source import Channel, Source, SourceError
+
+
+def check_coverage(sources: Sequence[Source]) -> None:
+    """Refuses a half reading: raises UserError where a GPU is metered without the CPU, or nothing is."""
+    domains = {channel.domain for source in sources for channel in source.channels}
+    if not domains:
+        raise UserError(
+            "no source of energy readings was found: install the pinned packages of envs/ "
+            "(CodeCarbon models the CPU where nothing measures it)"
+        )
+    if any(domain.startswith("gpu") for domain in domains) and "cpu" not in domains:
+        raise UserError(
+            "a GPU is metered but the CPU is not: half a reading is refused; make RAPL readable or "
+            "install CodeCarbon from envs/"
+        )
+
+
+class Sampler:
+    """Samples `sources` until closed; every instant is on the monotonic clock, in seconds.
+
+    Use as a context manager. Raises UserError at construction where the sources do not cover the
+    machine.
+    """
+
+    def __init__(self, sources: Sequence[Source], clock: Callable[[], float] = time.monotonic) -> None:
+        check_coverage(sources)
+        self._sources = list(sources)
+        self._clock = clock
+        self._traces = {channel: PowerTrace(channel) for source in sources for channel in source.channels}
+        self._faults: list[tuple[float, Channel, str]] = []
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="sampler", daemon=True)
+
+    def __enter__(self) -> Sampler:
+        self.sample()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+        for source in self._sources:
+            source.close()
+
+    @property
+    def channels(self) -> list[Channel]:
+        return list(self._traces)
+
+    def now(self) -> float:
+        return self._clock()
+
+    @property
+    def last_sample_s(self) -> float:
+        """The latest instant that every channel has reached."""
+        with self._lock:
+            return min(trace.end_s for trace in self._traces.values())
+
+    def sample(self) -> None:
+        """Reads every source at once. A read that fails leaves a gap and is remembered."""
+        for source in self._sources:
+            self._read(source)
+
+    def flush(self) -> None:
+        """Waits until every source has been read after this call, so that a window just ended is
+        bracketed by samples even where a counter lags."""
+        slowest_counter = max(
+            (
+                source.period_s
+                for source in self._sources
+                if any(channel.form == "cumulative_j" for channel in source.channels)
+            ),
+            default=0.0,
+        )
+        self._closing.wait(3 * slowest_counter)
+        self.sample()
+
+    def readings(self, start_s: float, end_s: float) -> list[Reading]:
+        """One reading per channel for the window; 'missing' where its samples do not span it."""
+        with self._lock:
+            return [self._reading(trace, start_s, end_s) for trace in self._traces.values()]
+
+    def power(self, start_s: float, end_s: float) -> list[PowerCourse]:
+        """The course of power over the window, one for every channel of the whole machine."""
+        with self._lock:
+            steps = {
+                channel: trace.power(start_s, end_s)
+                for channel, trace in self._traces.items()
+                if channel.scope == "machine"
+            }
+        return [
+            PowerCourse(
+                domain=channel.domain,
+                source=channel.source,
+                form=channel.form,
+                from_s=[at_s for at_s, _ in course],
+                power_w=[watts for _, watts in course],
+            )
+            for channel, course in steps.items()
+        ]
+
+    def faults(self, start_s: float, end_s: float) -> list[str]:
+        """Sentences of the reads that failed within the window."""
+        with self._lock:
+            return sorted({text for at, _, text in self._faults if start_s <= at <= end_s})
+
+    def discard_before(self, before_s: float) -> None:
+        """Drops samples older than `before_s`, keeping memory flat over a long block."""
+        with self._lock:
+            for trace in self._traces.values():
+                trace.discard_before(before_s)
+
+    def _poll(self) -> None:
+        due = {index: self._clock() for index in range(len(self._sources))}
+        while not self._closing.is_set():
+            now = self._clock()
+            for index, source in enumerate(self._sources):
+                if due[index] <= now:
+                    self._read(source)
+                    due[index] = now + source.period_s
+            self._closing.wait(max(min(due.values()) - self._clock(), 0.001))
+
+    def _read(self, source: Source) -> None:
+        with self._lock:
+            before = self._clock()
+            try:
+                values = source.read()
+            except Exception as fault:
+                # Whatever it was: one read must not end the sampling of all that follow.
+                said = str(fault) if isinstance(fault, SourceError) else _unforeseen(source, fault)
+                self._faults.extend((before, channel, said) for channel in source.channels)
+                return
+            # A read takes time; its value belongs to the middle of it.
+            at = (before + self._clock()) / 2
+            for channel, value in values.items():
+                self._traces[channel].append(at, value)
+
+    @staticmethod
+    def _reading(trace: PowerTrace, start_s: float, end_s: float) -> Reading:
+        channel = trace.channel
+        try:
+            estimate = trace.energy(start_s, end_s)
+        except UncoveredWindow as gap:
+            return Reading(
+                scope=channel.scope,
+                domain=channel.domain,
+                source=channel.source,
+                provenance="missing",
+                energy_j=None,
+                uncertainty_j=None,
+                samples=0,
+                detail=str(gap),
+            )
+        return Reading(
+            scope=channel.scope,
+            domain=channel.domain,
+            source=channel.source,
+            provenance=channel.provenance,
+            energy_j=estimate.energy_j,
+            uncertainty_j=estimate.uncertainty_j,
+            samples=estimate.samples,
+            detail=channel.detail,
+        )
+
+
+def _unforeseen(source: Source, fault: Exception) -> str:
+    names = ", ".join(sorted({channel.source for channel in source.channels}))
+    return f"a read of {names} failed ({type(fault).__name__}: {fault})"

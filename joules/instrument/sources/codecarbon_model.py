@@ -1,0 +1,242 @@
+"""CodeCarbon's model of processor and memory power, for machines that measure neither.
+
+Processor power is TDP x (0.1 + 0.9 load^3) with the load of the whole machine since the previous read; memory
+power is a constant by the number of modules guessed from its size. These are the rules of CodeCarbon 3.3
+(`external/hardware.py`, `external/ram.py`, `core/cpu.py`), computed here so that a meter starts in
+milliseconds and without pandas; its table of processors is read from the installed package, and tests hold
+every rule against CodeCarbon's own code. Because the model is not linear in load, its energy depends on the
+interval between reads; ours is fixed below, and the meter reads at both ends of every window.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import math
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from joules.instrument import codecarbon_data
+from joules.instrument.host.machine import processor_name
+from joules.instrument.source import Channel
+
+TdpOrigin = Literal["exact", "fuzzy", "per thread", "constant"]
+
+GIB = 1024**3
+_RULES_OF = "3.3"
+
+TDP_ADVICE: dict[TdpOrigin, str] = {
+    "exact": "found in CodeCarbon's table under this very name",
+    "fuzzy": "the nearest entry of CodeCarbon's table: check that it is your processor",
+    "per thread": "NOT in CodeCarbon's table: a constant per logical core stands in, so absolute energies "
+    "may be wrong several times over, and ratios of work that keeps unequal numbers of cores busy too",
+    "constant": "NOT known, nor is the processor: one constant stands in for any machine, so absolute "
+    "energies mean nothing",
+}
+
+# CodeCarbon's constants: watts a logical core of an unknown processor, watts where even that is unknown.
+_POWER_PER_CORE_W = 4.0
+_POWER_CONSTANT_W = 85.0
+# CodeCarbon's watts of a memory module, by kind of processor.
+_MODULE_W = {"x86": 5.0, "arm": 1.5}
+_LEAST_MEMORY_W = {"x86": 10.0, "arm": 3.0}
+_MODULE_SIZES_GIB = (128, 64, 32, 16, 8, 4)
+
+
+@dataclass(frozen=True)
+class Tdp:
+    """Thermal design power in watts of the processor called `model`, and how CodeCarbon comes by it.
+
+    'exact' and 'fuzzy' are entries of its table; 'per thread' multiplies the logical cores of an unknown
+    processor by a constant; 'constant' is one number for any machine.
+    """
+
+    model: str
+    power_w: float
+    origin: TdpOrigin
+
+
+class CodeCarbonModel:
+    """Modelled processor ('cpu') and memory ('dram') power of the whole machine, as mean watts."""
+
+    # CodeCarbon's own monitor takes one load sample a second.
+    period_s = 1.0
+
+    def __init__(self) -> None:
+        self.tdp = processor_tdp()
+        installed_gib = psutil.virtual_memory().total / GIB
+        self.memory_w = memory_power_w(installed_gib, is_arm())
+        self._load = _LoadMeter()
+        name = f"CodeCarbon {codecarbon_data.version() or _RULES_OF}"
+        self._cpu_channel = Channel(
+            domain="cpu",
+            source="codecarbon-cpu",
+            provenance="modelled",
+            form="mean_w",
+            detail=f"{name}: load model on a TDP of {self.tdp.power_w:g} W ({self.tdp.origin}) for "
+            f"{self.tdp.model}",
+            range_w=(0.1 * self.tdp.power_w, self.tdp.power_w),
+        )
+        self._ram_channel = Channel(
+            domain="dram",
+            source="codecarbon-ram",
+            provenance="modelled",
+            form="mean_w",
+            detail=f"{name}: constant {self.memory_w:g} W for {installed_gib:.0f} GiB",
+            range_w=_ram_range_w(installed_gib, self.memory_w),
+        )
+
+    @property
+    def warning(self) -> str | None:
+        """What a user must be told of the TDP, None where it is that of an entry of the table."""
+        if self.tdp.origin not in ("per thread", "constant"):
+            return None
+        return f"the processor's TDP is {tdp_words(self.tdp)}"
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        return (self._cpu_channel, self._ram_channel)
+
+    def read(self) -> Mapping[Channel, float]:
+        return {self._cpu_channel: self.processor_w(self._load.read()), self._ram_channel: self.memory_w}
+
+    def processor_w(self, load: float) -> float:
+        """What CodeCarbon's model gives for the processor at `load` (0 to 1) of the whole machine."""
+        return self.tdp.power_w * (0.1 + 0.9 * load**3)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class _LoadMeter:
+    """Load of the whole machine, 0 to 1, since the previous read. Stolen time counts as busy, as CodeCarbon
+    has it."""
+
+    # A load over less is rounded to nothing by the kernel's ticks; the first read waits for it.
+    _LEAST_S = 0.05
+
+    def __init__(self) -> None:
+        self._last = psutil.cpu_times()
+        self._opened_s: float | None = time.monotonic()
+
+    def read(self) -> float:
+        if self._opened_s is not None:
+            time.sleep(max(self._opened_s + self._LEAST_S - time.monotonic(), 0.0))
+            self._opened_s = None
+        now, last = psutil.cpu_times(), self._last
+        self._last = now
+        whole_s = _whole_s(now) - _whole_s(last)
+        if whole_s <= 0:
+            return 0.0
+        idle_s = sum(getattr(now, name, 0.0) - getattr(last, name, 0.0) for name in ("idle", "iowait"))
+        return min(max(1 - idle_s / whole_s, 0.0), 1.0)
+
+
+def _whole_s(times: object) -> float:
+    # The kernel counts a guest's time in that of its host's user already.
+    return sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)  # type: ignore[call-overload]
+
+
+def is_arm() -> bool:
+    """Whether CodeCarbon takes this machine's memory to be that of an ARM processor."""
+    return any(name in platform.machine().lower() for name in ("arm", "aarch"))
+
+
+def processor_tdp(model: str | None = None) -> Tdp:
+    """What CodeCarbon would take for the TDP of `model`, by default of this machine's processor."""
+    model = processor_name() if model is None else model
+    if not model:
+        return Tdp("Unknown", _POWER_CONSTANT_W, "constant")
+    table = tdp_table()
+    for name in (model, _plain(model)):
+        if name.lower() in table:
+            origin: TdpOrigin = "exact" if name == model else "fuzzy"
+            return Tdp(model, table[name.lower()], origin)
+    entry = _only_entry_of_same_words(_plain(model), table)
+    if entry is not None:
+        return Tdp(model, table[entry], "fuzzy")
+    return Tdp(model, _POWER_PER_CORE_W * (os.cpu_count() or 1), "per thread")
+
+
+def tdp_words(tdp: Tdp) -> str:
+    """How far a TDP may be trusted, in words."""
+    if tdp.origin == "per thread" and not tdp_table():
+        return (
+            "NOT known, since CodeCarbon and its table are not installed: a constant per logical core "
+            "stands in; install codecarbon to have it looked up"
+        )
+    return TDP_ADVICE[tdp.origin]
+
+
+@functools.cache
+def tdp_table() -> dict[str, float]:
+    """TDP in watts by the name of a processor in lower case; empty where CodeCarbon is not installed."""
+    content = codecarbon_data.read_bytes("data/hardware/cpu_power.csv") or b""
+    table: dict[str, float] = {}
+    for row in csv.DictReader(content.decode("utf-8").splitlines()):
+        # Some entries of the table are no numbers. Of a name that stands twice CodeCarbon takes the first.
+        with contextlib.suppress(ValueError):
+            table.setdefault(row["Name"].lower(), float(row["TDP"]))
+    return table
+
+
+def _plain(model: str) -> str:
+    """A processor's name without what vendors add to it."""
+    name = model.replace("(R)", "")
+    name = name.partition(" CPU @ ")[0] if " CPU @ " in name[1:] else name
+    return re.sub(r" @\s*\d+\.\d+GHz", "", name.replace(" CPU", ""))
+
+
+def _only_entry_of_same_words(model: str, table: Mapping[str, float]) -> str | None:
+    """The entry whose words are all in the name, or that has all of the name's words; None where several do.
+
+    That is when `token_set_ratio` of rapidfuzz, by which CodeCarbon compares, is at its maximum.
+    """
+    words = _words(model)
+    same = [entry for entry in table if _contained(words, _words(entry))]
+    return same[0] if len(same) == 1 else None
+
+
+def _contained(some: frozenset[str], others: frozenset[str]) -> bool:
+    return bool(some and others) and (some <= others or others <= some)
+
+
+@functools.cache
+def _words(name: str) -> frozenset[str]:
+    return frozenset(re.sub(r"[\W_]", " ", name.lower()).split())
+
+
+def memory_power_w(installed_gib: float, arm: bool) -> float:
+    """CodeCarbon's power of memory: so many watts a module, less for each beyond the fourth, eighth and
+    sixteenth, and not less than two modules' (of ARM 3 W)."""
+    kind = "arm" if arm else "x86"
+    modules = _modules(installed_gib)
+    equivalents = sum(
+        weight * min(max(modules - before, 0), count)
+        for weight, before, count in ((1.0, 0, 4), (0.9, 4, 4), (0.8, 8, 8), (0.7, 16, 16))
+    )
+    return max(_MODULE_W[kind] * equivalents, _LEAST_MEMORY_W[kind])
+
+
+def _modules(installed_gib: float) -> int:
+    """How many memory modules CodeCarbon takes a machine to have."""
+    for most_gib, modules in ((2, 1), (16, 2), (64, 4), (128, 8)):
+        if installed_gib <= most_gib:
+            return modules
+    size_gib = next(size for size in _MODULE_SIZES_GIB if size <= installed_gib / 8)
+    return min(math.ceil(installed_gib / size_gib), 32)
+
+
+def _ram_range_w(installed_gib: float, model_w: float) -> tuple[float, float]:
+    """The two published rules of thumb span the range: CodeCarbon's own before version 3 (3 W for
+    every 8 GiB) and the one it uses now."""
+    older_w = 3 / 8 * installed_gib
+    return min(older_w, model_w), max(older_w, model_w)

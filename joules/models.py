@@ -1,0 +1,89 @@
+"""Closed data models and the sentences printed when data does not fit them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from joules.errors import UserError
+
+
+class Closed(BaseModel):
+    """A frozen record that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint naming the closest known word, or all of them where none is close."""
+    words = list(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "known: " + ", ".join(words)
+
+
+def _sentence(error: Mapping[str, Any], model: type[BaseModel]) -> str:
+    path = [part for part in error["loc"] if part != "[key]"]
+    where = ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        owner = _model_at(model, path[:-1])
+        known = owner.model_fields if owner else ()
+        return f"unknown key '{where}' ({did_you_mean(str(path[-1]), known)})"
+    if error["type"] == "literal_error":
+        choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        return f"{where} cannot be '{error['input']}' ({did_you_mean(str(error['input']), choices)})"
+    if error["type"] == "missing":
+        return f"'{where}' is missing"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}, got {error['input']!r}"
+
+
+def _model_at(model: type[BaseModel], path: list[Any]) -> type[BaseModel] | None:
+    """The model that owns the field at `path`, looking through containers; None where there is none."""
+    current: type[BaseModel] | None = model
+    for part in path:
+        if current is None or part not in current.model_fields:
+            continue
+        current = _first_model(current.model_fields[part].annotation)
+    return current
+
+
+def _first_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        model = _first_model(argument)
+        if model is not None:
+            return model
+    return None
+
+
+def validate(model: type[Model], data: Any, source: str) -> Model:
+    """`data` as `model`; `source` names its origin in the error.
+
+    Raises UserError with one clause per fault.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as fault:
+        clauses = [_sentence(dict(error), model) for error in fault.errors()]
+        raise UserError(f"{source}: " + "; ".join(clauses)) from None
+
+
+def read_yaml(path: Path) -> Any:
+    """The YAML document in `path`. Raises UserError where it is absent or malformed."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except yaml.YAMLError as fault:
+        detail = " ".join(str(fault).split())
+        raise UserError(f"{path} is not valid YAML: {detail}") from None

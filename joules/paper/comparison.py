@@ -1,0 +1,162 @@
+"""A campaign set against the released ones: which claims are decided alike, which numbers agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from joules.analysis import campaign_tables
+from joules.analysis.tables import read_tables
+from joules.errors import UserError
+from joules.paper.values import Value
+from joules.study.campaign import SELF, Campaign, other_releases
+
+_DECIDED = ("supported", "contradicted")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A campaign against one other.
+
+    `numbers` has a row a statistic with an interval in both: statistic, experiment, campaign (the other's),
+    estimate, ci_low and ci_high _here and _there, and whether they `agree`: one estimate falls within the
+    other's interval. `verdicts` has a row a claim, with its verdict `here` and `there`; NaN where a campaign
+    lacks it.
+    """
+
+    other: Campaign
+    numbers: pd.DataFrame
+    verdicts: pd.DataFrame
+
+    @property
+    def decided(self) -> pd.DataFrame:
+        """Verdicts on the claims that both campaigns decide."""
+        return self.verdicts[self.verdicts.isin(_DECIDED).all(axis=1)]
+
+    @property
+    def opposed(self) -> list[str]:
+        """Claims that one campaign supports and the other contradicts."""
+        return list(self.decided.query("here != there").index)
+
+
+def comparisons(campaign: Campaign) -> list[Comparison]:
+    """`campaign` against each released one. Raises UserError where it has no verdicts yet."""
+    if not campaign.claims.exists():
+        raise UserError(f"{campaign.claims} does not exist: run the workflow first")
+    return [
+        Comparison(other, _numbers(campaign, other), _verdicts(campaign, other))
+        for other in other_releases(campaign)
+    ]
+
+
+def report(campaign: Campaign) -> Path:
+    """Writes `reproduction.md` and `reproduction.csv` (a row a released campaign and statistic) into the
+    campaign's results; returns the page.
+
+    Raises UserError where there is no released campaign to compare with.
+    """
+    others = comparisons(campaign)
+    if not others:
+        raise UserError("there is no other campaign in results/ to compare with")
+    numbers = pd.concat([one.numbers for one in others], ignore_index=True)
+    numbers.to_csv(
+        campaign.results / "reproduction.csv", index=False, float_format="%.9g", lineterminator="\n"
+    )
+    page = campaign.results / "reproduction.md"
+    page.write_text(_page(campaign, others), encoding="utf-8")
+    return page
+
+
+def values(others: list[Comparison]) -> list[Value]:
+    """The numbers the paper prints about the released campaigns; none where there is no comparison."""
+    if not others:
+        return []
+    numbers = pd.concat([one.numbers for one in others], ignore_index=True)
+    opposed = sorted({claim for one in others for claim in one.opposed})
+    both = f"here and in {', '.join(one.other.name for one in others)}"
+    return [
+        Value("beside.campaigns", len(others), "released campaigns, number"),
+        Value("beside.numbers", len(numbers), f"statistics.csv {both}, rows with an interval"),
+        Value(
+            "beside.agree", int(numbers["agrees"].sum()), f"statistics.csv {both}, estimates within intervals"
+        ),
+        Value(
+            "beside.decided", sum(len(one.decided) for one in others), f"claims.csv {both}, decided verdicts"
+        ),
+        Value(
+            "beside.opposed",
+            ", ".join(name.replace("_", " ") for name in opposed) or "none",
+            f"claims.csv {both}, supported in one and contradicted in the other",
+        ),
+    ]
+
+
+def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
+    """The released campaigns as the paper prints them, a row each; nothing where there is none."""
+    rows = []
+    for one in others:
+        own = read_tables(one.other.tables(SELF))
+        machine = own["machine"].iloc[0]
+        rows.append(
+            {
+                "campaign": one.other.name,
+                "machine": machine["words"],
+                "scale": machine["scale"],
+                "energy": campaign_tables.words(own["instruments"]),
+                "claims decided alike": f"{len(one.decided) - len(one.opposed)} of {len(one.decided)}",
+                "numbers that agree": f"{int(one.numbers['agrees'].sum())} of {len(one.numbers)}",
+            }
+        )
+    return {"beside": pd.DataFrame(rows)} if rows else {}
+
+
+def _numbers(campaign: Campaign, other: Campaign) -> pd.DataFrame:
+    columns = ["estimate", "ci_low", "ci_high"]
+    sides = [f"{name}_{side}" for side in ("here", "there") for name in columns]
+    tables = [pd.DataFrame(columns=["statistic", *sides, "experiment", "campaign"])]
+    for experiment in sorted(set(campaign.experiments()) & set(other.experiments())):
+        ours, theirs = (
+            read_tables(one.tables(experiment))["statistics"].set_index("statistic")[columns].dropna()
+            for one in (campaign, other)
+        )
+        both = ours.join(theirs, how="inner", suffixes=("_here", "_there"))
+        tables.append(both.reset_index().assign(experiment=experiment, campaign=other.name))
+    table = pd.concat(tables, ignore_index=True)
+    within = table["estimate_here"].between(table["ci_low_there"], table["ci_high_there"])
+    within |= table["estimate_there"].between(table["ci_low_here"], table["ci_high_here"])
+    return table.assign(agrees=within)
+
+
+def _verdicts(campaign: Campaign, other: Campaign) -> pd.DataFrame:
+    here, there = (pd.read_csv(one.claims).set_index("claim")["verdict"] for one in (campaign, other))
+    names = list(dict.fromkeys([*here.index, *there.index]))
+    return pd.DataFrame({"here": here.reindex(names), "there": there.reindex(names)})
+
+
+def _page(campaign: Campaign, others: list[Comparison]) -> str:
+    everyone = [campaign, *(one.other for one in others)]
+    lines = [f"# {campaign.name} against the released campaigns", "", "## Machines", ""]
+    for each in everyone:
+        machine = read_tables(each.tables(SELF))["machine"].iloc[0]
+        lines.append(
+            f"- {each.name}: {machine['words']}, {machine['scale']} scale, {machine['last_measured_at'][:10]}"
+        )
+    lines += ["", "## Claims", "", f"| claim | {' | '.join(each.name for each in everyone)} |"]
+    lines.append("|---|" + "---|" * len(everyone))
+    verdicts = pd.concat(
+        [others[0].verdicts["here"], *(one.verdicts["there"] for one in others)], axis=1
+    ).fillna("not in it")
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, *cells in verdicts.itertuples(name=None)]
+    lines += ["", "## Numbers", ""]
+    for one in others:
+        parts = [
+            f"{name} {int(group['agrees'].sum())} of {len(group)}"
+            for name, group in one.numbers.groupby("experiment")
+        ]
+        lines.append(
+            f"- {one.other.name}: {int(one.numbers['agrees'].sum())} of {len(one.numbers)} agree within an "
+            f"interval ({', '.join(parts) or 'nothing in common'}); each in reproduction.csv"
+        )
+    return "\n".join(lines) + "\n"

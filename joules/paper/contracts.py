@@ -1,0 +1,27 @@
+"""What the paper asks of a question: its `report.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import pandas as pd
+
+from joules.paper.values import Value
+
+
+class Report(Protocol):
+    """`experiments/<question>/report.py`."""
+
+    def values(self, tables: Mapping[str, pd.DataFrame]) -> list[Value]:
+        """The numbers and words that the paper's section prints with `\\val{key}`.
+
+        A value that is not `on_demand` must be used by the prose. What the campaign cannot tell is left out
+        (`values.known`), and the prose asks for it with `\\ifval`. Statistics are there for the asking
+        through `values.statistic_values`.
+        """
+        ...
+
+    def display(self, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Tables of printed cells by the name that the section gives to `\\injectedtable{name}`."""
+        ...

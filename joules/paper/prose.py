@@ -1,0 +1,74 @@
+"""Faults of the prose that LaTeX cannot see: numbers typed by hand, values nobody reads, claims retold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from joules.errors import UserError
+from joules.paper.claims import Claim
+from joules.paper.values import Value
+
+# Commands whose first argument is a name or a place, not prose.
+_NAMES = re.compile(
+    r"\\(?:val|ifval|claim|ifscale|injected\w*|ref|label|cite\w*|input|bibliography\w*|includegraphics"
+    r"|begin|end|usepackage|documentclass)\*?(?:\[[^\]]*\])*\{[^}]*\}"
+)
+_LENGTHS = re.compile(r"[\d.]+\s*(?:pt|em|ex|cm|mm|in|\\(?:line|text|paper)(?:width|height))")
+# Digits within a name: A2C, V2, ResNet-50.
+_NAMED = re.compile(r"[A-Za-z][A-Za-z0-9]*-?\d+[A-Za-z0-9]*")
+_COMMENT = re.compile(r"(?<!\\)%.*")
+_WAIVER = re.compile(r"(?<!\\)%\s*number:\s*(.*)")
+_USED = re.compile(r"\\(val|ifval|claim)\{([^}]*)\}")
+
+
+def check(sources: Mapping[Path, str], values: Iterable[Value], claims: Mapping[str, Claim]) -> None:
+    """Raises UserError with every fault of the paper's `sources`, a sentence each.
+
+    A digit in the prose is a fault unless it belongs to a name, a length or a reference, or its line ends in
+    a comment `% number: <reason>`; a waiver for a line without digits is one too. So is a declared value
+    that no source reads, a claim that none prints, and a claim's sentence typed out instead of printed with
+    its verdict.
+    """
+    faults = [fault for path, text in sources.items() for fault in _typed_numbers(path, text)]
+    used = {
+        f"claim.{key}" if command == "claim" else key
+        for text in sources.values()
+        for command, key in _USED.findall(text)
+    }
+    for value in values:
+        if not value.on_demand and value.key not in used:
+            faults.append(f"no source of the paper uses the value '{value.key}' (from {value.source})")
+    for path, text in sources.items():
+        running = " ".join(text.split())
+        faults += [
+            f"{path}: the sentence of claim '{name}' is typed out; print it with \\claim{{{name}}}, so that "
+            "it changes where a campaign contradicts it"
+            for name, claim in claims.items()
+            if claim.statement.rstrip(".").lower() in running.lower()
+        ]
+    if faults:
+        raise UserError("; ".join(faults))
+
+
+def _typed_numbers(path: Path, text: str) -> Iterator[str]:
+    body = "\\begin{document}" not in text
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not body:
+            body = "\\begin{document}" in line
+            continue
+        waiver = _WAIVER.search(line)
+        prose = _COMMENT.sub("", line)
+        for ignored in (_NAMES, _LENGTHS, _NAMED):
+            prose = ignored.sub("", prose)
+        has_digit = re.search(r"\d", prose)
+        if has_digit and waiver is None:
+            yield (
+                f"{path}:{number} has a number typed by hand ('{line.strip()}'): inject it with \\val, or "
+                "end the line in '% number: <reason>'"
+            )
+        if waiver is not None and not has_digit:
+            yield f"{path}:{number} waives a number that is not there: delete its comment"
+        if waiver is not None and has_digit and not waiver[1].strip():
+            yield f"{path}:{number} waives a number without a reason"

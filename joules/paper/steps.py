@@ -1,0 +1,171 @@
+"""The steps from tables to what LaTeX reads. Each reads files, writes files and keeps no state."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+
+from joules.analysis import campaign_tables, tables
+from joules.analysis.steps import AGAIN, read_sidecar
+from joules.errors import UserError
+from joules.paper import campaign_report, claims, comparison, prose, values
+from joules.paper.contracts import Report
+from joules.paper.typeset import typeset
+from joules.study.campaign import SELF, Campaign
+from joules.study.config import LOCAL, Config
+from joules.study.design import load_design
+from joules.study.fingerprint import file_sha256
+from joules.study.repository import repository_root
+
+# Hashes of what the inject step wrote for LaTeX.
+INJECTED = "injected.json"
+
+
+def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
+    """Writes the verdict on every claim of `experiments`."""
+    campaign.claims.write_text(_evaluated(campaign, experiments), encoding="utf-8")
+
+
+def _evaluated(campaign: Campaign, experiments: Sequence[str]) -> str:
+    statistics = {name: tables.read_tables(campaign.tables(name))["statistics"] for name in experiments}
+    return claims.evaluate_claims(statistics).to_csv(index=False, lineterminator="\n")
+
+
+def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
+    """The verdicts as they are stored. Raises UserError where they are not those that the tables give."""
+    if campaign.claims.read_text(encoding="utf-8") != _evaluated(campaign, experiments):
+        raise UserError(
+            f"{campaign.claims} is not what the tables give, so no paper is made from it: "
+            + AGAIN.format(step="judge")
+        )
+    return pd.read_csv(campaign.claims)
+
+
+def check_prose(experiments: Sequence[str], exported: Sequence[values.Value]) -> None:
+    """Raises UserError where the paper's sources are at fault, given the values that they may print."""
+    paper = paper_source()
+    sources = [paper, *(paper.parent / "sections" / f"{experiment}.tex" for experiment in experiments)]
+    prose.check(
+        {path.relative_to(repository_root()): path.read_text(encoding="utf-8") for path in sources},
+        exported,
+        {name: claim for one in experiments for name, claim in claims.load_claims(one).items()},
+    )
+
+
+def paper_source() -> Path:
+    """The main file of the paper."""
+    return repository_root() / "paper" / "paper.tex"
+
+
+def export_values(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[values.Value]:
+    """Writes what LaTeX reads (values, tables and captions); returns the values."""
+    own = tables.read_tables(campaign.tables(SELF))
+    collected = _of(SELF, campaign_report.values(own, campaign.name, config))
+    captions: list[str] = []
+    printed: dict[str, pd.DataFrame] = {}
+    for experiment in experiments:
+        report = cast(Report, importlib.import_module(f"experiments.{experiment}.report"))
+        table_set = tables.read_tables(campaign.tables(experiment))
+        collected += _of(experiment, report.values(table_set))
+        printed |= report.display(table_set)
+        captions += [
+            _caption(campaign, own, name, text) for name, text in load_design(experiment).figures.items()
+        ]
+    verdicts = _verdicts(campaign, experiments)
+    collected += claims.values(verdicts)
+    # A released campaign is the same whatever is released after it.
+    beside = comparison.comparisons(campaign) if campaign.name == LOCAL else []
+    collected += _of(SELF, comparison.values(beside))
+    printed |= {
+        "claims": claims.display(verdicts),
+        "provenance": _provenance(campaign, experiments),
+        **campaign_report.display(own),
+        **comparison.display(beside),
+    }
+    checked = values.check(collected)
+    folder = campaign.build
+    folder.mkdir(parents=True, exist_ok=True)
+    values.listing(checked).to_csv(folder / "values.csv", index=False, lineterminator="\n")
+    texts = {
+        "values.tex": values.macros(checked),
+        "captions.tex": "".join(captions),
+        "tables.tex": "".join(
+            f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n" for name, table in printed.items()
+        ),
+        "sections.tex": "".join(f"\\input{{sections/{experiment}}}\n" for experiment in experiments),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    digests = {name: file_sha256(folder / name) for name in texts}
+    (folder / INJECTED).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    return checked
+
+
+def typeset_paper(campaign: Campaign) -> Path:
+    """The paper of a campaign; returns the PDF. Raises UserError where a number, a table, a caption or a
+    figure that LaTeX is about to read was changed after it was made."""
+    path = campaign.build / INJECTED
+    try:
+        stated: dict[str, str] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: run the inject step first") from None
+    except (ValueError, TypeError):
+        raise UserError(f"{path} is torn or was changed: {AGAIN.format(step='inject')}") from None
+    for name, digest in stated.items():
+        if file_sha256(campaign.build / name) != digest:
+            raise UserError(
+                f"{campaign.build / name} was changed after it was injected: {AGAIN.format(step='inject')}"
+            )
+    for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
+        read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
+    # Relative, so that nothing in the PDF tells where it was made.
+    return typeset(Path(os.path.relpath(paper_source())), campaign.build, campaign.figures)
+
+
+def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]:
+    return [dataclasses.replace(value, experiment=experiment) for value in exported]
+
+
+def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
+    """What each figure was drawn from and by, as the appendix prints it: first digits of SHA-256."""
+    rows = []
+    for experiment in experiments:
+        for figure in load_design(experiment).figures:
+            sidecar = read_sidecar(campaign, figure)
+            rows.append(
+                {
+                    "figure": figure,
+                    "file": _brief(sidecar["files"][f"{figure}.pdf"]),
+                    "tables": _brief(sidecar["manifest_sha256"]),
+                    "code": _brief(sidecar["code_fingerprint"]),
+                    "records": ", ".join(
+                        _brief(digest) for digest in tables.inputs(campaign.tables(experiment)).values()
+                    ),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _brief(digest: str) -> str:
+    # A letter first: digits alone would be set as a number.
+    return f"#{digest[:7]}"
+
+
+def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text: str) -> str:
+    sidecar = read_sidecar(campaign, figure)
+    machine = own["machine"].iloc[0]
+    line = (
+        f"Campaign {campaign.name} at {machine['scale']} scale on a {machine['words']}; energy "
+        f"{campaign_tables.words(own['instruments'])}; figure "
+    )
+    digest = sidecar["files"][f"{figure}.pdf"][:12]
+    chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
+    printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}{chain}.}}"
+    return f"\\defcaption{{{figure}}}{{{printed}}}\n"

@@ -1,0 +1,162 @@
+"""Numbers the paper prints, each with where it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from joules.errors import UserError
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+# Within these a number is printed in full, beyond them with a power of ten.
+_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e6
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number or word of the prose.
+
+    `digits` are significant figures, None for words and counts; `unit` is in siunitx notation;
+    `source` says which cells of which table of which `experiment` it was computed from. A value
+    `on_demand` stands ready for the prose, as every statistic does; any other must be used by it.
+    """
+
+    key: str
+    raw: float | int | str
+    source: str
+    digits: int | None = None
+    unit: str = ""
+    on_demand: bool = False
+    experiment: str = ""
+
+    @property
+    def printed(self) -> str:
+        """The number as rounded for print, without its unit."""
+        if isinstance(self.raw, str) or self.digits is None:
+            return str(self.raw)
+        return significant(float(self.raw), self.digits)
+
+    @property
+    def latex(self) -> str:
+        """What `\\val{key}` expands to."""
+        if isinstance(self.raw, str):
+            return escape(self.raw)
+        if self.unit:
+            return f"\\qty{{{self.printed}}}{{{self.unit}}}"
+        return f"\\num{{{self.printed}}}"
+
+
+def significant(number: float, digits: int) -> str:
+    """`number` rounded to `digits` significant figures, trailing zeros kept."""
+    if number == 0:
+        return "0"
+    if not _PLAIN_FROM <= abs(number) < _PLAIN_TO:
+        return f"{number:.{digits - 1}e}"
+    # Rounding first: 9.99 to two figures is 10, not 10.0.
+    rounded = float(f"{number:.{digits - 1}e}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:.{max(decimals, 0)}f}"
+
+
+def cell(number: float, digits: int = 3) -> str:
+    """`significant` for a table that is printed, a dash where there is no number."""
+    return significant(number, digits) if math.isfinite(number) else "--"
+
+
+def known(*values: Value) -> list[Value]:
+    """Those of `values` that are numbers. What a small campaign cannot tell is no value, and the prose asks
+    for it with `\\ifval`."""
+    return [value for value in values if not isinstance(value.raw, float) or math.isfinite(value.raw)]
+
+
+def escape(text: str) -> str:
+    """`text` for LaTeX."""
+    return "".join(_LATEX.get(mark, mark) for mark in text)
+
+
+def statistic_values(prefix: str, statistics: pd.DataFrame, digits: int = 3) -> list[Value]:
+    """Estimate, interval and corrected p of every row of `statistics.csv`, where it has them."""
+    columns = {"estimate": "", "ci_low": ".low", "ci_high": ".high", "p_holm": ".p"}
+    return [
+        Value(
+            f"{prefix}.{row.statistic}{suffix}",
+            cell,
+            f"statistics.csv {row.statistic} {column}",
+            digits,
+            on_demand=True,
+        )
+        for row in statistics.itertuples()
+        for column, suffix in columns.items()
+        if pd.notna(cell := getattr(row, column))
+    ]
+
+
+def check(values: Iterable[Value]) -> list[Value]:
+    """The values, in order of key. Raises UserError on a duplicate or non-finite one."""
+    held: dict[str, Value] = {}
+    for value in values:
+        if value.key in held:
+            raise UserError(f"the paper's value '{value.key}' is defined twice")
+        if not isinstance(value.raw, str) and not math.isfinite(value.raw):
+            raise UserError(f"the paper's value '{value.key}' is {value.raw} (from {value.source})")
+        held[value.key] = value
+    return [held[key] for key in sorted(held)]
+
+
+def macros(values: Sequence[Value]) -> str:
+    """`values.tex`: one definition a value."""
+    return "".join(f"\\defval{{{value.key}}}{{{value.latex}}}\n" for value in values)
+
+
+def listing(values: Sequence[Value]) -> pd.DataFrame:
+    """`values.csv`: raw, printed, unit, experiment and source of each value."""
+    return pd.DataFrame(
+        [
+            {
+                "key": value.key,
+                "raw": value.raw,
+                "printed": value.printed,
+                "unit": value.unit,
+                "experiment": value.experiment,
+                "source": value.source,
+            }
+            for value in values
+        ],
+        columns=["key", "raw", "printed", "unit", "experiment", "source"],
+    )
+
+
+def tabular(table: pd.DataFrame) -> str:
+    """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right."""
+    aligned = "".join("r" if _is_numeric(table[column]) else "l" for column in table)
+    head = " & ".join(escape(str(column)) for column in table)
+    body = "".join(
+        " & ".join(f"\\num{{{cell}}}" if _is_number(cell) else escape(cell) for cell in row) + " \\\\\n"
+        for row in table.itertuples(index=False)
+    )
+    return (
+        f"\\begin{{tabular}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
+        "\\bottomrule\n\\end{tabular}\n"
+    )
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, and dashes where there are none."""
+    numbers = column.map(_is_number)
+    return bool(numbers.any() and (numbers | (column == "--")).all())
+
+
+def _is_number(cell: object) -> bool:
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return True

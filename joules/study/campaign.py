@@ -1,0 +1,113 @@
+"""Where the files of a campaign are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from joules.errors import UserError
+from joules.models import did_you_mean
+from joules.study.config import LOCAL, Config, paper_order
+from joules.study.design import load_design
+
+# The folder of tables about the campaign itself, beside those of its experiments.
+SELF = "campaign"
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A folder of `results/` and what is made from it.
+
+    `root` is the folder that holds `results/`, `figures/` and `paper/build/`: the repository, to which paths
+    are relative by default, or a copy somewhere else.
+    """
+
+    name: str
+    root: Path = Path()
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results" / self.name
+
+    @property
+    def claims(self) -> Path:
+        return self.results / "claims.csv"
+
+    @property
+    def manifest(self) -> Path:
+        return self.results / "manifest.json"
+
+    @property
+    def archive(self) -> Path:
+        return self.root / "results" / f"{self.name}.zip"
+
+    @property
+    def runs(self) -> Path:
+        return self.results / "runs"
+
+    @property
+    def build(self) -> Path:
+        return self.root / "paper" / "build" / self.name
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures" / self.name
+
+    def relative(self, path: Path) -> str:
+        """The name by which files of the campaign speak of one another, whatever its root."""
+        return path.relative_to(self.root).as_posix()
+
+    def tables(self, experiment: str) -> Path:
+        return self.results / "tables" / experiment
+
+    def figure_file(self, figure: str, suffix: str) -> Path:
+        """A file of a figure: `suffix` is '.pdf', '.png' or '.provenance.json'."""
+        return self.figures / f"{figure}{suffix}"
+
+    def block_file(self, experiment: str, block: int) -> Path:
+        """The records that tables are made from, one file a block."""
+        return self.runs / experiment / f"block-{block}.jsonl"
+
+    def journal_file(self, experiment: str, block: int) -> Path:
+        """Every record ever taken of a block. A file a block, since blocks may be measured at the same time
+        on several nodes of a cluster."""
+        return self.results / "journal" / experiment / f"block-{block}.jsonl"
+
+    def log_file(self, experiment: str, block: int, arm: str) -> Path:
+        """What the child of a run printed."""
+        return self.results / "logs" / experiment / f"block-{block}" / f"{arm}.log"
+
+    def block_files(self, experiment: str, config: Config) -> list[Path]:
+        """The files of records that tables are made from: all that the scale asks for in the reader's own
+        campaign, present or not; all there are, in order of block, in a released one."""
+        if self.name == LOCAL:
+            blocks = load_design(experiment).at(config.scale).blocks
+            return [self.block_file(experiment, block) for block in range(blocks)]
+        return sorted(
+            (self.runs / experiment).glob("block-*.jsonl"), key=lambda path: int(path.stem.split("-")[1])
+        )
+
+    def experiments(self) -> list[str]:
+        """Experiments with records, in the order of the paper. Raises UserError where there is none."""
+        present = {path.name for path in self.runs.glob("*") if path.is_dir()}
+        order = paper_order()
+        names = [*(name for name in order if name in present), *sorted(present - set(order))]
+        if not names:
+            known = [other.name for other in campaigns(self.root)]
+            raise UserError(f"campaign '{self.name}' has no records ({did_you_mean(self.name, known)})")
+        return names
+
+
+def campaigns(root: Path = Path()) -> list[Campaign]:
+    """Campaigns that can be rebuilt, the reader's own included, sorted by name."""
+    names = {path.parent.name for path in (root / "results").glob("*/runs")} | {LOCAL}
+    return [Campaign(name, root) for name in sorted(names)]
+
+
+def other_releases(campaign: Campaign) -> list[Campaign]:
+    """Released campaigns that are whole, but for this one."""
+    return [
+        other
+        for other in campaigns(campaign.root)
+        if other.name not in (LOCAL, campaign.name) and other.manifest.exists()
+    ]

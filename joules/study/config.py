@@ -1,0 +1,86 @@
+"""What a user configures: the options of a campaign, in `workflow/config.yaml` or on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field
+
+from joules.errors import UserError
+from joules.instrument.carbon import PRICE_USD_PER_KWH
+from joules.models import Closed, read_yaml, validate
+from joules.study.design import Name, Scale, load_design
+from joules.study.repository import repository_root
+
+LOCAL = "local"
+
+
+class Config(Closed):
+    """The options of a campaign."""
+
+    campaign: Name = Field(
+        LOCAL, description="'local' measures here; any other name rebuilds a released campaign"
+    )
+    scale: Scale = Field("quick", description="size of the experiments, see the README")
+    experiments: list[Name] = Field(
+        min_length=1, description="what to run, in the order of the paper; workflow/config.yaml lists all"
+    )
+    region: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
+        "WOR", description="ISO 3166 alpha-3 country of the electricity grid, WOR for the world"
+    )
+    pue: Annotated[float, Field(ge=1)] = Field(
+        1.0, description="power usage effectiveness of the building, 1 for none"
+    )
+    price_usd_per_kwh: Annotated[float, Field(ge=0)] = Field(
+        PRICE_USD_PER_KWH,
+        description="price of electricity; the default is the U.S. residential mean of 2022 (EIA)",
+    )
+    floor_power_w: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="least whole-machine power; null is 50 where a GPU is metered, else 0"
+    )
+
+
+def read_options() -> dict[str, Any]:
+    """The options in `workflow/config.yaml`, not yet checked. Raises UserError where there are none."""
+    options = read_yaml(repository_root() / "workflow" / "config.yaml") or {}
+    if not isinstance(options, dict):
+        raise UserError("workflow/config.yaml: an option is written 'name: value', a line each")
+    return options
+
+
+def paper_order() -> list[str]:
+    """All questions in the order of the paper, as `workflow/config.yaml` lists them."""
+    listed = read_options().get("experiments")
+    return list(map(str, listed)) if isinstance(listed, list) else []
+
+
+def check_config(options: Mapping[str, Any], source: str = "configuration") -> Config:
+    """`options` as a Config whose experiments exist and have the chosen scale. Those that are not given are
+    all of `workflow/config.yaml`.
+
+    Raises UserError naming the fault and the likeliest intention.
+    """
+    config = validate(Config, {"experiments": paper_order(), **options}, source)
+    for experiment in config.experiments:
+        load_design(experiment).at(config.scale)
+    return config
+
+
+def option_arguments(config: Config, *names: str) -> str:
+    """The named options as arguments that hand them to a step of the command line."""
+    options = config.model_dump(mode="json")
+    return " ".join(f"--option {name}={json.dumps(options[name], separators=(',', ':'))!r}" for name in names)
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """The (name, value) of `name=value`, the value in YAML. Raises UserError on anything else."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"an option is written name=value, not '{text}'")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"the value of '{name}' cannot be read: {value}") from None

@@ -1,0 +1,352 @@
+"""Hashes that say what something was made from: files, data and code.
+
+The fingerprint of code names its behaviour. It is a hash over the syntax trees of all definitions that can be
+reached from some names, in the order in which they are reached. A tree is written down without positions,
+comments, docstrings, the names of modules and those of top-level definitions (a reference says the place in
+the order instead), so that reformatting, moving and renaming change nothing. The rules are our own, since
+what `ast.unparse` and `ast.dump` write differs between versions of Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joules.instrument import METER_VERSION
+from joules.study.design import Scalar
+from joules.study.repository import repository_root
+
+# Packages of the repository. All others are pinned by the lock in `envs/` and count by their names.
+_OWN_PACKAGES = ("experiments", "joules")
+# What these do to a reading is stated by the meter's version, not by their text.
+STATED_BY_VERSION = ("joules.bench", "joules.errors", "joules.instrument", "joules.workload.session")
+
+Tree = list[Any]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the bytes of `path`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_sha256(data: Any) -> str:
+    """SHA-256 of `data` as canonical JSON."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def run_fingerprint(experiment: str, arm: str, parameters: Mapping[str, Scalar]) -> str:
+    """Names what a run measures. Two runs with the same fingerprint are replicates.
+
+    It changes with the arm's entry in the design, the workload's code and the meter's version; not
+    with a comment, a docstring, the number of blocks, a figure or the prose.
+    """
+    return data_sha256(
+        {
+            "experiment": experiment,
+            "arm": arm,
+            "parameters": dict(parameters),
+            "code": source_tree(repository_root()).fingerprint(
+                f"experiments.{experiment}.workload", ("build", "run"), STATED_BY_VERSION
+            ),
+            "meter_version": METER_VERSION,
+        }
+    )
+
+
+def code_fingerprint(module: str, names: Iterable[str]) -> str:
+    """SHA-256 of the code that the top-level `names` of `module` can reach in the repository, as it was when
+    this process first asked."""
+    return source_tree(repository_root()).fingerprint(module, tuple(names))
+
+
+@functools.cache
+def source_tree(root: Path) -> SourceTree:
+    """The sources of the repository at `root`, each file of which is read once a process."""
+    return SourceTree(root)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A top-level name of a module; `_EFFECTS` in place of a name stands for the statements that do more."""
+
+    module: str
+    name: str
+
+
+_EFFECTS = ""
+
+
+class SourceTree:
+    """The own packages below `root` as syntax trees."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._modules: dict[str, dict[str, list[ast.stmt]] | None] = {}
+        self._fingerprints: dict[tuple[str, tuple[str, ...], tuple[str, ...]], str] = {}
+        # How many files have been read.
+        self.parsed = 0
+
+    def fingerprint(self, module: str, names: tuple[str, ...], not_followed: tuple[str, ...] = ()) -> str:
+        """SHA-256 of the code that `names` of `module` reach: names used in it, attributes of imported
+        modules, and the statements that a module reached executes when it is imported. Modules
+        `not_followed`, and those within them, count by their names alone."""
+        key = (module, names, not_followed)
+        if key not in self._fingerprints:
+            self._fingerprints[key] = _Walk(self, module, names, not_followed).digest()
+        return self._fingerprints[key]
+
+    def statements(self, module: str) -> dict[str, list[ast.stmt]] | None:
+        """The top-level statements of a module by the name that they bind, `_EFFECTS` for those that do more;
+        None where the repository has no such module."""
+        if module not in self._modules:
+            path = self._path(module)
+            self._modules[module] = None if path is None else self._parse(path)
+        return self._modules[module]
+
+    def _parse(self, path: Path) -> dict[str, list[ast.stmt]]:
+        self.parsed += 1
+        bound: dict[str, list[ast.stmt]] = {}
+        for node in ast.parse(path.read_bytes()).body:
+            if _is_docstring(node) or _is_for_type_checkers(node):
+                continue
+            names = dict.fromkeys(_bound_names(node))
+            if not names or isinstance(node, _COMPOUND):
+                names[_EFFECTS] = None
+            for name in names:
+                bound.setdefault(name, []).append(node)
+        return bound
+
+    def origin(self, module: str, node: ast.ImportFrom) -> str:
+        """The module that `node`, a statement of `module`, imports from."""
+        if not node.level:
+            return node.module or ""
+        path = self._path(module)
+        is_package = path is not None and path.name == "__init__.py"
+        parts = module.split(".")
+        parts = parts[: len(parts) + is_package - node.level]
+        return ".".join([*parts, *([node.module] if node.module else [])])
+
+    def _path(self, module: str) -> Path | None:
+        package, *_ = module.split(".")
+        base = self._root.joinpath(*module.split("."))
+        places = (base.with_suffix(".py"), base / "__init__.py")
+        return next((path for path in places if package in _OWN_PACKAGES and path.exists()), None)
+
+
+class _Walk:
+    """One walk over all that some names reach."""
+
+    def __init__(
+        self, sources: SourceTree, module: str, names: tuple[str, ...], not_followed: tuple[str, ...]
+    ) -> None:
+        self.sources = sources
+        self._not_followed = not_followed
+        self._order: dict[_Place, int] = {}
+        self._waiting: list[_Place] = []
+        self._starts = [self._number(_Place(module, name)) for name in names]
+
+    def digest(self) -> str:
+        written: list[Tree] = []
+        while self._waiting:
+            written.append(self._written(self._waiting.pop(0)))
+        return data_sha256([self._starts, written])
+
+    def _number(self, place: _Place) -> int:
+        if place not in self._order:
+            self._order[place] = len(self._order)
+            self._waiting.append(place)
+        return self._order[place]
+
+    def _written(self, place: _Place) -> Tree:
+        statements = self.sources.statements(place.module) or {}
+        writer = _Writer(self, place.module)
+        tree: Tree = [writer.definition(node) for node in statements.get(place.name, [])]
+        if place.name != _EFFECTS and _EFFECTS in statements:
+            # To use a name of a module is to import it.
+            tree.append(self._number(_Place(place.module, _EFFECTS)))
+        return tree
+
+    def _followed(self, module: str) -> dict[str, list[ast.stmt]] | None:
+        """Statements of a module of the repository; None of any other."""
+        if any(module == name or module.startswith(f"{name}.") for name in self._not_followed):
+            return None
+        return self.sources.statements(module)
+
+    def reference(self, module: str, name: str) -> Tree | None:
+        """What a name used in `module` refers to; None where it is not bound at the module's top."""
+        statements = self.sources.statements(module) or {}
+        if name not in statements:
+            return None
+        (node, *others) = statements[name]
+        if others or not isinstance(node, ast.Import | ast.ImportFrom):
+            return ["own", self._number(_Place(module, name))]
+        if isinstance(node, ast.Import):
+            alias = next(a for a in node.names if (a.asname or a.name.split(".")[0]) == name)
+            return ["module", alias.name if alias.asname else alias.name.split(".")[0]]
+        original = next(a.name for a in node.names if (a.asname or a.name) == name)
+        return self.attribute(self.sources.origin(module, node), original)
+
+    def attribute(self, module: str, name: str) -> Tree:
+        """What `name` of an imported module refers to."""
+        if self.sources.statements(f"{module}.{name}") is not None:
+            return ["module", f"{module}.{name}"]
+        if name in (self._followed(module) or {}):
+            return self.reference(module, name) or []
+        return ["other", f"{module}.{name}"]
+
+    def whole(self, module: str) -> Tree:
+        """An imported module that is used as a value: everything it defines counts."""
+        statements = self._followed(module)
+        if statements is None:
+            return ["other", module]
+        defined = [
+            name
+            for name, nodes in sorted(statements.items())
+            if name != _EFFECTS and not isinstance(nodes[0], ast.Import | ast.ImportFrom)
+        ]
+        return ["whole", *([name, self._number(_Place(module, name))] for name in defined)]
+
+
+class _Writer:
+    """Writes a syntax tree of one module as nested lists of JSON values."""
+
+    def __init__(self, walk: _Walk, module: str) -> None:
+        self._walk = walk
+        self._module = module
+
+    def definition(self, node: ast.stmt) -> Tree:
+        """A top-level statement. What a function or class is called does not count."""
+        tree = self._node(node)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            tree = [part for part in tree if part[0] != "name"]
+        return tree
+
+    def write(self, value: Any) -> Any:
+        if isinstance(value, ast.AST):
+            return self._node(value)
+        if isinstance(value, list):
+            return [self.write(item) for item in value]
+        return _constant(value)
+
+    def _node(self, node: ast.AST) -> Tree:
+        if isinstance(node, ast.Name):
+            reference = self._walk.reference(self._module, node.id)
+            if reference is None:
+                return ["Name", node.id]
+            return self._walk.whole(reference[1]) if reference[0] == "module" else reference
+        if isinstance(node, ast.Attribute):
+            return self._attribute(node)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return self._import(node)
+        if isinstance(node, ast.JoinedStr):
+            return ["JoinedStr", *self._pieces(node.values)]
+        tree: Tree = [type(node).__name__]
+        for name, value in ast.iter_fields(node):
+            if name in ("ctx", "type_comment", "kind") or value is None or value == []:
+                # What is absent is not written: newer versions of Python add fields.
+                continue
+            if name == "body" and isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+                tree.append([name, [self.write(part) for part in value if not _is_docstring(part)]])
+            else:
+                tree.append([name, self.write(value)])
+        return tree
+
+    def _attribute(self, node: ast.Attribute) -> Tree:
+        """`a.b` of a module is written as what it refers to, however the module was imported."""
+        owner = self._as_module(node.value)
+        if owner is None:
+            return ["Attribute", self.write(node.value), node.attr]
+        reference = self._walk.attribute(owner, node.attr)
+        return self._walk.whole(reference[1]) if reference[0] == "module" else reference
+
+    def _as_module(self, node: ast.expr) -> str | None:
+        """The module that an expression names, None where it is no module."""
+        if isinstance(node, ast.Name):
+            reference = self._walk.reference(self._module, node.id)
+        elif isinstance(node, ast.Attribute) and (owner := self._as_module(node.value)) is not None:
+            if self._walk.attribute(owner, node.attr)[0] == "other":
+                return None
+            reference = self._walk.attribute(owner, node.attr)
+        else:
+            return None
+        return reference[1] if reference is not None and reference[0] == "module" else None
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> Tree:
+        """An import within a function or a condition: the names it binds and what they refer to."""
+        bound = []
+        for alias in node.names:
+            target = ["module", alias.name]
+            if isinstance(node, ast.ImportFrom):
+                target = self._walk.attribute(self._walk.sources.origin(self._module, node), alias.name)
+            if target[0] == "module":
+                target = self._walk.whole(target[1])
+            bound.append([alias.asname or alias.name, target])
+        return ["Import", *bound]
+
+    def _pieces(self, values: list[ast.expr]) -> Iterator[Any]:
+        """Parts of an f-string, neighbouring text joined: versions of Python cut it at different places."""
+        text = ""
+        for value in values:
+            if isinstance(value, ast.Constant):
+                text += str(value.value)
+                continue
+            if text:
+                yield _constant(text)
+            text = ""
+            yield self.write(value)
+        if text:
+            yield _constant(text)
+
+
+def _constant(value: Any) -> Any:
+    """A constant with its type, written alike by every version of Python."""
+    if isinstance(value, str):
+        return ["str", value.encode("utf-8", "surrogatepass").hex() if not value.isascii() else value]
+    if isinstance(value, float):
+        return ["float", value.hex()]
+    if isinstance(value, complex):
+        return ["complex", value.real.hex(), value.imag.hex()]
+    if isinstance(value, bytes):
+        return ["bytes", value.hex()]
+    return [type(value).__name__, str(value)]
+
+
+# What does more when a module is imported than bind names.
+_COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.For, ast.While, ast.With, ast.Match, ast.AugAssign)
+# What binds names for itself alone.
+_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
+
+
+def _bound_names(node: ast.AST) -> Iterator[str]:
+    """Names that a top-level statement binds, those within a condition or a `try` included."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        yield node.name
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+    elif isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Store):
+            yield node.id
+    elif not isinstance(node, _SCOPES):
+        for child in ast.iter_child_nodes(node):
+            yield from _bound_names(child)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    """Whether a statement is a block that is never executed: `if TYPE_CHECKING:`."""
+    test = getattr(node, "test", None) if isinstance(node, ast.If) and not node.orelse else None
+    return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"

@@ -1,0 +1,24 @@
+"""The clone of the artifact that a command works on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from joules.errors import UserError
+
+# What a clone has at its root and few other folders do.
+_MARKS = ("Snakefile", "experiments", "workflow/config.yaml")
+
+
+def repository_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` (default: the current one) that is a clone of the artifact.
+
+    Raises UserError where there is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if all((folder / mark).exists() for mark in _MARKS):
+            return folder
+    raise UserError(
+        f"{here} is not in a clone of the artifact: change to the clone's folder, or name it with --root"
+    )

@@ -1,0 +1,1 @@
+"""What the question of this folder is, in a line."""

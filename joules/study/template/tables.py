@@ -1,0 +1,45 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+from joules.study.design import Design
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (one row a run), `arms` (one row an arm), `statistics`."""
+    runs = records.with_metrics(entries, parameters=("side",), metrics=("flops", "passes"))
+    runs["energy_per_pass_j"] = runs["energy_j"] / runs["passes"]
+    good = records.with_result(runs)
+    return {
+        "runs": runs,
+        "arms": records.in_order(_arms(good), design),
+        "statistics": pd.DataFrame(
+            [row for family in design.comparisons for row in statistics.compare(good, family)],
+            columns=statistics.COLUMNS,
+        ),
+    }
+
+
+def _arms(runs: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for arm, group in runs.groupby("arm", sort=False):
+        mean_j, low_j, high_j = statistics.mean_ci(group["energy_per_pass_j"].to_list())
+        rows.append(
+            {
+                "arm": arm,
+                "side": group["side"].iloc[0],
+                "blocks": len(group),
+                "flops": group["flops"].iloc[0],
+                "energy_per_pass_j": mean_j,
+                "ci_low_j": low_j,
+                "ci_high_j": high_j,
+                "provenance": records.provenance_of(group),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,1 @@
+"""Reinforcement learning that several questions measure: environments, networks, a learner, counts."""

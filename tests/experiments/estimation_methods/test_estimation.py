@@ -1,0 +1,141 @@
+"""From records to the table of estimates: gaps are stated, the reference is one, sampling sees the past."""
+
+import pandas as pd
+import pytest
+
+from experiments.estimation_methods import report
+from experiments.estimation_methods import tables as made
+from experiments.estimation_methods.methods import METHODS, REFERENCE
+from experiments.estimation_methods.parameters import Parameters
+from joules.instrument.power_trace import PowerTrace
+from joules.instrument.reading import PowerCourse
+from joules.instrument.source import Channel
+from joules.study.design import load_design
+from tests import records
+
+
+@pytest.mark.parametrize("scale", ["smoke", "quick", "standard", "paper"])
+def test_every_arm_is_a_valid_setting(scale):
+    for parameters in load_design("estimation_methods").runs(scale).values():
+        Parameters.model_validate(parameters)
+
+
+def course(domain, steps, form="mean_w"):
+    from_s, power_w = zip(*steps, strict=True)
+    return PowerCourse(domain=domain, source=domain, form=form, from_s=list(from_s), power_w=list(power_w))
+
+
+def measured(arm, block, **changes):
+    fields = {
+        "experiment": "estimation_methods",
+        "arm": arm,
+        "block": block,
+        "energy_j": 60.0,
+        "parameters": {"work": arm},
+        "readings": [
+            records.reading(20.0, source="codecarbon-cpu"),
+            records.reading(40.0, domain="dram", source="codecarbon-ram"),
+            records.reading(18.0, scope="job", source="job-cpu"),
+            records.reading(4.0, scope="job", domain="dram", source="job-dram"),
+        ],
+        "power": [course("cpu", [(0, 8.0), (1, 12.0)]), course("dram", [(0, 20.0)])],
+        "metrics": {"flops": 1e9, "peak_flops_per_s": 1e9, "cpu_tdp_w": 10.0, "gpu_tdps_w": []},
+    }
+    return records.run(**(fields | changes))
+
+
+def tables_of(*runs):
+    idles = [
+        records.idle(block).model_copy(update={"position": position})
+        for block in (0, 1)
+        for position in ("before", "after")
+    ]
+    return made.tabulate([*runs, *idles], load_design("estimation_methods"))
+
+
+def both(**changes):
+    return [measured(arm, block, **changes) for arm in ("vision", "small_kernels") for block in (0, 1)]
+
+
+def test_estimates_are_ratios_to_the_same_run():
+    estimates = tables_of(*both())["estimates"].set_index(["arm", "block", "method"])
+    assert estimates.loc[("vision", 0, REFERENCE), "ratio"] == 1
+    assert estimates.loc[("vision", 0, "tdp_time"), "ratio"] == pytest.approx(10 * 2 / 60)
+    assert estimates.loc[("vision", 0, "codecarbon_machine"), "ratio"] == 1
+    assert estimates.loc[("vision", 0, "sampled_1s"), "ratio"] == pytest.approx((28 + 32) / 60)
+    assert estimates.loc[("vision", 0, "sampled_10s"), "ratio"] == pytest.approx(28 * 2 / 60)
+    assert estimates.loc[("vision", 0, "gpu_only"), "gap"] == "no GPU"
+
+
+def test_a_source_that_is_gone_leaves_the_other_rows_and_a_stated_gap():
+    whole, without = (
+        tables_of(*both(**changes))["methods"].set_index("method")
+        for changes in ({}, {"readings": both()[0].readings[:3]})
+    )
+    assert whole.loc["codecarbon_process", "runs"] == 4
+    assert without.loc["codecarbon_process", "runs"] == 0
+    assert without.loc["codecarbon_process", "gap"] == "the job's memory was not read"
+    others = whole.index.drop(["codecarbon_process", "attributed"])
+    pd.testing.assert_frame_equal(whole.loc[others], without.loc[others])
+
+
+def test_without_a_data_sheet_nothing_is_made_up():
+    metrics = {"flops": 1e9, "peak_flops_per_s": 1e9, "cpu_tdp_w": None, "gpu_tdps_w": []}
+    methods = tables_of(*both(metrics=metrics))["methods"].set_index("method")
+    assert methods.loc["tdp_time", "gap"] == "the processor's TDP is not known"
+    assert methods.loc["sampled_1s", "runs"] == 4
+
+
+def test_every_estimate_is_compared_once_a_workload_and_holm_sees_all_of_them():
+    statistics = tables_of(*both())["statistics"]
+    family = statistics[statistics["family"] == "vision"]
+    known = tables_of(*both())["methods"]
+    assert len(family) == (known["runs"] > 0).sum() - 1
+    assert family["group"].is_unique
+    assert (family["p_holm"] >= family["p"]).all()
+    assert family.set_index("group").loc["codecarbon_machine", "p"] == 1
+
+
+def test_a_method_that_knows_only_time_ranks_nothing():
+    runs = [measured("vision", block, energy_j=60.0 + block, duration_s=2.0 + block) for block in (0, 1)] + [
+        measured("small_kernels", block) for block in (0, 1)
+    ]
+    agreement = tables_of(*runs)["agreement"].set_index("method")
+    assert pd.isna(agreement.loc["tdp_time", "tau_reference"])
+    assert agreement.loc[REFERENCE, "tau_reference"] == pytest.approx(1)
+
+
+def test_the_best_estimate_of_each_equipment_is_the_one_least_wrong():
+    tables = tables_of(*both())
+    worst = tables["methods"].set_index("method")["worst_factor"]
+    for row in tables["recommendations"].itertuples():
+        rivals = [name for name, method in METHODS.items() if method.words != row.use]
+        level = tables["methods"].set_index("method").loc[rivals].query("needs == @row.you_have")
+        assert worst[row.method] <= level["worst_factor"].min() or level["worst_factor"].isna().all()
+
+
+def test_power_of_a_domain_that_was_not_recorded_is_no_power_of_the_machine():
+    run = measured("vision", 0, power=[course("cpu", [(0, 8.0)])])
+    assert made.whole_power(run) == ()
+
+
+@pytest.mark.parametrize(
+    ("form", "samples", "steps"),
+    [
+        ("instant_w", [(0, 5), (2, 7), (4, 9)], [(0.0, 5), (1.0, 7)]),
+        # A mean belongs to the stretch before its read.
+        ("mean_w", [(0, 5), (2, 7), (4, 9)], [(0.0, 7), (1.0, 9)]),
+        ("cumulative_j", [(0, 0), (2, 10), (4, 40)], [(0.0, 5), (1.0, 15)]),
+    ],
+)
+def test_the_course_of_power_begins_with_what_held_at_the_start(form, samples, steps):
+    trace = PowerTrace(Channel(domain="cpu", source="test", provenance="sampled", form=form, detail=""))
+    for time_s, value in samples:
+        trace.append(time_s, value)
+    assert trace.power(1.0, 3.0) == steps
+
+
+def test_every_value_and_table_of_the_paper_can_be_made():
+    tables = tables_of(*both())
+    assert report.values(tables)
+    assert set(report.display(tables)) == {"methods", "methods_advice"}

@@ -1,0 +1,246 @@
+"""Tasks, networks, rules, predictor and what is made of the trainings."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from experiments.grokking import outcomes, predictor, report, tables, workload
+from experiments.grokking.fleet import fleet
+from experiments.grokking.networks import make
+from experiments.grokking.parameters import Parameters
+from experiments.grokking.rules import RULES, Evaluation, first_sustained, stop_step
+from experiments.grokking.tasks import split
+from joules.bench.record import Step
+from joules.instrument import carbon
+from joules.study.design import load_design
+from tests import records
+
+SMALL = {**load_design("grokking").runs("smoke")["add_mlp"], "steps": 40}
+
+
+@pytest.mark.parametrize("scale", ["smoke", "quick", "standard", "paper"])
+def test_every_arm_is_a_valid_setting(scale):
+    for parameters in load_design("grokking").runs(scale).values():
+        Parameters.model_validate(parameters)
+
+
+def test_a_modulus_that_is_not_prime_is_refused():
+    with pytest.raises(ValidationError, match="odd prime"):
+        Parameters.model_validate({**SMALL, "modulus": 57})
+
+
+def test_division_undoes_multiplication():
+    for part in split("divide", 23, 0.5, 0):
+        a, b = part.pairs.T
+        assert torch.equal(part.results * b % 23, a)
+        assert b.min() > 0
+
+
+@pytest.mark.parametrize(
+    ("task", "result"),
+    [("add", 1), ("subtract", 3), ("multiply", 1), ("squares", 0), ("quadratic", 3), ("cubic", 2)],
+)
+def test_tasks_by_hand(task, result):
+    # 4 and 1 modulo 5, but 4 x 4 for the product.
+    a, b = (4, 4) if task == "multiply" else (4, 1) if task == "subtract" else (4, 2)
+    train, held_out = split(task, 5, 0.5, 0)
+    pairs, results = torch.cat([train.pairs, held_out.pairs]), torch.cat([train.results, held_out.results])
+    of_pair = results[(pairs[:, 0] == a) & (pairs[:, 1] == b)]
+    assert of_pair.tolist() == [result]
+
+
+def test_every_pair_is_on_one_side_only():
+    train, held_out = split("add", 23, 0.3, 1)
+    assert len(train.pairs) == round(0.3 * 23**2)
+    assert len(set(map(tuple, torch.cat([train.pairs, held_out.pairs]).tolist()))) == 23**2
+
+
+@pytest.mark.parametrize("architecture", ["transformer", "mlp"])
+def test_networks_are_their_naive_form_with_its_gradients(architecture):
+    torch.manual_seed(0)
+    network = make(architecture, 23, 32)
+    train, _ = split("add", 23, 0.5, 0)
+    fast, _ = network(train.pairs)
+    naive = network.naive(train.pairs)
+    torch.testing.assert_close(fast, naive)
+    weights = list(network.parameters())
+    gradients = [torch.autograd.grad(logits.square().mean(), weights) for logits in (fast, naive)]
+    for gradient, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_operations_of_a_step_worked_out_by_hand():
+    prepared = workload.build({**SMALL, "architecture": "mlp"}, 0)
+    modulus, width, examples = SMALL["modulus"], SMALL["width"], len(prepared.train.pairs)
+    forward = 2 * (2 * modulus * width * 4 * width) + 2 * examples * 4 * width * modulus
+    # Both factors of every product want a gradient, which is a product each.
+    assert prepared.step_counts["flops_per_step"] == 3 * forward
+
+
+@pytest.mark.parametrize("architecture", ["transformer", "mlp"])
+def test_the_same_seed_gives_the_same_curve_to_the_bit(architecture):
+    values = {**SMALL, "architecture": architecture}
+    first, second = (workload.run(workload.build(values, 3), records.FakeSession()) for _ in range(2))
+    assert first == second
+    assert (
+        first["evaluations"] != workload.run(workload.build(values, 4), records.FakeSession())["evaluations"]
+    )
+
+
+def test_a_diverging_training_fails_with_a_sentence():
+    with pytest.raises(ValueError, match="learning diverged"):
+        workload.run(workload.build({**SMALL, "learning_rate": 1e30}, 0), records.FakeSession())
+
+
+def test_a_rule_stops_the_training_it_is_given(monkeypatch):
+    monkeypatch.setitem(workload.RULES, "plateau", lambda history: history[-1].step >= 20)
+    session = records.FakeSession()
+    results = workload.run(workload.build({**SMALL, "rule": "plateau"}, 0), session)
+    assert results["steps"] == 20
+    assert session.steps == [10, 20]
+
+
+def curve(accuracies, losses=None, every=50):
+    losses = losses or [1.0] * len(accuracies)
+    return [
+        Evaluation(every * (place + 1), 1.0, 1.0, loss, accuracy)
+        for place, (accuracy, loss) in enumerate(zip(accuracies, losses, strict=True))
+    ]
+
+
+def test_understanding_is_sustained_to_the_end():
+    assert first_sustained(curve([0.2, 0.96, 0.5, 0.95, 0.99]), 0.95) == 200
+    assert first_sustained(curve([0.96, 0.97, 0.5]), 0.95) is None
+
+
+def test_patience_mistakes_the_plateau_before_grokking_for_the_end():
+    history = curve([0.3] * 8 + [1.0] * 8, [1.0] + [2.0] * 7 + [0.1] * 8)
+    assert stop_step(history, RULES["patience"]) == 250
+
+
+def test_a_high_plateau_is_waited_for_and_a_low_one_is_not_taken():
+    history = curve([0.3] * 8 + [1.0] * 8)
+    assert stop_step(history, RULES["plateau"]) == 550
+    assert stop_step(history[:8], RULES["plateau"]) == 400
+    broken = curve([0.99, 0.5, 0.99, 0.99, 0.99, 0.99])
+    assert stop_step(broken, RULES["plateau"]) == 250
+
+
+def test_the_fixed_schedule_never_stops():
+    assert stop_step(curve([1.0] * 50), RULES["fixed"]) == 2500
+
+
+def learnable_runs():
+    random = np.random.default_rng(0)
+    rows = []
+    for task in range(5):
+        for block in range(3):
+            features = {name: random.normal() for name in predictor.FEATURES}
+            steps = math.exp(6 + 0.5 * features["loss_gap"] + 0.01 * random.normal())
+            rows.append({"task": task, "arm": task, "block": block, "grok_step": steps, **features})
+    return pd.DataFrame(rows)
+
+
+def test_the_predictor_finds_what_is_there_on_tasks_it_has_not_seen():
+    runs = learnable_runs()
+    steps = runs["grok_step"].to_numpy()
+    r2, factor = predictor.errors(steps, predictor.held_out_predictions(runs, "task").to_numpy())
+    _, baseline = predictor.errors(steps, predictor.others_mean(runs, "task").to_numpy())
+    assert r2 > 0.7
+    assert factor < baseline
+
+
+def test_exported_coefficients_are_the_model():
+    runs = learnable_runs()
+    table = predictor.coefficients(runs).set_index("feature")
+    scaled = (runs[predictor.FEATURES] - table["mean"].drop("intercept")) / table["scale"].drop("intercept")
+    by_hand = table.loc["intercept", "coefficient"] + scaled @ table["coefficient"].drop("intercept")
+    model = predictor._fit(runs)
+    np.testing.assert_allclose(
+        by_hand.to_numpy(dtype=float), model.predict(runs[predictor.FEATURES].to_numpy())
+    )
+
+
+def test_a_prediction_has_not_seen_its_own_task():
+    runs = learnable_runs()
+    changed = runs.copy()
+    changed.loc[changed["task"] == 0, "grok_step"] *= 100
+    before, after = (predictor.held_out_predictions(table, "task") for table in (runs, changed))
+    assert np.allclose(before[runs["task"] == 0], after[runs["task"] == 0])
+    assert not np.allclose(before[runs["task"] == 1], after[runs["task"] == 1])
+
+
+def test_siblings_are_the_other_runs_of_the_arm():
+    runs = pd.DataFrame({"arm": ["x", "x", "y"], "grok_step": [100.0, 400.0, 7.0]})
+    means = predictor.siblings_mean(runs)
+    assert means.tolist()[:2] == [pytest.approx(400), pytest.approx(100)]
+    assert math.isnan(means[2])
+
+
+def trained(arm, block, accuracies, **changes):
+    history = curve(accuracies)
+    energy_j = 10.0 * len(accuracies)
+    return records.run(
+        experiment="grokking",
+        arm=arm,
+        block=block,
+        parameters=load_design("grokking").runs("standard")[arm],
+        steps=[
+            Step(index=e.step, time_s=place + 1.0, energy_j=10.0 * (place + 1))
+            for place, e in enumerate(history)
+        ],
+        metrics={
+            "parameters": 1,
+            "flops_per_step": 2e6,
+            "bytes_moved_per_step": 1e6,
+            "steps": history[-1].step,
+            "evaluations": [[e.step, e.train_loss, e.train_accuracy, e.loss, e.accuracy] for e in history],
+            "signals": [[e.step, 1.0, 10.0 - 0.01 * place, 0.5] for place, e in enumerate(history)],
+        },
+        **changes,
+    ), energy_j
+
+
+def test_waste_is_the_energy_after_grokking():
+    run, _ = trained("add_mlp", 0, [0.2] * 5 + [0.96] * 5 + [1.0] * 10)
+    course = outcomes._course(run)
+    assert course["grok_step"] == 300
+    assert course["waste_j"] == pytest.approx(140)
+    assert course["waste"] == pytest.approx(0.7)
+    assert course["waste99"] == pytest.approx(0.45)
+    assert course["memorising_j"] + course["waiting_j"] + course["waste_j"] == pytest.approx(200)
+
+
+def test_a_campaign_where_nothing_grokked_still_has_its_tables():
+    runs = [trained(arm, block, [0.2] * 20)[0] for arm in ("add_mlp", "add_transformer") for block in (0, 1)]
+    made = tables.tabulate(runs, load_design("grokking"))
+    assert made["runs"]["grok_step"].isna().all()
+    assert made["rules"].empty
+    report.values(made)
+    report.display(made)
+
+
+def test_rules_are_compared_on_the_same_trainings():
+    runs = [
+        trained(arm, block, [0.3] * (8 + block) + [1.0] * (12 - block))[0]
+        for arm in ("add_mlp", "subtract_mlp")
+        for block in (0, 1)
+    ]
+    made = tables.tabulate(runs, load_design("grokking"))
+    means = made["statistics"].set_index("statistic")["estimate"]
+    assert means["rule_saved.fixed"] == 0
+    assert means["rule_lost_points.patience"] == pytest.approx(70)
+    assert means["rule_lost_points.plateau"] == 0
+    assert 0 < means["rule_saved.plateau"] < means["rule_saved.oracle"]
+    assert means["rule_too_early.patience"] == 1
+
+
+def test_fleets_scale():
+    table = fleet(3600.0, carbon.grid("WOR"), 1.0, 0.1)
+    assert table["waste_per_run_wh"].tolist() == [1.0] * 4
+    assert table["energy_kwh"].tolist() == [1.0, 10.0, 100.0, 1000.0]
+    assert table["price_usd"].iloc[-1] == pytest.approx(100)

@@ -1,0 +1,232 @@
+"""Tables, statistics, values and claims."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from joules.analysis import plotting, records, statistics, tables
+from joules.bench.journal import write_entries
+from joules.errors import UserError
+from joules.paper import claims, values
+from joules.paper.claims import Claim
+from joules.paper.values import Value
+from joules.study.design import Comparison
+from tests.records import idle, run
+
+
+def test_energy_is_kept_gross_and_net_of_the_measured_idle():
+    table = records.runs_table([idle(energy_j=4.0), run(energy_j=20.0), idle(position="after", energy_j=4.0)])
+    row = table.iloc[0]
+    assert (row.energy_j, row.idle_power_w, row.energy_net_j) == (20.0, 2.0, 16.0)
+    assert row["flags"] == ""
+
+
+def test_an_uneven_idle_bracket_widens_the_net_uncertainty():
+    uneven = [idle(energy_j=4.0), run(energy_j=20.0), idle(position="after", energy_j=6.0)]
+    row = records.runs_table(uneven).iloc[0]
+    assert row.energy_net_j == 15.0
+    assert row.energy_net_uncertainty_j == row.energy_uncertainty_j + 1.0
+
+
+def test_an_idle_bracket_that_is_open_or_uneven_is_flagged():
+    assert "idle-bracket" in records.runs_table([idle(), run()])["flags"].iloc[0]
+    uneven = [idle(), run(), idle(position="after", energy_j=8.0)]
+    assert "idle-mismatch" in records.runs_table(uneven)["flags"].iloc[0]
+
+
+def test_meter_versions_never_meet_in_a_table(tmp_path):
+    write_entries(tmp_path / "block-0.jsonl", [run()])
+    write_entries(tmp_path / "block-1.jsonl", [run(meter_version=2)])
+    with pytest.raises(UserError, match="meter versions"):
+        records.load([tmp_path / "block-0.jsonl", tmp_path / "block-1.jsonl"])
+
+
+def test_a_table_edited_by_hand_is_refused(tmp_path):
+    tables.write_tables(tmp_path, {"runs": pd.DataFrame({"energy_j": [1.5, 2.5]})}, [])
+    assert tables.read_tables(tmp_path)["runs"]["energy_j"].sum() == 4.0
+    path = tmp_path / "runs.csv"
+    path.write_text(path.read_text().replace("2.5", "0.5"))
+    with pytest.raises(UserError, match="changed after it was tabulated"):
+        tables.read_tables(tmp_path)
+
+
+def blocks(**energies):
+    rows = [
+        {"arm": arm, "block": block, "energy": energy}
+        for arm, of_arm in energies.items()
+        for block, energy in enumerate(of_arm)
+    ]
+    return pd.DataFrame(rows)
+
+
+def family(test="paired_t", pairs=(("a", "b"), ("c", "b"))):
+    return Comparison(family="f", metric="energy", test=test, pairs=list(pairs))
+
+
+def test_pairs_are_tested_on_log_ratios_and_corrected_by_holm():
+    runs = blocks(a=[2.0, 2.2, 2.1, 1.9], b=[1.0, 1.05, 1.1, 0.9], c=[1.0, 1.1, 1.0, 1.0])
+    first, second = statistics.compare(runs, family())
+    logs = np.log(np.array([2.0, 2.2, 2.1, 1.9]) / np.array([1.0, 1.05, 1.1, 0.9]))
+    assert first["estimate"] == pytest.approx(math.exp(logs.mean()))
+    assert first["p"] == pytest.approx(stats.ttest_1samp(logs, 0).pvalue)
+    assert first["p_holm"] == pytest.approx(2 * first["p"])
+    assert second["p_holm"] == pytest.approx(max(second["p"], first["p_holm"]))
+    assert first["ci_low"] < first["estimate"] < first["ci_high"]
+    assert second["stars"] == "ns"
+
+
+def blocked_runs(noise):
+    """Ten arms in as many blocks as `noise` (blocks, arms) has rows, some blocks slow as a whole."""
+    slow = np.linspace(1.0, 1.3, len(noise))[:, None]
+    energies_j = np.arange(1.0, 11.0) * slow * np.exp(noise)
+    wide = pd.DataFrame(energies_j, columns=[f"arm{i}" for i in range(10)]).rename_axis("block")
+    return wide.reset_index().melt(id_vars="block", var_name="arm", value_name="energy_j")
+
+
+def test_what_a_block_has_in_common_is_no_error():
+    assert statistics.error_cv(blocked_runs(np.zeros((4, 10))), "energy_j").max() < 1e-6
+
+
+def test_the_error_of_a_blocked_design_is_recovered():
+    noise = np.random.default_rng(0).normal(0, 0.02, (400, 10))
+    assert statistics.error_cv(blocked_runs(noise), "energy_j").to_numpy() == pytest.approx(2.0, rel=0.15)
+
+
+def test_the_error_of_a_complete_design_is_that_of_the_textbook():
+    """Residuals from the means of arms and blocks, over (blocks - 1) (1 - 1 / arms)."""
+    noise = np.random.default_rng(1).normal(0, 0.02, (4, 10))
+    runs = blocked_runs(noise)
+    logs = np.log(runs.pivot(index="block", columns="arm", values="energy_j"))
+    residuals = logs.sub(logs.mean(axis=1), axis=0) - logs.mean() + logs.to_numpy().mean()
+    expected = 100 * np.sqrt((residuals**2).sum() / (3 * 0.9))
+    pd.testing.assert_series_equal(statistics.error_cv(runs, "energy_j"), expected, check_names=False)
+
+
+def test_runs_that_are_missing_leave_the_error_of_the_others():
+    noise = np.random.default_rng(2).normal(0, 0.02, (400, 10))
+    runs = blocked_runs(noise).sample(frac=0.5, random_state=0)
+    assert statistics.error_cv(runs, "energy_j").to_numpy() == pytest.approx(2.0, rel=0.2)
+
+
+def test_one_block_has_no_error():
+    assert statistics.error_cv(blocked_runs(np.zeros((1, 10))), "energy_j").isna().all()
+
+
+def test_the_sign_flip_test_is_exact():
+    runs = blocks(a=[2.0] * 6 + [2.1] * 2, b=[1.0] * 8)
+    (row,) = statistics.compare(runs, family("sign_flip", [("a", "b")]))
+    assert row["p"] == pytest.approx(2 / 2**8)
+
+
+def test_a_pair_that_was_not_measured_is_a_stated_gap():
+    first, second = statistics.compare(blocks(a=[2.0, 2.0], b=[1.0, 1.1]), family())
+    assert first["p_holm"] == first["p"]
+    assert second["note"]
+    assert second["estimate"] is None
+
+
+@pytest.mark.parametrize(
+    ("p", "mark"), [(0.2, "ns"), (0.05, "*"), (0.009, "**"), (0.0009, "***"), (1e-5, "****")]
+)
+def test_stars(p, mark):
+    assert statistics.stars(p) == mark
+
+
+def test_determination_is_the_square_of_pearsons_r():
+    x, y = np.arange(6.0), np.array([0.0, 1.2, 1.9, 3.3, 3.8, 5.1])
+    row = statistics.determination("name", x, y, "energy", "all")
+    assert row["estimate"] == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
+    assert row["ci_low"] < row["estimate"] < row["ci_high"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("number", "digits", "printed"),
+    [
+        (0.9996, 3, "1.00"),
+        (9.96, 2, "10"),
+        (1234.5, 3, "1230"),
+        (0.012345, 2, "0.012"),
+        (1.5e-7, 2, "1.5e-07"),
+        (0, 2, "0"),
+        (-2.345, 3, "-2.35"),
+    ],
+)
+def test_significant_figures(number, digits, printed):
+    assert values.significant(number, digits) == printed
+
+
+def test_values_are_unique_and_finite():
+    with pytest.raises(UserError, match="defined twice"):
+        values.check([Value("a", 1, "x"), Value("a", 2, "x")])
+    with pytest.raises(UserError, match="nan"):
+        values.check([Value("a", math.nan, "x")])
+
+
+def test_values_reach_latex_with_units_and_escapes():
+    text = values.macros([Value("e", 0.0123, "x", 2, r"\joule"), Value("m", "vgg_11 & 50%", "x")])
+    assert r"\defval{e}{\qty{0.012}{\joule}}" in text
+    assert r"\defval{m}{vgg\_11 \& 50\%}" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.1, 0.4, "supported"),
+        (0.6, 0.9, "contradicted"),
+        (0.4, 0.6, "inconclusive"),
+        (math.nan, math.nan, "inconclusive"),
+    ],
+)
+def test_a_claim_is_decided_by_the_whole_interval(low, high, verdict):
+    claim = Claim(statement="S.", statistic="s", comparison="<", value=0.5)
+    assert claims.verdict_of(claim, 0.3, low, high)[0] == verdict
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"tables": {}}'])
+def test_a_torn_manifest_of_tables_is_refused(tmp_path, text):
+    tables.write_tables(tmp_path, {"any": pd.DataFrame({"x": [1]})}, [])
+    (tmp_path / tables.MANIFEST).write_text(text)
+    with pytest.raises(UserError, match="torn or was changed"):
+        tables.read_tables(tmp_path)
+
+
+def test_the_printed_sentence_follows_the_verdict():
+    def sentence(verdict):
+        row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
+        printed = claims.values(pd.DataFrame([row | {"unflagged_verdict": verdict}]))
+        return next(value.raw for value in printed if value.key == "claim.c")
+
+    assert sentence("supported").startswith("Cows fly (")
+    assert "contradicts the claim that cows fly" in sentence("contradicted")
+    assert "cannot decide whether cows fly" in sentence("inconclusive")
+
+
+def names_beside(points, names):
+    with plotting.style():
+        figure, axes = plt.subplots()
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        plotting.label_points(axes, [x for x, _ in points], [y for _, y in points], names)
+        figure.canvas.draw()
+        boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+        edges = (axes.bbox.x0, axes.bbox.x1)
+        plt.close(figure)
+    return boxes, edges
+
+
+def test_names_of_points_stay_within_the_axes():
+    names = ["left_of_its_point", "right_of_its_point"]
+    boxes, (left, right) = names_beside([(0.99, 0.5), (0.01, 0.5)], names)
+    assert set(boxes) == set(names)
+    assert all(left <= box.x0 and box.x1 <= right for box in boxes.values())
+
+
+def test_a_name_that_would_cover_others_is_left_out():
+    names = [f"the_same_place_{number}" for number in range(6)]
+    by_name, _ = names_beside([(0.5, 0.5)] * 6, names)
+    boxes = list(by_name.values())
+    assert 1 <= len(boxes) < 6
+    assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)

@@ -1,0 +1,86 @@
+"""What the columns of tables mean: said of every column, and of none that is not there."""
+
+import csv
+
+import pytest
+
+from joules.analysis import columns
+from joules.study.config import LOCAL
+from joules.study.design import experiment_names
+from tests import QUESTIONS, ROOT
+
+
+def released():
+    """(experiment, table, its columns) of every released campaign."""
+    tables = []
+    for campaign in ROOT.glob("results/*/manifest.json"):
+        if campaign.parent.name == LOCAL:
+            continue
+        for path in [*campaign.parent.glob("tables/*/*.csv"), campaign.parent / "claims.csv"]:
+            with path.open(encoding="utf-8") as file:
+                experiment = path.parent.name if path.stem != "claims" else ""
+                tables.append((experiment, path.stem, next(csv.reader(file))))
+    return tables
+
+
+def test_every_column_of_a_release_is_explained():
+    unknown = [
+        f"{experiment}/{table}: {column}"
+        for experiment, table, names in released()
+        for column in names
+        if columns.meaning(experiment, table, column) is None
+    ]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("folder", [columns.SHARED, *(QUESTIONS / name for name in experiment_names())])
+def test_nothing_is_explained_that_is_not_there(folder):
+    present = {
+        (table, column)
+        for experiment, name, names in released()
+        if folder in (columns.SHARED, QUESTIONS / experiment)
+        for table in (name, columns.ANY)
+        for column in names
+    }
+    # Names with a star depend on the machine.
+    stale = [
+        (table, name)
+        for table, words in columns.meanings(folder).items()
+        for name in words
+        if "*" not in name and (table, name) not in present
+    ]
+    assert stale == []
+
+
+@pytest.mark.parametrize(
+    ("experiment", "table", "column", "words"),
+    [
+        ("rl_ranking", "runs", "energy_gpu3_j", "part of energy_j that the GPU"),
+        ("rl_ranking", "arms", "final_return_low", "lower end of the 95 % interval of final_return"),
+        ("flops_vs_energy", "arms", "family", "family of the architecture"),
+        ("flops_vs_energy", "statistics", "family", "comparisons that are corrected together"),
+        ("", "claims", "verdict", "supported or contradicted"),
+    ],
+)
+def test_a_table_is_explained_before_what_holds_for_all(experiment, table, column, words):
+    assert columns.meaning(experiment, table, column).startswith(words)
+
+
+def test_what_nobody_explained_has_no_meaning():
+    assert columns.meaning("grokking", "arms", "surprise_low") is None
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("energy_per_pass_j", "J"),
+        ("intensity_flops_per_byte", "FLOP/byte"),
+        ("intensity_g_per_kwh", "g/kWh"),
+        ("average_return_per_kwh", "1/kWh"),
+        ("steps_per_s", "1/s"),
+        ("flops_per_decision", None),
+        ("blocks", None),
+    ],
+)
+def test_the_unit_of_a_column_is_in_its_name(column, unit):
+    assert columns.unit(column) == unit

@@ -1,0 +1,95 @@
+"""What becomes of results without the runs that carry a flag."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from joules.analysis import campaign_tables, records, sensitivity
+from joules.bench.record import Run
+from joules.paper import campaign_report, claims, values
+from joules.study.config import check_config
+from tests.records import idle, run
+
+
+def statistics_of(entries):
+    energies_j = [entry.total.energy_j for entry in entries if isinstance(entry, Run)]
+    row = {"statistic": "mean", "n": len(energies_j), "estimate": np.mean(energies_j)}
+    return pd.DataFrame([row | {"ci_low": min(energies_j), "ci_high": max(energies_j)}])
+
+
+def beside(runs):
+    entries = [idle(block, position) for block in (0, 1) for position in ("before", "after")] + runs
+    table = records.runs_table(entries)
+    (row,) = sensitivity.beside(statistics_of(entries), table, entries, statistics_of).to_dict("records")
+    return row
+
+
+def test_a_statistic_stands_beside_the_same_without_flagged_runs():
+    row = beside([run(energy_j=10.0), run(block=1, energy_j=30.0, flags=["cpu-steal: much"])])
+    assert (row["n"], row["estimate"]) == (2, 20.0)
+    assert (row["unflagged_n"], row["unflagged_estimate"], row["unflagged_ci_high"]) == (1, 10.0, 10.0)
+
+
+def test_without_flags_both_are_the_same():
+    row = beside([run(energy_j=10.0), run(block=1, energy_j=30.0)])
+    assert row["unflagged_n"] == 2
+    assert row["unflagged_estimate"] == row["estimate"]
+
+
+def test_flags_alone_leave_nothing_to_tell():
+    row = beside([run(flags=["cpu-steal: much"]), run("two", flags=["cpu-steal: much"])])
+    assert row["estimate"] == 20.0
+    assert np.isnan(row["unflagged_estimate"])
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """Four claims that something is above one: kept, no longer decided, turned, never decided."""
+    bounds = {"kept": (2, 3, 2, 3), "lost": (2, 3, 0, 3), "turned": (2, 3, 0, 0.5), "never": (0, 3, 0, 3)}
+    rows = [
+        {"statistic": name, "n": 4, "estimate": low, "ci_low": low, "ci_high": high}
+        | {"unflagged_n": 3, "unflagged_estimate": a, "unflagged_ci_low": a, "unflagged_ci_high": b}
+        for name, (low, high, a, b) in bounds.items()
+    ]
+    claim = {"statement": "It is.", "comparison": ">", "value": 1.0}
+    declared = {f"it_{name}": claims.Claim(statistic=name, **claim) for name in bounds}
+    monkeypatch.setattr(claims, "load_claims", lambda _experiment: declared)
+    return claims.evaluate_claims({"any": pd.DataFrame(rows)})
+
+
+def test_a_claim_is_judged_without_flagged_runs_too(judged):
+    open_ = "inconclusive"
+    assert list(judged["verdict"]) == ["supported", "supported", "supported", open_]
+    assert list(judged["unflagged_verdict"]) == ["supported", open_, "contradicted", open_]
+    assert list(claims.display(judged)["without flagged runs"]) == ["same", open_, "contradicted", "same"]
+
+
+def test_the_paper_counts_what_becomes_of_verdicts(judged):
+    printed = {value.key: value.raw for value in claims.values(judged)}
+    assert printed["claims.decided"] == 3
+    assert (printed["claims.unflagged.kept"], printed["claims.unflagged.open"]) == (1, 1)
+    assert printed["claims.unflagged.turned"] == "it turned"
+
+
+def test_flags_are_counted_by_kind_with_an_example():
+    entries = [
+        run(flags=["cpu-steal: the hypervisor took 0.07 cores", "cpu-steal: again", "short-window: 0.1 s"]),
+        run("two", flags=["cpu-steal: the hypervisor took 0.2 cores"]),
+        idle(),
+        idle(position="after", energy_j=8.0),
+    ]
+    made = campaign_tables.tabulate({"flops_vs_energy": entries}, check_config({}))
+    flags = made["flags"].set_index("flag")
+    assert dict(flags["runs"]) == {"cpu-steal": 2, "idle-mismatch": 2, "short-window": 1}
+    assert "one block 0" in flags.loc["short-window", "example"]
+    printed = campaign_report.display(made)["flags"]
+    assert list(printed["flops vs energy"]) == ["2", "2", "1"]
+
+
+def test_a_campaign_without_flags_prints_an_empty_table():
+    made = campaign_tables.tabulate(
+        {"flops_vs_energy": [run(), idle(), idle(position="after")]}, check_config({})
+    )
+    printed = campaign_report.display(made)["flags"]
+    assert printed.empty
+    assert "flops vs energy" in values.tabular(printed)

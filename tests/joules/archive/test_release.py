@@ -1,0 +1,147 @@
+"""What a release writes, checked by the validators of each standard."""
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib import resources
+from types import SimpleNamespace
+
+import frictionless
+import pandas as pd
+import pytest
+from rocrate_validator import services
+from rocrate_validator.utils.http import HttpRequester
+
+from joules.archive import release
+from joules.errors import UserError
+from joules.study.config import LOCAL
+from joules.version import VERSION
+from tests import ROOT
+
+
+def test_everything_that_names_a_version_names_the_same():
+    assert str(release._citation()["version"]) == VERSION
+    assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_units_and_types_of_a_column():
+    energy = release._field("energy_per_pass_j", pd.Series([1.5]))
+    assert (energy["type"], energy["unit"]) == ("number", "J")
+    assert release._field("arm", pd.Series(["x"]))["type"] == "string"
+    assert "unit" not in release._field("words_s", pd.Series(["x"]))
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        (pd.DataFrame({"arm": ["x", "y"], "n": [1, 1]}), ["arm"]),
+        (pd.DataFrame({"arm": ["x", "x"], "block": [0, 1]}), ["arm", "block"]),
+        (pd.DataFrame({"arm": ["x", None]}), []),
+        (pd.DataFrame({"arm": ["x", "x"]}), []),
+    ],
+)
+def test_a_key_names_each_row(table, key):
+    assert release._primary_key(table) == key
+
+
+def test_every_file_has_a_licence():
+    lint = subprocess.run(
+        [sys.executable, "-m", "reuse", "--root", str(ROOT), "lint", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert lint.returncode == 0, json.loads(lint.stdout)["non_compliant"]
+
+
+@pytest.fixture
+def crate_context(monkeypatch):
+    """The validator looks the context up on the network; here it is the copy in the package rocrate, that of
+    a later version with the same terms."""
+    context = resources.files("rocrate").joinpath("data", "ro-crate.jsonld").read_text(encoding="utf-8")
+
+    def get(_self, url, **_options):
+        known = str(url).rstrip("/") == "https://w3id.org/ro/crate/1.1/context"
+        body = json.loads(context) if known else {}
+        return SimpleNamespace(
+            status_code=200 if known else 404,
+            text=json.dumps(body),
+            json=lambda: body,
+            headers={"Content-Type": "application/ld+json"},
+            content=json.dumps(body).encode(),
+        )
+
+    monkeypatch.setattr(HttpRequester, "get", get, raising=False)
+
+
+def package_report(folder):
+    return frictionless.validate("datapackage.json", type="package", basepath=str(folder))
+
+
+def crate_faults(folder, cache):
+    result = services.validate(
+        {
+            "rocrate_uri": str(folder),
+            "profile_identifier": "ro-crate-1.1",
+            "requirement_severity": "REQUIRED",
+            "offline": True,
+            "cache_path": cache / "cache",
+        }
+    )
+    return [issue.message for issue in result.get_issues()]
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the results of a released campaign."""
+    source = next(
+        path.parent for path in sorted(ROOT.glob("results/*/datapackage.json")) if path.parent.name != LOCAL
+    )
+    folder = tmp_path / source.name
+    shutil.copytree(source, folder)
+    return folder
+
+
+def test_a_released_data_package_is_valid_and_an_edited_table_is_not(copied):
+    report = package_report(copied)
+    assert report.valid, report.flatten(["title", "fieldName", "note"])
+    table = next((copied / "tables").rglob("arms.csv"))
+    table.write_text(table.read_text().replace("1", "2", 1))
+    assert not package_report(copied).valid
+
+
+def test_a_released_crate_is_valid_and_one_without_its_licence_is_not(copied, crate_context, tmp_path):
+    assert crate_faults(copied, tmp_path) == []
+    metadata = copied / "ro-crate-metadata.json"
+    body = json.loads(metadata.read_text())
+    root = next(entity for entity in body["@graph"] if entity["@id"] == "./")
+    del root["license"], root["datePublished"]
+    metadata.write_text(json.dumps(body))
+    assert crate_faults(copied, tmp_path)
+
+
+def test_the_readme_says_what_each_column_means(copied):
+    package = json.loads((copied / "datapackage.json").read_text())
+    readme = (copied / "README.md").read_text()
+    for resource in package["resources"]:
+        _, _, described = readme.partition(f"\n`{resource['path']}`\n")
+        for field in resource["schema"]["fields"]:
+            line = f"| `{field['name']}` | {field.get('unit', '')} | {field['description']} |"
+            assert line in described.partition("###")[0]
+
+
+def test_a_column_that_nobody_explained_is_not_released(copied):
+    table = copied / "tables" / "grokking" / "arms.csv"
+    table.write_text(table.read_text().replace("grok_step", "moment", 1))
+    with pytest.raises(UserError, match=r"what moment of grokking/arms.csv mean: add them to"):
+        release._plain_resource(table, "grokking", "name", "title")
+
+
+def test_a_crate_states_the_energy_of_its_campaign(copied):
+    body = json.loads((copied / "ro-crate-metadata.json").read_text())
+    entities = {entity["@id"]: entity for entity in body["@graph"]}
+    stated = float(entities["#usage-energy"]["value"])
+    energy = pd.read_csv(copied / "tables" / "campaign" / "energy.csv")
+    assert stated == pytest.approx(energy["spent_j"].sum())
+    assert {"@id": "#usage-energy"} in entities["#campaign"]["resourceUsage"]

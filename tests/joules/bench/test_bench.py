@@ -1,0 +1,324 @@
+"""The bench with a workload that misbehaves, as an experiment added by adding a folder."""
+
+import json
+import subprocess
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from joules.bench.journal import Journal
+from joules.bench.lock import lock_path, machine_lock
+from joules.bench.measure import recorded_runs
+from joules.bench.record import Idle, Run
+from joules.bench.scheduler import Block
+from joules.instrument.host import machine
+from joules.study.campaign import Campaign
+from joules.study.config import Config
+from tests import records
+
+WORKLOAD = """
+import os, subprocess, sys, threading, time
+
+def build(parameters, seed):
+    if parameters["what"] == "refuse":
+        raise ValueError("the network is not healthy")
+    if parameters["what"] == "patch":
+        break_the_meter()
+    if parameters["what"] == "gpu":
+        import torch
+        torch.cuda.is_initialized = lambda: True
+    return parameters["what"]
+
+def break_the_meter():
+    import importlib, pkgutil
+    import codecarbon.external.hardware, codecarbon.external.ram, psutil, pynvml
+    import joules.bench, joules.instrument
+    modules = [codecarbon.external.hardware, codecarbon.external.ram, psutil, pynvml]
+    for package in (joules.bench, joules.instrument):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            # The child's own side of the pipe is all that is left alone: without it no run would end.
+            if not module.name.endswith((".session", ".child")):
+                modules.append(importlib.import_module(module.name))
+    for module in modules:
+        for name in [name for name in vars(module) if not name.startswith("__")]:
+            setattr(module, name, None)
+
+def take_turns(what, session):
+    spinning = threading.Thread(target=spin, daemon=True)
+    spinning.start()
+    resting_s, cpu_s = 0.0, 0.0
+    for turn in range(3):
+        if turn:
+            if what == "rest_and_fail":
+                raise ValueError("the second turn failed")
+            before_s, before_cpu_s = time.monotonic(), time.process_time()
+            session.rest(turn / 3, lambda: None)
+            resting_s += time.monotonic() - before_s
+            cpu_s += time.process_time() - before_cpu_s
+        time.sleep(0.3)
+        session.step(turn)
+    return {"resting_s": resting_s, "cpu_while_resting_s": cpu_s}
+
+def spin():
+    while True:
+        pass
+
+def run(what, session):
+    if what.startswith("rest"):
+        return take_turns(what, session)
+    if what == "die":
+        os.kill(os.getpid(), 9)
+    if what == "hang":
+        time.sleep(3600)
+    if what == "diverge":
+        return {"loss": float("nan")}
+    if what == "orphan":
+        code = "import os, time; os.fork() and os._exit(0); end = time.time() + 0.5\\n"
+        code += "while time.time() < end: pass\\ntime.sleep(3600)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+    with session.phase("first"):
+        time.sleep(0.5)
+    with session.phase("second"):
+        for index in range(5):
+            time.sleep(0.1)
+            session.step(index)
+    return {"answer": 42}
+"""
+DESIGN = """
+title: Faulty
+question: What happens when a workload misbehaves?
+time_limit_s: 4
+tables: [runs]
+figures: {nothing: Nothing.}
+arms:
+  good: {what: work}
+  patch: {what: patch}
+  orphan: {what: orphan}
+  die: {what: die}
+  hang: {what: hang}
+  refuse: {what: refuse}
+  diverge: {what: diverge}
+  on_gpu: {what: gpu}
+  rest_one: {what: rest}
+  rest_two: {what: rest}
+  rest_and_fail: {what: rest_and_fail}
+scales:
+  smoke: {blocks: 1, arms: all}
+  quick: {blocks: 1, arms: [die, refuse]}
+"""
+PARAMETERS = """
+from joules.models import Closed
+
+class Parameters(Closed):
+    what: str
+"""
+
+
+def add_experiment(repository):
+    folder = repository.path / "experiments" / "faulty"
+    folder.mkdir()
+    for name, text in {
+        "__init__.py": "",
+        "workload.py": WORKLOAD,
+        "parameters.py": PARAMETERS,
+        "design.yaml": DESIGN,
+    }.items():
+        (folder / name).write_text(textwrap.dedent(text))
+    return repository
+
+
+def entries(repository):
+    path = repository.path / "results/local/runs/faulty/block-0.jsonl"
+    bodies = [json.loads(line) for line in path.read_text().splitlines()]
+    for body in bodies:
+        body.pop("sha256")
+    idles = [Idle.model_validate(body) for body in bodies if body["kind"] == "idle"]
+    runs = {body["arm"]: Run.model_validate(body) for body in bodies if body["kind"] == "run"}
+    return idles, runs
+
+
+@pytest.fixture(scope="module")
+def measured(copy_repository):
+    repository = add_experiment(copy_repository())
+    # Many machines count no instructions; the kernel's clock of a task takes their way into the record.
+    repository.edit(
+        "joules/instrument/host/instructions.py", "[Event(_HARDWARE, _COUNT_INSTRUCTIONS)]", "[Event(1, 1)]"
+    )
+    done = repository.joules("measure", "faulty", "--option", "scale=smoke")
+    assert done.returncode == 0, done.stdout
+    return repository, done.stdout
+
+
+def test_every_run_leaves_a_record(measured):
+    idles, runs = entries(measured[0])
+    assert {idle.position for idle in idles} == {"before", "after"}
+    assert {arm: run.failure for arm, run in runs.items() if not run.failure} == {
+        "good": None,
+        "patch": None,
+        "orphan": None,
+        "rest_one": None,
+        "rest_two": None,
+    }
+    assert "killed by SIGKILL" in runs["die"].failure
+    assert "limit of 4 s" in runs["hang"].failure
+    assert "not healthy" in runs["refuse"].failure
+    assert "diverged" in runs["diverge"].failure
+    assert "the second turn failed" in runs["rest_and_fail"].failure
+
+
+def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):
+    run = entries(measured[0])[1]["on_gpu"]
+    if run.machine.gpus:
+        pytest.skip("the GPU of this machine is metered")
+    assert "a GPU whose energy nothing reads" in run.failure
+
+
+def test_the_window_is_that_of_the_marks(measured):
+    run = entries(measured[0])[1]["good"]
+    assert run.duration_s == pytest.approx(1.0, abs=0.2)
+    assert run.total.energy_j > 0
+    assert run.metrics == {"answer": 42}
+    first, second = run.phases
+    assert (first.name, second.name) == ("first", "second")
+    assert first.energy_j + second.energy_j == pytest.approx(run.total.energy_j, rel=0.05)
+    energies = [step.energy_j for step in run.steps]
+    assert len(energies) == 5
+    assert energies == sorted(energies)
+
+
+def job_processor_j(run):
+    """Attributed energy of the processor: unlike the machine's it does not move with what else runs here."""
+    return next(r.energy_j for r in run.readings if (r.scope, r.domain) == ("job", "cpu"))
+
+
+def test_a_workload_cannot_change_its_own_reading(measured):
+    """The meter is in another process: patched out in the child, it reads as if nothing happened."""
+    runs = entries(measured[0])[1]
+    power_w = {arm: job_processor_j(runs[arm]) / runs[arm].duration_s for arm in ("good", "patch")}
+    assert power_w["patch"] == pytest.approx(power_w["good"], rel=0.02)
+    kinds = {arm: [(r.source, r.provenance) for r in runs[arm].readings] for arm in ("good", "patch")}
+    assert kinds["patch"] == kinds["good"]
+
+
+def test_orphans_are_charged_to_their_run_and_ended(measured):
+    assert entries(measured[0])[1]["orphan"].contention.job_cpu_s > 0.3
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "os.fork() and os._exit(0)" not in listed
+
+
+def test_what_the_kernel_counts_is_that_of_the_job(measured):
+    run = entries(measured[0])[1]["orphan"]
+    if run.contention.job_instructions is None:
+        pytest.skip("the kernel counts nothing for this user")
+    assert run.contention.job_instructions * 1e-9 == pytest.approx(run.contention.job_cpu_s, rel=0.2)
+
+
+def test_a_run_that_rests_is_the_sum_of_its_parts(measured):
+    run = entries(measured[0])[1]["rest_one"]
+    assert len(run.parts) == 3
+    assert run.duration_s == pytest.approx(sum(part.duration_s for part in run.parts))
+    assert run.total.energy_j == pytest.approx(sum(part.energy_j for part in run.parts))
+    assert run.spent.energy_j > run.total.energy_j
+    # Steps are told in seconds of open window, without the rests.
+    assert [step.time_s for step in run.steps] == sorted(step.time_s for step in run.steps)
+    assert run.steps[-1].time_s == pytest.approx(run.duration_s, abs=0.1)
+    assert run.steps[-1].energy_j == pytest.approx(run.total.energy_j, rel=0.2)
+
+
+def test_a_run_that_rests_is_stopped_while_others_work(measured):
+    runs = entries(measured[0])[1]
+    for arm in ("rest_one", "rest_two"):
+        assert runs[arm].parts[1].start_s > runs[arm].parts[0].duration_s
+        assert runs[arm].metrics["cpu_while_resting_s"] < 0.5 * runs[arm].metrics["resting_s"]
+
+
+def test_resting_runs_are_brought_to_their_end_where_memory_is_short(copy_repository):
+    repository = add_experiment(copy_repository())
+    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [rest_one, rest_two]")
+    turns = repository.joules("measure", "faulty", "--option", "scale=smoke").stdout
+    repository.edit("joules/bench/scheduler.py", "_LEAST_FREE_MEMORY = 0.2", "_LEAST_FREE_MEMORY = 2.0")
+    repository.edit("experiments/faulty/workload.py", "time.sleep(0.3)", "time.sleep(0.2)")
+    one_by_one = repository.joules("measure", "faulty", "--option", "scale=smoke").stdout
+    assert "turn 2, resting runs: 2" in turns
+    assert "turn 2, resting runs: 2" not in one_by_one
+    assert one_by_one.count("turn 2, resting runs: 1") == 2
+
+
+def processes_in(folder):
+    processes = []
+    for process in psutil.process_iter(["cwd"]):
+        if process.info["cwd"] == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            processes.append(process)
+    return processes
+
+
+def test_children_that_rest_end_with_a_killed_bench(copy_repository):
+    repository = add_experiment(copy_repository())
+    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [rest_one, rest_two]")
+    bench = repository.start("-m", "joules", "measure", "faulty", "--option", "scale=smoke")
+    for line in bench.stdout:
+        if "turn 2" in line:
+            break
+    assert any(process.status() == psutil.STATUS_STOPPED for process in processes_in(repository.path))
+    bench.kill()
+    bench.wait()
+    deadline_s = time.monotonic() + 30
+    while processes_in(repository.path) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert processes_in(repository.path) == []
+
+
+def test_failed_runs_alone_are_measured_again(measured):
+    repository, _ = measured
+    again = repository.joules("measure", "faulty", "--option", "scale=smoke")
+    assert "6 runs to measure, 5 already recorded" in again.stdout
+
+
+def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "describe", lambda: records.MACHINE)
+    campaign = Campaign("local", tmp_path)
+    block = Block("flops_vs_energy", 0, Config(experiments=["flops_vs_energy"]), campaign)
+    journal = Journal(campaign.journal_file("flops_vs_energy", 0))
+    for entry in (records.run("read"), records.unread(records.run("not_read"))):
+        journal.append(entry)
+    prints = {"read": "f", "not_read": "f"}
+    assert set(recorded_runs(journal, block, prints)) == {"read"}
+    assert set(recorded_runs(journal, block, prints, without_result_too=True)) == {"read", "not_read"}
+
+
+def test_a_block_without_a_good_run_is_an_error(measured):
+    repository, _ = measured
+    done = repository.joules("measure", "faulty", "--option", "scale=quick")
+    assert done.returncode == 2
+    assert "error: no run of faulty block 0 has a result" in done.stdout
+
+
+def test_a_wrong_parameter_is_refused_before_anything_is_measured(measured):
+    repository, _ = measured
+    repository.edit("experiments/faulty/design.yaml", "good: {what: work}", "good: {waht: work}")
+    done = repository.joules("measure", "faulty", "--option", "scale=smoke")
+    repository.edit("experiments/faulty/design.yaml", "good: {waht: work}", "good: {what: work}")
+    assert done.returncode == 2
+    assert "arm good" in done.stdout
+    assert "did you mean 'what'" in done.stdout
+    assert "runs to measure" not in done.stdout
+
+
+def test_a_block_that_does_not_exist_is_refused(measured):
+    done = measured[0].joules("measure", "faulty", "--block", "7", "--option", "scale=smoke")
+    assert done.returncode == 2
+    assert "there is no block 7" in done.stdout
+
+
+def test_a_second_measurement_waits_for_the_first(measured):
+    repository, _ = measured
+    with machine_lock("a test", print):
+        waiting = repository.start("-m", "joules", "measure", "faulty", "--option", "scale=smoke")
+        assert "being measured by a test" in waiting.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1)
+        waiting.kill()
+        waiting.wait()
+    assert lock_path().exists()

@@ -1,0 +1,68 @@
+"""Whatever speaks against a run is said."""
+
+import pytest
+
+from joules.bench.flags import flags_of
+from joules.bench.record import Sentinel
+from joules.instrument.flags import SHORT_WINDOW_S
+from joules.instrument.sources.nvml import GpuUse
+from joules.study.design import experiment_names, load_design
+from tests.records import QUIET, reading, run
+
+
+def gpu(**changes):
+    fields = {"domain": "gpu0", "job_share": 1.0, "foreign_processes": [], "throttling": []}
+    return GpuUse(**(fields | changes))
+
+
+def test_a_quiet_run_has_no_flag():
+    assert flags_of(run(), 0.02, []) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"sentinel": Sentinel(before_s=0.02, after_s=0.05)}, "sentinel-drift"),
+        ({"contention": QUIET.model_copy(update={"foreign_cores": 0.8})}, "foreign-cpu"),
+        ({"contention": QUIET.model_copy(update={"steal_cores": 0.2})}, "cpu-steal"),
+        ({"contention": QUIET.model_copy(update={"suspended_s": 30.0})}, "suspended"),
+        ({"contention": QUIET.model_copy(update={"clock_step_s": -5.0})}, "clock-step"),
+        ({"duration_s": 0.5}, "short-window"),
+        ({"failure": "the child was killed by SIGKILL"}, "failed"),
+        ({"readings": [reading(None, domain="gpu0")]}, "missing-reading"),
+        (
+            {"readings": [reading(100.0, provenance="counter", uncertainty_j=3.0)]},
+            "short-window",
+        ),
+        ({"gpu_use": [gpu(foreign_processes=[7])]}, "foreign-gpu"),
+        ({"gpu_use": [gpu(throttling=["power brake"])]}, "throttled"),
+        (
+            {
+                "readings": [
+                    reading(100.0, domain="gpu0", provenance="counter"),
+                    reading(103.0, domain="gpu0", provenance="sampled"),
+                ]
+            },
+            "counter-integral",
+        ),
+    ],
+)
+def test_whatever_speaks_against_a_run_is_flagged(changes, flag):
+    flags = flags_of(run(**changes), 0.02, [])
+    assert [raised.split(":")[0] for raised in flags] == [flag]
+
+
+def test_a_read_that_failed_is_flagged():
+    assert flags_of(run(), 0.02, ["NVML lost gpu0"]) == ["read-failed: NVML lost gpu0"]
+
+
+@pytest.mark.parametrize("experiment", experiment_names())
+def test_no_design_asks_for_windows_that_are_flagged_as_short(experiment):
+    design = load_design(experiment)
+    windows_s = {
+        (scale, arm): parameters.get("window_s", SHORT_WINDOW_S)
+        for scale in design.scales
+        if scale != "smoke"
+        for arm, parameters in design.runs(scale).items()
+    }
+    assert {place: window_s for place, window_s in windows_s.items() if window_s < SHORT_WINDOW_S} == {}

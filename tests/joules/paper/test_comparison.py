@@ -1,0 +1,126 @@
+"""A campaign set against released ones, made of a few rows each."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from joules.analysis.tables import write_tables
+from joules.errors import UserError
+from joules.paper import comparison
+from joules.study.campaign import Campaign, other_releases
+from tests import make_repository
+
+MACHINE = {"words": "4-core machine", "scale": "quick", "last_measured_at": "2026-01-02T03:04:05+00:00"}
+INSTRUMENT = {"domain": "cpu", "provenance": "counter", "source": "rapl", "detail": "RAPL package-0"}
+
+
+def campaign(name, verdicts, experiment="vision", whole=True, **statistics):
+    """A campaign in the current folder. `statistics` are (estimate, low, high) by name."""
+    made = Campaign(name)
+    (made.results / "runs" / experiment).mkdir(parents=True)
+    rows = [
+        {"statistic": key, "estimate": estimate, "ci_low": low, "ci_high": high}
+        for key, (estimate, low, high) in statistics.items()
+    ]
+    write_tables(made.tables(experiment), {"statistics": pd.DataFrame(rows)}, [])
+    own = {"machine": pd.DataFrame([MACHINE]), "instruments": pd.DataFrame([INSTRUMENT])}
+    write_tables(made.tables("campaign"), own, [])
+    claims = pd.DataFrame({"claim": verdicts.keys(), "verdict": verdicts.values()})
+    claims.to_csv(made.claims, index=False)
+    if whole:
+        made.manifest.write_text(json.dumps({}))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    make_repository(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def compared():
+    """The only comparison of a local campaign with a released one."""
+    own = campaign(
+        "local",
+        {"holds": "supported", "turns": "supported", "open": "inconclusive", "new": "supported"},
+        near=(1.0, 0.8, 1.2),
+        inside=(1.0, 0.1, 9.0),
+        far=(1.0, 0.9, 1.1),
+        alone=(1.0, 0.9, 1.1),
+        bare=(1.0, None, None),
+    )
+    campaign(
+        "server-quick",
+        {"holds": "supported", "turns": "contradicted", "open": "supported"},
+        near=(1.1, 1.05, 1.3),
+        inside=(5.0, 4.0, 6.0),
+        far=(2.0, 1.9, 2.1),
+        bare=(1.0, 0.9, 1.1),
+    )
+    (compared_with,) = comparison.comparisons(own)
+    return compared_with
+
+
+def test_a_number_agrees_where_one_estimate_is_in_the_others_interval(compared):
+    agrees = compared.numbers.set_index("statistic")["agrees"].to_dict()
+    assert agrees == {"near": True, "inside": True, "far": False}
+
+
+def test_claims_are_compared_where_both_campaigns_decide_them(compared):
+    assert list(compared.decided.index) == ["holds", "turns"]
+    assert compared.opposed == ["turns"]
+
+
+def test_the_paper_is_told_what_agrees(compared):
+    values = {value.key: value.raw for value in comparison.values([compared])}
+    assert values == {
+        "beside.campaigns": 1,
+        "beside.numbers": 3,
+        "beside.agree": 2,
+        "beside.decided": 2,
+        "beside.opposed": "turns",
+    }
+    (row,) = comparison.display([compared])["beside"].to_dict("records")
+    assert row == {
+        "campaign": "server-quick",
+        "machine": "4-core machine",
+        "scale": "quick",
+        "energy": "measured by hardware counters",
+        "claims decided alike": "1 of 2",
+        "numbers that agree": "2 of 3",
+    }
+
+
+def test_the_page_holds_every_claim_of_either(compared):
+    page = comparison.report(Campaign("local")).read_text()
+    assert "| turns | supported | contradicted |" in page
+    assert "| new | supported | not in it |" in page
+    assert "2 of 3 agree" in page
+    written = pd.read_csv("results/local/reproduction.csv")
+    assert list(written["statistic"]) == ["near", "inside", "far"]
+
+
+def test_campaigns_without_an_experiment_in_common_have_no_numbers():
+    own = campaign("local", {"holds": "supported"}, near=(1.0, 0.8, 1.2))
+    campaign("server", {"other": "supported"}, experiment="learning", near=(1.0, 0.8, 1.2))
+    (compared_with,) = comparison.comparisons(own)
+    values = {value.key: value.raw for value in comparison.values([compared_with])}
+    assert (values["beside.numbers"], values["beside.decided"]) == (0, 0)
+    assert "nothing in common" in comparison.report(own).read_text()
+
+
+def test_where_nothing_is_released_there_is_nothing_beside():
+    own = campaign("local", {"holds": "supported"}, near=(1.0, 0.8, 1.2))
+    campaign("torn", {"holds": "supported"}, whole=False, near=(1.0, 0.8, 1.2))
+    assert other_releases(own) == []
+    assert comparison.values(comparison.comparisons(own)) == []
+    assert comparison.display([]) == {}
+    with pytest.raises(UserError, match="no other campaign"):
+        comparison.report(own)
+
+
+def test_a_campaign_without_verdicts_is_refused():
+    with pytest.raises(UserError, match="run the workflow first"):
+        comparison.comparisons(Campaign("local"))

@@ -1,0 +1,53 @@
+"""Faults of the prose, each found; names, lengths and waived numbers, none."""
+
+from pathlib import Path
+
+import pytest
+
+from joules.errors import UserError
+from joules.paper import prose
+from joules.paper.claims import Claim
+from joules.paper.values import Value
+
+CLAIM = Claim(statement="Energy grows with time.", statistic="x", comparison=">", value=0)
+GOOD = r"""
+\usepackage[margin=2.6cm]{geometry}
+\begin{document}
+A2C and ResNet-50 use \val{a.b} joules~\citep{mnih2016} (Table~\ref{tab:run1}). % forty-two: 42
+\claim{grows}\includegraphics[width=0.8\linewidth]{x1.pdf}
+Rounded to 3 figures. % number: how the tables are printed
+"""
+
+
+def check(text, values=None):
+    prose.check({Path("paper.tex"): text}, values or [Value("a.b", 1.0, "s")], {"grows": CLAIM})
+
+
+def test_names_lengths_comments_and_waived_numbers_pass():
+    check(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("joules~", "times 10 joules~", "paper.tex:4 has a number typed by hand"),
+        ("% number: how the tables are printed", "", "paper.tex:6 has a number typed by hand"),
+        ("% number: how the tables are printed", "% number:", "without a reason"),
+        ("to 3 figures", "to three figures", "waives a number that is not there"),
+        (r"\val{a.b}", "some", "no source of the paper uses the value 'a.b'"),
+        (r"\claim{grows}", "Energy grows\nwith time (see below).", "claim 'grows' is typed out"),
+    ],
+)
+def test_a_fault_is_a_sentence(old, new, sentence):
+    assert old in GOOD
+    with pytest.raises(UserError, match=sentence):
+        check(GOOD.replace(old, new))
+
+
+def test_a_value_on_demand_may_stay_unused():
+    check(GOOD, [Value("a.b", 1.0, "s"), Value("c.d", 1.0, "s", on_demand=True)])
+
+
+def test_a_claim_that_is_not_printed_is_a_fault():
+    with pytest.raises(UserError, match=r"uses the value 'claim\.grows'"):
+        check(GOOD.replace(r"\claim{grows}", ""), [Value("claim.grows", "x", "claims.csv")])

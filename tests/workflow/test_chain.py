@@ -1,0 +1,319 @@
+"""The workflow from nothing to PDF at the smoke scale, and what each later change rebuilds."""
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+import signal
+import time
+
+import frictionless
+import pytest
+
+from joules.archive.manifest import verify
+from joules.errors import UserError
+from joules.study.campaign import Campaign
+
+pytestmark = pytest.mark.chain
+
+SMOKE = ("--cores", "all", "--config", "scale=smoke")
+BLOCK = "results/local/runs/flops_vs_energy/block-0.jsonl"
+JOURNAL = "results/local/journal/flops_vs_energy/block-0.jsonl"
+
+
+def rules_run(output):
+    """Names of the rules a Snakemake run executed, the target rule aside."""
+    return [rule for rule in re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE) if rule != "all"]
+
+
+def runs(path):
+    return [entry for entry in map(json.loads, path.read_text().splitlines()) if entry["kind"] == "run"]
+
+
+@pytest.fixture(scope="module")
+def built(copy_repository):
+    """A repository measured and typeset, its measuring process killed once on the way."""
+    repository = copy_repository()
+    measuring = repository.start("-m", "joules", "measure", "flops_vs_energy", "--option", "scale=smoke")
+    for line in measuring.stdout:
+        if "run 2/7" in line:
+            break
+    time.sleep(1)
+    measuring.send_signal(signal.SIGKILL)
+    measuring.wait()
+    repository.recorded_before_kill = runs(repository.path / JOURNAL)
+    repository.first = repository.snakemake(*SMOKE)
+    assert repository.first.returncode == 0, repository.first.stdout
+    return repository
+
+
+def test_the_paper_is_built(built):
+    pdf = built.path / "paper/build/local/paper.pdf"
+    assert pdf.read_bytes().startswith(b"%PDF")
+    log = (built.path / "paper/build/local/paper.log").read_text(errors="replace")
+    assert "Overfull \\hbox (1" not in log
+
+
+def test_a_killed_measurement_goes_on_where_it_stopped(built):
+    kept = built.recorded_before_kill
+    assert len(kept) == 2
+    recorded = runs(built.path / BLOCK)
+    assert len(recorded) == 7
+    assert [run for run in recorded if run in kept] == kept
+    assert "5 runs to measure, 2 already recorded" in built.first.stdout
+
+
+def test_nothing_is_left_to_do(built):
+    again = built.snakemake(*SMOKE)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout
+
+
+def test_a_sentence_of_the_paper_rebuilds_the_paper_alone(built):
+    built.edit("paper/paper.tex", "Joules are", "Joules, however, are")
+    assert rules_run(built.snakemake(*SMOKE).stdout) == ["inject", "typeset", "manifest"]
+
+
+def test_a_comment_in_a_workload_rebuilds_nothing(built):
+    built.edit("experiments/flops_vs_energy/workload.py", '"""Forward passes', '"""All forward passes')
+    assert rules_run(built.snakemake(*SMOKE).stdout) == []
+
+
+def test_the_style_of_a_figure_redraws_that_figure(built):
+    built.edit("experiments/flops_vs_energy/figures.py", 'color="0.9"', 'color="0.8"')
+    again = built.snakemake(*SMOKE)
+    assert rules_run(again.stdout) == ["draw", "inject", "typeset", "manifest"]
+    assert "figures/local/flops_equal.pdf" in again.stdout
+
+
+def test_a_number_changed_in_a_table_is_refused_until_it_is_rebuilt(built):
+    path = built.path / "results/local/tables/flops_vs_energy/arms.csv"
+    original = path.read_text()
+    path.write_text(original.replace("modelled", "counter", 1))
+    assert path.read_text() != original
+    refused = built.snakemake(*SMOKE)
+    assert refused.returncode != 0
+    assert "arms.csv was changed after it was tabulated" in refused.stdout
+    (path.parent / "manifest.json").unlink()
+    rebuilt = built.snakemake(*SMOKE)
+    assert rebuilt.returncode == 0, rebuilt.stdout
+    assert "measure" not in rules_run(rebuilt.stdout)
+    assert path.read_text() == original
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "step", "sentence"),
+    [
+        (
+            "results/local/claims.csv",
+            b"inconclusive",
+            b"supported",
+            "judge",
+            "is not what the tables give",
+        ),
+        (
+            "paper/build/local/values.tex",
+            b"\\num{",
+            b"\\num{4",
+            "inject",
+            "was changed after it was injected",
+        ),
+        ("figures/local/flops_equal.pdf", b"%%EOF", b"%%EOF\n", "draw", "was changed after it was drawn"),
+    ],
+)
+def test_what_the_paper_prints_is_refused_where_it_was_edited(built, name, old, new, step, sentence):
+    path = built.path / name
+    original = path.read_bytes()
+    path.write_bytes(original.replace(old, new, 1))
+    assert path.read_bytes() != original
+    refused = built.snakemake(*SMOKE)
+    assert refused.returncode != 0
+    assert f"{name} {sentence}" in refused.stdout
+    assert f"--forcerun {step}" in refused.stdout
+    rebuilt = built.snakemake(*SMOKE, "--forcerun", step)
+    assert rebuilt.returncode == 0, rebuilt.stdout
+    assert "measure" not in rules_run(rebuilt.stdout)
+    assert path.read_bytes() == original
+
+
+def test_an_edited_record_is_refused(built):
+    path = built.path / BLOCK
+    original = path.read_bytes()
+    path.write_bytes(original.replace(b'"block": 0', b'"block": 1', 1))
+    refused = built.snakemake(*SMOKE)
+    path.write_bytes(original)
+    assert refused.returncode != 0
+    assert "was changed after it was written" in refused.stdout
+    assert built.snakemake(*SMOKE).returncode == 0
+
+
+def test_a_typo_is_refused_before_anything_is_measured(built):
+    refused = built.snakemake("--cores", "all", "--config", "scale=quik")
+    assert refused.returncode != 0
+    assert "did you mean 'quick'" in refused.stdout
+    assert rules_run(refused.stdout) == []
+
+
+def test_on_a_cluster_a_block_takes_a_node(repository):
+    cluster = ("--workflow-profile", "profiles/slurm", "--config", "scale=smoke")
+    unsaid = repository.snakemake(*cluster, "--slurm-init-seconds-before-status-checks", "1")
+    assert unsaid.returncode != 0
+    assert "say how many logical processors a node has" in unsaid.stdout
+    asked = ("--set-threads", "measure=48", "--set-resources", "measure:gpu=1")
+    asked += ("--default-resources", "slurm_partition=gpus")
+    planned = repository.snakemake(*cluster, *asked, "-n")
+    assert planned.returncode == 0, planned.stdout
+    assert planned.stdout.count("slurm_extra=--exclusive") == 10
+    assert planned.stdout.count("gpu=1") >= 10
+
+
+def test_a_figure_and_a_value_are_traced_to_their_runs(built):
+    for target in ("figures/local/flops_scatter.pdf", "flops.least.energy"):
+        traced = built.joules("trace", target)
+        assert traced.returncode == 0, traced.stdout
+        assert "resnet50 block 1" in traced.stdout
+    assert built.joules("trace", "flops.leest.energy").returncode == 2
+
+
+def test_the_campaign_is_proven_and_one_byte_anywhere_is_found(built):
+    """A byte is changed in every kind of file, and in every single one whose check is quick."""
+    manifest = built.path / "results/local/manifest.json"
+    proven = built.joules("trace", "--verify")
+    assert proven.returncode == 0, proven.stdout
+    files = json.loads(manifest.read_text())["files"]
+    kinds = {(path.partition("/")[0], path.rpartition(".")[2]) for path in files}
+    assert {("results", "jsonl"), ("results", "csv"), ("results", "json"), ("figures", "pdf")} <= kinds
+    campaign = Campaign("local")
+    with contextlib.chdir(built.path):
+        for name in files:
+            path = built.path / name
+            original = path.read_bytes()
+            middle = len(original) // 2
+            path.write_bytes(original[:middle] + bytes([original[middle] ^ 1]) + original[middle + 1 :])
+            with pytest.raises(UserError, match=re.escape(name)):
+                next(verify(campaign))
+            path.write_bytes(original)
+        next(verify(campaign))
+
+
+def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
+    table = built.path / "results/local/tables/flops_vs_energy/arms.csv"
+    original = table.read_bytes()
+    forged = original.replace(b"modelled", b"counter", 1)
+    assert forged != original
+    digests = [hashlib.sha256(content).hexdigest() for content in (original, forged)]
+    touched = [table.parent / "manifest.json", built.path / "results/local/manifest.json"]
+    kept = {path: path.read_text() for path in touched}
+    table.write_bytes(forged)
+    inner = kept[touched[0]].replace(*digests)
+    touched[0].write_text(inner)
+    inner_digests = [hashlib.sha256(text.encode()).hexdigest() for text in (kept[touched[0]], inner)]
+    touched[1].write_text(kept[touched[1]].replace(*digests).replace(*inner_digests))
+    verified = built.joules("trace", "--verify")
+    table.write_bytes(original)
+    for path, text in kept.items():
+        path.write_text(text)
+    assert verified.returncode == 2
+    assert "arms.csv is not what its inputs give" in verified.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        ("paper/paper.tex", "Joules", "All 42 joules", "number typed by hand"),
+        ("paper/paper.tex", "\\val{campaign.hours}", "hours", "no source of the paper uses the value"),
+        (
+            "paper/paper.tex",
+            "\\val{campaign.hours}",
+            "\\val{campaign.ours}",
+            "No val is called 'campaign.ours'",
+        ),
+        (
+            "paper/sections/grokking.tex",
+            "\\claim{plateau_saves}",
+            "Stopping on a high plateau saves energy.",
+            "is typed out",
+        ),
+    ],
+)
+def test_a_fault_of_the_prose_stops_the_build(built, file, old, new, sentence):
+    original = (built.path / file).read_text()
+    built.edit(file, old, new)
+    if "campaign.ours" in new:
+        built.edit(file, "\\section{Introduction}", "\\val{campaign.hours}\\section{Introduction}")
+    refused = built.snakemake(*SMOKE)
+    (built.path / file).write_text(original)
+    assert refused.returncode != 0
+    assert sentence in refused.stdout
+
+
+def test_a_released_campaign_is_the_same_bytes_anywhere_and_is_never_measured(built, copy_repository):
+    made = []
+    for _ in range(2):
+        repository = copy_repository()
+        shutil.copytree(built.path / "results/local/runs", repository.path / "results/released/runs")
+        arguments = ("--cores", "all", "--config", "campaign=released", "--", "all", "release")
+        built_again = repository.snakemake(*arguments)
+        assert built_again.returncode == 0, built_again.stdout
+        assert "measure" not in rules_run(built_again.stdout)
+        # What a clone has: the files, in any order of time, and no memory of having made them.
+        shutil.rmtree(repository.path / ".snakemake")
+        (repository.path / "results/released/runs/flops_vs_energy/block-0.jsonl").touch()
+        assert "Nothing to be done" in repository.snakemake(*arguments).stdout
+        files = json.loads((repository.path / "results/released/manifest.json").read_text())["files"]
+        made.append((repository, files, (repository.path / "results/released.zip").read_bytes()))
+    (first, files, archive), (_, again, archived_again) = made
+    assert files == again
+    assert archive == archived_again
+    folder = first.path / "results/released"
+    assert frictionless.validate("datapackage.json", type="package", basepath=str(folder)).valid
+
+
+def test_the_same_inputs_give_the_same_bytes(built):
+    # A build that was stopped took its outputs with it.
+    assert built.snakemake(*SMOKE).returncode == 0
+    files = [
+        *(built.path / "figures/local").iterdir(),
+        *(built.path / "results/local/tables").rglob("*.csv"),
+        built.path / "paper/build/local/paper.pdf",
+    ]
+    before = {path: path.read_bytes() for path in files}
+    for path in [*files, *(built.path / "results/local/tables").rglob("manifest.json")]:
+        path.unlink()
+    again = built.snakemake(*SMOKE)
+    assert again.returncode == 0, again.stdout
+    assert "measure" not in rules_run(again.stdout)
+    assert [path.name for path in files if path.read_bytes() != before[path]] == []
+
+
+def test_an_arm_added_to_the_design_is_measured_alone_and_appears_everywhere(built):
+    design = "experiments/flops_vs_energy/design.yaml"
+    built.edit(design, "\n  vgg11:", "\n  regnet_x_400mf: {family: RegNet, model: regnet_x_400mf}\n  vgg11:")
+    built.edit(design, "arms: [squeezenet1_1,", "arms: [regnet_x_400mf, squeezenet1_1,")
+    before = (built.path / "figures/local/flops_scatter.pdf").read_bytes()
+    again = built.snakemake(*SMOKE)
+    assert again.returncode == 0, again.stdout
+    assert again.stdout.count("1 runs to measure, 7 already recorded") == 2
+    assert "regnet_x_400mf" in (built.path / "results/local/tables/flops_vs_energy/arms.csv").read_text()
+    assert "regnet\\_x\\_400mf" in (built.path / "paper/build/local/tables.tex").read_text()
+    assert (built.path / "figures/local/flops_scatter.pdf").read_bytes() != before
+
+
+def test_the_report_is_written(built):
+    assert built.snakemake("--report", "report.html", "--config", "scale=smoke").returncode == 0
+    assert (built.path / "report.html").stat().st_size > 100_000
+
+
+def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
+    """Two clones with a block to measure each: the windows of their runs must not overlap."""
+    repositories = [copy_repository(), copy_repository()]
+    started = [repository.start("-m", "snakemake", *SMOKE, "--", BLOCK) for repository in repositories]
+    outputs = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    recorded = [runs(repository.path / BLOCK) for repository in repositories]
+    spans = sorted(
+        (min(r["measured_at"] for r in each), max(r["measured_at"] for r in each)) for each in recorded
+    )
+    assert spans[0][1] < spans[1][0]
+    assert sum("waiting: this machine is being measured" in output for output in outputs) == 1

@@ -1,0 +1,110 @@
+"""Campaigns in which runs failed, or could not be read, still make tables, figures and prose."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+from joules.analysis import campaign_tables, plotting, records, tables
+from joules.bench.record import Run
+from joules.paper import campaign_report, values
+from joules.study.campaign import Campaign
+from joules.study.config import Config
+from joules.study.design import experiment_names, load_design
+from tests import ROOT
+from tests.records import failed, idle, reading, run, unread
+
+RELEASED = Campaign("epyc-2core-standard", ROOT)
+CONFIG = Config(experiments=experiment_names())
+
+
+def one_in_three(one: Run, _first_arm: str) -> bool:
+    return random.Random(f"{one.arm}/{one.block}").random() < 1 / 3
+
+
+GAPS = {
+    "one block left": (failed, lambda one, _: one.block > 0),
+    "one arm left": (failed, lambda one, first_arm: one.arm != first_arm),
+    "one run in three failed": (failed, one_in_three),
+    "one run in three not read": (unread, one_in_three),
+}
+
+
+def printed(source: str, keys: set[str]) -> str:
+    """The prose that LaTeX prints where `keys` are defined."""
+    condition = re.compile(r"\\ifval\{([^}]*)\}")
+    while match := condition.search(source):
+        end, branches = match.end(), []
+        for _ in range(2):
+            end = begin = source.index("{", end) + 1
+            depth = 1
+            while depth:
+                depth += {"{": 1, "}": -1}.get(source[end], 0)
+                end += 1
+            branches.append(source[begin : end - 1])
+        chosen = branches[0 if set(match[1].split(",")) <= keys else 1]
+        source = source[: match.start()] + chosen + source[end:]
+    return source
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("experiment", experiment_names())
+def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
+    spoil, spoilt = GAPS[gap]
+    design = load_design(experiment)
+    first_arm = next(iter(design.arms))
+    entries = [
+        spoil(entry) if isinstance(entry, Run) and spoilt(entry, first_arm) else entry
+        for entry in records.load(RELEASED.block_files(experiment, CONFIG))
+    ]
+    made, report, figures = (
+        importlib.import_module(f"experiments.{experiment}.{part}")
+        for part in ("tables", "report", "figures")
+    )
+    tables.write_tables(tmp_path, made.tabulate(entries, design), [])
+    read = tables.read_tables(tmp_path)
+    for figure in design.figures:
+        with plotting.style():
+            plt.close(getattr(figures, figure)(read))
+    for table in report.display(read).values():
+        assert not re.search(r"\b(nan|inf)\b", values.tabular(table))
+    keys = {value.key for value in values.check(report.values(read))}
+    prose = printed((ROOT / "paper" / "sections" / f"{experiment}.tex").read_text(), keys)
+    used = {key for key in re.findall(r"\\val\{([^}]*)\}", prose) if not key.startswith("campaign.")}
+    assert used <= keys
+
+
+def test_prose_is_printed_where_all_its_values_are_there():
+    source = r"a \ifval{x,y}{b \ifval{z}{c}{d {e}}}{f} g"
+    assert printed(source, {"x", "y"}) == "a b d {e} g"
+    assert printed(source, {"x"}) == "a f g"
+
+
+def test_a_run_whose_energy_was_not_read_is_no_result():
+    lost = unread(run("two"))
+    assert [one.has_result for one in (run(), lost, failed(run()))] == [True, False, False]
+    table = records.runs_table([run(), lost, idle(), idle(position="after")])
+    assert list(records.with_result(table)["arm"]) == ["one"]
+
+
+def test_rest_that_was_not_read_is_not_rest_without_power():
+    unread_rest = idle(position="after").model_copy(update={"readings": [reading(None)]})
+    (row,) = records.runs_table([run(), idle(), unread_rest]).to_dict("records")
+    assert row["idle_power_w"] == pytest.approx(2.0)
+    assert "not measured on both sides" in row["flags"]
+
+
+def test_a_campaign_says_what_of_its_own_energy_was_not_read():
+    lost = unread(run("two")).model_copy(update={"spent": run().spent.model_copy(update={"energy_j": None})})
+    made = campaign_tables.tabulate({"flops_vs_energy": [run(), lost, idle()]}, CONFIG)
+    (energy,) = made["energy"].to_dict("records")
+    assert (energy["failed"], energy["unread"], energy["unread_s"]) == (0, 1, 4.0)
+    keys = {value.key for value in campaign_report.values(made, "local", CONFIG)}
+    assert "campaign.unread.hours" in keys
+    source = Path(ROOT, "paper", "paper.tex").read_text()
+    assert "in none of\nthese numbers" in printed(source.partition("\\begin{document}")[2], keys)

@@ -1,0 +1,73 @@
+"""Training steps a second against a plain eager loop of the same network, in one run.
+
+    python -m validation.grokking_speed [ROUNDS]
+
+Plain is `naive` with torch's default AdamW. Rounds alternate the two; the ratio is the median over rounds.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+from experiments.grokking import workload
+from joules.bench.measure import child_environment
+from joules.study.design import load_design
+
+_ROUND_S = 4.0
+
+
+def rate(step: Callable[[], object]) -> float:
+    """Calls a second over a few seconds."""
+    step()
+    count, start_s = 0, time.perf_counter()
+    while time.perf_counter() - start_s < _ROUND_S:
+        step()
+        count += 1
+    return count / (time.perf_counter() - start_s)
+
+
+def plain(prepared: workload.Prepared) -> Callable[[], object]:
+    """A step as one would write it first."""
+    network, train, parameters = prepared.network, prepared.train, prepared.parameters
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay
+    )
+
+    def step() -> None:
+        optimizer.zero_grad()
+        functional.cross_entropy(network.naive(train.pairs), train.results).backward()
+        optimizer.step()
+
+    return step
+
+
+def main(rounds: int) -> None:
+    arms = load_design("grokking").runs("standard")
+    for arm in ("add_transformer", "add_mlp"):
+        pairs = []
+        for seed in range(rounds):
+            prepared = workload.build(arms[arm], seed)
+            own = rate(lambda prepared=prepared: workload.step(prepared))
+            pairs.append((rate(plain(workload.build(arms[arm], seed))), own))
+        ratios = [own / theirs for theirs, own in pairs]
+        print(
+            f"{arm}: plain {statistics.median(p[0] for p in pairs):.1f}, "
+            f"ours {statistics.median(p[1] for p in pairs):.1f} steps/s, "
+            f"x{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}] over {rounds} rounds",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    wanted = child_environment(torch.get_num_threads())
+    if not wanted.items() <= os.environ.items():
+        arguments = [sys.executable, "-m", "validation.grokking_speed", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | wanted)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

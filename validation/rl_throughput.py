@@ -1,0 +1,111 @@
+"""Environment-plus-learner steps a second against stock Stable-Baselines3, on Pong from pixels.
+
+    python -m validation.rl_throughput [SECONDS] [ROUNDS]
+
+Stock is `make_atari_env`, `VecFrameStack` and `CnnPolicy` with the hyperparameters of the arm; ours is the
+arm as the experiment runs it: same network, copies, rollouts and batches. Rounds alternate the two, both in
+the environment the bench gives its children; the ratio is the median over rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import sys
+import time
+from typing import Any
+
+import ale_py
+import gymnasium
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_atari_env
+from stable_baselines3.common.vec_env import VecFrameStack
+
+from experiments.rl_ranking.parameters import Parameters
+from experiments.rl_ranking.workload import algorithm, make_model
+from joules.bench.measure import child_environment
+from joules.study.design import load_design
+from joules.workload.reinforcement.environments import environments
+
+ARMS = ("pong_pixels_a2c", "pong_pixels_ppo", "pong_pixels_dqn")
+_NEVER = 10**9
+
+
+class _Stopwatch(BaseCallback):
+    def __init__(self, least_s: float) -> None:
+        super().__init__()
+        self._least_s = least_s
+        self.steps_per_s = 0.0
+
+    def _on_training_start(self) -> None:
+        self._start_s = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        spent_s = time.perf_counter() - self._start_s
+        self.steps_per_s = self.num_timesteps / spent_s
+        return True
+
+    def _on_rollout_start(self) -> None:
+        # Whole updates alone: a rollout without its learning would flatter.
+        if self.num_timesteps and time.perf_counter() - self._start_s > self._least_s:
+            self.steps_per_s = self.num_timesteps / (time.perf_counter() - self._start_s)
+            raise _Enough
+
+
+class _Enough(Exception):
+    pass
+
+
+def rate(model: BaseAlgorithm, least_s: float) -> float:
+    """Steps a second over whole updates of at least `least_s` seconds."""
+    stopwatch = _Stopwatch(least_s)
+    with contextlib.suppress(_Enough):
+        model.learn(_NEVER, callback=stopwatch)
+    return stopwatch.steps_per_s
+
+
+def ours(parameters: Parameters, seed: int) -> BaseAlgorithm:
+    threads = torch.get_num_threads()
+    games = environments(
+        parameters.environment, parameters.environments, seed, training=True, threads=threads
+    )
+    return make_model(parameters, games, seed)
+
+
+def stock(parameters: Parameters, seed: int) -> BaseAlgorithm:
+    gymnasium.register_envs(ale_py)
+    games = VecFrameStack(make_atari_env("PongNoFrameskip-v4", parameters.environments, seed), 4)
+    return algorithm(parameters, games, seed)
+
+
+def main(least_s: float, rounds: int) -> None:
+    runs: dict[str, Any] = load_design("rl_ranking").runs("standard")
+    for arm in ARMS:
+        parameters = Parameters.model_validate(runs[arm])
+        pairs = [
+            (rate(stock(parameters, seed), least_s), rate(ours(parameters, seed), least_s))
+            for seed in range(rounds)
+        ]
+        ratios = [own / theirs for theirs, own in pairs]
+        print(
+            f"{arm}: stock {statistics.median(p[0] for p in pairs):.0f}, "
+            f"ours {statistics.median(p[1] for p in pairs):.0f} steps/s, "
+            f"x{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}] over {rounds} rounds",
+            flush=True,
+        )
+
+
+def _like_a_child_of_the_bench() -> None:
+    """Starts this command again where its memory and threads are not those of a run."""
+    wanted = child_environment(torch.get_num_threads())
+    if not wanted.items() <= os.environ.items():
+        arguments = [sys.executable, "-W", "ignore", "-m", "validation.rl_throughput", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | wanted)
+
+
+if __name__ == "__main__":
+    _like_a_child_of_the_bench()
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0, int(sys.argv[2]) if len(sys.argv) > 2 else 3)
