@@ -59,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as fault:
+        package = (fault.name or "").partition(".")[0]
+        if package in ("", "joules", "experiments"):
+            raise
+        print(
+            f"error: '{options.command}' needs {package}, which is not installed for {sys.executable}: run "
+            "'make setup' in the clone and use .venv/bin/joules, or install the package with its paper extra",
+            file=sys.stderr,
+        )
+        return 2
     except OSError as fault:
         remedy = _DISK_REMEDIES.get(fault.errno or 0)
         if remedy is None:

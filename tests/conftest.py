@@ -64,10 +64,10 @@ def _copy(to: Path) -> Repository:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     """A fresh copy for one test."""
-    return _copy(tmp_path / "repository")
+    return _copy(tmp_path / "a répository")
 
 
 @pytest.fixture(scope="session")
 def copy_repository(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Repository]:
     """Makes copies that outlive one test."""
-    return lambda: _copy(tmp_path_factory.mktemp("copy") / "repository")
+    return lambda: _copy(tmp_path_factory.mktemp("copy") / "a répository")

@@ -1,1 +1,1 @@
-"""From records to tables, statistics, figures, values and claims. Nothing here measures."""
+"""From records to tables, statistics and figures. Nothing here measures."""

@@ -134,7 +134,7 @@ class Meter:
             opening = self._open.pop(name)
             stretch = close_stretch(self._sampler, self._sources, opening, job=self._job)
             self._sampler.flush()
-        return measure(self._sampler, [stretch], self.idle_power_w, self._floor_power_w, name)
+            return measure(self._sampler, [stretch], self.idle_power_w, self._floor_power_w, name)
 
     @contextlib.contextmanager
     def window(self, name: str = "window") -> Iterator[Window]:

@@ -305,6 +305,35 @@ def test_the_report_is_written(built):
     assert (built.path / "report.html").stat().st_size > 100_000
 
 
+def test_a_question_made_from_the_template_reaches_the_paper(repository):
+    made = repository.joules("new-experiment", "matrices")
+    assert made.returncode == 0, made.stdout
+    assert "experiments/matrices/workload.py" in made.stdout
+    for check in (("ruff", "check"), ("ruff", "format", "--check")):
+        tidy = repository.run("-m", *check, "experiments/matrices")
+        assert tidy.returncode == 0, tidy.stdout
+    alone = ("--cores", "all", "--config", "scale=smoke", "experiments=[matrices]")
+    built = repository.snakemake(*alone)
+    assert built.returncode == 0, built.stdout
+    assert "error:" not in built.stdout
+    build = repository.path / "paper/build/local"
+    assert (build / "paper.pdf").read_bytes().startswith(b"%PDF")
+    assert "sections/matrices" in (build / "sections.tex").read_text()
+    contents = (build / "paper.aux").read_text(errors="replace")
+    assert "Products of square matrices" in contents
+    assert "tab:matrices" in contents
+    released = repository.joules("release")
+    assert released.returncode == 0, released.stdout
+
+
+def test_a_question_that_lacks_a_file_is_refused_before_anything_is_measured(repository):
+    (repository.path / "experiments/grokking/columns.yaml").unlink()
+    refused = repository.snakemake(*SMOKE)
+    assert refused.returncode != 0
+    assert "experiments/grokking/columns.yaml is missing" in refused.stdout
+    assert rules_run(refused.stdout) == []
+
+
 def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
     """Two clones with a block to measure each: the windows of their runs must not overlap."""
     repositories = [copy_repository(), copy_repository()]
