@@ -1,14 +1,16 @@
 """How a command ends that cannot say or write what it should."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from joules import cli
-from tests import ROOT
+from joules import METER_VERSION, cli
+from joules.version import VERSION
+from tests import ROOT, make_repository
 
 
 def test_a_reader_that_has_read_enough_ends_a_command_quietly():
@@ -49,3 +51,62 @@ def test_other_faults_are_not_hidden(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, "schemas", cli.Command("fails", fail))
     with pytest.raises(OSError, match="Input/output"):
         cli.main(["schemas"])
+
+
+def test_commands_are_grouped_by_who_uses_them(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    printed = capsys.readouterr().out
+    grouped = [name for names in cli.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(cli.COMMANDS)
+    assert all(f"\n  {name} " in printed for name in cli.COMMANDS)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"joules {VERSION} (meter version {METER_VERSION})\n"
+
+
+def joules(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from joules.cli import main; sys.exit(main())", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("place", ["--root={root}", "--root {root}", ""])
+def test_a_campaign_is_worked_on_from_any_folder(tmp_path, place):
+    arguments = ["trace", *place.format(root=ROOT).split(), "--campaign", "epyc-2core-standard", "rl.runs"]
+    traced = joules(*arguments, cwd=tmp_path if place else ROOT / "paper")
+    assert traced.returncode == 0, traced.stderr
+    assert traced.stdout.startswith("rl.runs = ")
+
+
+def test_outside_of_a_clone_the_remedy_is_said(tmp_path):
+    refused = joules("trace", "rl.runs", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "is not in a clone of the artifact" in refused.stderr
+
+
+def test_a_clone_is_worked_on_by_its_own_code(tmp_path):
+    """An installed copy hands over: fingerprints name the clone's code."""
+    make_repository(tmp_path)
+    (tmp_path / "joules").mkdir()
+    (tmp_path / "joules" / "__init__.py").touch()
+    (tmp_path / "joules" / "__main__.py").write_text("import sys; print('its own', sys.argv[1:])")
+    handed = joules("trace", "--root", str(tmp_path), "key", cwd=ROOT)
+    assert handed.stdout == "its own ['trace', 'key']\n"
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
+    def fail(_options):
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib.pyplot")
+
+    monkeypatch.setitem(cli.COMMANDS, "schemas", cli.Command("fails", fail))
+    assert cli.main(["schemas"]) == 2
+    assert "'schemas' needs matplotlib, which is not installed" in capsys.readouterr().err
