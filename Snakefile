@@ -27,3 +27,9 @@ rule all:
     input:
         CAMPAIGN.build / "paper.pdf",
         CAMPAIGN.manifest,
+
+
+onsuccess:
+    spent = summary(Campaign(LOCAL).times_file, STARTED_S, time.time())
+    if spent:
+        print(spent, file=sys.stderr)

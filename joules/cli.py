@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import json
+import math
 import os
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
 _DISK_REMEDIES = {
     errno.ENOSPC: "free some and run again; what was recorded is kept",
     errno.EDQUOT: "free some and run again; what was recorded is kept",
-    errno.EROFS: "work in a copy of the repository that you may write to",
-    errno.EACCES: "work in a copy of the repository that you may write to",
+    errno.EROFS: "nothing can be written there; work in a copy of the repository elsewhere",
+    errno.EACCES: "you may not read or write it; change its permissions, or work in a copy that is yours",
+    errno.EMFILE: "this process may open no more files; raise the limit with 'ulimit -n 1024'",
+    errno.EPERM: "you may not change it; work in a copy that is yours",
 }
 _LOCAL = "local"
 
@@ -44,6 +49,7 @@ class Command:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status (2 after a sentence on standard error)."""
+    _open_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     command = COMMANDS[options.command]
@@ -54,19 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads our output, such as head, has read enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
     except UserError as fault:
-        print(f"error: {fault}", file=sys.stderr)
+        _complain(str(fault))
         return 2
     except ModuleNotFoundError as fault:
         package = (fault.name or "").partition(".")[0]
         if package in ("", "joules", "experiments"):
             raise
-        print(
-            f"error: '{options.command}' needs {package}, which is not installed for {sys.executable}: run "
-            "'make setup' in the clone and use .venv/bin/joules, or install the package with its paper extra",
-            file=sys.stderr,
+        _complain(
+            f"'{options.command}' needs {package}, which is not installed for {sys.executable}: run "
+            "'make setup' in the clone and use .venv/bin/joules, or install the package with its paper extra"
         )
         return 2
     except OSError as fault:
@@ -74,12 +79,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if remedy is None:
             raise
         place = f"{fault.filename}: " if fault.filename else ""
-        print(f"error: {place}{fault.strerror}: {remedy}", file=sys.stderr)
+        _complain(f"{place}{fault.strerror}: {remedy}")
         return 2
     except KeyboardInterrupt:
-        print("interrupted: what was recorded is kept, run again to go on", file=sys.stderr)
+        _complain("interrupted: what was recorded is kept, run again to go on")
         return 130
     return status or 0
+
+
+def _open_streams() -> None:
+    """Opens what a caller has closed of the standard streams, to nowhere: else the next file that is opened
+    takes the place, and what is printed lands in it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(opened, True)
+            if opened != number:
+                os.dup2(opened, number)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _complain(sentence: str) -> None:
+    """Says what went wrong; where nobody can be told, the exit status does."""
+    with contextlib.suppress(OSError):
+        print(f"error: {sentence}", file=sys.stderr, flush=True)
 
 
 def _enter_repository(options: Options, given: Sequence[str]) -> None:
@@ -111,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
+    parsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog="joules"
+    )
     for name, command in COMMANDS.items():
         added = parsers.add_parser(name, description=command.summary)
         command.declare(added)
@@ -183,29 +211,47 @@ def _experiments(options: Options) -> list[str]:
     return options.experiments or _campaign(options).experiments()
 
 
+def _finite(least: float) -> Callable[[str], float]:
+    """What reads a number of an option that is finite and at least so much."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value) or value < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number from {least:g} on")
+        return value
+
+    return number
+
+
 def _declare_meter(parser: argparse.ArgumentParser) -> None:
     parser.usage = "joules meter [options] -- COMMAND ..."
-    parser.add_argument("--idle", type=float, default=2.0, metavar="SECONDS", help="rest before it (2)")
+    none, one = _finite(0.0), _finite(1.0)
+    parser.add_argument("--idle", type=none, default=2.0, metavar="SECONDS", help="rest before it (2)")
     parser.add_argument("--json", metavar="FILE", help="also write everything read as JSON")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for processes that the command leaves behind"
+    )
     parser.add_argument(
         "--region", default="WOR", help="ISO 3166 alpha-3 country of the grid (WOR: the world)"
     )
-    parser.add_argument(
-        "--pue", type=float, default=1.0, help="power usage effectiveness of the building (1)"
-    )
-    parser.add_argument("--price", type=float, metavar="USD", help="price of a kWh in US dollars (0.151)")
-    parser.add_argument("--floor", type=float, metavar="WATTS", help="least power of the whole machine")
+    parser.add_argument("--pue", type=one, default=1.0, help="power usage effectiveness of the building (1)")
+    parser.add_argument("--price", type=none, metavar="USD", help="price of a kWh in US dollars (0.151)")
+    parser.add_argument("--floor", type=none, metavar="WATTS", help="least power of the whole machine")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
 
 
 def _meter(options: Options) -> int:
-    from joules.instrument import carbon
-    from joules.instrument.command import meter_command, report
-
     command = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     if not command:
         raise UserError("nothing to meter: write joules meter -- COMMAND ...")
+    with _threads_without_signals():
+        from joules.instrument import carbon
+        from joules.instrument.command import meter_command, report
+
     grid = carbon.grid(options.region)
+    path = Path(options.json) if options.json else None
+    if path is not None:
+        _check_writable(path)
     metered = meter_command(
         command,
         grid,
@@ -213,14 +259,38 @@ def _meter(options: Options) -> int:
         carbon.PRICE_USD_PER_KWH if options.price is None else options.price,
         options.idle,
         options.floor,
+        options.wait,
     )
-    print(report(metered, grid), file=sys.stderr)
-    if options.json:
+    # From here on the exit status is the command's, and what was read is kept before anything is printed.
+    if path is not None:
         try:
-            Path(options.json).write_text(metered.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            # Arguments of a command are bytes: what is no text is escaped.
+            text = json.dumps(metered.model_dump(), indent=2)
+            path.write_text(text + "\n", encoding="utf-8")
         except OSError as fault:
-            raise UserError(f"{options.json} could not be written: {fault.strerror}") from None
+            _complain(f"{path} could not be written: {fault.strerror}")
+    with contextlib.suppress(OSError):
+        print(report(metered, grid).encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
     return metered.exit_code
+
+
+@contextlib.contextmanager
+def _threads_without_signals() -> Iterator[None]:
+    """Threads that libraries start in the body leave signals to this one."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _check_writable(path: Path) -> None:
+    """Raises UserError where a file could not be written at the end of a long command."""
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as fault:
+        raise UserError(f"{path} could not be written: {fault.strerror}") from None
 
 
 def _doctor(_options: Options) -> None:
@@ -232,7 +302,7 @@ def _doctor(_options: Options) -> None:
 
 def _declare_measure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment")
-    parser.add_argument("--block", type=int, default=0)
+    parser.add_argument("--block", type=int, default=0, help="counted from 0 (0)")
     _configured(parser)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -20,6 +22,8 @@ class Closed(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_BOOLEAN, _MERGE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:merge"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -78,12 +82,73 @@ def validate(model: type[Model], data: Any, source: str) -> Model:
         raise UserError(f"{source}: " + "; ".join(clauses)) from None
 
 
-def read_yaml(path: Path) -> Any:
-    """The YAML document in `path`. Raises UserError where it is absent or malformed."""
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key stands once, and yes, no, on and off are words, as in YAML 1.2: NO is a country."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    problem="a key is no word", problem_mark=key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"'{key}' stands twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_implicit_resolver(
+    _BOOLEAN, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """The YAML document in `text`. Raises yaml.YAMLError where it is malformed, or a key stands twice."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(text, _StrictLoader)
+    except (ValueError, RecursionError, OverflowError) as fault:
+        # Dates that do not exist, and the like.
+        raise yaml.YAMLError(str(fault)) from None
+
+
+def read_yaml(path: Path) -> Any:
+    """The YAML document in `path`. Raises UserError where it cannot be read, is malformed, or a key stands
+    twice in it."""
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder and not a file") from None
+    except UnicodeDecodeError as fault:
+        raise UserError(f"{path} is not text in UTF-8 (byte {fault.start}): save it as that") from None
     except yaml.YAMLError as fault:
         detail = " ".join(str(fault).split())
         raise UserError(f"{path} is not valid YAML: {detail}") from None
+
+
+def read_json(path: Path, absent: str, remedy: str, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """The JSON object in `path`, which has all of `keys`. Raises UserError with what to do where the file is
+    `absent`, and with the `remedy` where it is torn or was changed."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: {absent}") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder and not a file: {remedy}") from None
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or not set(keys) <= set(body):
+        raise UserError(f"{path} is torn or was changed: {remedy}")
+    return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,14 @@ _NOT_COPIED = shutil.ignore_patterns(
 
 
 class Repository:
-    """A copy of this repository that a test may change and run."""
+    """A copy of this repository that a test may change and run. What it runs has a folder of its own for
+    temporary files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.temporary = path.with_name("temporary")
+        self.temporary.mkdir()
+        self._environment = os.environ | {"TMPDIR": str(self.temporary)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "snakemake", *arguments)
@@ -34,6 +39,7 @@ class Repository:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.path,
+            env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -44,6 +50,7 @@ class Repository:
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.path,
+            env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -59,6 +66,12 @@ class Repository:
 def _copy(to: Path) -> Repository:
     shutil.copytree(ROOT, to, ignore=_NOT_COPIED)
     return Repository(to)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _logs_of_learners(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Stable-Baselines3 as it comes logs into the folder for temporary files."""
+    os.environ["SB3_LOGDIR"] = str(tmp_path_factory.mktemp("logs"))
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from joules.workload.reinforcement.learning import (
     policy_name,
     policy_options,
     ppo,
+    silent,
 )
 from joules.workload.session import Session
 
@@ -137,7 +138,7 @@ def algorithm(
         "policy_kwargs": policy,
     }
     if parameters.algorithm == "dqn":
-        return DQN(
+        learner: BaseAlgorithm = DQN(
             name,
             training,
             buffer_size=given["buffer_size"],
@@ -151,10 +152,11 @@ def algorithm(
             exploration_final_eps=0.05,
             **common,
         )
+        return silent(learner)
     common |= {"n_steps": parameters.rollout_steps, "ent_coef": parameters.entropy_coef}
     if parameters.algorithm == "a2c_vtrace":
-        return VtraceA2C(name, training, lag=given["lag"], **common)
-    return A2C(name, training, **common)
+        return silent(VtraceA2C(name, training, lag=given["lag"], **common))
+    return silent(A2C(name, training, **common))
 
 
 class _Evaluator(BaseCallback):

@@ -29,13 +29,25 @@ def load(files: Sequence[Path]) -> list[Run | Idle]:
     for path in files:
         if not path.exists():
             raise UserError(f"{path} does not exist: measure the campaign first")
-    entries = [entry for path in files for entry in read_entries(path)]
+    entries = [entry for path in files for entry in _of_block(path)]
     versions = sorted({entry.meter_version for entry in entries})
     if len(versions) > 1:
         raise UserError(
             f"records of meter versions {versions} cannot share a table: measure the older ones again "
             f"(delete their block files under {files[0].parent})"
         )
+    return entries
+
+
+def _of_block(path: Path) -> list[Run | Idle]:
+    """The entries of a block's file. Raises UserError where they are not those of that block."""
+    entries = read_entries(path)
+    if not any(isinstance(entry, Run) for entry in entries):
+        raise UserError(f"{path} holds no run: restore it, or delete it and measure that block again")
+    for entry in entries:
+        named = f"{entry.experiment}/block-{entry.block}.jsonl"
+        if named != f"{path.parent.name}/{path.name}":
+            raise UserError(f"{path} holds a record of {named}: a file was copied or renamed, restore it")
     return entries
 
 

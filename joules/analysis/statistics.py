@@ -119,6 +119,9 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
     mean, low, high = mean_with_interval(contrasts)
     scale = math.exp if is_ratio else float
     spread = float(np.std(contrasts, ddof=1))
+    if comparison.test == "paired_t" and np.ptp(contrasts) < _ROUNDING:
+        # A t has no meaning without a spread; the pair is none of its family's tests.
+        return cells | {"estimate": scale(mean), "note": "no variation between blocks, so no test"}
     return cells | {
         "estimate": scale(mean),
         "ci_low": scale(low),

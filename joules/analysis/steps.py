@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import importlib
-import json
-from typing import Any, cast
+from typing import cast
+
+from pydantic import ValidationError
 
 from joules.analysis import campaign_tables, plotting, records, sensitivity, tables
 from joules.analysis.contracts import Figure, Tables
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
-from joules.models import did_you_mean
+from joules.models import Closed, did_you_mean, read_json
 from joules.study.campaign import SELF, Campaign
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
-from joules.study.fingerprint import code_fingerprint, file_sha256
+from joules.study.fingerprint import code_fingerprint, file_sha256, present_sha256
 
-# To delete a file is not enough: Snakemake does not make again what lies between files that are there.
-AGAIN = "run the workflow again with --forcerun {step}"
+
+class Sidecar(Closed):
+    """What a figure was drawn from and by: `files` with their SHA-256, those of the tables' manifest, and the
+    fingerprint of the code."""
+
+    figure: str
+    campaign: str
+    experiment: str
+    tables: str
+    manifest_sha256: str
+    code_fingerprint: str
+    files: dict[str, str]
 
 
 def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
@@ -72,20 +83,20 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
         )
 
 
-def read_sidecar(campaign: Campaign, figure: str) -> dict[str, Any]:
+def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
     """The provenance of a figure. Raises UserError where a file of the figure was changed."""
     path = campaign.figure_file(figure, plotting.SIDECAR)
-    if not path.exists():
-        raise UserError(f"{path} does not exist: draw the figure first")
+    again = campaign.again("draw")
+    body = read_json(path, "draw the figure first", again)
     try:
-        sidecar: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        sidecar = {}
-    if not isinstance(sidecar, dict) or not {"files", "manifest_sha256", "code_fingerprint"} <= set(sidecar):
-        raise UserError(f"{path} is torn or was changed: {AGAIN.format(step='draw')}")
-    for name, stated in sidecar["files"].items():
-        if file_sha256(path.with_name(name)) != stated:
-            raise UserError(
-                f"{path.with_name(name)} was changed after it was drawn: {AGAIN.format(step='draw')}"
-            )
+        sidecar = Sidecar.model_validate(body)
+    except ValidationError:
+        raise UserError(f"{path} is torn or was changed: {again}") from None
+    for name, stated in sidecar.files.items():
+        file = campaign.figures / name
+        present = present_sha256(file)
+        if present is None:
+            raise UserError(f"{file} is missing: {again}")
+        if present != stated:
+            raise UserError(f"{file} was changed after it was drawn: {again}")
     return sidecar

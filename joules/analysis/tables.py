@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from joules.errors import UserError
-from joules.study.fingerprint import file_sha256
+from joules.models import read_json
+from joules.study.campaign import Campaign
+from joules.study.fingerprint import file_sha256, present_sha256
 
 MANIFEST = "manifest.json"
 
@@ -40,9 +42,10 @@ def verified_names(folder: Path) -> list[str]:
     stored = _manifest(folder)["tables"]
     for name, stated in stored.items():
         path = folder / f"{name}.csv"
-        if not path.exists():
+        present = present_sha256(path)
+        if present is None:
             raise UserError(f"{path} is missing: {_remedy(folder)}")
-        if file_sha256(path) != stated:
+        if present != stated:
             raise UserError(
                 f"{path} was changed after it was tabulated, so nothing is made from it: {_remedy(folder)}"
             )
@@ -57,16 +60,14 @@ def inputs(folder: Path) -> dict[str, str]:
 
 def _manifest(folder: Path) -> dict[str, dict[str, str]]:
     path = folder / MANIFEST
-    try:
-        body: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder} has no {MANIFEST}: run the tabulate step first") from None
-    except ValueError:
-        body = {}
-    if not isinstance(body, dict) or set(body) != {"tables", "inputs"}:
-        raise UserError(f"{path} is torn or was changed: {_remedy(folder)}")
+    body = read_json(path, "run the workflow first", _remedy(folder), ("tables", "inputs"))
+    for part in body.values():
+        if not isinstance(part, dict) or not all(isinstance(digest, str) for digest in part.values()):
+            raise UserError(f"{path} is torn or was changed: {_remedy(folder)}")
     return body
 
 
 def _remedy(folder: Path) -> str:
-    return f"delete {folder / MANIFEST} and run the workflow again to rebuild it from the records"
+    """How to have a folder of tables made again: its name is that of its experiment, and of its step."""
+    campaign = Campaign(folder.parent.parent.name)
+    return campaign.again(f"tabulate_{folder.name}")

@@ -14,6 +14,7 @@ from joules.analysis.tables import MANIFEST, inputs, verified_names
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.models import did_you_mean
+from joules.paper.steps import read_values
 from joules.study.campaign import SELF, Campaign
 from joules.study.fingerprint import file_sha256
 
@@ -29,24 +30,26 @@ def trace(target: str, campaign: Campaign) -> Iterator[str]:
     if path.parent.parent.name == "figures":
         yield from _figure(Campaign(path.parent.name, campaign.root), path.stem)
     elif ".csv:" in target:
-        yield from _cell(campaign, *target.split(":"))
+        table, _, place = target.partition(".csv:")
+        row, _, column = place.rpartition(":")
+        yield from _cell(campaign, table, row, column)
     else:
         yield from _value(campaign, target)
 
 
 def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
     sidecar = read_sidecar(campaign, figure)
-    for name, digest in sidecar["files"].items():
+    for name, digest in sidecar.files.items():
         yield f"{campaign.figures / name}  sha256 {digest}"
-    yield f"  drawn by code {sidecar['code_fingerprint'][:16]}"
-    folder = campaign.root / sidecar["tables"]
-    if file_sha256(folder / MANIFEST) != sidecar["manifest_sha256"]:
-        raise UserError(f"{folder} is not what this figure was drawn from: run the workflow again")
+    yield f"  drawn by code {sidecar.code_fingerprint[:16]}"
+    folder = campaign.root / sidecar.tables
+    if file_sha256(folder / MANIFEST) != sidecar.manifest_sha256:
+        raise UserError(f"{folder} is not what this figure was drawn from: {campaign.again('draw')}")
     yield from _tables(campaign, folder)
 
 
-def _cell(campaign: Campaign, table: str, row: str = "", column: str = "") -> Iterator[str]:
-    experiment, _, name = table.removesuffix(".csv").rpartition("/")
+def _cell(campaign: Campaign, table: str, row: str, column: str) -> Iterator[str]:
+    experiment, _, name = table.rpartition("/")
     known = [*campaign.experiments(), SELF]
     if experiment not in known:
         raise UserError(
@@ -72,10 +75,7 @@ def _cell(campaign: Campaign, table: str, row: str = "", column: str = "") -> It
 
 
 def _value(campaign: Campaign, key: str) -> Iterator[str]:
-    path = campaign.build / "values.csv"
-    if not path.exists():
-        raise UserError(f"{path} does not exist: build the paper of campaign {campaign.name} first")
-    listing = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("key")
+    listing = read_values(campaign)
     if key not in listing.index:
         raise UserError(f"no value is called '{key}' ({did_you_mean(key, listing.index)})")
     row = listing.loc[key]
@@ -93,7 +93,10 @@ def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
         if not path.exists():
             raise UserError(f"{path} is missing")
         if file_sha256(path) != digest:
-            raise UserError(f"{path} is not what {folder} was tabulated from: run the workflow again")
+            raise UserError(
+                f"{path} is not what {folder} was tabulated from: "
+                + campaign.again(f"tabulate_{folder.name}")
+            )
         yield f"    {path}  sha256 {digest}"
         for run in load([path]):
             if isinstance(run, Run):

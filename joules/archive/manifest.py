@@ -8,15 +8,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from joules.analysis.plotting import SIDECAR
 from joules.analysis.steps import draw, tabulate
 from joules.bench.journal import read_entries
 from joules.errors import UserError
+from joules.models import Closed, read_json
 from joules.paper import steps
 from joules.study.campaign import SELF, Campaign, other_releases
 from joules.study.config import LOCAL, Config, check_config
 from joules.study.design import load_design
-from joules.study.fingerprint import file_sha256
+from joules.study.fingerprint import file_sha256, present_sha256
 
 # Options that change what is made from records.
 _OPTIONS = ("scale", "region", "pue", "price_usd_per_kwh")
@@ -25,11 +28,21 @@ _BUILT = (
     "values.tex",
     "captions.tex",
     "tables.tex",
+    "questions.tex",
     "sections.tex",
     steps.INJECTED,
     "campaign.tex",
     "paper.pdf",
 )
+
+
+class Manifest(Closed):
+    """What a campaign consists of: SHA-256 of every file by its name, and the options it was made with."""
+
+    campaign: str
+    experiments: list[str]
+    options: dict[str, Any]
+    files: dict[str, str]
 
 
 def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Path:
@@ -52,7 +65,7 @@ def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Pat
 
 def listed(campaign: Campaign) -> list[Path]:
     """The files that a campaign's manifest lists, sorted."""
-    return sorted(campaign.root / name for name in _read(campaign)["files"])
+    return sorted(campaign.root / name for name in _read(campaign).files)
 
 
 def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[Path]:
@@ -79,12 +92,15 @@ def verify(campaign: Campaign) -> Iterator[str]:
     Raises UserError at the first file that is missing, new or not what it was, and names it.
     """
     body = _read(campaign)
-    config = check_config({**body["options"], "campaign": campaign.name, "experiments": body["experiments"]})
-    stated = {campaign.root / name: digest for name, digest in body["files"].items()}
+    config = check_config(
+        {**body.options, "campaign": campaign.name, "experiments": body.experiments}, str(campaign.manifest)
+    )
+    stated = {campaign.root / name: digest for name, digest in body.files.items()}
     for path, digest in stated.items():
-        if not path.exists():
+        present = present_sha256(path)
+        if present is None:
             raise UserError(f"{path} is listed in {campaign.manifest} and is missing")
-        if file_sha256(path) != digest:
+        if present != digest:
             raise UserError(f"{path} is not what {campaign.manifest} lists: one of the two was changed")
     for path in _files(campaign, config.experiments, config):
         if path not in stated:
@@ -95,16 +111,16 @@ def verify(campaign: Campaign) -> Iterator[str]:
     yield from _recompute(campaign, config)
 
 
-def _read(campaign: Campaign) -> dict[str, Any]:
+def _read(campaign: Campaign) -> Manifest:
+    body = read_json(campaign.manifest, "run the workflow first", campaign.again("manifest"))
     try:
-        body: dict[str, Any] = json.loads(campaign.manifest.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{campaign.manifest} does not exist: run the workflow first") from None
-    except ValueError:
-        raise UserError(f"{campaign.manifest} was changed: it is no JSON") from None
-    if set(body) != {"campaign", "experiments", "options", "files"} or body["campaign"] != campaign.name:
-        raise UserError(f"{campaign.manifest} was changed: it is not the manifest of {campaign.name}")
-    return body
+        manifest = Manifest.model_validate(body)
+    except ValidationError:
+        manifest = None
+    if manifest is None or manifest.campaign != campaign.name:
+        again = campaign.again("manifest")
+        raise UserError(f"{campaign.manifest} was changed, it is not that of {campaign.name}: {again}")
+    return manifest
 
 
 def _recompute(campaign: Campaign, config: Config) -> Iterator[str]:

@@ -62,6 +62,8 @@ class Journal:
 def read_entries(path: Path) -> list[Run | Idle]:
     """The entries of a file of records. Raises UserError naming the first line that is not one."""
     entries = []
+    if path.is_dir():
+        raise UserError(f"{path} is a folder and not a file of records: move it away")
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from joules.bench.journal import Journal, write_entries
 from joules.bench.lock import machine_lock
-from joules.bench.progress import Progress
+from joules.bench.progress import Progress, expectation
 from joules.bench.record import Idle, Run
 from joules.bench.scheduler import Arm, Block, Scheduler, in_random_order
 from joules.errors import UserError
 from joules.instrument.host import machine
+from joules.instrument.host.processes import Job
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
 from joules.instrument.sources import discover
@@ -31,7 +33,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
     design = load_design(block.experiment)
     scale = block.config.scale
     arms, blocks = design.runs(scale), design.at(scale).blocks
-    if block.index >= blocks:
+    if not 0 <= block.index < blocks:
         raise UserError(
             f"{block.experiment} has {blocks} blocks at {scale}, counted from 0: "
             f"there is no block {block.index}"
@@ -40,7 +42,9 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
     progress = Progress(block.experiment, block.index, blocks)
     output = block.campaign.block_file(block.experiment, block.index)
     holder = f"{block.experiment} block {block.index} in {block.campaign.results.resolve()}"
-    with machine_lock(holder, progress.say):
+    with contextlib.ExitStack() as held:
+        with progress.waiting():
+            held.enter_context(machine_lock(holder, progress.say))
         journal = Journal(block.campaign.journal_file(block.experiment, block.index))
         if journal.recovered:
             progress.say(journal.recovered)
@@ -51,11 +55,14 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
             for position, name in enumerate(in_random_order(block, arms))
             if name not in kept
         ]
-        progress.plan(kept=len(kept), missing=len(missing))
+        expected = expectation(block.campaign, block.experiment, scale)
+        progress.plan(len(kept), [arm.name for arm in missing], expected)
         if missing:
-            used = sources or _discover(progress)
+            # Runs rest while others work, with their processes stopped.
+            job = Job(rests=True)
+            used = sources or _discover(job, progress)
             with Sampler(used) as sampler:
-                Scheduler(block, design, sampler, used, journal, progress).run_all(missing)
+                Scheduler(block, design, job, sampler, used, journal, progress).run_all(missing)
         runs = recorded_runs(journal, block, fingerprints, without_result_too=True)
         if not any(run.has_result for run in runs.values()):
             first = next(iter(runs.values()))
@@ -66,6 +73,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         sessions = {run.session for run in runs.values()}
         idles = [entry for entry in journal.entries if isinstance(entry, Idle) and entry.session in sessions]
         write_entries(output, [*idles, *sorted(runs.values(), key=lambda run: run.measured_at)])
+        progress.finish(block.campaign.times_file)
     return output
 
 
@@ -86,8 +94,8 @@ def recorded_runs(
     }
 
 
-def _discover(progress: Progress) -> list[Source]:
-    sources, _ = discover()
+def _discover(job: Job, progress: Progress) -> list[Source]:
+    sources, _ = discover(job)
     for source in sources:
         for channel in source.channels:
             if channel.scope == "machine":

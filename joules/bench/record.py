@@ -146,7 +146,7 @@ def parse_line(line: str) -> Run | Idle:
     try:
         body = json.loads(line)
         stated = body.pop("sha256")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise BadEntry("is not a whole record") from None
     if stated != _digest(body):
         raise BadEntry("was changed after it was written (its hash does not fit)")

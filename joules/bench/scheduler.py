@@ -25,6 +25,7 @@ from joules.instrument import METER_VERSION
 from joules.instrument.host import machine
 from joules.instrument.host.contention import between, snapshot, watch_descendants
 from joules.instrument.host.limits import free_memory_share, usable_cores
+from joules.instrument.host.processes import Job
 from joules.instrument.measurement import close_stretch, measure, open_stretch
 from joules.instrument.reading import floor_power_w, primary, total
 from joules.instrument.sampler import Sampler
@@ -91,6 +92,7 @@ class Scheduler:
         self,
         block: Block,
         design: Design,
+        job: Job,
         sampler: Sampler,
         sources: list[Source],
         journal: Journal,
@@ -98,6 +100,7 @@ class Scheduler:
     ) -> None:
         self._block = block
         self._design = design
+        self._job = job
         self._sampler = sampler
         self._sources = sources
         self._journal = journal
@@ -118,6 +121,7 @@ class Scheduler:
     def run_all(self, arms: Iterable[Arm]) -> None:
         """Measures `arms`, in their order, between two readings of the machine at rest."""
         self._idle("before")
+        self._progress.begin()
         try:
             for arm in arms:
                 if self._resting and self._room_is_short():
@@ -148,9 +152,9 @@ class Scheduler:
     def _idle(self, position: str) -> None:
         # The bench's own bookkeeping must not be read as idle power.
         time.sleep(0.2)
-        opening = open_stretch(self._sampler)
+        opening = open_stretch(self._sampler, job=self._job)
         time.sleep(IDLE_S)
-        stretch = close_stretch(self._sampler, self._sources, opening)
+        stretch = close_stretch(self._sampler, self._sources, opening, job=self._job)
         spent = self._spent()
         readings = self._sampler.readings(stretch.start_s, stretch.end_s)
         self._idle_power_w = {
@@ -173,12 +177,16 @@ class Scheduler:
         )
 
     def _wait_for_quiet(self) -> None:
+        with self._progress.waiting():
+            self._until_quiet()
+
+    def _until_quiet(self) -> None:
         deadline_s = time.monotonic() + _QUIET_WAIT_S
         told = False
         while time.monotonic() < deadline_s:
-            before = snapshot()
+            before = snapshot(self._job)
             time.sleep(0.3)
-            use = between(before, snapshot())
+            use = between(before, snapshot(self._job))
             if use.foreign_cores < _QUIET_CORES:
                 return
             if not told:
@@ -191,6 +199,7 @@ class Scheduler:
     def _start(self, arm: Arm) -> ActiveRun:
         worker = Worker(
             self._context,
+            self._job,
             self._sampler,
             self._sources,
             self._block.experiment,

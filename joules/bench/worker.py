@@ -16,6 +16,7 @@ import psutil
 from joules.bench import child
 from joules.bench.sentinel import sentinel_s
 from joules.bench.window import Window
+from joules.instrument.host.processes import Job
 from joules.instrument.measurement import close_stretch, open_stretch
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
@@ -36,6 +37,7 @@ class Worker:
     def __init__(
         self,
         context: Any,
+        job: Job,
         sampler: Sampler,
         sources: Sequence[Source],
         experiment: str,
@@ -46,6 +48,7 @@ class Worker:
     ) -> None:
         self.window = Window()
         self.sentinel_s: float | None = None
+        self._job = job
         self._sampler = sampler
         self._sources = sources
         self._log = log
@@ -105,10 +108,10 @@ class Worker:
                 self._pipe.send("go")
                 continue
             if name == "start":
-                self.window.opening = open_stretch(self._sampler, at_s)
+                self.window.opening = open_stretch(self._sampler, at_s, self._job)
             elif name in ("rest", "end"):
                 assert self.window.opening is not None, "a window closes that never opened"
-                stretch = close_stretch(self._sampler, self._sources, self.window.opening, at_s)
+                stretch = close_stretch(self._sampler, self._sources, self.window.opening, at_s, self._job)
                 self.window.close(stretch, data.get("progress", 1.0), at_end=name == "end")
                 if name == "rest":
                     return True

@@ -17,6 +17,7 @@ instead of by the sum of all jobs is ours.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -168,10 +169,14 @@ def _memory_bytes(job: Iterable[int], shared_with_resting: bool) -> float:
 
 
 def _set_sizes(pid: int) -> Mapping[str, int]:
-    """Bytes by name of a process's memory; none where it has ended."""
+    """Bytes by name of a process's memory; none where it has ended. Where the kernel does not tell how pages
+    are shared, all that are resident count as the process's own."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(errors="replace")
     except OSError:
+        with contextlib.suppress(psutil.Error):
+            resident_bytes = psutil.Process(pid).memory_info().rss
+            return defaultdict(int, Pss=resident_bytes, Private_Dirty=resident_bytes)
         text = ""
     sizes = re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)
     return defaultdict(int, {name: int(kib) * 1024 for name, kib in sizes})

@@ -12,6 +12,7 @@ Sources of the constants:
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any
 
 from joules.errors import UserError
 from joules.instrument import codecarbon_data
-from joules.models import Closed, did_you_mean
+from joules.models import Closed
 
 JOULES_PER_KWH = 3.6e6
 WORLD = "WOR"
@@ -88,7 +89,7 @@ def grid(region: str) -> Grid:
         )
     data, digest = packaged
     if region not in data:
-        raise UserError(f"no grid data for region '{region}' ({did_you_mean(region, [*data, WORLD])})")
+        raise UserError(f"no grid data for region '{region}' ({region_hint(region)})")
     entry = data[region]
     return Grid(
         region,
@@ -97,6 +98,35 @@ def grid(region: str) -> Grid:
         f"CodeCarbon, mix of {entry['year']}",
         digest,
     )
+
+
+def region_hint(text: str) -> str:
+    """What somebody may have meant who wrote `text` for a region: a country by two letters, in small ones, or
+    by its name."""
+    packaged = _packaged("global_energy_mix.json")
+    countries = packaged[0] if packaged else {}
+    known = {WORLD: WORLD, **{code: code for code in countries}}
+    known |= {
+        entry["country_name"].upper(): code for code, entry in countries.items() if "country_name" in entry
+    }
+    upper = text.strip().upper()
+    meant = known.get(upper) or known.get(_of_two_letters(upper))
+    if meant is None:
+        meant = next(iter(difflib.get_close_matches(upper, known, n=1)), None)
+    return (
+        f"did you mean '{known.get(meant, meant)}'?" if meant else "such as NOR or FRA, or WOR for the world"
+    )
+
+
+def _of_two_letters(code: str) -> str:
+    """The three letters of a country that has these two; empty where there is none."""
+    try:
+        # It comes with CodeCarbon, as the data do.
+        from pycountry import countries
+    except ImportError:
+        return ""
+    country = countries.get(alpha_2=code)
+    return country.alpha_3 if country else ""
 
 
 def impact(energy_j: float, grid_: Grid, pue: float, price_usd_per_kwh: float) -> Impact:

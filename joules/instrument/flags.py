@@ -50,6 +50,9 @@ def flags_of(
 def _disturbances(use: Contention) -> Iterator[str]:
     if use.foreign_cores > FOREIGN_CORES:
         yield f"foreign-cpu: other programs or the kernel used {use.foreign_words}"
+    if use.discarding_programs:
+        names = ", ".join(use.discarding_programs)
+        yield f"discarded-children: {names} ignores SIGCHLD, so its brief children may count as foreign"
     if use.steal_cores > STEAL_CORES:
         yield f"cpu-steal: the hypervisor took {use.steal_cores:.2f} cores"
     if use.suspended_s > CLOCK_STEP_S:

@@ -42,6 +42,11 @@ class PowerTrace:
         # A command metered for days leaves millions of samples, and every window is taken from all of them.
         self._times = array("d")
         self._values = array("d")
+        self._breaks: list[float] = []
+
+    def append_break(self, time_s: float) -> None:
+        """Notes that the samples before and after an instant do not hang together."""
+        self._breaks.append(time_s)
 
     def append(self, time_s: float, value: float) -> None:
         self._times.append(time_s)
@@ -56,6 +61,8 @@ class PowerTrace:
         """Drops the samples older than `before_s`, all but the last of them."""
         keep = max(bisect.bisect_left(self._times, before_s) - 1, 0)
         del self._times[:keep], self._values[:keep]
+        first_s = self._times[0] if self._times else before_s
+        self._breaks = [break_s for break_s in self._breaks if break_s >= first_s]
 
     def energy(self, start_s: float, end_s: float) -> Estimate:
         """Energy between two instants.
@@ -67,6 +74,11 @@ class PowerTrace:
             raise UncoveredWindow(f"the window {start_s:.6f} s to {end_s:.6f} s is empty")
         if len(times) < 2 or times[0] > start_s or times[-1] < end_s:
             raise UncoveredWindow(f"{self.channel.source} has no samples around the window")
+        # A sample at the very ends of the window may lie beyond them.
+        before_s = times[max(int(np.searchsorted(times, start_s, side="right")) - 1, 0)]
+        after_s = times[int(np.searchsorted(times, end_s))]
+        if any(before_s <= break_s <= after_s for break_s in self._breaks):
+            raise UncoveredWindow(f"{self.channel.source} was set back within the window")
         samples = int(np.count_nonzero((times >= start_s) & (times <= end_s)))
         integrate = {
             "cumulative_j": self._from_counter,

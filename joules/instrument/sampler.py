@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from types import TracebackType
 from joules.errors import UserError
 from joules.instrument.power_trace import PowerTrace, UncoveredWindow
 from joules.instrument.reading import PowerCourse, Reading
-from joules.instrument.source import Channel, Source, SourceError
+from joules.instrument.source import Channel, CounterRestarted, Source, SourceError
 
 
 def check_coverage(sources: Sequence[Source]) -> None:
@@ -129,6 +130,8 @@ class Sampler:
                 trace.discard_before(before_s)
 
     def _poll(self) -> None:
+        # Signals are for the threads of the program that is metered.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         due = {index: self._clock() for index in range(len(self._sources))}
         while not self._closing.is_set():
             now = self._clock()
@@ -147,6 +150,9 @@ class Sampler:
                 # Whatever it was: one read must not end the sampling of all that follow.
                 said = str(fault) if isinstance(fault, SourceError) else _unforeseen(source, fault)
                 self._faults.extend((before, channel, said) for channel in source.channels)
+                if isinstance(fault, CounterRestarted):
+                    for channel in source.channels:
+                        self._traces[channel].append_break((before + self._clock()) / 2)
                 return
             # A read takes time; its value belongs to the middle of it.
             at = (before + self._clock()) / 2

@@ -21,6 +21,10 @@ class SourceError(Exception):
     """A source cannot be opened, or one read of it failed. The message is a sentence."""
 
 
+class CounterRestarted(SourceError):
+    """A counter began anew: what it counted since the last read is not known."""
+
+
 @dataclass(frozen=True)
 class Channel:
     """One quantity a source delivers.

@@ -13,15 +13,16 @@ from typing import cast
 import pandas as pd
 
 from joules.analysis import campaign_tables, tables
-from joules.analysis.steps import AGAIN, read_sidecar
+from joules.analysis.steps import read_sidecar
 from joules.errors import UserError
+from joules.models import read_json
 from joules.paper import campaign_report, claims, comparison, prose, values
 from joules.paper.contracts import Report
 from joules.paper.typeset import typeset
 from joules.study.campaign import SELF, Campaign
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
-from joules.study.fingerprint import file_sha256
+from joules.study.fingerprint import file_sha256, present_sha256
 from joules.study.repository import repository_root
 
 # Hashes of what the inject step wrote for LaTeX.
@@ -43,7 +44,7 @@ def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     if campaign.claims.read_text(encoding="utf-8") != _evaluated(campaign, experiments):
         raise UserError(
             f"{campaign.claims} is not what the tables give, so no paper is made from it: "
-            + AGAIN.format(step="judge")
+            + campaign.again("judge")
         )
     return pd.read_csv(campaign.claims)
 
@@ -99,11 +100,14 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
         "tables.tex": "".join(
             f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n" for name, table in printed.items()
         ),
+        "questions.tex": "".join(
+            f"\\item {values.escape(load_design(experiment).question)}\n" for experiment in experiments
+        ),
         "sections.tex": "".join(f"\\input{{sections/{experiment}}}\n" for experiment in experiments),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    digests = {name: file_sha256(folder / name) for name in texts}
+    digests = {name: file_sha256(folder / name) for name in ("values.csv", *texts)}
     (folder / INJECTED).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
     return checked
 
@@ -111,22 +115,30 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
 def typeset_paper(campaign: Campaign) -> Path:
     """The paper of a campaign; returns the PDF. Raises UserError where a number, a table, a caption or a
     figure that LaTeX is about to read was changed after it was made."""
-    path = campaign.build / INJECTED
-    try:
-        stated: dict[str, str] = dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: run the inject step first") from None
-    except (ValueError, TypeError):
-        raise UserError(f"{path} is torn or was changed: {AGAIN.format(step='inject')}") from None
-    for name, digest in stated.items():
-        if file_sha256(campaign.build / name) != digest:
-            raise UserError(
-                f"{campaign.build / name} was changed after it was injected: {AGAIN.format(step='inject')}"
-            )
+    _check_injected(campaign)
     for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
     # Relative, so that nothing in the PDF tells where it was made.
     return typeset(Path(os.path.relpath(paper_source())), campaign.build, campaign.figures)
+
+
+def read_values(campaign: Campaign) -> pd.DataFrame:
+    """Every value of a campaign's paper, by its key, as text. Raises UserError where there are none, or where
+    they were changed after they were made."""
+    _check_injected(campaign)
+    return pd.read_csv(campaign.build / "values.csv", dtype=str, keep_default_na=False).set_index("key")
+
+
+def _check_injected(campaign: Campaign) -> None:
+    path = campaign.build / INJECTED
+    stated = read_json(path, f"build the paper of campaign {campaign.name} first", campaign.again("inject"))
+    for name, digest in stated.items():
+        file = campaign.build / name
+        present = present_sha256(file)
+        if present is None:
+            raise UserError(f"{file} is missing: {campaign.again('inject')}")
+        if present != digest:
+            raise UserError(f"{file} was changed after it was injected: {campaign.again('inject')}")
 
 
 def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]:
@@ -142,9 +154,9 @@ def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
             rows.append(
                 {
                     "figure": figure,
-                    "file": _brief(sidecar["files"][f"{figure}.pdf"]),
-                    "tables": _brief(sidecar["manifest_sha256"]),
-                    "code": _brief(sidecar["code_fingerprint"]),
+                    "file": _brief(sidecar.files[f"{figure}.pdf"]),
+                    "tables": _brief(sidecar.manifest_sha256),
+                    "code": _brief(sidecar.code_fingerprint),
                     "records": ", ".join(
                         _brief(digest) for digest in tables.inputs(campaign.tables(experiment)).values()
                     ),
@@ -165,7 +177,7 @@ def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text
         f"Campaign {campaign.name} at {machine['scale']} scale on a {machine['words']}; energy "
         f"{campaign_tables.words(own['instruments'])}; figure "
     )
-    digest = sidecar["files"][f"{figure}.pdf"][:12]
+    digest = sidecar.files[f"{figure}.pdf"][:12]
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
     printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}{chain}.}}"
     return f"\\defcaption{{{figure}}}{{{printed}}}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from joules.study.design import load_design
 
 # The folder of tables about the campaign itself, beside those of its experiments.
 SELF = "campaign"
+_BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class Campaign:
         """The name by which files of the campaign speak of one another, whatever its root."""
         return path.relative_to(self.root).as_posix()
 
+    def again(self, *steps: str) -> str:
+        """How to have steps of the workflow done again. Files that are there are not made again for being
+        deleted: Snakemake makes what lies between them only where it is asked to."""
+        chosen = "" if self.name == LOCAL else f" --config campaign={self.name}"
+        return f"run 'snakemake --cores all{chosen} --forcerun {' '.join(steps)}'"
+
     def tables(self, experiment: str) -> Path:
         return self.results / "tables" / experiment
 
@@ -77,15 +85,29 @@ class Campaign:
         """What the child of a run printed."""
         return self.results / "logs" / experiment / f"block-{block}" / f"{arm}.log"
 
+    @property
+    def times_file(self) -> Path:
+        """What measuring each block took, a line a block."""
+        return self.results / "logs" / "times.jsonl"
+
     def block_files(self, experiment: str, config: Config) -> list[Path]:
         """The files of records that tables are made from: all that the scale asks for in the reader's own
-        campaign, present or not; all there are, in order of block, in a released one."""
+        campaign, present or not; all there are, in order of block, in a released one.
+
+        Raises UserError where a released campaign has a file among its records that is none.
+        """
         if self.name == LOCAL:
             blocks = load_design(experiment).at(config.scale).blocks
             return [self.block_file(experiment, block) for block in range(blocks)]
-        return sorted(
-            (self.runs / experiment).glob("block-*.jsonl"), key=lambda path: int(path.stem.split("-")[1])
-        )
+        numbered = {}
+        for path in (self.runs / experiment).iterdir() if (self.runs / experiment).is_dir() else ():
+            number = _BLOCK_FILE.fullmatch(path.name)
+            if number is None:
+                raise UserError(
+                    f"{path} is no file of a block, which are named block-0.jsonl and so on: move it away"
+                )
+            numbered[int(number[1])] = path
+        return [numbered[number] for number in sorted(numbered)]
 
     def experiments(self) -> list[str]:
         """Experiments with records, in the order of the paper. Raises UserError where there is none."""

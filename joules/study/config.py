@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from joules.errors import UserError
-from joules.instrument.carbon import PRICE_USD_PER_KWH
-from joules.models import Closed, read_yaml, validate
+from joules.instrument.carbon import PRICE_USD_PER_KWH, region_hint
+from joules.models import Closed, parse_yaml, read_yaml, validate
 from joules.study.design import Name, Scale, load_design
 from joules.study.repository import repository_root
 
 LOCAL = "local"
+
+
+def _region(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("YAML reads NO as false; for Norway write NOR")
+    if isinstance(value, str) and not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError(f"a country is written in three capital letters ({region_hint(value)})")
+    return value
 
 
 class Config(Closed):
@@ -28,7 +37,7 @@ class Config(Closed):
     experiments: list[Name] = Field(
         min_length=1, description="what to run, in the order of the paper; workflow/config.yaml lists all"
     )
-    region: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
+    region: Annotated[str, BeforeValidator(_region), Field(pattern=r"^[A-Z]{3}$")] = Field(
         "WOR", description="ISO 3166 alpha-3 country of the electricity grid, WOR for the world"
     )
     pue: Annotated[float, Field(ge=1)] = Field(
@@ -81,6 +90,6 @@ def parse_option(text: str) -> tuple[str, Any]:
     if not equals:
         raise UserError(f"an option is written name=value, not '{text}'")
     try:
-        return name, yaml.safe_load(value)
+        return name, parse_yaml(value)
     except yaml.YAMLError:
         raise UserError(f"the value of '{name}' cannot be read: {value}") from None

@@ -36,6 +36,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def present_sha256(path: Path) -> str | None:
+    """The same; None where there is no such file, or where what was written for its name is none."""
+    try:
+        return file_sha256(path)
+    except (OSError, ValueError):
+        return None
+
+
 def data_sha256(data: Any) -> str:
     """SHA-256 of `data` as canonical JSON."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

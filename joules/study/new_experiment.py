@@ -12,7 +12,7 @@ from joules.study.repository import repository_root
 
 TEMPLATE = Path(__file__).parent / "template"
 # Stands in the template wherever the name of the question does.
-PLACEHOLDER = "QUESTION"
+PLACEHOLDER = "question_name"
 _SECTION = "section.tex"
 # By another name in the template, which is not to be imported.
 _PACKAGE = "package.py"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import time
 from pathlib import Path
 
+from joules.errors import UserError
+from joules.models import read_json
 from joules.study.campaign import Campaign
-from joules.study.fingerprint import file_sha256
+from joules.study.fingerprint import present_sha256
 
 
 def order_file_times(campaign: Campaign) -> None:
@@ -16,27 +18,31 @@ def order_file_times(campaign: Campaign) -> None:
     Snakemake makes only what is missing or older than a source edited since.
 
     Nothing happens where a file is not what the campaign's manifest lists, or the manifest is none: what is
-    amiss is then rebuilt as usual.
+    amiss is then rebuilt as usual. Nor does it where this user may not set times, as in a clone that is
+    another's.
     """
     stamp = campaign.root / ".snakemake" / f"settled-{campaign.name}"
     if stamp.exists() or not campaign.manifest.exists():
         return
     try:
-        listed = json.loads(campaign.manifest.read_text(encoding="utf-8"))["files"]
-    except (ValueError, KeyError, TypeError):
+        listed = read_json(campaign.manifest, "", "", ("files",))["files"]
+    except UserError:
+        return
+    if not isinstance(listed, dict):
         return
     files = {campaign.root / name: digest for name, digest in listed.items()}
     for path, digest in files.items():
-        if not path.exists() or file_sha256(path) != digest:
+        if present_sha256(path) != digest:
             return
     now_ns = time.time_ns()
     packaged = [path for path in [*campaign.results.iterdir(), campaign.archive] if path.is_file()]
-    for path in [*files, *packaged]:
-        # A millisecond a stage: enough for an order, too little to be in anybody's future.
-        at_ns = now_ns + 1_000_000 * _stage(campaign, path)
-        os.utime(path, ns=(at_ns, at_ns))
-    stamp.parent.mkdir(exist_ok=True)
-    stamp.touch()
+    with contextlib.suppress(OSError):
+        for path in [*files, *packaged]:
+            # A millisecond a stage: enough for an order, too little to be in anybody's future.
+            at_ns = now_ns + 1_000_000 * _stage(campaign, path)
+            os.utime(path, ns=(at_ns, at_ns))
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.touch()
 
 
 def _stage(campaign: Campaign, path: Path) -> int:

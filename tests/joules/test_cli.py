@@ -31,7 +31,7 @@ def test_a_reader_that_has_read_enough_ends_a_command_quietly():
         ),
         (
             OSError(errno.EROFS, "Read-only file system", "t.csv"),
-            "error: t.csv: Read-only file system: work in",
+            "error: t.csv: Read-only file system: nothing can be written there",
         ),
     ],
 )

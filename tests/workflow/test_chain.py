@@ -3,10 +3,14 @@
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import frictionless
 import pytest
@@ -48,6 +52,16 @@ def built(copy_repository):
     return repository
 
 
+def test_nothing_is_left_outside_of_the_repository(built):
+    # A process that is killed cannot take its own away.
+    left = [path for path in built.temporary.iterdir() if not path.name.startswith("pymp-")]
+    assert left == []
+
+
+def test_the_end_says_what_the_time_was_spent_on(built):
+    assert re.search(r"in all: measured for .*, waited .* for other measurements", built.first.stdout)
+
+
 def test_the_paper_is_built(built):
     pdf = built.path / "paper/build/local/paper.pdf"
     assert pdf.read_bytes().startswith(b"%PDF")
@@ -68,6 +82,30 @@ def test_nothing_is_left_to_do(built):
     again = built.snakemake(*SMOKE)
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--cores", "1"],
+        ["--cores", "all", "--until", "judge"],
+        ["--cores", "all", "--omit-from", "typeset"],
+        ["--cores", "all", "--rerun-incomplete"],
+        ["--cores", "all", "--dry-run"],
+    ],
+)
+def test_snakemakes_own_options_find_nothing_to_do_either(built, arguments):
+    again = built.snakemake(*arguments, "--config", "scale=smoke")
+    assert again.returncode == 0, again.stdout
+    assert rules_run(again.stdout) == []
+
+
+def test_a_campaign_that_is_carried_elsewhere_is_proven_there(built, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(built.path, elsewhere, ignore=shutil.ignore_patterns(".snakemake"))
+    proven = built.run("-m", "joules", "trace", "--root", str(elsewhere), "--verify")
+    assert proven.returncode == 0, proven.stdout
+    assert "verdicts and values follow from the tables" in proven.stdout
 
 
 def test_a_sentence_of_the_paper_rebuilds_the_paper_alone(built):
@@ -95,11 +133,55 @@ def test_a_number_changed_in_a_table_is_refused_until_it_is_rebuilt(built):
     refused = built.snakemake(*SMOKE)
     assert refused.returncode != 0
     assert "arms.csv was changed after it was tabulated" in refused.stdout
-    (path.parent / "manifest.json").unlink()
-    rebuilt = built.snakemake(*SMOKE)
+    assert "--forcerun tabulate_flops_vs_energy" in refused.stdout
+    rebuilt = built.snakemake(*SMOKE, "--forcerun", "tabulate_flops_vs_energy")
     assert rebuilt.returncode == 0, rebuilt.stdout
     assert "measure" not in rules_run(rebuilt.stdout)
     assert path.read_text() == original
+
+
+def test_an_edit_that_kept_the_time_of_the_file_is_found_and_its_remedy_works(built):
+    path = built.path / "results/local/tables/layer_kinds/arms.csv"
+    original, times = path.read_text(), path.stat()
+    path.write_text(original.replace("modelled", "counter", 1))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "Nothing to be done" in built.snakemake(*SMOKE).stdout
+    refused = built.joules("trace", "layer_kinds/arms.csv:conv1x1:flops")
+    assert refused.returncode == 2
+    remedy = re.search(r"--forcerun (\w+)", refused.stdout)[1]
+    rebuilt = built.snakemake(*SMOKE, "--forcerun", remedy)
+    assert rebuilt.returncode == 0, rebuilt.stdout
+    assert path.read_text() == original
+    assert built.joules("trace", "layer_kinds/arms.csv:conv1x1:flops").returncode == 0
+
+
+def test_a_build_that_is_refused_on_its_way_loses_nothing(built):
+    """Neither what the refused step had made before, nor what comes after it."""
+    files = {
+        path: path.read_bytes()
+        for folder in ("figures/local", "results/local/tables", "paper/build/local")
+        for path in (built.path / folder).rglob("*")
+        if path.is_file()
+        and path.suffix not in (".log", ".aux", ".fls", ".fdb_latexmk", ".out", ".blg", ".bbl")
+    }
+    original = (built.path / "paper/paper.tex").read_text()
+    built.edit("paper/paper.tex", "Joules", "All 42 joules")
+    refused = built.snakemake(*SMOKE, "--forcerun", "draw", "inject", "typeset")
+    (built.path / "paper/paper.tex").write_text(original)
+    assert refused.returncode != 0
+    assert "number typed by hand" in refused.stdout
+    assert [
+        path.name for path, content in files.items() if not path.exists() or path.read_bytes() != content
+    ] == []
+    assert built.snakemake(*SMOKE).returncode == 0
+
+
+def test_an_environment_with_odd_letters_in_its_path_works(built, tmp_path):
+    odd = tmp_path / """an {env} $HOME 'a' "b\""""
+    odd.symlink_to(Path(sys.executable).parent.parent)
+    command = [odd / "bin" / Path(sys.executable).name, "-m", "snakemake", *SMOKE, "--forcerun", "judge"]
+    done = subprocess.run(command, cwd=built.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -153,6 +235,30 @@ def test_a_typo_is_refused_before_anything_is_measured(built):
     assert refused.returncode != 0
     assert "did you mean 'quick'" in refused.stdout
     assert rules_run(refused.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            ["campaign=epyc-2core-standard", "experiments=[grokking]"],
+            "is rebuilt whole: leave 'experiments' out",
+        ),
+        (["scale=smoke", "region=NO"], "did you mean 'NOR'"),
+        (["scale=smoke", "region=fra"], "did you mean 'FRA'"),
+    ],
+)
+def test_an_option_that_would_be_misread_is_refused(repository, given, sentence):
+    refused = repository.snakemake("--cores", "all", "-n", "--config", *given)
+    assert refused.returncode != 0
+    assert sentence in refused.stdout
+
+
+def test_a_key_that_stands_twice_is_refused_before_anything_is_measured(repository):
+    repository.edit("workflow/config.yaml", "scale: quick", "scale: quick\nscale: standard")
+    refused = repository.snakemake("--cores", "all", "-n")
+    assert refused.returncode != 0
+    assert "'scale' stands twice" in refused.stdout
 
 
 def test_on_a_cluster_a_block_takes_a_node(repository):

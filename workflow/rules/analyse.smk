@@ -6,13 +6,15 @@ for name in EXPERIMENTS:
         input:
             lambda wildcards, name=name: block_files(wildcards.campaign, name),
         output:
-            expand(
-                "results/{{campaign}}/tables/{experiment}/{table}",
-                experiment=name,
-                table=[
-                    "manifest.json",
-                    *(f"{table}.csv" for table in DESIGNS[name].tables),
-                ],
+            update(
+                expand(
+                    "results/{{campaign}}/tables/{experiment}/{table}",
+                    experiment=name,
+                    table=[
+                        "manifest.json",
+                        *(f"{table}.csv" for table in DESIGNS[name].tables),
+                    ],
+                )
             ),
         log:
             f"results/{{campaign}}/logs/tabulate/{name}.log",
@@ -38,16 +40,18 @@ rule tabulate_campaign:
             for path in block_files(wildcards.campaign, name)
         ],
     output:
-        expand(
-            "results/{{campaign}}/tables/{experiment}/{table}",
-            experiment=SELF,
-            table=[
-                "manifest.json",
-                "machine.csv",
-                "instruments.csv",
-                "energy.csv",
-                "flags.csv",
-            ],
+        update(
+            expand(
+                "results/{{campaign}}/tables/{experiment}/{table}",
+                experiment=SELF,
+                table=[
+                    "manifest.json",
+                    "machine.csv",
+                    "instruments.csv",
+                    "energy.csv",
+                    "flags.csv",
+                ],
+            )
         ),
     log:
         "results/{campaign}/logs/tabulate/campaign.log",
@@ -67,7 +71,7 @@ rule judge:
         manifests,
         [f"experiments/{name}/claims.yaml" for name in EXPERIMENTS],
     output:
-        "results/{campaign}/claims.csv",
+        update("results/{campaign}/claims.csv"),
     log:
         "results/{campaign}/logs/judge.log",
     params:

@@ -1,4 +1,6 @@
+import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -17,29 +19,58 @@ configfile: "workflow/config.yaml"
 # environment or not.
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
-shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+# Snakemake formats what shells are told: braces of a path are doubled.
+_PROGRAMS = (
+    shlex.quote(str(Path(sys.executable).parent)).replace("{", "{{").replace("}", "}}")
+)
+shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; ')
 
+from joules.bench.progress import summary
 from joules.errors import UserError
 from joules.study.campaign import SELF, Campaign, other_releases
-from joules.study.config import LOCAL, check_config, option_arguments
+from joules.study.config import (
+    LOCAL,
+    check_config,
+    option_arguments,
+    paper_order,
+    read_options,
+)
 from joules.study.design import check_complete, load_design
 from joules.study.fingerprint import code_fingerprint, file_sha256, run_fingerprint
 from joules.study.timestamps import order_file_times
 
+STARTED_S = time.time()
+
 try:
+    # Snakemake's own reading of the file lets a key stand twice.
+    read_options()
     CONFIG = check_config(config)
     CAMPAIGN = Campaign(CONFIG.campaign)
     EXPERIMENTS = (
         CONFIG.experiments if CONFIG.campaign == LOCAL else CAMPAIGN.experiments()
     )
     DESIGNS = {name: load_design(name) for name in EXPERIMENTS}
+    if CONFIG.campaign != LOCAL and CONFIG.experiments != paper_order():
+        raise UserError(
+            f"'{CONFIG.campaign}' is a released campaign and is rebuilt whole: leave 'experiments' out"
+        )
     for name in EXPERIMENTS:
         check_complete(name)
     if CONFIG.campaign != LOCAL:
+        for name in EXPERIMENTS:
+            CAMPAIGN.block_files(name, CONFIG)
         order_file_times(CAMPAIGN)
 except UserError as fault:
     raise WorkflowError(str(fault)) from None
 
+# Once an experiment, however many blocks it has.
+RUN_FINGERPRINTS = {
+    name: {
+        arm: run_fingerprint(name, arm, parameters)
+        for arm, parameters in DESIGNS[name].runs(CONFIG.scale).items()
+    }
+    for name in (EXPERIMENTS if CONFIG.campaign == LOCAL else [])
+}
 FIGURES = {figure: name for name in EXPERIMENTS for figure in DESIGNS[name].figures}
 
 
@@ -48,6 +79,10 @@ wildcard_constraints:
     experiment="|".join(EXPERIMENTS),
     figure="|".join(FIGURES),
     block=r"\d+",
+
+
+# Outputs are marked `update`: they are replaced when a step succeeds and kept when it is refused, so that a build
+# which stops on its way loses nothing that was there.
 
 
 def block_files(campaign, experiment):

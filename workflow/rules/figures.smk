@@ -12,12 +12,12 @@ rule draw:
         ],
     output:
         report(
-            "figures/{campaign}/{figure}.pdf",
+            update("figures/{campaign}/{figure}.pdf"),
             caption="../report/figure.rst",
             category=lambda wildcards: DESIGNS[FIGURES[wildcards.figure]].title,
         ),
-        "figures/{campaign}/{figure}.png",
-        "figures/{campaign}/{figure}.provenance.json",
+        update("figures/{campaign}/{figure}.png"),
+        update("figures/{campaign}/{figure}.provenance.json"),
     log:
         "results/{campaign}/logs/draw/{figure}.log",
     params:

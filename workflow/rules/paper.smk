@@ -13,12 +13,13 @@ rule inject:
         [f"figures/{{campaign}}/{figure}.provenance.json" for figure in FIGURES],
         SOURCES,
     output:
-        "paper/build/{campaign}/values.tex",
-        "paper/build/{campaign}/values.csv",
-        "paper/build/{campaign}/captions.tex",
-        "paper/build/{campaign}/tables.tex",
-        "paper/build/{campaign}/sections.tex",
-        "paper/build/{campaign}/injected.json",
+        update("paper/build/{campaign}/values.tex"),
+        update("paper/build/{campaign}/values.csv"),
+        update("paper/build/{campaign}/captions.tex"),
+        update("paper/build/{campaign}/tables.tex"),
+        update("paper/build/{campaign}/questions.tex"),
+        update("paper/build/{campaign}/sections.tex"),
+        update("paper/build/{campaign}/injected.json"),
     log:
         "results/{campaign}/logs/inject.log",
     params:
@@ -26,7 +27,9 @@ rule inject:
         options=option_arguments(CONFIG, "region", "pue"),
         # Not as inputs: files of a released campaign are not made again for the reader's own.
         beside=lambda wildcards: beside(wildcards.campaign),
-        captions=[DESIGNS[name].figures for name in EXPERIMENTS],
+        captions=[
+            (DESIGNS[name].question, DESIGNS[name].figures) for name in EXPERIMENTS
+        ],
         code=[
             *(
                 question_code(name, "report", "values", "display")
@@ -48,7 +51,7 @@ rule typeset:
         [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
         rules.inject.output,
     output:
-        "paper/build/{campaign}/paper.pdf",
+        update("paper/build/{campaign}/paper.pdf"),
     log:
         "results/{campaign}/logs/typeset.log",
     shell:

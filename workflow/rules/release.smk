@@ -3,7 +3,7 @@ rule manifest:
         "paper/build/{campaign}/paper.pdf",
         "results/{campaign}/claims.csv",
     output:
-        "results/{campaign}/manifest.json",
+        update("results/{campaign}/manifest.json"),
     log:
         "results/{campaign}/logs/manifest.log",
     params:
@@ -19,10 +19,10 @@ rule package:
         "results/{campaign}/manifest.json",
         "CITATION.cff",
     output:
-        "results/{campaign}/datapackage.json",
-        "results/{campaign}/ro-crate-metadata.json",
-        "results/{campaign}/README.md",
-        "results/{campaign}.zip",
+        update("results/{campaign}/datapackage.json"),
+        update("results/{campaign}/ro-crate-metadata.json"),
+        update("results/{campaign}/README.md"),
+        update("results/{campaign}.zip"),
     log:
         "results/{campaign}/logs/release.log",
     shell:

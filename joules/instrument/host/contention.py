@@ -44,7 +44,7 @@ class Snapshot:
 
     `job_cpu_s` and `job_instructions` are the job's, processes that have ended included; `own_cpu_s` is this
     process's where it is not part of the job; `others_cpu_s` every other process there is, the kernel's
-    threads among them, by its id.
+    threads among them, by its id. `discarding` are programs of the job that ignore SIGCHLD.
     """
 
     monotonic_s: float
@@ -56,6 +56,7 @@ class Snapshot:
     job_instructions: int | None
     own_cpu_s: float
     others_cpu_s: Mapping[int, float]
+    discarding: frozenset[str] = frozenset()
 
 
 class Contention(Closed):
@@ -63,6 +64,8 @@ class Contention(Closed):
 
     `job_instructions` are those in user mode; null where the processor counts none. `foreign_programs` are
     the busiest of those behind `foreign_cores`, by name; programs that ended within the window have none.
+    `discarding_programs` belong to the job and ignore SIGCHLD: of their children, what ran too briefly to be
+    seen is counted as foreign.
     """
 
     duration_s: float
@@ -74,6 +77,7 @@ class Contention(Closed):
     steal_cores: float
     suspended_s: float
     clock_step_s: float
+    discarding_programs: list[str] = Field(default_factory=list)
 
     @property
     def job_share(self) -> float:
@@ -106,6 +110,7 @@ def snapshot(job: Job = DESCENDANTS) -> Snapshot:
         job_instructions=instructions.read() if instructions else None,
         own_cpu_s=0.0 if job.includes_self else own_s,
         others_cpu_s={pid: cpu_clock_s(pid) for pid in everyone - members - {os.getpid()}},
+        discarding=frozenset(job.discarding),
     )
 
 
@@ -138,6 +143,7 @@ def over(parts: Sequence[tuple[Snapshot, Snapshot]]) -> Contention:
         steal_cores=grown("steal_s") / duration_s,
         suspended_s=boot_s - duration_s,
         clock_step_s=grown("wall_s") - boot_s,
+        discarding_programs=sorted(set().union(*(end.discarding for _, end in parts))),
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import signal
+import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_ROUNDING_S = 0.05
 _PR_SET_CHILD_SUBREAPER = 36
 # With a process id above it, the id of that process's clock (clock_getcpuclockid(3), as glibc makes it).
 _CPUCLOCK_SCHED = 2
@@ -20,36 +22,67 @@ _CPUCLOCK_SCHED = 2
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 
 
-@dataclass(frozen=True)
 class Job:
     """The processes whose energy is asked for: all descendants of this process, and where the work is done
-    in this process itself (`includes_self`), this process too."""
+    in this process itself (`includes_self`), this process too. Where the job `rests`, those of its processes
+    that are stopped are not at work, and hold memory for later alone.
 
-    includes_self: bool = False
+    Threads may share a job.
+    """
+
+    def __init__(self, *, includes_self: bool = False, rests: bool = False) -> None:
+        self.includes_self = includes_self
+        self._rests = rests
+        self._lock = threading.Lock()
+        # Of each process that was there at the last look: its own time, and that of children it has reaped.
+        self._seen: dict[int, tuple[float, float]] = {}
+        self._reaped_here_s = 0.0
+        self._lost_s = 0.0
+        # Programs that let the kernel reap their children, whose time is then in nobody's count.
+        self.discarding: set[str] = set()
 
     def processes(self) -> set[int]:
         """Process ids of those that live."""
         return descendants() | ({os.getpid()} if self.includes_self else set())
 
     def working_and_stopped(self) -> tuple[set[int], set[int]]:
-        """Process ids of those that live, the stopped ones apart."""
+        """Process ids of those that live, apart the ones that rest."""
         present = self.processes()
+        if not self._rests:
+            return present, set()
         stopped = {pid for pid in present if stat_fields(pid)[:1] == ["T"]}
         return present - stopped, stopped
 
     def cpu_s(self, processes: set[int] | None = None) -> float:
         """Processor time in seconds up to the return, that of processes which have ended included.
 
-        What a process has reaped is in its own count, so that short-lived grandchildren are not lost.
-        `processes` saves looking for them where they are known.
+        What a process has reaped is in its own count, so that short-lived grandchildren are not lost. Where a
+        program ignores SIGCHLD its children are in no count once they have ended: what was seen of them is
+        kept here, and the program is named in `discarding`. `processes` saves looking for them where they
+        are known.
         """
         present = self.processes() if processes is None else processes
-        reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
-        others = present - {os.getpid()}
-        reaped_s = reaped.ru_utime + reaped.ru_stime + sum(map(_reaped_s, others))
-        # Last and at once: a process works on while the others are looked at, and a window that opens at its
-        # work and closes at its rest would lack that.
-        return reaped_s + sum(map(cpu_clock_s, present))
+        self.discarding |= {name_of(pid) for pid in present if _ignores_child_signals(pid)}
+        with self._lock:
+            here = resource.getrusage(resource.RUSAGE_CHILDREN)
+            reaped_here_s = here.ru_utime + here.ru_stime
+            reaped_s = {pid: _reaped_s(pid) for pid in present - {os.getpid()}}
+            # Last and at once: a process works on while the others are looked at, and a window that opens at
+            # its work and closes at its rest would lack that.
+            seen = {pid: (cpu_clock_s(pid), reaped_s.get(pid, 0.0)) for pid in present}
+            if self.discarding:
+                self._lost_s += self._lost_since_last_look_s(seen, reaped_here_s)
+            self._seen, self._reaped_here_s = seen, reaped_here_s
+            return reaped_here_s + self._lost_s + sum(own_s + their_s for own_s, their_s in seen.values())
+
+    def _lost_since_last_look_s(self, seen: dict[int, tuple[float, float]], reaped_here_s: float) -> float:
+        """Time of processes that have ended since the last look and that nobody counted."""
+        ended_s = sum(sum(counts) for pid, counts in self._seen.items() if pid not in seen)
+        counted_s = reaped_here_s - self._reaped_here_s
+        counted_s += sum(counts[1] - self._seen[pid][1] for pid, counts in seen.items() if pid in self._seen)
+        lost_s = ended_s - counted_s
+        # Counts of reaped time come in ticks of the kernel, for user and system each.
+        return lost_s if lost_s > _ROUNDING_S else 0.0
 
 
 DESCENDANTS = Job()
@@ -119,3 +152,13 @@ def _children(pid: int) -> list[int]:
 
 def _reaped_s(pid: int) -> float:
     return sum(int(ticks) for ticks in stat_fields(pid)[13:15]) * _TICK_S
+
+
+def _ignores_child_signals(pid: int) -> bool:
+    """Whether a process ignores SIGCHLD, so that its children leave no trace of their time with it."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return False
+    ignored = text.partition("SigIgn:")[2].split(maxsplit=1)[:1]
+    return bool(ignored) and bool(int(ignored[0], 16) >> (signal.SIGCHLD - 1) & 1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from joules.instrument.source import Channel, SourceError
+from joules.instrument.source import Channel, CounterRestarted, SourceError
 
 POWERCAP = Path("/sys/class/powercap")
+# No package and none of its memory draws more than this.
+_MOST_POWER_W = 2000.0
 
 
 @dataclass
@@ -25,20 +28,23 @@ class Rapl:
     """Sums the package zones into 'cpu' and the dram zones into 'dram'.
 
     A package zone already contains its core and uncore subzones, and 'psys' contains the package, so
-    neither is added. The counters wrap at `max_energy_range_uj`; a reading lower than the last one is
-    one wrap, a read that fails is no reading at all.
+    neither is added. The counters wrap at `max_energy_range_uj`: a reading lower than the last one is one
+    wrap where no more was used since than a processor can, and else a counter that was set back, across
+    which nothing is known. A read that fails is no reading at all.
 
     Raises SourceError where the kernel offers no zone or this user may not read it.
     """
 
     period_s = 0.1
 
-    def __init__(self, root: Path = POWERCAP) -> None:
+    def __init__(self, root: Path = POWERCAP, clock: Callable[[], float] = time.monotonic) -> None:
         self._zones = _zones(root)
         if not any(zone.domain == "cpu" for zone in self._zones):
             raise SourceError("no RAPL package zone under /sys/class/powercap (usual in a virtual machine)")
         for zone in self._zones:
             zone.last_uj = _read_uj(zone.path)
+        self._clock = clock
+        self._last_s = clock()
         self._channels = {
             domain: Channel(
                 domain=domain,
@@ -58,12 +64,24 @@ class Rapl:
     def read(self) -> Mapping[Channel, float]:
         # All zones are read before any is advanced, so a failure halfway leaves the sums whole.
         fresh = [_read_uj(zone.path) for zone in self._zones]
+        now_s = self._clock()
+        elapsed_s, self._last_s = now_s - self._last_s, now_s
         sums = dict.fromkeys(self._channels, 0.0)
+        restarted = []
         for zone, value_uj in zip(self._zones, fresh, strict=True):
             step_uj = value_uj - zone.last_uj
-            zone.total_uj += step_uj if step_uj >= 0 else step_uj + zone.range_uj
             zone.last_uj = value_uj
+            if step_uj < 0:
+                step_uj += zone.range_uj
+                if step_uj * 1e-6 > _MOST_POWER_W * max(elapsed_s, self.period_s):
+                    restarted.append(zone.name)
+                    continue
+            zone.total_uj += step_uj
             sums[zone.domain] += zone.total_uj * 1e-6
+        if restarted:
+            raise CounterRestarted(
+                f"the RAPL counter of {', '.join(restarted)} was set back: what was used then is not known"
+            )
         return {channel: sums[domain] for domain, channel in self._channels.items()}
 
     def close(self) -> None:
@@ -76,12 +94,22 @@ def _zones(root: Path) -> list[_Zone]:
         # The same package can appear again under the memory-mapped driver.
         if path.name.startswith("intel-rapl-mmio") or not (path / "name").exists():
             continue
-        name = (path / "name").read_text().strip()
+        name = (path / "name").read_text(errors="replace").strip()
         domain = "cpu" if name.startswith("package") else name
         if domain in ("cpu", "dram"):
-            limit = int((path / "max_energy_range_uj").read_text())
+            limit = _read_range_uj(path)
             zones.append(_Zone(path, domain, f"{name} ({path.name})", limit))
     return zones
+
+
+def _read_range_uj(zone: Path) -> int:
+    try:
+        range_uj = int((zone / "max_energy_range_uj").read_text())
+    except (OSError, ValueError) as fault:
+        raise SourceError(f"RAPL zone {zone.name} does not say where its counter wraps: {fault}") from None
+    if range_uj <= 0:
+        raise SourceError(f"RAPL zone {zone.name} says that its counter wraps at {range_uj} uJ")
+    return range_uj
 
 
 def _read_uj(zone: Path) -> int:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from joules.analysis import plotting, records
 
 
-def QUESTION_energy(tables: Mapping[str, pd.DataFrame]) -> Figure:  # noqa: N802
+def question_name_energy(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Energy of a product by arm, a point a block, with the stars of the table."""
     runs = records.with_result(tables["runs"])
     plotted = {"data": runs, "x": "arm", "y": "energy_per_pass_j", "order": list(tables["arms"]["arm"])}

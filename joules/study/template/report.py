@@ -10,11 +10,11 @@ from joules.paper.values import Value, cell, significant, statistic_values
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers of the section; every statistic is at hand as `QUESTION.<statistic>`."""
+    """The numbers of the section; every statistic is at hand as `question_name.<statistic>`."""
     arms = tables["arms"]
     return [
-        Value("QUESTION.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
-        *statistic_values("QUESTION", tables["statistics"]),
+        Value("question_name.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
+        *statistic_values("question_name", tables["statistics"]),
     ]
 
 
@@ -28,4 +28,4 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "low": [cell(1e3 * energy_j) for energy_j in arms["ci_low_j"]],
         "high": [cell(1e3 * energy_j) for energy_j in arms["ci_high_j"]],
     }
-    return {"QUESTION_arms": pd.DataFrame(printed)}
+    return {"question_name_arms": pd.DataFrame(printed)}

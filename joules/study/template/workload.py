@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.QUESTION.parameters import Parameters
+from experiments.question_name.parameters import Parameters
 from joules.workload.repeat import repeat, synchronizer
 from joules.workload.session import Session
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from torch import nn
@@ -46,6 +47,12 @@ def pixels_last(model: BaseAlgorithm) -> BaseAlgorithm:
     return model
 
 
+def silent(model: BaseAlgorithm) -> BaseAlgorithm:
+    """`model` without a log: Stable-Baselines3 makes a folder in the temporary folder for each learner's."""
+    model.set_logger(Logger(None, []))
+    return model
+
+
 def ppo(
     training: VecEnv,
     seed: int,
@@ -59,9 +66,9 @@ def ppo(
     epochs: int,
     clip_range: float,
     entropy_coef: float,
-) -> PPO:
+) -> BaseAlgorithm:
     """PPO with these hyperparameters; `policy` are the options of its policy."""
-    return PPO(
+    model = PPO(
         policy_name(network),
         training,
         learning_rate=learning_rate,
@@ -74,6 +81,7 @@ def ppo(
         n_epochs=epochs,
         clip_range=clip_range,
     )
+    return silent(model)
 
 
 def count_decision(model: BaseAlgorithm) -> dict[str, float]:

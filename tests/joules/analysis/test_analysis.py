@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from scipy import stats
 
 from joules.analysis import plotting, records, statistics, tables
@@ -14,6 +15,8 @@ from joules.errors import UserError
 from joules.paper import claims, values
 from joules.paper.claims import Claim
 from joules.paper.values import Value
+from joules.study.campaign import Campaign
+from joules.study.config import check_config
 from joules.study.design import Comparison
 from tests.records import idle, run
 
@@ -39,10 +42,70 @@ def test_an_idle_bracket_that_is_open_or_uneven_is_flagged():
 
 
 def test_meter_versions_never_meet_in_a_table(tmp_path):
-    write_entries(tmp_path / "block-0.jsonl", [run()])
-    write_entries(tmp_path / "block-1.jsonl", [run(meter_version=2)])
+    folder = tmp_path / "flops_vs_energy"
+    write_entries(folder / "block-0.jsonl", [run()])
+    write_entries(folder / "block-1.jsonl", [run(block=1, meter_version=2)])
     with pytest.raises(UserError, match="meter versions"):
-        records.load([tmp_path / "block-0.jsonl", tmp_path / "block-1.jsonl"])
+        records.load([folder / "block-0.jsonl", folder / "block-1.jsonl"])
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "sentence"),
+    [
+        ("flops_vs_energy/block-0.jsonl", [], "holds no run"),
+        ("flops_vs_energy/block-0.jsonl", [idle()], "holds no run"),
+        ("flops_vs_energy/block-1.jsonl", [run()], "holds a record of flops_vs_energy/block-0.jsonl"),
+        ("grokking/block-0.jsonl", [run()], "holds a record of flops_vs_energy/block-0.jsonl"),
+    ],
+)
+def test_a_file_that_is_not_its_blocks_is_refused(tmp_path, name, entries, sentence):
+    write_entries(tmp_path / name, entries)
+    with pytest.raises(UserError, match=sentence):
+        records.load([tmp_path / name])
+
+
+@pytest.mark.parametrize("stars", [[None, None], [np.nan, np.nan], ["ns", None], ["****", "ns"]])
+def test_pairs_without_stars_are_drawn_without_any(stars):
+    """One replicate, or none that varies, has no test."""
+    data = pd.DataFrame({"arm": ["a", "b", "c"], "energy": [1.0, 1.0, 2.0]})
+    rows = pd.DataFrame({"group": ["a", "b"], "base": ["c", "c"], "stars": stars})
+    _, axes = plt.subplots()
+    sns.stripplot(data=data, x="arm", y="energy", ax=axes)
+    plotting.annotate(axes, rows, data=data, x="arm", y="energy", order=["a", "b", "c"])
+    drawn = sorted(text.get_text() for text in axes.texts)
+    assert drawn == sorted(mark for mark in stars if isinstance(mark, str))
+    plt.close()
+
+
+def test_a_p_of_exactly_zero_is_a_p():
+    rows = [{"p": 0.0}, {"p": 0.04}]
+    statistics.correct(rows)
+    assert [(row["p_holm"], row["stars"]) for row in rows] == [(0.0, "****"), (0.04, "*")]
+
+
+def test_a_stray_file_among_the_records_is_named(tmp_path):
+    made = Campaign("epyc-2.4ghz-standard", tmp_path)
+    write_entries(made.block_file("flops_vs_energy", 0), [run()])
+    write_entries(made.block_file("flops_vs_energy", 10), [run(block=10)])
+    write_entries(made.block_file("flops_vs_energy", 9), [run(block=9)])
+    numbers = [path.name for path in made.block_files("flops_vs_energy", check_config({}))]
+    assert numbers == ["block-0.jsonl", "block-9.jsonl", "block-10.jsonl"]
+    (made.runs / "flops_vs_energy" / "block-0 (1).jsonl").touch()
+    with pytest.raises(UserError, match=r"block-0 \(1\).jsonl is no file of a block"):
+        made.block_files("flops_vs_energy", check_config({}))
+
+
+def test_a_comparison_that_does_not_vary_is_no_test_of_its_family():
+    """Its p would be no number, and would double the other's."""
+    family = Comparison(family="f", metric="energy", test="paired_t", pairs=[("a", "c"), ("b", "c")])
+    steady = blocks(a=[2.0, 2.0, 2.0], b=[1.0, 1.1, 1.2], c=[1.0, 1.0, 1.0])
+    constant, varying = statistics.compare(steady, family)
+    assert constant["estimate"] == pytest.approx(2.0)
+    assert (constant["p"], constant["stars"]) == (None, None)
+    assert "no variation" in constant["note"]
+    assert varying["p_holm"] == varying["p"]
+    twice = blocks(a=[2.0, 2.0], b=[1.0, 1.1], c=[1.0, 1.0])
+    assert statistics.compare(twice, family)[0]["stars"] is None
 
 
 def test_a_table_edited_by_hand_is_refused(tmp_path):

@@ -1,9 +1,11 @@
 """Attributed energy: the job's own, whoever works beside it."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from joules.instrument import attribution
 from joules.instrument.attribution import JobModel, job_readings
 from joules.instrument.host import contention
-from joules.instrument.host.processes import DESCENDANTS
+from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.sources.codecarbon_model import CodeCarbonModel
 from tests.records import reading
 
@@ -105,20 +107,77 @@ def test_descendants_of_descendants_are_counted():
     assert DESCENDANTS.cpu_s() - before_s > 0.15
 
 
+def test_without_the_kernels_word_on_sharing_resident_memory_counts(monkeypatch):
+    read = Path.read_text
+
+    def as_on_an_old_kernel(path, *arguments, **options):
+        if path.name == "smaps_rollup":
+            raise FileNotFoundError(path)
+        return read(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", as_on_an_old_kernel)
+    resident_bytes = psutil.Process().memory_info().rss
+    counted_bytes = attribution._memory_bytes({os.getpid()}, shared_with_resting=False)
+    assert counted_bytes == pytest.approx(resident_bytes, rel=0.2)
+    assert attribution._memory_bytes({2**22 + 1}, shared_with_resting=False) == 0
+
+
+IGNORING = """
+import os, signal, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+child = os.fork()
+if child == 0:
+    end = time.time() + 1.0
+    while time.time() < end:
+        pass
+    os._exit(0)
+time.sleep(1.6)
+"""
+
+
+def test_children_whose_parent_ignores_their_end_are_still_counted():
+    """The kernel adds their time to nobody's; what was seen of them is kept."""
+    job = Job()
+    before_s = job.cpu_s()
+    parent = subprocess.Popen([sys.executable, "-c", IGNORING])
+    opened = contention.snapshot(job)
+    while parent.poll() is None:
+        job.cpu_s()
+        time.sleep(0.1)
+    use = contention.between(opened, contention.snapshot(job))
+    assert job.cpu_s() - before_s > 0.8
+    assert use.job_cpu_s > 0.8
+    assert any("python" in name for name in use.discarding_programs)
+
+
+def test_a_stopped_process_of_a_job_that_does_not_rest_holds_its_memory():
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        psutil.Process(child.pid).suspend()
+        while psutil.Process(child.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        assert child.pid in DESCENDANTS.working_and_stopped()[0]
+    finally:
+        child.kill()
+        child.wait()
+
+
 def test_a_stopped_process_is_no_part_of_the_working_job():
     child = subprocess.Popen(["sleep", "60"])
     try:
-        assert child.pid in DESCENDANTS.working_and_stopped()[0]
+        assert child.pid in RESTING.working_and_stopped()[0]
         psutil.Process(child.pid).suspend()
         deadline_s = time.monotonic() + 10
-        while child.pid not in DESCENDANTS.working_and_stopped()[1] and time.monotonic() < deadline_s:
+        while child.pid not in RESTING.working_and_stopped()[1] and time.monotonic() < deadline_s:
             time.sleep(0.01)
-        working, stopped = DESCENDANTS.working_and_stopped()
+        working, stopped = RESTING.working_and_stopped()
         assert child.pid in stopped - working
     finally:
         child.kill()
         child.wait()
 
+
+RESTING = Job(rests=True)
 
 FORKED = """
 import os, sys, time

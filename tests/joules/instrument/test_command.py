@@ -91,9 +91,20 @@ def test_an_interrupt_still_prints_what_was_read():
     assert "J  total" in printed
 
 
-def test_a_file_that_cannot_be_written_loses_no_reading():
-    done = meter("--json", "/no/such/folder/file", "--", "true")
+def test_a_file_that_can_no_longer_be_written_loses_no_reading(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = meter("--json", str(folder / "file"), "--", "sh", "-c", f"rm -r {folder}; exit 3")
+    assert done.returncode == 3
+    assert "could not be written" in done.stderr
     assert "J  total" in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_said_before_the_command_starts(tmp_path):
+    done = meter("--json", "/no/such/folder/file", "--", "touch", str(tmp_path / "started"))
+    assert done.returncode == 2
+    assert "could not be written" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -103,7 +114,13 @@ def test_a_file_that_cannot_be_written_loses_no_reading():
         (["--", "no-such-command-anywhere"], "'no-such-command-anywhere' was not found"),
         (["--", "/etc"], "may not be executed"),
         (["--region", "FRB", "--", "true"], "no grid data for region 'FRB'"),
-        (["--json", "/no/such/folder/file", "--", "true"], "could not be written"),
+        (["--region", "fra", "--", "true"], "did you mean 'FRA'?"),
+        (["--region", "NO", "--", "true"], "did you mean 'NOR'?"),
+        (["--region", "Germany", "--", "true"], "did you mean 'DEU'?"),
+        (["--idle", "nan", "--", "true"], "argument --idle: 'nan' is not a number from 0 on"),
+        (["--price", "inf", "--", "true"], "argument --price: 'inf' is not a number"),
+        (["--pue", "0.5", "--", "true"], "argument --pue: '0.5' is not a number from 1 on"),
+        (["--", "/etc/passwd/program"], "a part of its path is a file"),
     ],
 )
 def test_what_cannot_be_metered_is_said(arguments, sentence):
@@ -142,3 +159,177 @@ def test_impact_follows_from_energy_pue_and_grid():
 def test_a_region_without_data_is_refused_with_the_likely_one():
     with pytest.raises(UserError, match="did you mean"):
         carbon.grid("USB")
+
+
+SCRIPTS = {
+    "no interpreter named": ("echo x\n", "begin a script with '#!/bin/sh'"),
+    "Windows lines": ("#!/bin/sh\r\necho x\r\n", "its lines end as on Windows"),
+    "an interpreter that is not there": ("#!/no/such\n", "its interpreter '/no/such' was not found"),
+}
+
+
+@pytest.mark.parametrize("fault", SCRIPTS)
+def test_a_script_that_cannot_be_started_is_told_why(tmp_path, fault):
+    text, sentence = SCRIPTS[fault]
+    script = tmp_path / "script"
+    script.write_bytes(text.encode())
+    script.chmod(0o755)
+    done = meter("--", str(script))
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(tmp_path, closed):
+    """No traceback, the command's own exit status, the reading on disk, and nothing else in its file."""
+    file = tmp_path / "energy.json"
+    command = f"{sys.executable} -m joules meter --idle 0 --json {file} -- sh -c 'echo said; exit 7' {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert "Traceback" not in done.stderr
+    assert json.loads(file.read_text())["exit_code"] == 7
+    assert done.stdout == ("" if ">&-" in closed.split("2")[0] else "said\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize(
+    "words", ["doctor", "trace --campaign epyc-2core-standard rl.runs", "trace no.such.value"]
+)
+def test_every_command_bears_closed_streams(words, closed):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m joules {words} {closed}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (2 if "no.such" in words else 0)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_takes_neither_the_status_nor_the_reading(tmp_path):
+    file = tmp_path / "energy.json"
+    command = (
+        f"{sys.executable} -m joules meter --idle 0 --json {file} -- sh -c 'exit 4' 2>&1 >/dev/null | true"
+    )
+    done = subprocess.run(["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], cwd=ROOT, check=False)
+    assert done.returncode == 4
+    assert json.loads(file.read_text())["exit_code"] == 4
+
+
+def test_arguments_that_are_no_text_are_kept(tmp_path):
+    file = tmp_path / "energy.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "joules", "meter", "--idle", "0", "--json", file, "--", "echo", b"a\xffb"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout == b"a\xffb\n"
+    assert json.loads(file.read_text())["command"] == ["echo", "a\udcffb"]
+
+
+DAEMON = """
+import os, time
+if os.fork():
+    os.wait()
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+end = time.time() + 1
+while time.time() < end:
+    pass
+"""
+
+
+def test_what_a_daemon_uses_later_is_said_and_can_be_waited_for(tmp_path):
+    file = tmp_path / "energy.json"
+    left = meter("--json", str(file), "--", sys.executable, "-c", DAEMON)
+    assert "1 process of it still runs: its energy from now on is not in this" in left.stderr
+    assert json.loads(file.read_text())["still_running"] == 1
+    waited = meter("--wait", "--json", str(file), "--", sys.executable, "-c", DAEMON)
+    body = json.loads(file.read_text())
+    assert "still run" not in waited.stderr
+    assert body["still_running"] == 0
+    assert body["contention"]["job_cpu_s"] > 0.8
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_a_signal_to_the_meter_alone_reaches_the_command(tmp_path, name):
+    trapped = tmp_path / "trapped"
+    script = f"trap 'echo {name} > {trapped}; exit 9' {name}; echo up; while :; do sleep 0.05; done"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "joules", "meter", "--idle", "0", "--", "sh", "-c", script],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    _, printed = process.communicate(timeout=20)
+    assert process.returncode == 9
+    assert trapped.read_text() == f"{name}\n"
+    assert "J  total" in printed
+
+
+def test_a_launcher_that_ignores_the_end_of_children_stops_nothing():
+    launch = "import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    launch += "os.execv(sys.executable, [sys.executable, '-m', 'joules', *sys.argv[1:]])"
+    for arguments, status in ((["meter", "--idle", "0", "--", "sh", "-c", "exit 5"], 5), (["doctor"], 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", launch, *arguments], cwd=ROOT, capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == status, done.stderr
+
+
+ORPHANS = """
+import os, pathlib, sys
+for _ in range(300):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os._exit(0)
+        os._exit(0)
+    os.wait()
+zombies = 0
+for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    try:
+        state, parent = path.read_bytes().rpartition(b")")[2].split()[:2]
+    except OSError:
+        continue
+    zombies += state == b"Z" and int(parent) == os.getppid()
+pathlib.Path(sys.argv[1]).write_text(str(zombies))
+"""
+
+
+def test_orphans_are_reaped_as_they_end(tmp_path):
+    """Else they take the places of processes that a user may have."""
+    seen = tmp_path / "zombies"
+    assert meter("--", sys.executable, "-c", ORPHANS, str(seen)).returncode == 0
+    assert int(seen.read_text()) < 100
+
+
+def test_the_meter_names_a_program_whose_name_is_no_text(tmp_path):
+    """A name is cut at fifteen bytes, within a letter where that has two."""
+    name = "aaaaaaaaaaaaaaé"
+    program = tmp_path / name
+    program.symlink_to(sys.executable)
+    other = subprocess.Popen([program, "-c", "while True: pass"])
+    try:
+        done = meter("--json", str(tmp_path / "energy.json"), "--", "sleep", "0.5")
+    finally:
+        other.kill()
+        other.wait()
+    assert done.returncode == 0, done.stderr
+    assert "J  total" in done.stderr
+    assert "aaaaaaaaaaaaaa" in done.stderr
+
+
+def test_metering_starts_without_delay():
+    """What the start needs is neither CodeCarbon nor pandas, whose import takes a second."""
+    code = "import sys; from joules import Meter; Meter().close(); "
+    code += "print(sorted({'codecarbon', 'pandas', 'cpuinfo', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -25,7 +25,12 @@ def test_the_shipped_configuration_is_valid():
         ({"experiments": ["flop_vs_energy"]}, ["did you mean 'flops_vs_energy'"]),
         ({"experiments": []}, ["experiments"]),
         ({"pue": 0.5}, ["pue", "greater than or equal to 1"]),
-        ({"region": "world"}, ["region"]),
+        ({"region": "world"}, ["region", "three capital letters"]),
+        ({"region": "fra"}, ["did you mean 'FRA'?"]),
+        ({"region": "NO"}, ["did you mean 'NOR'?"]),
+        ({"region": False}, ["YAML reads NO as false", "NOR"]),
+        ({"pue": float("nan")}, ["pue"]),
+        ({"price_usd_per_kwh": float("inf")}, ["price_usd_per_kwh"]),
     ],
 )
 def test_a_wrong_option_is_named_with_the_likely_one(options, words):

@@ -41,6 +41,18 @@ def test_a_later_edit_is_seen(campaign):
     assert times_ns(files) == before
 
 
+def test_a_clone_that_is_anothers_is_left_as_it_is(campaign, monkeypatch):
+    made, files = campaign
+
+    def refuse(*_arguments, **_options):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.utime", refuse)
+    before = times_ns(files)
+    order_file_times(made)
+    assert times_ns(files) == before
+
+
 @pytest.mark.parametrize("manifest", ["{", "[]", "{}", '{"files": {"absent": "0"}}'])
 def test_what_is_no_manifest_orders_nothing(campaign, manifest):
     made, files = campaign

@@ -1,5 +1,6 @@
 """Sources against fake hardware, and CodeCarbon's model against itself."""
 
+import logging
 import os
 import re
 import subprocess
@@ -10,13 +11,24 @@ from pathlib import Path
 
 import psutil
 import pytest
+from codecarbon.core.cpu import TDP
+from codecarbon.external.hardware import CPU, MODE_CPU_LOAD
+from codecarbon.external.ram import RAM
+from codecarbon.input import DataSource
 
 from joules.instrument.host import contention, processes
 from joules.instrument.host.contention import between, snapshot
 from joules.instrument.host.limits import usable_cores
-from joules.instrument.source import SourceError
+from joules.instrument.sampler import Sampler
+from joules.instrument.source import Channel, CounterRestarted, SourceError
 from joules.instrument.sources import rapl
-from joules.instrument.sources.codecarbon_model import CodeCarbonModel, processor_tdp
+from joules.instrument.sources.codecarbon_model import (
+    CodeCarbonModel,
+    memory_power_w,
+    processor_tdp,
+    tdp_table,
+)
+from joules.instrument.sources.replay import Replay
 
 
 def zone(root, folder, name, energy_uj, limit_uj=1_000_000):
@@ -95,6 +107,60 @@ def test_rapl_without_permission_says_what_helps(tmp_path, monkeypatch):
     assert read(rapl.Rapl(powercap)) == {"cpu": 0.0}
 
 
+class Moved:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+
+def test_a_counter_that_was_set_back_is_a_gap_and_not_a_wrap(powercap):
+    """True use was 100 J; taken for a wrap it would be a quarter of a million."""
+    clock = Moved()
+    zone(powercap, "intel-rapl:0", "package-0", 250_000_000_000, limit_uj=262_143_000_000)
+    source = rapl.Rapl(powercap, clock)
+    clock.now_s = 0.1
+    zone(powercap, "intel-rapl:0", "package-0", 1_000_000, limit_uj=262_143_000_000)
+    with pytest.raises(CounterRestarted, match="was set back"):
+        source.read()
+    clock.now_s = 1.0
+    zone(powercap, "intel-rapl:0", "package-0", 100_000_000, limit_uj=262_143_000_000)
+    counted_j = next(value for channel, value in source.read().items() if channel.domain == "cpu")
+    assert counted_j < 200
+
+
+def test_a_window_across_a_counter_that_was_set_back_is_not_read():
+    reads = iter(range(1000))
+
+    def counter(_instant_s):
+        number = next(reads)
+        if number == 5:
+            raise CounterRestarted("set back")
+        return 10.0 * number if number < 5 else 10.0 * (number - 5)
+
+    channel = Channel("cpu", "rapl", "counter", "cumulative_j", "test")
+    moved = Moved()
+    sampler = Sampler([Replay({channel: counter}, clock=moved)], clock=moved)
+    for _ in range(12):
+        sampler.sample()
+        moved.now_s += 1.0
+    before, across, after = (sampler.readings(start, end)[0] for start, end in ((1, 3), (3, 8), (7, 10)))
+    assert (before.energy_j, after.energy_j) == (20.0, 30.0)
+    assert across.provenance == "missing"
+    assert "set back within the window" in across.detail
+    assert sampler.faults(3, 8) == ["set back"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "0"])
+def test_a_counter_that_does_not_say_where_it_wraps_is_no_source(powercap, text):
+    (powercap / "intel-rapl:0" / "max_energy_range_uj").write_text(text)
+    with pytest.raises(SourceError, match="wraps"):
+        rapl.Rapl(powercap)
+
+
 def test_no_rapl_is_said(tmp_path):
     with pytest.raises(SourceError, match="no RAPL package zone"):
         rapl.Rapl(tmp_path)
@@ -121,6 +187,44 @@ def test_the_codecarbon_model_stays_within_its_range():
 )
 def test_the_origin_of_the_tdp_is_told(model, origin):
     assert processor_tdp(model).origin == origin
+
+
+def test_our_rules_are_codecarbons():
+    """Every rule against CodeCarbon's own code: memory by size, the load model, TDPs by name."""
+    logging.getLogger("codecarbon").setLevel(logging.ERROR)
+    memory = RAM()
+    for size_gib in (1, 2, 4, 7.5, 8, 16, 24, 33, 64, 100, 129, 256, 384, 511.5, 1024, 4096):
+        for memory.is_arm_cpu in (False, True):
+            expected_w = memory._calculate_ram_power(size_gib)
+            assert memory_power_w(size_gib, memory.is_arm_cpu) == pytest.approx(expected_w)
+    ours, theirs = CodeCarbonModel(), CPU("", MODE_CPU_LOAD, "a processor", CodeCarbonModel().tdp.power_w)
+    for load in (0.0, 0.25, 1.0):
+        theirs._cpu_load_meter.percent = lambda load=load: 100 * load
+        assert ours.processor_w(load) == pytest.approx(theirs._get_power_from_cpu_load().W)
+    table, finder = DataSource().get_cpu_power_data(), TDP.__new__(TDP)
+    names = list(table["Name"].sample(40, random_state=1))
+    names += [f"Intel(R) {name} CPU @ 2.20GHz" for name in names[:20]]
+    names += [f"AMD {name} 8-Core Processor" for name in names[:20]] + [
+        "AMD EPYC",
+        "AMD EPYC 7B13",
+        "Neoverse-N1",
+    ]
+    for name in names:
+        entry = finder._get_matching_cpu(name, table)
+        found = processor_tdp(name)
+        if entry is None:
+            assert found.origin == "per thread", name
+        else:
+            assert found.power_w == finder._get_cpu_constant_power(entry, table), name
+
+
+def test_without_codecarbons_table_the_guess_is_named(monkeypatch):
+    tdp_table.cache_clear()
+    monkeypatch.setattr("joules.instrument.codecarbon_data.PACKAGE", "no_such_package")
+    source = CodeCarbonModel()
+    tdp_table.cache_clear()
+    assert source.tdp.origin == "per thread"
+    assert "its table are not installed" in source.warning
 
 
 def test_cpu_time_of_children_is_told_from_that_of_others():
