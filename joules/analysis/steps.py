@@ -15,7 +15,7 @@ from joules.models import Closed, did_you_mean, read_json
 from joules.study.campaign import SELF, Campaign
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
-from joules.study.fingerprint import code_fingerprint, file_sha256, present_sha256
+from joules.study.fingerprint import check_unchanged, code_fingerprint, file_sha256
 
 
 class Sidecar(Closed):
@@ -93,10 +93,5 @@ def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
     except ValidationError:
         raise UserError(f"{path} is torn or was changed: {again}") from None
     for name, stated in sidecar.files.items():
-        file = campaign.figures / name
-        present = present_sha256(file)
-        if present is None:
-            raise UserError(f"{file} is missing: {again}")
-        if present != stated:
-            raise UserError(f"{file} was changed after it was drawn: {again}")
+        check_unchanged(campaign.figures / name, stated, "drawn", again)
     return sidecar

@@ -11,7 +11,7 @@ import pandas as pd
 from joules.errors import UserError
 from joules.models import read_json
 from joules.study.campaign import Campaign
-from joules.study.fingerprint import file_sha256, present_sha256
+from joules.study.fingerprint import check_unchanged, file_sha256
 
 MANIFEST = "manifest.json"
 
@@ -41,14 +41,7 @@ def verified_names(folder: Path) -> list[str]:
     """Names of the tables of a folder whose files fit its manifest. Raises UserError otherwise."""
     stored = _manifest(folder)["tables"]
     for name, stated in stored.items():
-        path = folder / f"{name}.csv"
-        present = present_sha256(path)
-        if present is None:
-            raise UserError(f"{path} is missing: {_remedy(folder)}")
-        if present != stated:
-            raise UserError(
-                f"{path} was changed after it was tabulated, so nothing is made from it: {_remedy(folder)}"
-            )
+        check_unchanged(folder / f"{name}.csv", stated, "tabulated", _remedy(folder))
     return list(stored)
 
 

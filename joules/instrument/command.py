@@ -22,7 +22,6 @@ from joules.instrument.meter import Meter
 from joules.instrument.reading import Reading
 from joules.instrument.source import Source
 
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Where a signal came from: the kernel, on behalf of a terminal (SI_KERNEL of asm-generic/siginfo.h).
 _FROM_KERNEL = 0x80
 # How often we look where a library's thread has taken a signal that was for us.
@@ -182,9 +181,12 @@ def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
     Signals that would end us are the command's to answer, and orphans of its processes are reaped as they
     end, so that they take no room and their time is counted.
     """
-    waited_for = {signal.SIGCHLD, *_PASSED_ON}
+    # What nohup has had ignored is ignored, by the command too.
+    hangup_is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    passed_on = {signal.SIGINT, signal.SIGTERM, *(() if hangup_is_ignored else (signal.SIGHUP,))}
+    waited_for = {signal.SIGCHLD, *passed_on}
     code = None
-    with _signals_noted() as noted:
+    with _signals_noted(passed_on) as noted:
         process = _start(command)
         signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
         while True:
@@ -204,19 +206,19 @@ def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _signals_noted() -> Iterator[list[int]]:
+def _signals_noted(passed_on: set[signal.Signals]) -> Iterator[list[int]]:
     """Notes signals in the list it yields instead of being ended by them: those that come while the command
     is started, which must not inherit that we block them, and those that other threads take."""
     noted: list[int] = []
-    kept = {number: signal.getsignal(number) for number in (*_PASSED_ON, signal.SIGCHLD)}
-    for number in _PASSED_ON:
+    kept = {number: signal.getsignal(number) for number in (*passed_on, signal.SIGCHLD)}
+    for number in passed_on:
         signal.signal(number, lambda came, _frame: noted.append(came))
     # A launcher may have had it ignored, and then no end of a child is told.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         yield noted
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD, *_PASSED_ON})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD, *passed_on})
         for number, handler in kept.items():
             signal.signal(number, handler)
 

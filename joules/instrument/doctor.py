@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from joules.instrument import METER_VERSION
 from joules.instrument.host import contention, limits, machine
 from joules.instrument.host.instructions import DescendantCounter, NotCountedError
+from joules.instrument.servers import published_servers, recognised
 from joules.instrument.source import PREFERENCE, Channel
 from joules.instrument.sources import discover
 from joules.instrument.sources.codecarbon_model import processor_tdp, tdp_words
@@ -21,6 +22,7 @@ def diagnose() -> Iterator[str]:
     """The report, line by line."""
     here = machine.describe()
     yield f"machine     {here.words}, {here.system}, Python {here.python}"
+    yield f"processor   {_generation(here)}"
     yield f"meter       version {METER_VERSION}"
     granted = limits.usable_cores()
     if granted < here.logical_cores:
@@ -42,6 +44,23 @@ def diagnose() -> Iterator[str]:
     yield f"instructions {_instructions()}"
     yield ""
     yield from _quiet()
+
+
+def _generation(here: machine.Machine) -> str:
+    """What generation the processor belongs to, and from which numbers that is known."""
+    if here.identity is None:
+        return "tells no family and model, so its generation is not known"
+    numbers = f"{here.identity.vendor} family {here.identity.family} model {here.identity.model}"
+    numbers += f" stepping {here.identity.stepping}"
+    servers = recognised(here.identity)
+    if servers is None:
+        return (
+            f"{numbers}: none of the {len(published_servers())} generations with published powers of servers"
+        )
+    return (
+        f"{numbers}: {servers.generation}; the {servers.results} published servers with it draw "
+        f"{servers.idle_w:g} W a thread at rest and {servers.full_w:g} W at full load, all parts included"
+    )
 
 
 def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:

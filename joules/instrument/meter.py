@@ -20,8 +20,8 @@ from joules.instrument.source import Source
 from joules.instrument.sources import discover
 
 
-class Window:
-    """A window of a meter: after its end, everything a `Measurement` has."""
+class WindowReading:
+    """What a window of a meter reads: after its end, everything that a `Measurement` has."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -137,9 +137,9 @@ class Meter:
             return measure(self._sampler, [stretch], self.idle_power_w, self._floor_power_w, name)
 
     @contextlib.contextmanager
-    def window(self, name: str = "window") -> Iterator[Window]:
+    def window(self, name: str = "window") -> Iterator[WindowReading]:
         """A window around the body. What it yields can be read after the body, also where that raised."""
-        window = Window(name)
+        window = WindowReading(name)
         self.begin_window(name)
         try:
             yield window

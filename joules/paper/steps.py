@@ -22,7 +22,7 @@ from joules.paper.typeset import typeset
 from joules.study.campaign import SELF, Campaign
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
-from joules.study.fingerprint import file_sha256, present_sha256
+from joules.study.fingerprint import check_unchanged, file_sha256
 from joules.study.repository import repository_root
 
 # Hashes of what the inject step wrote for LaTeX.
@@ -133,12 +133,7 @@ def _check_injected(campaign: Campaign) -> None:
     path = campaign.build / INJECTED
     stated = read_json(path, f"build the paper of campaign {campaign.name} first", campaign.again("inject"))
     for name, digest in stated.items():
-        file = campaign.build / name
-        present = present_sha256(file)
-        if present is None:
-            raise UserError(f"{file} is missing: {campaign.again('inject')}")
-        if present != digest:
-            raise UserError(f"{file} was changed after it was injected: {campaign.again('inject')}")
+        check_unchanged(campaign.build / name, digest, "injected", campaign.again("inject"))
 
 
 def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joules.errors import UserError
 from joules.instrument import METER_VERSION
 from joules.study.design import Scalar
 from joules.study.repository import repository_root
@@ -42,6 +43,15 @@ def present_sha256(path: Path) -> str | None:
         return file_sha256(path)
     except (OSError, ValueError):
         return None
+
+
+def check_unchanged(path: Path, stated: str, made: str, remedy: str) -> None:
+    """Raises UserError with the `remedy` where `path` is not what it was when it was `made` ("drawn")."""
+    present = present_sha256(path)
+    if present is None:
+        raise UserError(f"{path} is missing: {remedy}")
+    if present != stated:
+        raise UserError(f"{path} was changed after it was {made}: {remedy}")
 
 
 def data_sha256(data: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -13,8 +14,18 @@ from joules.instrument.host.gpus import Gpu, describe_gpus
 from joules.models import Closed
 
 
+class ProcessorIdentity(Closed):
+    """The numbers by which a processor of the x86 family tells its generation, whatever it calls itself."""
+
+    vendor: str
+    family: int
+    model: int
+    stepping: int
+
+
 class Machine(Closed):
-    """Hardware and operating system. `id` is a hash of the hardware alone, the same on a twin."""
+    """Hardware and operating system. `id` is a hash of the hardware alone, the same on a twin. `identity` is
+    null where the processor has no such numbers, and in records that did not keep them yet."""
 
     id: str
     processor: str
@@ -24,6 +35,7 @@ class Machine(Closed):
     gpus: list[Gpu]
     system: str
     python: str
+    identity: ProcessorIdentity | None = None
 
     @property
     def words(self) -> str:
@@ -36,8 +48,8 @@ class Machine(Closed):
 @functools.cache
 def describe() -> Machine:
     """The machine this process runs on."""
-    processor, virtual = _processor()
-    name = processor or platform.machine()
+    fields = _processor_fields()
+    name = processor_name() or platform.machine()
     cores = psutil.cpu_count() or 1
     memory_gib = round(psutil.virtual_memory().total / 1024**3)
     gpus = describe_gpus()
@@ -47,24 +59,36 @@ def describe() -> Machine:
         processor=name,
         logical_cores=cores,
         memory_gib=memory_gib,
-        virtual=virtual,
+        virtual="hypervisor" in fields.get("flags", ""),
         gpus=gpus,
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
+        identity=_identity(fields),
     )
 
 
 def processor_name() -> str:
     """What the processor calls itself, as the system tells it; empty where it does not."""
-    return _processor()[0]
+    return _processor_fields().get("model name", "") or platform.processor()
 
 
-def _processor() -> tuple[str, bool]:
-    """(processor name, whether the CPU says that it is virtual)."""
+def _identity(fields: Mapping[str, str]) -> ProcessorIdentity | None:
+    try:
+        return ProcessorIdentity(
+            vendor=fields["vendor_id"],
+            family=int(fields["cpu family"]),
+            model=int(fields["model"]),
+            stepping=int(fields["stepping"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _processor_fields() -> dict[str, str]:
+    """What the kernel tells of the last processor, by name; nothing where it tells nothing."""
     try:
         text = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:
-        return platform.processor(), False
+        return {}
     lines = (line.partition(":") for line in text.splitlines())
-    fields = {name.strip(): value.strip() for name, _, value in lines}
-    return fields.get("model name", ""), "hypervisor" in fields.get("flags", "")
+    return {name.strip(): value.strip() for name, _, value in lines}

@@ -1,6 +1,7 @@
 """`meter` and `doctor` as a user runs them."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from joules.errors import UserError
-from joules.instrument import carbon
+from joules.instrument import carbon, command
 from joules.instrument.command import meter_command, report
 from joules.instrument.host.processes import DESCENDANTS
 from joules.instrument.reading import primary
@@ -273,6 +274,52 @@ def test_a_signal_to_the_meter_alone_reaches_the_command(tmp_path, name):
     assert process.returncode == 9
     assert trapped.read_text() == f"{name}\n"
     assert "J  total" in printed
+
+
+def test_a_hangup_that_nohup_ignores_is_ignored():
+    process = subprocess.Popen(
+        [
+            "nohup",
+            sys.executable,
+            "-m",
+            "joules",
+            "meter",
+            "--idle",
+            "0",
+            "--",
+            "sh",
+            "-c",
+            "echo up; sleep 1; exit 6",
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "up\n"
+    os.killpg(process.pid, signal.SIGHUP)
+    _, printed = process.communicate(timeout=20)
+    assert process.returncode == 6
+    assert "J  total" in printed
+
+
+def test_a_process_of_another_user_takes_no_signal_and_no_reading(monkeypatch):
+    def refuse(_pid, _number):
+        raise PermissionError
+
+    monkeypatch.setattr(command, "descendants", lambda: {1, 2})
+    monkeypatch.setattr(os, "kill", refuse)
+    command._pass_on(signal.SIGTERM)
+
+
+def test_the_table_says_what_speaks_against_a_reading():
+    grid = carbon.grid(carbon.WORLD)
+    metered = meter_command(["true"], grid)
+    flags = ["clock-step: the wall clock jumped by 3600.0 s"]
+    printed = report(metered.model_copy(update={"flags": flags, "still_running": 2}), grid)
+    assert "  flag: clock-step: the wall clock jumped by 3600.0 s" in printed
+    assert "2 processes of it still run: their energy from now on is not in this" in printed
 
 
 def test_a_launcher_that_ignores_the_end_of_children_stops_nothing():
