@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from joules.instrument.carbon import JOULES_PER_KWH
+from joules.instrument.power_models import GREEN_ALGORITHMS_MEMORY_W
 
 # Mean power usage effectiveness of data centres: of 2018 (Uptime Institute), used by Strubell et al. and by
 # Henderson et al., and of the Green Algorithms calculator.
 PUE_2018 = 1.58
 PUE_GREEN_ALGORITHMS = 1.67
-_MEMORY_W_PER_GB = 0.3725
 _A_THIRD = 0.33
 _W_PER_THREAD = 4.0
 _SERVER_FLOOR_W = 50.0
@@ -165,11 +165,12 @@ def published_flops(run: Known) -> float:
 def green_algorithms(run: Known) -> float:
     """`t (n_c P_c u_c + n_mem P_mem) PUE` at full use, P_mem .3725 W/GB, PUE 1.67 (Lannelongue et al. 2021).
 
-    `n_c P_c` is the TDP of all cores and GPUs; memory is all that is installed.
+    `n_c P_c` is the TDP of all cores and GPUs; memory is all that is installed. A module sold as so many GB
+    holds as many GiB.
     """
-    memory_gb = _need(run.memory_gib, "installed memory is not known") * 2**30 / 1e9
+    memory_gb = _need(run.memory_gib, "installed memory is not known")
     processors_w = _need(run.cpu_tdp_w, "the processor's TDP is not known") + (run.gpu_tdp_w or 0.0)
-    power_w = processors_w + _MEMORY_W_PER_GB * memory_gb
+    power_w = processors_w + GREEN_ALGORITHMS_MEMORY_W * memory_gb
     return PUE_GREEN_ALGORITHMS * _kwh(power_w * run.duration_s)
 
 
@@ -261,26 +262,26 @@ class Method:
 REFERENCE = "whole_machine"
 METHODS: dict[str, Method] = {
     REFERENCE: Method(whole_machine, "whole machine (reference)", "meter"),
-    "net_of_idle": Method(net_of_idle, "net of idle", "meter"),
-    "attributed": Method(attributed, "attributed x PUE", "meter"),
-    "gpu_only": Method(gpu_only, "GPU only", "meter"),
-    "cpu_only": Method(cpu_only, "processor only", "meter"),
-    "codecarbon_machine": Method(codecarbon_machine, "CodeCarbon, machine", "meter"),
-    "codecarbon_process": Method(codecarbon_process, "CodeCarbon, process", "load"),
-    "active_share": Method(active_share, "active share (Kepler)", "meter"),
-    "floored": Method(floored, "max(GPU + CPU, 50 W t)", "meter"),
-    "strubell": Method(strubell, "Strubell et al.", "power"),
-    "sampled_0.1s": Method(_every(0.1), "power every 0.1 s", "power"),
-    "sampled_1s": Method(_every(1.0), "power every 1 s", "power"),
-    "sampled_10s": Method(_every(10.0), "power every 10 s", "power"),
-    "sampled_15s": Method(_every(15.0), "power every 15 s", "power"),
-    "load_tdp": Method(load_tdp, "load x TDP x time", "load"),
-    "device_hours_tdp": Method(device_hours_tdp, "device-hours x TDP", "load"),
     "tdp_time": Method(tdp_time, "TDP x time", "clock"),
     "third_tdp_time": Method(third_tdp_time, ".33 x TDP x time", "clock"),
     "per_thread": Method(per_thread, "4 W a thread x time", "clock"),
     "green_algorithms": Method(green_algorithms, "Green Algorithms", "clock"),
     "ml_co2_impact": Method(ml_co2_impact, "ML CO2 Impact", "clock"),
+    "load_tdp": Method(load_tdp, "load x TDP x time", "load"),
+    "device_hours_tdp": Method(device_hours_tdp, "device-hours x TDP", "load"),
+    "codecarbon_process": Method(codecarbon_process, "CodeCarbon, process", "load"),
     "counted_flops": Method(counted_flops, "counted FLOPs / (FLOPS/W)", "operations"),
     "published_flops": Method(published_flops, "published FLOPs / (FLOPS/W)", "operations"),
+    "strubell": Method(strubell, "Strubell et al.", "power"),
+    "sampled_0.1s": Method(_every(0.1), "power every 0.1 s", "power"),
+    "sampled_1s": Method(_every(1.0), "power every 1 s", "power"),
+    "sampled_10s": Method(_every(10.0), "power every 10 s", "power"),
+    "sampled_15s": Method(_every(15.0), "power every 15 s", "power"),
+    "net_of_idle": Method(net_of_idle, "net of idle", "meter"),
+    "attributed": Method(attributed, "attributed x PUE", "meter"),
+    "gpu_only": Method(gpu_only, "GPU only", "meter"),
+    "cpu_only": Method(cpu_only, "processor only", "meter"),
+    "codecarbon_machine": Method(codecarbon_machine, "CodeCarbon, machine", "meter"),
+    "active_share": Method(active_share, "active share (Kepler)", "meter"),
+    "floored": Method(floored, "max(GPU + CPU, 50 W t)", "meter"),
 }

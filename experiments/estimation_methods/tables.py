@@ -22,11 +22,14 @@ _FACTS = ("passes", "flops", "published_flops", "peak_flops_per_s", "cpu_tdp_w",
 _REGIONS = Path(__file__).parent / "reference" / "henderson_regions.csv"
 _COUNTRIES = ("USA", "FRA", "DEU", "IND", "CHN")
 _MODELLED = ("codecarbon-cpu", "codecarbon-ram")
+# Logarithms of the ratios of two estimates that are one formula differ by rounding alone.
+_SAME = 1e-6
 
 
 def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `estimates` (a row a run and method), `methods` (bias, spread and needs of
-    each), `statistics`, `agreement` (rank correlations), `recommendations`, `carbon`."""
+    each, and whether it is another times a constant here), `statistics`, `agreement` (rank correlations),
+    `carbon`."""
     runs = records.with_metrics(entries, parameters=("work",), metrics=_FACTS)
     estimates = _estimates(entries, runs)
     known = estimates.dropna(subset=["ratio"])
@@ -36,10 +39,14 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
         "estimates": estimates,
         "methods": methods,
         "statistics": pd.DataFrame(
-            [*_contrasts(known, design), *_sampling_errors(known)], columns=statistics.COLUMNS
+            [
+                *_contrasts(known, methods, design),
+                *_orders(known, runs),
+                *_sampling_errors(known),
+            ],
+            columns=statistics.COLUMNS,
         ),
         "agreement": _agreement(known, runs),
-        "recommendations": _recommendations(methods),
         "carbon": _carbon(runs),
     }
 
@@ -121,15 +128,19 @@ def _methods(estimates: pd.DataFrame) -> pd.DataFrame:
     (largest over smallest), the worst factor a single run was off by, and the gap where there is no estimate.
     """
     rows = []
+    known = estimates.pivot(index=["arm", "block"], columns="method", values="energy_kwh")
     for name, method in METHODS.items():
         of_method = estimates[estimates["method"] == name]
         ratios = of_method.dropna(subset=["ratio"])
         gaps = sorted(set(of_method["gap"].dropna()))
+        twin, multiple = _twin(name, known)
         row: dict[str, object] = {
             "method": name,
             "words": method.words,
             "needs": EQUIPMENT[method.needs],
             "runs": len(ratios),
+            "same_as": twin,
+            "multiple": multiple,
             "gap": "; ".join(gaps) or None,
         }
         positive = ratios[ratios["ratio"] > 0]
@@ -142,18 +153,45 @@ def _methods(estimates: pd.DataFrame) -> pd.DataFrame:
                 "worst_factor": math.exp(logs.abs().max()),
             }
         rows.append(row)
-    columns = ["method", "words", "needs", "runs", "bias", "spread", "worst_factor", "gap"]
+    columns = [
+        "method",
+        "words",
+        "needs",
+        "runs",
+        "bias",
+        "spread",
+        "worst_factor",
+        "same_as",
+        "multiple",
+        "gap",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _contrasts(known: pd.DataFrame, design: Design) -> list[statistics.Row]:
-    """Each method against the reference on the same runs, one family a workload, corrected by Holm."""
+def _twin(name: str, known: pd.DataFrame) -> tuple[str | None, float | None]:
+    """The first method before this one that gives the same energies times a constant on every run, and the
+    constant: two formulas that are one on this machine. (None, None) where there is none."""
+    names = list(METHODS)
+    own = known.get(name, pd.Series(dtype=float)).dropna()
+    own = own if (own > 0).all() else own.iloc[:0]
+    for other in names[: names.index(name)] if len(own) > 1 else []:
+        ratios = (own / known[other].reindex(own.index)) if other in known else pd.Series(dtype=float)
+        if len(ratios) == len(own) and np.isfinite(ratios).all() and np.ptp(np.log(ratios)) < _SAME:
+            return other, float(ratios.iloc[0])
+    return None, None
+
+
+def _contrasts(known: pd.DataFrame, methods: pd.DataFrame, design: Design) -> list[statistics.Row]:
+    """Each method against the reference on the same runs, one family a workload, corrected by Holm. One that
+    is another times a constant is not compared again."""
+    distinct = set(methods.loc[methods["same_as"].isna(), "method"])
     rows: list[statistics.Row] = []
     for arm in design.arms:
         family = [
             _contrast(arm, name, of_pair["ratio"].to_numpy(dtype=np.float64))
             for name in METHODS
             if name != REFERENCE
+            and name in distinct
             and len(
                 of_pair := known[(known["arm"] == arm) & (known["method"] == name) & (known["ratio"] > 0)]
             )
@@ -184,6 +222,25 @@ def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Ro
         p=1.0 if same else (statistics.p_value(logs, _TEST) if len(logs) > 1 else None),
         effect_size=mean / spread if spread > 1e-12 else None,
     )
+
+
+def _orders(known: pd.DataFrame, runs: pd.DataFrame) -> list[statistics.Row]:
+    """Kendall's tau-b over the workloads of a block between the mean power by a method and the cores that the
+    job kept busy, mean over blocks: whether an estimate orders work as processor time does."""
+    usable = records.with_result(runs).set_index(["arm", "block"])
+    busy = usable["cpu_s"] / usable["duration_s"]
+    rows = []
+    for name in METHODS:
+        energies = known[known["method"] == name].set_index(["arm", "block"])["energy_kwh"]
+        powers = energies / usable["duration_s"].reindex(energies.index)
+        taus = [
+            tau
+            for _, each in powers.groupby("block")
+            if len(each) > 2 and (tau := _tau(each, busy.reindex(each.index))) is not None
+        ]
+        if taus:
+            rows.append(statistics.mean_row(f"order.{name}", taus, "order", "Kendall's tau-b", group=name))
+    return rows
 
 
 def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
@@ -227,27 +284,6 @@ def _tau(x: pd.Series, y: pd.Series) -> float | None:
     if first.nunique() < 2 or second.nunique() < 2:
         return None
     return float(stats.kendalltau(first, second).statistic)
-
-
-def _recommendations(methods: pd.DataFrame) -> pd.DataFrame:
-    """For each level of equipment the estimate whose worst run was off by least; with a meter that is the
-    reference, by definition."""
-    rows = []
-    candidates = methods.dropna(subset=["worst_factor"])
-    for words in EQUIPMENT.values():
-        level = candidates[candidates["needs"] == words].sort_values("worst_factor", kind="stable")
-        if len(level):
-            best = level.iloc[0]
-            rows.append(
-                {
-                    "you_have": words,
-                    "use": best["words"],
-                    "method": best["method"],
-                    "bias": best["bias"],
-                    "off_by_factor": best["worst_factor"],
-                }
-            )
-    return pd.DataFrame(rows, columns=["you_have", "use", "method", "bias", "off_by_factor"])
 
 
 def _carbon(runs: pd.DataFrame) -> pd.DataFrame:

@@ -17,28 +17,27 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def flops_scatter(tables: Tables) -> Figure:
-    """FLOPs against kWh per inference, both logarithmic, with a power law within each family of three
-    or more."""
+    """FLOPs against time and against kWh per inference, all logarithmic, with a power law within each family
+    of three or more; grey lines are bands over models of power."""
     arms = _architectures(tables)
     colours = plotting.colours(arms["family"].to_list())
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 4.0))
-    for family, members in arms.groupby("family"):
-        axes.scatter(
-            members["flops"],
-            members["energy_per_inference_kwh"],
-            color=colours[family],
-            label=family,
-        )
-        if len(members) >= 3:
-            _power_law(axes, members, colours[family], "energy_per_inference_kwh")
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="FLOPs per inference",
-        ylabel=f"energy per inference in kWh ({plotting.provenance(arms)})",
-    )
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    plotting.label_points(axes, arms["flops"], arms["energy_per_inference_kwh"], arms["arm"])
+    figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.6), layout="constrained")
+    outcomes = {
+        "time_per_inference_s": "time per inference in s",
+        "energy_per_inference_kwh": f"energy per inference in kWh\n({plotting.provenance(arms)})",
+    }
+    for axes, (outcome, words) in zip(panels, outcomes.items(), strict=True):
+        for family, members in arms.groupby("family"):
+            axes.scatter(members["flops"], members[outcome], color=colours[family], s=14, label=family)
+            if len(members) >= 3:
+                _power_law(axes, members, colours[family], outcome)
+        plotting.bands(axes, arms["flops"], arms, outcome)
+        axes.set(xscale="log", yscale="log", xlabel="FLOPs per inference", ylabel=words)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=6.5)
+    figure.canvas.draw()
+    for axes, outcome in zip(panels, outcomes, strict=True):
+        plotting.label_points(axes, arms["flops"], arms[outcome], arms["arm"])
     return figure
 
 

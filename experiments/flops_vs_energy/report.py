@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.paper.values import Value, cell, known, significant, statistic_values
+from joules.paper.values import Value, band_of, banded_cell, cell, known, significant, statistic_values
 
 # How the paper names a regression.
 _WORDS = {
@@ -25,6 +25,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     least = arms.loc[arms["energy_per_inference_j"].idxmin()]
     most = arms.loc[arms["energy_per_inference_j"].idxmax()]
     per_flop = arms["energy_per_inference_j"] / arms["flops"]
+    per_flop_s = arms["time_per_inference_s"] / arms["flops"]
     energy = "arms.csv energy_per_inference_j"
     return [
         Value("flops.models", len(arms), "arms.csv, rows"),
@@ -44,13 +45,20 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             ),
         ),
         Value("flops.least.model", least["arm"], f"{energy}, least"),
-        Value("flops.least.energy", least["energy_per_inference_j"], f"{energy}, least", 3, r"\joule"),
+        *_cost("flops.least", least, "least"),
         Value("flops.most.model", most["arm"], f"{energy}, largest"),
-        Value("flops.most.energy", most["energy_per_inference_j"], f"{energy}, largest", 3, r"\joule"),
+        *_cost("flops.most", most, "largest"),
         Value(
             "flops.spread",
             per_flop.max() / per_flop.min(),
             f"{energy} / flops, largest over least",
+            2,
+        ),
+        *_time_is_energy(arms, tables["statistics"]),
+        Value(
+            "flops.spread.time",
+            per_flop_s.max() / per_flop_s.min(),
+            "arms.csv time_per_inference_s / flops, largest over least",
             2,
         ),
         Value(
@@ -74,6 +82,49 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         ),
         *statistic_values("flops", tables["statistics"]),
         *_predictor_values(tables),
+    ]
+
+
+def _time_is_energy(arms: pd.DataFrame, statistics: pd.DataFrame) -> list[Value]:
+    """Power at which inferences ran, and how much of the variance of energy their time explains: with more
+    digits than other shares, since it may be all but one."""
+    power_w = arms["energy_per_inference_j"] / arms["time_per_inference_s"]
+    share = statistics.set_index("statistic")["estimate"].get("time_energy_r2.all", float("nan"))
+    source = "arms.csv energy_per_inference_j / time_per_inference_s"
+    return known(
+        Value("flops.power.least", float(power_w.min()), f"{source}, least", 4, r"\watt"),
+        Value("flops.power.most", float(power_w.max()), f"{source}, largest", 4, r"\watt"),
+        Value(
+            "flops.time_is_energy",
+            float(share),
+            "statistics.csv time_energy_r2.all estimate",
+            5,
+            on_demand=True,
+        ),
+    )
+
+
+def _cost(key: str, arm: pd.Series, which: str) -> list[Value]:
+    """Time, processor time and energy of an inference of one architecture."""
+    return [
+        *(
+            Value(
+                f"{key}.{name}",
+                1e3 * arm[f"{name}_per_inference_s"],
+                f"arms.csv {arm['arm']} {name}_per_inference_s",
+                3,
+                r"\milli\second",
+            )
+            for name in ("time", "cpu")
+        ),
+        Value(
+            f"{key}.energy",
+            arm["energy_per_inference_j"],
+            f"arms.csv energy_per_inference_j, {which}",
+            3,
+            r"\joule",
+            band=band_of(arm, "energy_per_inference_j"),
+        ),
     ]
 
 
@@ -127,8 +178,9 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "GFLOPs": [significant(flops / 1e9, 3) for flops in arms["flops"]],
         "million parameters": [significant(count / 1e6, 3) for count in arms["parameters"]],
         "FLOPs/byte": [significant(intensity, 2) for intensity in arms["intensity_flops_per_byte"]],
-        "ms": [significant(1e3 * latency_s, 3) for latency_s in arms["latency_median_s"]],
-        "mJ": [significant(1e3 * energy_j, 3) for energy_j in arms["energy_per_inference_j"]],
+        "ms": [significant(1e3 * seconds, 3) for seconds in arms["time_per_inference_s"]],
+        "processor ms": [significant(1e3 * seconds, 3) for seconds in arms["cpu_per_inference_s"]],
+        "mJ": [banded_cell(row, "energy_per_inference_j", 1e3) for row in arms.to_dict("records")],
         "CV in %": [cell(percent, 2) for percent in arms["cv_percent"]],
         "error": [cell(percent, 2) for percent in arms["error_cv_percent"]],
     }
@@ -145,9 +197,14 @@ def _factor_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "pixels": str(int(arms.loc[row.group, "image_size"])),
             "threads": str(int(arms.loc[row.group, "threads"])),
             "operations, ratio": significant(arms.loc[row.group, "flops"] / arms.loc[row.base, "flops"], 3),
+            "time, ratio": cell(
+                arms.loc[row.group, "time_per_inference_s"] / arms.loc[row.base, "time_per_inference_s"]
+            ),
             "energy, ratio": cell(row.estimate),
             "low": cell(row.ci_low),
             "high": cell(row.ci_high),
+            "least model": cell(row.band_low),
+            "largest model": cell(row.band_high),
         }
         for row in tables["statistics"].query("family == 'factors'").itertuples()
     ]

@@ -46,6 +46,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
 def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     parameters = ("family", "model", "factor", "batch_size", "image_size", "turns")
     table = records.with_metrics(entries, parameters, _FACTS)
+    table["time_per_inference_s"] = table["duration_s"] / table["inferences"]
     table["energy_per_inference_j"] = table["energy_j"] / table["inferences"]
     table["energy_per_inference_kwh"] = table["energy_per_inference_j"] / JOULES_PER_KWH
     return table
@@ -67,6 +68,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "blocks": len(group),
                 **{fact: group[fact].iloc[0] for fact in _COUNTS},
                 "intensity_flops_per_byte": group["flops"].iloc[0] / group["bytes_moved"].iloc[0],
+                "time_per_inference_s": statistics.mean_ci(group["time_per_inference_s"].to_list())[0],
                 "cpu_per_inference_s": (group["cpu_s"] / group["inferences"]).median(),
                 "energy_per_inference_j": mean_j,
                 "ci_low_j": low_j,
@@ -89,7 +91,10 @@ def _statistics(
     rows = [
         row for family in [*design.comparisons, *_factors(good)] for row in statistics.compare(good, family)
     ]
+    rows += _determinations("flops_time_r2", architectures, outcome="time_per_inference_s")
     rows += _determinations("flops_energy_r2", architectures)
+    for name in ("time", "cpu"):
+        rows += _determinations(f"{name}_energy_r2", architectures, count=f"{name}_per_inference_s")[:1]
     rows += _determinations("published_flops_energy_r2", predictors.reference())
     rows += predictors.against_flops(errors)
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
@@ -109,14 +114,17 @@ def _factors(runs: pd.DataFrame) -> list[Comparison]:
     return [Comparison(family="factors", metric="energy_per_inference_j", test="paired_t", pairs=pairs)]
 
 
-def _determinations(prefix: str, arms: pd.DataFrame) -> list[statistics.Row]:
+def _determinations(
+    prefix: str, arms: pd.DataFrame, count: str = "flops", outcome: str = "energy_per_inference_j"
+) -> list[statistics.Row]:
+    """R squared of `outcome` on `count` over all arms and within each family of three or more."""
     groups = [("all", arms), *arms.groupby("family")]
     return [
         statistics.determination(
             f"{prefix}.{group}",
-            members["flops"].to_numpy(dtype=np.float64),
-            members["energy_per_inference_j"].to_numpy(dtype=np.float64),
-            metric="energy_per_inference_j",
+            members[count].to_numpy(dtype=np.float64),
+            members[outcome].to_numpy(dtype=np.float64),
+            metric=outcome,
             group=str(group),
         )
         for group, members in groups

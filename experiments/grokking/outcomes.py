@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from experiments.grokking.rules import GROKKED, Evaluation, first_sustained
 from joules.analysis import records, statistics
@@ -34,9 +35,14 @@ def evaluations_of(run: Run) -> list[Evaluation]:
 
 def energy_at(run: Run, step: float) -> float:
     """Energy since the window opened in joules at an optimiser step, linear between marks."""
+    return float(energies_at(run, [step])[0])
+
+
+def energies_at(run: Run, steps: Sequence[float]) -> NDArray[np.float64]:
+    """`energy_at` of many steps."""
     marks = [(0, 0.0), *((mark.index, mark.energy_j or 0.0) for mark in run.steps)]
-    steps, energies = zip(*marks, strict=True)
-    return float(np.interp(step, steps, energies))
+    marked, energies_j = zip(*marks, strict=True)
+    return np.interp(steps, marked, energies_j)
 
 
 def runs_table(entries: Sequence[Run | Idle], trainings: Trainings) -> pd.DataFrame:
@@ -99,7 +105,7 @@ def curves_table(trainings: Trainings) -> pd.DataFrame:
             "arm": arm,
             "block": block,
             "step": evaluation.step,
-            "energy_j": energy_at(run, evaluation.step),
+            "energy_j": float(energy_j),
             "train_loss": evaluation.train_loss,
             "train_accuracy": evaluation.train_accuracy,
             "validation_loss": evaluation.loss,
@@ -109,7 +115,10 @@ def curves_table(trainings: Trainings) -> pd.DataFrame:
             "inactive": signal[3],
         }
         for (arm, block), run in sorted(trainings.items(), key=lambda item: (item[0][1], item[1].position))
-        for evaluation, signal in zip(evaluations_of(run), run.metrics["signals"], strict=True)
+        for history in [evaluations_of(run)]
+        for evaluation, signal, energy_j in zip(
+            history, run.metrics["signals"], energies_at(run, [each.step for each in history]), strict=True
+        )
     ]
     return pd.DataFrame(rows)
 
@@ -132,6 +141,8 @@ def arms_table(fixed: pd.DataFrame) -> pd.DataFrame:
                 "grok_step": grokked["grok_step"].median(),
                 "final_accuracy": group["final_accuracy"].mean(),
                 "energy_j": group["energy_j"].mean(),
+                "time_per_step_s": (group["duration_s"] / group["steps"]).mean(),
+                "cpu_per_step_s": (group["cpu_s"] / group["steps"]).mean(),
                 "flops_per_step": first["flops_per_step"],
                 "bytes_moved_per_step": first["bytes_moved_per_step"],
                 "energy_per_step_j": (group["energy_j"] / group["steps"]).mean(),

@@ -11,7 +11,7 @@ import pandas as pd
 from experiments.grokking import predictor
 from experiments.grokking.stopping import SAFETY
 from joules.analysis import records
-from joules.paper.values import Value, cell, significant, statistic_values
+from joules.paper.values import Value, band_of, banded_cell, cell, significant, statistic_values
 
 _PUBLISHED = Path(__file__).parent / "reference" / "powerdown.csv"
 
@@ -38,12 +38,24 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             "grokking.hardest", str(hardest) if pd.notna(hardest) else "none", "statistics.csv waste.hardest"
         ),
         Value(
-            "grokking.waste_wh", million["waste_per_run_wh"], "fleet.csv waste_per_run_wh", 2, r"\watt\hour"
+            "grokking.waste_s",
+            (fixed["waste"] * fixed["duration_s"]).mean(),
+            "runs.csv waste x duration_s, mean over those that grokked",
+            2,
+            r"\second",
         ),
-        Value("grokking.million.kwh", million["energy_kwh"], "fleet.csv energy_kwh, last row", 2, r"\kWh"),
-        Value("grokking.million.kg", million["emissions_kg"], "fleet.csv emissions_kg, last row", 2, r"\kg"),
-        Value("grokking.million.usd", million["price_usd"], "fleet.csv price_usd, last row", 2),
-        Value("grokking.million.days", million["household_days"], "fleet.csv household_days, last row", 2),
+        *(
+            Value(
+                key, million[column], f"fleet.csv {column}, last row", 2, unit, band=band_of(million, column)
+            )
+            for key, column, unit in (
+                ("grokking.waste_wh", "waste_per_run_wh", r"\watt\hour"),
+                ("grokking.million.kwh", "energy_kwh", r"\kWh"),
+                ("grokking.million.kg", "emissions_kg", r"\kg"),
+                ("grokking.million.usd", "price_usd", ""),
+                ("grokking.million.days", "household_days", ""),
+            )
+        ),
         *_published_values(),
         *statistic_values("grokking", tables["statistics"]),
     ]
@@ -60,10 +72,11 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Arms, rules and fleet as the paper prints them."""
     arms = [
         {
-            "task": row["task"],
             "arm": row["arm"].replace("_", " "),
             "MFLOPs/step": cell(row["flops_per_step"] * 1e-6),
-            "mJ/step": cell(row["energy_per_step_j"] * 1e3),
+            "ms/step": cell(row["time_per_step_s"] * 1e3),
+            "processor ms/step": cell(row["cpu_per_step_s"] * 1e3),
+            "mJ/step": banded_cell(row, "energy_per_step_j", 1e3),
             "grokked": f"{row['grokked']} of {row['blocks']}",
             "memorised at": _count(row["memorised_step"]),
             "grokked at": _count(row["grok_step"]),
@@ -86,10 +99,10 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     fleet_rows = [
         {
             "runs a year": f"{row['runs_per_year']:.0f}",
-            "kWh": significant(row["energy_kwh"], 2),
-            "kg CO2e": significant(row["emissions_kg"], 2),
-            "USD": significant(row["price_usd"], 2),
-            "household days": significant(row["household_days"], 2),
+            "kWh": banded_cell(row, "energy_kwh", digits=2),
+            "kg CO2e": banded_cell(row, "emissions_kg", digits=2),
+            "USD": banded_cell(row, "price_usd", digits=2),
+            "household days": banded_cell(row, "household_days", digits=2),
         }
         for row in tables["fleet"].to_dict("records")
     ]

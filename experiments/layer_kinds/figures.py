@@ -17,23 +17,36 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def layers_equal(tables: Tables) -> Figure:
-    """Energy per GFLOP of single layers: geometric mean as a bar, blocks as points, stars from the table."""
-    runs = tables["runs"]
+    """Time and energy per GFLOP of single layers: geometric mean as a bar, blocks as points, stars from the
+    table; grey lines are bands over models of power."""
+    runs, arms = tables["runs"], tables["arms"]
     alone = records.with_result(runs[runs["model"].isna()])
-    alone = alone.assign(energy_per_gflop_mj=1e12 * alone["energy_per_pass_j"] / alone["flops"])
-    plotted = {
-        "data": alone,
-        "x": "kind",
-        "y": "energy_per_gflop_mj",
-        "order": [kind for kind in KINDS if kind in set(alone["kind"])],
-    }
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.4))
-    sns.barplot(**plotted, ax=axes, estimator=_geometric_mean, errorbar=None, color="0.85", width=0.6)
-    sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
-    axes.set(yscale="log")
-    plotting.annotate(axes, tables["statistics"].query("family == 'equal_flops_layers'"), **plotted)
-    axes.set_xticks(axes.get_xticks(), [KINDS[kind] for kind in plotted["order"]])
-    axes.set(xlabel="", ylabel=f"energy per GFLOP in mJ\n({plotting.provenance(tables['arms'])})")
+    order = [kind for kind in KINDS if kind in set(alone["kind"])]
+    means = arms[arms["model"].isna()].set_index("kind").reindex(order)
+    figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.4), layout="constrained")
+    contents = [
+        ("time_per_pass_s", "equal_flops_layers_time", "time per GFLOP in ms"),
+        (
+            "energy_per_pass_j",
+            "equal_flops_layers",
+            f"energy per GFLOP in mJ\n({plotting.provenance(arms)})",
+        ),
+    ]
+    for axes, (column, family, words) in zip(panels, contents, strict=True):
+        plotted = {
+            "data": alone.assign(per_gflop=1e12 * alone[column] / alone["flops"]),
+            "x": "kind",
+            "y": "per_gflop",
+            "order": order,
+        }
+        sns.barplot(**plotted, ax=axes, estimator=_geometric_mean, errorbar=None, color="0.85", width=0.6)
+        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+        axes.set(yscale="log")
+        # Beside the bar, where neither points nor bar hide it. All these layers have the same operations.
+        plotting.bands(axes, np.arange(len(order)) + 0.36, means, column, 1e12 / means["flops"].iloc[0])
+        plotting.annotate(axes, _of_family(tables, family), **plotted)
+        axes.set_xticks(axes.get_xticks(), [KINDS[kind].replace(" ", "\n") for kind in order])
+        axes.set(xlabel="", ylabel=words)
     return figure
 
 
@@ -70,3 +83,8 @@ def layers_mobilenet(tables: Tables) -> Figure:
 
 def _geometric_mean(values: pd.Series) -> float:
     return float(np.exp(np.log(values).mean()))
+
+
+def _of_family(tables: Tables, family: str) -> pd.DataFrame:
+    statistics = tables["statistics"]
+    return statistics[statistics["family"] == family]

@@ -44,6 +44,8 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
 
 def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     table = records.with_metrics(entries, parameters=("kind", "model"), metrics=_FACTS)
+    table["time_per_pass_s"] = table["duration_s"] / table["passes"]
+    table["cpu_per_pass_s"] = table["cpu_s"] / table["passes"]
     table["energy_per_pass_j"] = table["energy_j"] / table["passes"]
     return table
 
@@ -61,6 +63,8 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "blocks": len(group),
                 **{fact: first[fact] for fact in ("flops", "parameters", "bytes_moved", "layers")},
                 "intensity_flops_per_byte": first["flops"] / first["bytes_moved"],
+                "time_per_pass_s": statistics.mean_ci(group["time_per_pass_s"].to_list())[0],
+                "cpu_per_pass_s": group["cpu_per_pass_s"].median(),
                 "energy_per_pass_j": mean_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,

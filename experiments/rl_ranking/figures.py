@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +22,8 @@ _GRID = 60
 
 
 def rl_curves(tables: Tables) -> Figure:
-    """Return against cumulative training energy by game: mean over blocks, band of the 95 % interval."""
+    """Return against time of training by game: mean over blocks, band of the 95 % interval. The upper axis is
+    energy at the mean power of the game's trainings."""
     evaluated = tables["evaluations"]
     yardsticks = tables["runs"].groupby("game")["yardstick_return"].first()
     games = list(dict.fromkeys(evaluated.loc[evaluated["step"] > 0, "game"]))
@@ -31,15 +33,19 @@ def rl_curves(tables: Tables) -> Figure:
     )
     for axes, game in zip(grid[0], games, strict=True):
         for algorithm, group in evaluated[evaluated["game"] == game].groupby("algorithm"):
-            kwh, mean, low, high = _band(group)
-            axes.plot(1000 * kwh, mean, color=palette[algorithm], label=ALGORITHMS[algorithm])
-            axes.fill_between(1000 * kwh, low, high, color=palette[algorithm], alpha=0.2, linewidth=0)
+            seconds, mean, low, high = _band(group)
+            axes.plot(seconds, mean, color=palette[algorithm], label=ALGORITHMS[algorithm])
+            axes.fill_between(seconds, low, high, color=palette[algorithm], alpha=0.2, linewidth=0)
         start = evaluated.loc[(evaluated["game"] == game) & (evaluated["step"] == 0), "return_mean"].mean()
         axes.axhline(start, color="0.5", linewidth=0.8, linestyle=":")
         axes.set(title=f"{game}\n(yardstick {yardsticks[game]:g})", xlim=(0, None))
+        upper = axes.secondary_xaxis("top", functions=_wh_of(evaluated[evaluated["game"] == game]))
+        upper.tick_params(labelsize=6)
+        if game == games[len(games) // 2]:
+            # Not the figure's own label: a legend outside the panels would cover it.
+            axes.set_xlabel("time of training in s")
+            upper.set_xlabel(f"energy in Wh ({plotting.provenance(tables['arms'])})", fontsize=7)
     grid[0][0].set_ylabel("return of an episode")
-    # Not the figure's own label: a legend outside the panels would cover it.
-    grid[0][len(games) // 2].set_xlabel(f"energy of training in Wh ({plotting.provenance(tables['arms'])})")
     handles = {
         label: handle
         for axes in grid[0]
@@ -72,20 +78,37 @@ def rl_ranking(tables: Tables) -> Figure:
 
 
 def rl_steps(tables: Tables) -> Figure:
-    """Energy of one environment step, learning included, by arm on pixels; stars from the table."""
+    """Time and energy of one environment step, learning included, by arm on pixels; stars from the table,
+    grey lines are bands over models of power."""
     runs = records.with_result(tables["runs"])
     runs = runs[runs["network"].isin(ON_PIXELS)]
-    runs = runs.assign(energy_mj=1e3 * runs["energy_per_step_j"])
-    plotted = {"data": runs, "x": "arm", "y": "energy_mj", "order": list(dict.fromkeys(sorted(runs["arm"])))}
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.9, 3.2))
-    if len(runs):
-        sns.barplot(**plotted, ax=axes, estimator="mean", errorbar=None, color="0.85", width=0.6)
-        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
-        plotting.annotate(axes, tables["statistics"].query("family == 'separable'"), **plotted)
-        first = runs.drop_duplicates("arm").set_index("arm")
-        axes.set_xticks(range(len(plotted["order"])), [_label(first.loc[arm]) for arm in plotted["order"]])
-    axes.set(xlabel="", ylabel=f"energy per environment step in mJ\n({plotting.provenance(tables['arms'])})")
-    axes.set_ylim(bottom=0)
+    order = list(dict.fromkeys(sorted(runs["arm"])))
+    contents = [
+        ("time_per_step_s", "separable_time", "time per environment step in ms"),
+        (
+            "energy_per_step_j",
+            "separable",
+            f"energy per environment step in mJ\n({plotting.provenance(tables['arms'])})",
+        ),
+    ]
+    figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.2), layout="constrained")
+    for axes, (column, family, words) in zip(panels, contents, strict=True):
+        plotted = {
+            "data": runs.assign(per_step=1e3 * runs[column]),
+            "x": "arm",
+            "y": "per_step",
+            "order": order,
+        }
+        if len(runs):
+            sns.barplot(**plotted, ax=axes, estimator="mean", errorbar=None, color="0.85", width=0.6)
+            sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+            means = tables["arms"].set_index("arm").reindex(order)
+            plotting.bands(axes, np.arange(len(order)) + 0.36, means, column, 1e3)
+            plotting.annotate(axes, _of_family(tables, family), **plotted)
+            first = runs.drop_duplicates("arm").set_index("arm")
+            axes.set_xticks(range(len(order)), [_label(first.loc[arm]) for arm in order], fontsize=6)
+        axes.set(xlabel="", ylabel=words)
+        axes.set_ylim(bottom=0)
     return figure
 
 
@@ -95,10 +118,22 @@ def _label(run: pd.Series) -> str:
 
 
 def _band(curves: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(kWh, mean, low, high) of the blocks' curves, up to the energy that all of them reached."""
+    """(seconds, mean, low, high) of the blocks' curves, up to the time that all of them reached."""
     blocks = [curve for _, curve in curves.groupby("block")]
-    grid_j = np.linspace(0, min(curve["energy_j"].max() for curve in blocks), _GRID)
-    returns = np.array([np.interp(grid_j, curve["energy_j"], curve["return_mean"]) for curve in blocks])
+    grid_s = np.linspace(0, min(curve["duration_s"].max() for curve in blocks), _GRID)
+    returns = np.array([np.interp(grid_s, curve["duration_s"], curve["return_mean"]) for curve in blocks])
     intervals = np.array([statistics.mean_with_interval(column) for column in returns.T])
     mean, low, high = intervals.T
-    return grid_j / JOULES_PER_KWH, mean, low, high
+    return grid_s, mean, low, high
+
+
+def _wh_of(evaluated: pd.DataFrame) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Seconds to watt-hours at the mean power of these trainings, and back."""
+    last = evaluated.groupby(["arm", "block"])[["duration_s", "energy_j"]].max().sum()
+    wh_per_s = 1000 * last["energy_j"] / last["duration_s"] / JOULES_PER_KWH
+    return (lambda seconds: wh_per_s * seconds), (lambda wh: wh / wh_per_s)
+
+
+def _of_family(tables: Tables, family: str) -> pd.DataFrame:
+    statistics = tables["statistics"]
+    return statistics[statistics["family"] == family]

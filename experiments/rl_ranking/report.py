@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.rl_ranking.tables import ALGORITHMS
-from joules.paper.values import Value, cell, significant, statistic_values
+from joules.paper.values import Value, band_of, banded_cell, cell, significant, statistic_values
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
@@ -24,6 +24,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     for row in arms.to_dict("records"):
         key = f"rl.{row['arm']}"
         cells = {
+            "time_per_step": (1e3 * row["time_per_step_s"], r"\milli\second", "time_per_step_s"),
             "energy_per_step": (1e3 * row["energy_per_step_j"], r"\milli\joule", "energy_per_step_j"),
             "steps": (float(row["steps"]), "", "steps"),
             "rate": (row["steps_per_s"], "", "steps_per_s"),
@@ -33,7 +34,15 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             "step_flops": (row["flops_per_step"] / 1e6, "", "flops_per_step, millions"),
         }
         exported += [
-            Value(f"{key}.{name}", number, f"arms.csv {row['arm']} {source}", 3, unit, on_demand=True)
+            Value(
+                f"{key}.{name}",
+                number,
+                f"arms.csv {row['arm']} {source}",
+                3,
+                unit,
+                on_demand=True,
+                band=band_of(row, source, 1e3) if unit == r"\milli\joule" else None,
+            )
             for name, (number, unit, source) in cells.items()
             if np.isfinite(number)
         ]
@@ -68,18 +77,28 @@ def _not_learned(arms: pd.DataFrame) -> str:
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Outcomes by arm, places with their probabilities, and the published leaderboard."""
     arms = tables["arms"]
-    outcomes = pd.DataFrame(
+    rows = arms.to_dict("records")
+    costs = pd.DataFrame(
         {
             "game": arms["game"],
             "algorithm": [_name(row) for row in arms.itertuples()],
             "steps": [significant(steps, 3) for steps in arms["steps"]],
             "MFLOPs/step": [cell(flops / 1e6) for flops in arms["flops_per_step"]],
-            "mJ/step": [cell(1e3 * energy_j) for energy_j in arms["energy_per_step_j"]],
-            "kJ": [cell(energy_j / 1e3) for energy_j in arms["training_energy_j"]],
+            "ms/step": [cell(1e3 * seconds) for seconds in arms["time_per_step_s"]],
+            "processor ms/step": [cell(1e3 * seconds) for seconds in arms["cpu_per_step_s"]],
+            "s": [cell(seconds) for seconds in arms["training_s"]],
+            "mJ/step": [banded_cell(row, "energy_per_step_j", 1e3) for row in rows],
+            "kJ": [banded_cell(row, "training_energy_j", 1e-3) for row in rows],
+        }
+    )
+    outcomes = pd.DataFrame(
+        {
+            "game": arms["game"],
+            "algorithm": [_name(row) for row in arms.itertuples()],
             "random": [cell(value) for value in arms["random_return"]],
             "return": [cell(value) for value in arms["final_return"]],
             "area": [cell(value, 2) for value in arms["area_score"]],
-            "return/kWh": [cell(value) for value in arms["average_return_per_kwh"]],
+            "return/kWh": [banded_cell(row, "average_return_per_kwh") for row in rows],
         }
     )
     ranks = tables["ranks"]
@@ -106,7 +125,12 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             "kWh": [cell(value) for value in board["energy_kwh"]],
         }
     )
-    return {"rl_outcomes": outcomes, "rl_ranks": printed_ranks, "rl_published": printed_board}
+    return {
+        "rl_costs": costs,
+        "rl_outcomes": outcomes,
+        "rl_ranks": printed_ranks,
+        "rl_published": printed_board,
+    }
 
 
 def _name(row: object) -> str:

@@ -65,6 +65,8 @@ def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     table["training_energy_j"] = table["energy_j"] - [energy_j for energy_j, _ in spent]
     table["training_s"] = table["duration_s"] - [seconds for _, seconds in spent]
     table["energy_per_step_j"] = table["training_energy_j"] / table["steps"]
+    table["time_per_step_s"] = table["training_s"] / table["steps"]
+    table["cpu_per_step_s"] = table["cpu_s"] / table["duration_s"] * table["time_per_step_s"]
     table["steps_per_s"] = table["steps"] / table["training_s"]
     for name in ("flops", "bytes_moved"):
         updating = table["updates"] * table[f"{name}_per_update"] / table["steps"]
@@ -124,6 +126,9 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "flops_per_step": first["flops_per_step"],
                 "bytes_moved_per_step": first["bytes_moved_per_step"],
                 "steps_per_s": group["steps_per_s"].median(),
+                "time_per_step_s": group["time_per_step_s"].mean(),
+                "cpu_per_step_s": group["cpu_per_step_s"].mean(),
+                "training_s": group["training_s"].mean(),
                 "training_energy_j": group["training_energy_j"].mean(),
                 "energy_per_step_j": per_step_j,
                 "ci_low_j": low_j,

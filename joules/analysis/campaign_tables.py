@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from joules.analysis import campaign_power
 from joules.analysis.records import flags_of
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
@@ -27,8 +28,8 @@ DOMAINS = {"cpu": "processor", "dram": "memory"}
 
 
 def tabulate(records: Mapping[str, Entries], config: Config) -> dict[str, pd.DataFrame]:
-    """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment), `flags` (one
-    row an experiment and kind of flag).
+    """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment), `watts` (one
+    row a model of power), `flags` (one row an experiment and kind of flag).
 
     Raises UserError where the records come from more than one machine.
     """
@@ -42,14 +43,18 @@ def tabulate(records: Mapping[str, Entries], config: Config) -> dict[str, pd.Dat
     return {
         "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), entries)]),
         "instruments": _instruments(entries),
-        "energy": pd.DataFrame(
-            [_energy_row(name, of_experiment, config) for name, of_experiment in records.items()]
-        ),
+        "energy": energy(records, config),
+        "watts": campaign_power.watts(entries),
         "flags": pd.DataFrame(
             [row for name, of_experiment in records.items() for row in _flag_rows(name, of_experiment)],
             columns=["experiment", "flag", "runs", "example"],
         ),
     }
+
+
+def energy(records: Mapping[str, Entries], config: Config) -> pd.DataFrame:
+    """What the campaign itself used, a row an experiment, and what that means."""
+    return pd.DataFrame([_energy_row(name, entries, config) for name, entries in records.items()])
 
 
 def _machine_row(machine: Machine, entries: Entries) -> dict[str, object]:
@@ -97,6 +102,7 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
         "unread": sum(run.failure is None and not run.has_result for run in runs),
         "flagged": sum(bool(flags_of(run, entries)) for run in runs),
         "windows_j": sum(run.total.energy_j for run in runs if run.total),
+        "windows_s": sum(run.duration_s or 0.0 for run in runs if run.total),
         "spent_j": spent_j,
         "spent_s": sum(entry.spent.duration_s for entry in entries),
         "unread_s": sum(entry.spent.duration_s for entry in entries if entry.spent.energy_j is None),
@@ -133,6 +139,11 @@ def _flag_rows(experiment: str, entries: Entries) -> list[dict[str, object]]:
         }
         for kind, evidence_of_kind in sorted(evidence.items())
     ]
+
+
+def is_modelled(instruments: pd.DataFrame) -> bool:
+    """Whether the energy of any part of the machine is modelled."""
+    return bool((instruments["provenance"] == "modelled").any())
 
 
 def words(instruments: pd.DataFrame) -> str:

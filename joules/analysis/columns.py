@@ -44,6 +44,7 @@ _UNITS = {
     "_g": "g",
 }
 _ENDS = {"_low": "lower", "_high": "upper"}
+_BAND_ENDS = {"_band_low": "least", "_band_high": "largest"}
 
 
 class Columns(Closed):
@@ -55,7 +56,8 @@ class Columns(Closed):
 
 def unit(column: str) -> str | None:
     """What the numbers of a column are counted in, by its name; None where it has no unit."""
-    return next((unit for suffix, unit in _UNITS.items() if column.endswith(suffix)), None)
+    of_band = column.removesuffix("_band_low").removesuffix("_band_high")
+    return next((unit for suffix, unit in _UNITS.items() if of_band.endswith(suffix)), None)
 
 
 def meaning(experiment: str, table: str, column: str) -> str | None:
@@ -64,6 +66,9 @@ def meaning(experiment: str, table: str, column: str) -> str | None:
     Raises UserError where a file of meanings cannot be read.
     """
     described = _described(experiment, table, column)
+    for suffix, end in _BAND_ENDS.items():
+        if described is None and column.endswith(suffix):
+            return f"{end} of {column.removesuffix(suffix)} under all models of power"
     for suffix, end in _ENDS.items():
         whole = _described(experiment, table, column.removesuffix(suffix))
         if described is None and whole is not None and column.endswith(suffix):

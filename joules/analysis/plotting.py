@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from statannotations.Annotator import Annotator
 
+from joules.analysis import columns
+from joules.analysis.ensemble import HIGH, LOW
 from joules.study.fingerprint import file_sha256
 
 # How the name of the file ends that says what a figure was drawn from.
@@ -51,8 +53,34 @@ def colours(names: Sequence[str]) -> dict[str, Any]:
 
 
 def provenance(table: pd.DataFrame) -> str:
-    """How the energy in `table` was read, for an axis label."""
-    return ", ".join(sorted(set(table["provenance"])))
+    """How the energy in `table` was read, for an axis label; where it is modelled, with the least and the
+    largest factor by which another model of power would have moved any number of it."""
+    kinds = ", ".join(sorted(set(table["provenance"])))
+    whole = ["energy_j"] if "energy_j" in table else [name for name in table if columns.unit(name) == "J"]
+    factors = [
+        table[f"{name}{end}"] / table[name]
+        for name in whole
+        for end in (LOW, HIGH)
+        if f"{name}{end}" in table
+    ]
+    if not factors:
+        return kinds
+    every = pd.concat(factors)
+    return f"{kinds}; other models {every.min():.2g} to {every.max():.2g} times"
+
+
+def bands(axes: Axes, places: Any, table: pd.DataFrame, column: str, scale: float = 1.0) -> None:
+    """A thin vertical line at each of `places` over the band of a column; nothing where it has none."""
+    if f"{column}{LOW}" in table:
+        axes.vlines(
+            places, scale * table[f"{column}{LOW}"], scale * table[f"{column}{HIGH}"], color="0.75", zorder=0
+        )
+
+
+def spans(axes: Axes, places: Any, table: pd.DataFrame, column: str) -> None:
+    """A thin horizontal line at each of `places` over the band of a column; nothing where it has none."""
+    if f"{column}{LOW}" in table:
+        axes.hlines(places, table[f"{column}{LOW}"], table[f"{column}{HIGH}"], color="0.3", linewidth=0.8)
 
 
 def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> None:

@@ -10,8 +10,11 @@ import pandas as pd
 from joules.bench.journal import read_entries
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
+from joules.instrument.host.machine import ProcessorIdentity
 from joules.instrument.reading import attributed_j, primary, total
 from joules.instrument.source import PREFERENCE
+from joules.models import Closed, read_yaml, validate
+from joules.study.campaign import STATED
 from joules.study.design import Design
 
 # Tables by name.
@@ -21,8 +24,15 @@ TableSet = dict[str, pd.DataFrame]
 IDLE_MISMATCH = 0.1
 
 
+class Stated(Closed):
+    """What records do not tell of their machine and was stated later; `basis` is the reason to believe it."""
+
+    identity: ProcessorIdentity
+    basis: str
+
+
 def load(files: Sequence[Path]) -> list[Run | Idle]:
-    """The entries of the block files of one experiment.
+    """The entries of the block files of one experiment, with what was stated of their machine filled in.
 
     Raises UserError where a file is missing, was edited, or mixes versions of the meter.
     """
@@ -36,7 +46,19 @@ def load(files: Sequence[Path]) -> list[Run | Idle]:
             f"records of meter versions {versions} cannot share a table: measure the older ones again "
             f"(delete their block files under {files[0].parent})"
         )
-    return entries
+    stated = files[0].parent.parent / STATED if files else None
+    if stated is None or not stated.exists():
+        return entries
+    identity = validate(Stated, read_yaml(stated), str(stated)).identity
+    return [_identified(entry, identity) for entry in entries]
+
+
+def _identified(entry: Run | Idle, identity: ProcessorIdentity) -> Run | Idle:
+    """The entry with a processor that it did not name. What was recorded is never replaced."""
+    if entry.machine.identity is not None:
+        return entry
+    machine = entry.machine.model_copy(update={"identity": identity})
+    return entry.model_copy(update={"machine": machine})
 
 
 def _of_block(path: Path) -> list[Run | Idle]:

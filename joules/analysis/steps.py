@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import cast
 
 from pydantic import ValidationError
 
-from joules.analysis import campaign_tables, plotting, records, sensitivity, tables
+from joules.analysis import campaign_power, campaign_tables, ensemble, plotting, records, sensitivity, tables
 from joules.analysis.contracts import Figure, Tables
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
 from joules.models import Closed, did_you_mean, read_json
-from joules.study.campaign import SELF, Campaign
+from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
 from joules.study.fingerprint import check_unchanged, code_fingerprint, file_sha256
@@ -35,17 +36,24 @@ def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
     """Writes the tables of an experiment, or those of the campaign itself for 'campaign'."""
     if experiment == SELF:
         names = config.experiments if campaign.name == LOCAL else campaign.experiments()
-        made = campaign_tables.tabulate(
-            {name: records.load(campaign.block_files(name, config)) for name in names}, config
+        made = _of_campaign(
+            {name: records.load(campaign.block_files(name, config)) for name in names},
+            {name: tables.read_tables(campaign.tables(name)) for name in names},
+            config,
         )
     else:
         names = [experiment]
-        made = _tabulated(experiment, records.load(campaign.block_files(experiment, config)))
-    inputs = [path for name in names for path in campaign.block_files(name, config)]
-    tables.write_tables(campaign.tables(experiment), made, inputs)
+        made = tabulated(experiment, records.load(campaign.block_files(experiment, config)))
+    inputs = [path for name in names for path in campaign.records(name, config)]
+    tables.write_tables(
+        campaign.tables(experiment),
+        made,
+        {path.relative_to(campaign.runs).as_posix(): path for path in inputs},
+    )
 
 
-def _tabulated(experiment: str, entries: list[Run | Idle]) -> records.TableSet:
+def tabulated(experiment: str, entries: list[Run | Idle]) -> records.TableSet:
+    """Tables of an experiment, with its results without flagged runs and under every model of power."""
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
     design = load_design(experiment)
     made = module.tabulate(entries, design)
@@ -55,15 +63,35 @@ def _tabulated(experiment: str, entries: list[Run | Idle]) -> records.TableSet:
         entries,
         lambda fewer: module.tabulate(fewer, design)["statistics"],
     )
-    return made
+    return ensemble.beside(made, entries, lambda again: module.tabulate(again, design))
+
+
+def _of_campaign(
+    entries: Mapping[str, list[Run | Idle]], tabulated: Mapping[str, records.TableSet], config: Config
+) -> records.TableSet:
+    """Tables of the campaign itself, from the records of all experiments and from their tables."""
+    everything = [entry for of_experiment in entries.values() for entry in of_experiment]
+    made = campaign_tables.tabulate(entries, config)
+    again = [
+        campaign_tables.energy({name: ensemble.under(each, model) for name, each in entries.items()}, config)
+        for model in ensemble.covered(everything)[0]
+    ]
+    return {
+        **made,
+        "energy": ensemble.with_bands(made["energy"], again),
+        "headlines": campaign_power.headlines(
+            {name: each[POWER_MODELS] for name, each in tabulated.items()},
+            {name: each["statistics"] for name, each in tabulated.items()},
+        ),
+    }
 
 
 def draw(campaign: Campaign, experiment: str, figure: str) -> None:
     """Draws one figure of an experiment with its provenance beside it."""
-    known = load_design(experiment).figures
+    known = figures_of(experiment)
     if figure not in known:
         raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")
-    module = f"experiments.{experiment}.figures"
+    module = figures_module(experiment)
     draw_one: Figure = getattr(importlib.import_module(module), figure)
     folder = campaign.tables(experiment)
     table_set = tables.read_tables(folder)

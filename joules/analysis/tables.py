@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -16,15 +16,19 @@ from joules.study.fingerprint import check_unchanged, file_sha256
 MANIFEST = "manifest.json"
 
 
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Sequence[Path]) -> None:
-    """Writes each table as CSV and a manifest of their hashes and of the files they came from."""
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Mapping[str, Path]) -> None:
+    """Writes each table as CSV and a manifest of their hashes and of the files they came from, by their names
+    in the campaign's folder of runs. Tables of the folder that are made no longer are deleted."""
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.csv"):
+        if path.stem not in tables:
+            path.unlink()
     for name, table in tables.items():
         # Nine significant digits round-trip any reading and are the same on every machine.
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g", lineterminator="\n")
     manifest = {
         "tables": {name: file_sha256(folder / f"{name}.csv") for name in sorted(tables)},
-        "inputs": {f"{path.parent.name}/{path.name}": file_sha256(path) for path in sorted(inputs)},
+        "inputs": {name: file_sha256(path) for name, path in sorted(inputs.items())},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 

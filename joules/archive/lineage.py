@@ -98,7 +98,7 @@ def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
                 + campaign.again(f"tabulate_{folder.name}")
             )
         yield f"    {path}  sha256 {digest}"
-        for run in load([path]):
+        for run in load([path]) if path != campaign.stated else []:
             if isinstance(run, Run):
                 energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
                 kind = run.total.provenance if run.total else "missing"

@@ -16,9 +16,8 @@ from joules.bench.journal import read_entries
 from joules.errors import UserError
 from joules.models import Closed, read_json
 from joules.paper import steps
-from joules.study.campaign import SELF, Campaign, other_releases
+from joules.study.campaign import SELF, Campaign, figures_of, other_releases
 from joules.study.config import LOCAL, Config, check_config
-from joules.study.design import load_design
 from joules.study.fingerprint import file_sha256, present_sha256
 
 # Options that change what is made from records.
@@ -71,9 +70,9 @@ def listed(campaign: Campaign) -> list[Path]:
 def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[Path]:
     """Every file of a campaign whose bytes are vouched for, sorted: records, tables, verdicts, figures with
     their sidecars, and what the paper is made of. Raises UserError where one is missing."""
-    figures = [name for one in experiments for name in load_design(one).figures]
+    figures = [name for one in [*experiments, SELF] for name in figures_of(one)]
     files = [
-        *(path for one in experiments for path in campaign.block_files(one, config)),
+        *{path for one in experiments for path in campaign.records(one, config)},
         *(path for one in [*experiments, SELF] for path in campaign.tables(one).iterdir()),
         campaign.claims,
         *(campaign.figure_file(name, suffix) for name in figures for suffix in (".pdf", ".png", SIDECAR)),
@@ -135,8 +134,8 @@ def _recompute(campaign: Campaign, config: Config) -> Iterator[str]:
             tabulate(again, experiment, config)
             _same_files(campaign, again, again.tables(experiment))
             yield f"tables of {experiment} follow from the records"
-        for experiment in experiments:
-            for figure in load_design(experiment).figures:
+        for experiment in [*experiments, SELF]:
+            for figure in figures_of(experiment):
                 draw(again, experiment, figure)
         _same_files(campaign, again, again.figures)
         yield "figures follow from the tables"

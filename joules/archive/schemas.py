@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from joules.analysis.columns import Columns
 from joules.bench.record import Entry
-from joules.paper.claims import Claims
+from joules.study.claims import Claims
 from joules.study.config import Config
 from joules.study.design import Design
 from joules.study.repository import repository_root

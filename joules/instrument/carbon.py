@@ -151,11 +151,15 @@ def impact(energy_j: float, grid_: Grid, pue: float, price_usd_per_kwh: float) -
     )
 
 
-def statement(impact_: Impact, grid_: Grid, how: str) -> str:
-    """A carbon impact statement in words; `how` says how the energy was read."""
+def statement(impact_: Impact, grid_: Grid, how: str, factors: tuple[float, float] | None = None) -> str:
+    """A carbon impact statement in words; `how` says how the energy was read, and `factors` are those by
+    which it and all that follows from it may be less and more."""
     low, median, high = impact_.social_cost_usd
+    doubt = (
+        "" if factors is None else f"; {factors[0]:.2g} to {factors[1]:.2g} times that over models of power"
+    )
     return (
-        f"{impact_.energy_kwh:.3g} kWh ({how}; power usage effectiveness {impact_.pue:g}) emitted "
+        f"{impact_.energy_kwh:.3g} kWh ({how}{doubt}; power usage effectiveness {impact_.pue:g}) emitted "
         f"{impact_.emissions_g:.3g} g of CO2 equivalent on the grid '{grid_.name}' "
         f"({grid_.intensity_g_per_kwh:g} g/kWh, {grid_.source}). It cost {impact_.price_usd:.2g} US dollars "
         f"of electricity and {median:.2g} ({low:.2g} to {high:.2g}) of harm to society, and would boil "

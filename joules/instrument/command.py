@@ -83,12 +83,12 @@ def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
         "",
         f" Energy of '{' '.join(metered.command)}' on a {metered.machine.words}:",
         "",
+        f"{metered.duration_s:>14,.3f} s  elapsed",
+        f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_words}",
         *(_row(reading, metered, job.get(domain)) for domain, reading in best.items()),
         *(_row(reading, None, None, metered.duration_s) + "  (cross-check)" for reading in others),
         "",
         _total_row(metered),
-        f"{metered.duration_s:>14,.3f} s  elapsed",
-        f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_words}",
         *([f"{use.job_instructions:>14,} instructions in user mode"] if use.job_instructions else []),
         *(_gpu_row(gpu) for gpu in metered.gpu_use),
         *_left_behind(metered.still_running),
@@ -96,7 +96,9 @@ def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
         "",
     ]
     if metered.impact and metered.total:
-        lines += [f" {carbon.statement(metered.impact, grid, metered.total.provenance)}", ""]
+        whole_j, band_j = metered.total.energy_j, metered.band_j
+        factors = (band_j[0] / whole_j, band_j[1] / whole_j) if band_j and whole_j else None
+        lines += [f" {carbon.statement(metered.impact, grid, metered.total.provenance, factors)}", ""]
     return "\n".join(lines)
 
 
@@ -105,7 +107,12 @@ def _total_row(metered: MeteredCommand) -> str:
     if total is None:
         return "  total energy is missing: a domain could not be read"
     floored = ", raised to the floor" if total.floored else ""
-    return f"{total.energy_j:>14,.2f} J  total, +- {total.uncertainty_j:.2g} J, {total.provenance}{floored}"
+    doubt = f"+- {total.uncertainty_j:.2g} J"
+    if metered.band_j is not None:
+        low_j, high_j = metered.band_j
+        covering = sum(each.energy_j is not None for each in metered.models)
+        doubt = f"{low_j:,.2f} to {high_j:,.2f} J over {covering} models of power"
+    return f"{total.energy_j:>14,.2f} J  total, {doubt}, {total.provenance}{floored}"
 
 
 def _left_behind(count: int) -> list[str]:

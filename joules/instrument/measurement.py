@@ -15,7 +15,9 @@ from joules.instrument.attribution import job_readings
 from joules.instrument.flags import flags_of
 from joules.instrument.host.contention import Contention, Snapshot, over, snapshot
 from joules.instrument.host.gpus import GpuUse, combined_use, job_shares
+from joules.instrument.host.machine import describe
 from joules.instrument.host.processes import DESCENDANTS, Job
+from joules.instrument.power_models import Estimate, estimates
 from joules.instrument.reading import Reading, RecordedProvenance, Total, attributed_j, primary, summed, total
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
@@ -53,6 +55,7 @@ class Measurement(Closed):
     `total` is the whole machine's and null where a domain could not be read; `flags` are words with their
     evidence for what speaks against the measurement, and are empty where nothing does; `faults` are the reads
     that failed. `idle_power_w` is the machine's power at rest by domain, empty where no rest was measured.
+    `models` is the whole machine's energy under every model of power, empty where nothing is modelled.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Measurement(Closed):
     gpu_use: list[GpuUse]
     faults: list[str]
     flags: list[str]
+    models: list[Estimate]
 
     @property
     def energy_j(self) -> float | None:
@@ -75,6 +79,13 @@ class Measurement(Closed):
     def uncertainty_j(self) -> float | None:
         """Standard uncertainty of `energy_j`."""
         return self.total.uncertainty_j if self.total else None
+
+    @property
+    def band_j(self) -> tuple[float, float] | None:
+        """The least and the largest energy of the whole machine under all models of power that cover it; None
+        where nothing is modelled."""
+        energies_j = [each.energy_j for each in self.models if each.energy_j is not None]
+        return (min(energies_j), max(energies_j)) if energies_j else None
 
     @property
     def provenance(self) -> RecordedProvenance:
@@ -105,9 +116,10 @@ class Measurement(Closed):
         if self.total is None:
             energy = "energy missing"
         else:
-            energy = (
-                f"{self.total.energy_j:.2f} J ± {self.total.uncertainty_j:.2g} J ({self.total.provenance})"
-            )
+            doubt = f"± {self.total.uncertainty_j:.2g} J"
+            if self.band_j is not None:
+                doubt = "({:.2f} to {:.2f} J over models of power)".format(*self.band_j)
+            energy = f"{self.total.energy_j:.2f} J {doubt} ({self.total.provenance})"
         own = self.job_energy_j
         parts = [
             energy,
@@ -172,4 +184,5 @@ def measure(
         gpu_use=gpu_use,
         faults=faults,
         flags=flags_of(kept, use, gpu_use, duration_s, faults),
+        models=estimates(readings, use, describe(), duration_s, floor_power_w),
     )

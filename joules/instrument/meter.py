@@ -59,7 +59,7 @@ class Meter:
     >>> training.provenance in ("counter", "sampled", "modelled")
     True
     >>> print(training)  # doctest: +ELLIPSIS
-    training: ... J ± ... J (...), ... s of processor time...
+    training: ... J ... (...), ... s of processor time...
 
     Work that PyTorch has put on a GPU is waited for at both ends of a window. Where energy is read from
     counters, the end of a window takes up to 0.3 s, until they have been updated.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from joules.errors import UserError
-from joules.paper.claims import Claim
 from joules.paper.values import Value
+from joules.study.claims import Claim
 
 # Commands whose first argument is a name or a place, not prose.
 _NAMES = re.compile(

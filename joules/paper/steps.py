@@ -19,7 +19,8 @@ from joules.models import read_json
 from joules.paper import campaign_report, claims, comparison, prose, values
 from joules.paper.contracts import Report
 from joules.paper.typeset import typeset
-from joules.study.campaign import SELF, Campaign
+from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_of
+from joules.study.claims import load_claims
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
 from joules.study.fingerprint import check_unchanged, file_sha256
@@ -35,8 +36,12 @@ def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
 
 
 def _evaluated(campaign: Campaign, experiments: Sequence[str]) -> str:
-    statistics = {name: tables.read_tables(campaign.tables(name))["statistics"] for name in experiments}
-    return claims.evaluate_claims(statistics).to_csv(index=False, lineterminator="\n")
+    read = {name: tables.read_tables(campaign.tables(name)) for name in experiments}
+    verdicts = claims.evaluate_claims(
+        {name: each["statistics"] for name, each in read.items()},
+        {name: each[POWER_MODELS] for name, each in read.items()},
+    )
+    return verdicts.to_csv(index=False, lineterminator="\n")
 
 
 def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
@@ -56,7 +61,7 @@ def check_prose(experiments: Sequence[str], exported: Sequence[values.Value]) ->
     prose.check(
         {path.relative_to(repository_root()): path.read_text(encoding="utf-8") for path in sources},
         exported,
-        {name: claim for one in experiments for name, claim in claims.load_claims(one).items()},
+        {name: claim for one in experiments for name, claim in load_claims(one).items()},
     )
 
 
@@ -69,16 +74,17 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
     """Writes what LaTeX reads (values, tables and captions); returns the values."""
     own = tables.read_tables(campaign.tables(SELF))
     collected = _of(SELF, campaign_report.values(own, campaign.name, config))
-    captions: list[str] = []
+    captions = [
+        _caption(campaign, own, name, text)
+        for experiment in [*experiments, SELF]
+        for name, text in figures_of(experiment).items()
+    ]
     printed: dict[str, pd.DataFrame] = {}
     for experiment in experiments:
         report = cast(Report, importlib.import_module(f"experiments.{experiment}.report"))
         table_set = tables.read_tables(campaign.tables(experiment))
         collected += _of(experiment, report.values(table_set))
         printed |= report.display(table_set)
-        captions += [
-            _caption(campaign, own, name, text) for name, text in load_design(experiment).figures.items()
-        ]
     verdicts = _verdicts(campaign, experiments)
     collected += claims.values(verdicts)
     # A released campaign is the same whatever is released after it.
@@ -91,6 +97,8 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
         **comparison.display(beside),
     }
     checked = values.check(collected)
+    if campaign_tables.is_modelled(own["instruments"]):
+        values.check_bands(checked, printed)
     folder = campaign.build
     folder.mkdir(parents=True, exist_ok=True)
     values.listing(checked).to_csv(folder / "values.csv", index=False, lineterminator="\n")
@@ -143,8 +151,8 @@ def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]
 def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     """What each figure was drawn from and by, as the appendix prints it: first digits of SHA-256."""
     rows = []
-    for experiment in experiments:
-        for figure in load_design(experiment).figures:
+    for experiment in [*experiments, SELF]:
+        for figure in figures_of(experiment):
             sidecar = read_sidecar(campaign, figure)
             rows.append(
                 {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from joules.analysis.ensemble import HIGH, LOW
 from joules.errors import UserError
 
 _LATEX = {
@@ -16,6 +19,11 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
+_BAND_DIGITS = 2
+# Units, and heads of tables, of which no number may be printed without its band where energy is modelled.
+_ENERGY_UNITS = {r"\joule", r"\milli\joule", r"\kilo\joule", r"\kWh", r"\watt\hour"}
+_ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
+_OF_OTHERS = "_published"
 # Within these a number is printed in full, beyond them with a power of ten.
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e6
 
@@ -26,7 +34,8 @@ class Value:
 
     `digits` are significant figures, None for words and counts; `unit` is in siunitx notation;
     `source` says which cells of which table of which `experiment` it was computed from. A value
-    `on_demand` stands ready for the prose, as every statistic does; any other must be used by it.
+    `on_demand` stands ready for the prose, as every statistic does; any other must be used by it. `band` is
+    the least and the largest of it under all models of power, in the same unit, where it hangs on them.
     """
 
     key: str
@@ -36,6 +45,7 @@ class Value:
     unit: str = ""
     on_demand: bool = False
     experiment: str = ""
+    band: tuple[float, float] | None = None
 
     @property
     def printed(self) -> str:
@@ -49,9 +59,11 @@ class Value:
         """What `\\val{key}` expands to."""
         if isinstance(self.raw, str):
             return escape(self.raw)
-        if self.unit:
-            return f"\\qty{{{self.printed}}}{{{self.unit}}}"
-        return f"\\num{{{self.printed}}}"
+        number = f"\\qty{{{self.printed}}}{{{self.unit}}}" if self.unit else f"\\num{{{self.printed}}}"
+        if self.band is None:
+            return number
+        low, high = (significant(end, _BAND_DIGITS) for end in self.band)
+        return f"{number} [\\num{{{low}}}, \\num{{{high}}}]"
 
 
 def significant(number: float, digits: int) -> str:
@@ -71,6 +83,21 @@ def cell(number: float, digits: int = 3) -> str:
     return significant(number, digits) if math.isfinite(number) else "--"
 
 
+def banded_cell(row: Mapping[str, Any], column: str, scale: float = 1.0, digits: int = 3) -> str:
+    """`cell` of a number that goes with energy, with its band where it has one."""
+    number, band = cell(scale * row[column], digits), band_of(row, column, scale)
+    if band is None or number == "--":
+        return number
+    low, high = (significant(end, _BAND_DIGITS) for end in band)
+    return number if low == high else f"{number} [{low}, {high}]"
+
+
+def band_of(row: Mapping[str, Any], column: str, scale: float = 1.0) -> tuple[float, float] | None:
+    """The band of a column of a row of a table, in the unit that `scale` makes; None where there is none."""
+    low, high = (row.get(f"{column}{end}", math.nan) for end in (LOW, HIGH))
+    return None if math.isnan(low) or math.isnan(high) else (scale * low, scale * high)
+
+
 def known(*values: Value) -> list[Value]:
     """Those of `values` that are numbers. What a small campaign cannot tell is no value, and the prose asks
     for it with `\\ifval`."""
@@ -83,19 +110,27 @@ def escape(text: str) -> str:
 
 
 def statistic_values(prefix: str, statistics: pd.DataFrame, digits: int = 3) -> list[Value]:
-    """Estimate, interval and corrected p of every row of `statistics.csv`, where it has them."""
-    columns = {"estimate": "", "ci_low": ".low", "ci_high": ".high", "p_holm": ".p"}
+    """Estimate, interval, range over models of power and corrected p of every row of `statistics.csv`, where
+    it has them."""
+    columns = {
+        "estimate": "",
+        "ci_low": ".low",
+        "ci_high": ".high",
+        "band_low": ".least",
+        "band_high": ".most",
+        "p_holm": ".p",
+    }
     return [
         Value(
-            f"{prefix}.{row.statistic}{suffix}",
-            cell,
-            f"statistics.csv {row.statistic} {column}",
+            f"{prefix}.{row['statistic']}{suffix}",
+            row[column],
+            f"statistics.csv {row['statistic']} {column}",
             digits,
             on_demand=True,
         )
-        for row in statistics.itertuples()
+        for row in statistics.to_dict("records")
         for column, suffix in columns.items()
-        if pd.notna(cell := getattr(row, column))
+        if pd.notna(row.get(column))
     ]
 
 
@@ -109,6 +144,28 @@ def check(values: Iterable[Value]) -> list[Value]:
             raise UserError(f"the paper's value '{value.key}' is {value.raw} (from {value.source})")
         held[value.key] = value
     return [held[key] for key in sorted(held)]
+
+
+def check_bands(values: Iterable[Value], tables: Mapping[str, pd.DataFrame]) -> None:
+    """Raises UserError where a number of joules or kilowatt-hours of a campaign whose energy is modelled is
+    about to be printed without its band: one of `values`, or a cell of the printed `tables`. Tables of what
+    others published end in '_published'."""
+    bare = [
+        f"the value '{value.key}' ({value.source})"
+        for value in values
+        if value.unit in _ENERGY_UNITS and value.band is None
+    ]
+    bare += [
+        f"the column '{column}' of the table '{name}'"
+        for name, table in tables.items()
+        if not name.endswith(_OF_OTHERS)
+        for column in table
+        if _ENERGY_HEAD.search(str(column)) and table[column].map(_is_number).any()
+    ]
+    if bare:
+        raise UserError(
+            f"energy is modelled here, and printed without its band over models of power: {'; '.join(bare)}"
+        )
 
 
 def macros(values: Sequence[Value]) -> str:
@@ -125,12 +182,14 @@ def listing(values: Sequence[Value]) -> pd.DataFrame:
                 "raw": value.raw,
                 "printed": value.printed,
                 "unit": value.unit,
+                "band_low": None if value.band is None else value.band[0],
+                "band_high": None if value.band is None else value.band[1],
                 "experiment": value.experiment,
                 "source": value.source,
             }
             for value in values
         ],
-        columns=["key", "raw", "printed", "unit", "experiment", "source"],
+        columns=["key", "raw", "printed", "unit", "band_low", "band_high", "experiment", "source"],
     )
 
 

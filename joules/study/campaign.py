@@ -13,6 +13,20 @@ from joules.study.design import load_design
 
 # The folder of tables about the campaign itself, beside those of its experiments.
 SELF = "campaign"
+# The table that the machinery adds to those of every experiment: its statistics under every model of power.
+POWER_MODELS = "power_models"
+STATED = "machine.yaml"
+CAMPAIGN_TABLES = ["machine", "instruments", "energy", "flags", "watts", "headlines"]
+CAMPAIGN_FIGURES = {
+    "power_watts": (
+        "What every model of power gives this machine at rest, with one core and with all cores busy. A "
+        "model that does not cover it stands with the reason."
+    ),
+    "power_headlines": (
+        "The ratios that decide claims of this paper under every model of power, one line each, sorted by "
+        "their spread between models: estimate and 95 % interval; black, as the energy was read."
+    ),
+}
 _BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl")
 
 
@@ -46,6 +60,16 @@ class Campaign:
     @property
     def runs(self) -> Path:
         return self.results / "runs"
+
+    @property
+    def stated(self) -> Path:
+        """What a released campaign's records do not tell of its machine and was stated later, with the reason
+        to believe it. Few campaigns have the file."""
+        return self.runs / STATED
+
+    def records(self, experiment: str, config: Config) -> list[Path]:
+        """The files that tables are made from: `block_files`, and what was stated of the machine."""
+        return [*self.block_files(experiment, config), *([self.stated] if self.stated.exists() else [])]
 
     @property
     def build(self) -> Path:
@@ -118,6 +142,21 @@ class Campaign:
             known = [other.name for other in campaigns(self.root)]
             raise UserError(f"campaign '{self.name}' has no records ({did_you_mean(self.name, known)})")
         return names
+
+
+def tables_of(experiment: str) -> list[str]:
+    """Names of the tables of an experiment, or of those of the campaign itself for 'campaign'."""
+    return CAMPAIGN_TABLES if experiment == SELF else [*load_design(experiment).tables, POWER_MODELS]
+
+
+def figures_of(experiment: str) -> dict[str, str]:
+    """Captions of the figures of an experiment, or of those of the campaign itself, by name."""
+    return CAMPAIGN_FIGURES if experiment == SELF else load_design(experiment).figures
+
+
+def figures_module(experiment: str) -> str:
+    """The module that draws those figures, a function each."""
+    return "joules.analysis.campaign_figures" if experiment == SELF else f"experiments.{experiment}.figures"
 
 
 def campaigns(root: Path = Path()) -> list[Campaign]:

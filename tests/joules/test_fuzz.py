@@ -15,9 +15,9 @@ from joules.bench.journal import Journal, read_entries
 from joules.bench.record import dump_line
 from joules.errors import UserError
 from joules.models import read_yaml, validate
-from joules.paper.claims import Claims
 from joules.paper.steps import read_values
 from joules.study.campaign import Campaign
+from joules.study.claims import Claims
 from joules.study.config import check_config, parse_option
 from joules.study.design import Design
 from joules.study.new_experiment import TEMPLATE

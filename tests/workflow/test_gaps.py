@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from joules.analysis import campaign_tables, plotting, records, tables
+from joules.analysis import campaign_tables, plotting, records, steps, tables
 from joules.bench.record import Run
 from joules.paper import campaign_report, values
 from joules.study.campaign import Campaign
@@ -62,11 +62,10 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
         spoil(entry) if isinstance(entry, Run) and spoilt(entry, first_arm) else entry
         for entry in records.load(RELEASED.block_files(experiment, CONFIG))
     ]
-    made, report, figures = (
-        importlib.import_module(f"experiments.{experiment}.{part}")
-        for part in ("tables", "report", "figures")
+    report, figures = (
+        importlib.import_module(f"experiments.{experiment}.{part}") for part in ("report", "figures")
     )
-    tables.write_tables(tmp_path, made.tabulate(entries, design), [])
+    tables.write_tables(tmp_path, steps.tabulated(experiment, entries), {})
     read = tables.read_tables(tmp_path)
     for figure in design.figures:
         with plotting.style():

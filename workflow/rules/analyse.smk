@@ -4,7 +4,7 @@ for name in EXPERIMENTS:
         name:
             f"tabulate_{name}"
         input:
-            lambda wildcards, name=name: block_files(wildcards.campaign, name),
+            lambda wildcards, name=name: record_files(wildcards.campaign, name),
         output:
             update(
                 expand(
@@ -12,7 +12,7 @@ for name in EXPERIMENTS:
                     experiment=name,
                     table=[
                         "manifest.json",
-                        *(f"{table}.csv" for table in DESIGNS[name].tables),
+                        *(f"{table}.csv" for table in tables_of(name)),
                     ],
                 )
             ),
@@ -25,6 +25,7 @@ for name in EXPERIMENTS:
             code=[
                 question_code(name, "tables", "tabulate"),
                 code_fingerprint("joules.analysis.sensitivity", ["beside"]),
+                code_fingerprint("joules.analysis.ensemble", ["beside"]),
             ],
             comparisons=[family.model_dump() for family in DESIGNS[name].comparisons],
         shell:
@@ -34,23 +35,25 @@ for name in EXPERIMENTS:
 
 rule tabulate_campaign:
     input:
-        lambda wildcards: [
-            path
+        lambda wildcards: sorted(
+            {
+                path
+                for name in EXPERIMENTS
+                for path in record_files(wildcards.campaign, name)
+            }
+        ),
+        [
+            f"results/{{campaign}}/tables/{name}/{table}"
             for name in EXPERIMENTS
-            for path in block_files(wildcards.campaign, name)
+            for table in ("manifest.json", "statistics.csv", f"{POWER_MODELS}.csv")
         ],
+        [f"experiments/{name}/claims.yaml" for name in EXPERIMENTS],
     output:
         update(
             expand(
                 "results/{{campaign}}/tables/{experiment}/{table}",
                 experiment=SELF,
-                table=[
-                    "manifest.json",
-                    "machine.csv",
-                    "instruments.csv",
-                    "energy.csv",
-                    "flags.csv",
-                ],
+                table=["manifest.json", *(f"{table}.csv" for table in tables_of(SELF))],
             )
         ),
     log:
@@ -60,7 +63,12 @@ rule tabulate_campaign:
         options=option_arguments(
             CONFIG, "scale", "region", "pue", "price_usd_per_kwh", "experiments"
         ),
-        code=code_fingerprint("joules.analysis.campaign_tables", ["tabulate"]),
+        code=[
+            code_fingerprint("joules.analysis.campaign_tables", ["tabulate"]),
+            code_fingerprint(
+                "joules.analysis.campaign_power", ["headlines"]
+            ),
+        ],
     shell:
         "python -m joules tabulate {params.experiment}"
         " --campaign {wildcards.campaign} {params.options} 2> {log}"

@@ -27,7 +27,15 @@ shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; ')
 
 from joules.bench.progress import summary
 from joules.errors import UserError
-from joules.study.campaign import SELF, Campaign, other_releases
+from joules.study.campaign import (
+    POWER_MODELS,
+    SELF,
+    Campaign,
+    figures_module,
+    figures_of,
+    other_releases,
+    tables_of,
+)
 from joules.study.config import (
     LOCAL,
     check_config,
@@ -71,7 +79,9 @@ RUN_FINGERPRINTS = {
     }
     for name in (EXPERIMENTS if CONFIG.campaign == LOCAL else [])
 }
-FIGURES = {figure: name for name in EXPERIMENTS for figure in DESIGNS[name].figures}
+FIGURES = {
+    figure: name for name in [*EXPERIMENTS, SELF] for figure in figures_of(name)
+}
 
 
 wildcard_constraints:
@@ -85,9 +95,14 @@ wildcard_constraints:
 # which stops on its way loses nothing that was there.
 
 
-def block_files(campaign, experiment):
+def record_files(campaign, experiment):
     """Records that the tables of an experiment are made from."""
-    return Campaign(campaign).block_files(experiment, CONFIG)
+    return Campaign(campaign).records(experiment, CONFIG)
+
+
+def title_of(experiment):
+    """What a report calls an experiment, or the campaign itself."""
+    return "Power" if experiment == SELF else DESIGNS[experiment].title
 
 
 def manifests(wildcards):

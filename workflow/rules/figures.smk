@@ -4,17 +4,14 @@ rule draw:
             Campaign(wildcards.campaign).tables(FIGURES[wildcards.figure]) / table
             for table in [
                 "manifest.json",
-                *(
-                    f"{table}.csv"
-                    for table in DESIGNS[FIGURES[wildcards.figure]].tables
-                ),
+                *(f"{table}.csv" for table in tables_of(FIGURES[wildcards.figure])),
             ]
         ],
     output:
         report(
             update("figures/{campaign}/{figure}.pdf"),
             caption="../report/figure.rst",
-            category=lambda wildcards: DESIGNS[FIGURES[wildcards.figure]].title,
+            category=lambda wildcards: title_of(FIGURES[wildcards.figure]),
         ),
         update("figures/{campaign}/{figure}.png"),
         update("figures/{campaign}/{figure}.provenance.json"),
@@ -22,11 +19,11 @@ rule draw:
         "results/{campaign}/logs/draw/{figure}.log",
     params:
         experiment=lambda wildcards: FIGURES[wildcards.figure],
-        caption=lambda wildcards: DESIGNS[FIGURES[wildcards.figure]].figures[
+        caption=lambda wildcards: figures_of(FIGURES[wildcards.figure])[
             wildcards.figure
         ],
         code=lambda wildcards: code_fingerprint(
-            f"experiments.{FIGURES[wildcards.figure]}.figures", [wildcards.figure]
+            figures_module(FIGURES[wildcards.figure]), [wildcards.figure]
         ),
     shell:
         "python -m joules draw {params.experiment} {wildcards.figure}"

@@ -7,7 +7,7 @@ rule inject:
         [
             f"results/{{campaign}}/tables/{name}/{table}.csv"
             for name in EXPERIMENTS
-            for table in DESIGNS[name].tables
+            for table in tables_of(name)
         ],
         "results/{campaign}/claims.csv",
         [f"figures/{{campaign}}/{figure}.provenance.json" for figure in FIGURES],
@@ -28,7 +28,8 @@ rule inject:
         # Not as inputs: files of a released campaign are not made again for the reader's own.
         beside=lambda wildcards: beside(wildcards.campaign),
         captions=[
-            (DESIGNS[name].question, DESIGNS[name].figures) for name in EXPERIMENTS
+            *((DESIGNS[name].question, figures_of(name)) for name in EXPERIMENTS),
+            figures_of(SELF),
         ],
         code=[
             *(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.paper.values import Value, cell, significant, statistic_values
+from joules.paper.values import Value, banded_cell, cell, significant, statistic_values
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
@@ -24,8 +24,8 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     printed = {
         "matrices": [f"{side} by {side}" for side in arms["side"]],
         "MFLOPs": [significant(flops / 1e6, 3) for flops in arms["flops"]],
-        "mJ": [significant(1e3 * energy_j, 3) for energy_j in arms["energy_per_pass_j"]],
-        "low": [cell(1e3 * energy_j) for energy_j in arms["ci_low_j"]],
-        "high": [cell(1e3 * energy_j) for energy_j in arms["ci_high_j"]],
+        "ms": [cell(1e3 * seconds) for seconds in arms["time_per_pass_s"]],
+        "processor ms": [cell(1e3 * seconds) for seconds in arms["cpu_per_pass_s"]],
+        "mJ": [banded_cell(row, "energy_per_pass_j", 1e3) for row in arms.to_dict("records")],
     }
     return {"question_name_arms": pd.DataFrame(printed)}

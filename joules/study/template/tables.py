@@ -36,6 +36,8 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "side": group["side"].iloc[0],
                 "blocks": len(group),
                 "flops": group["flops"].iloc[0],
+                "time_per_pass_s": (group["duration_s"] / group["passes"]).mean(),
+                "cpu_per_pass_s": (group["cpu_s"] / group["passes"]).mean(),
                 "energy_per_pass_j": mean_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,

@@ -1,11 +1,14 @@
 """From records to the table of estimates: gaps are stated, the reference is one, sampling sees the past."""
 
+import itertools
+import math
+
 import pandas as pd
 import pytest
 
-from experiments.estimation_methods import report
+from experiments.estimation_methods import advice, report
 from experiments.estimation_methods import tables as made
-from experiments.estimation_methods.methods import METHODS, REFERENCE
+from experiments.estimation_methods.methods import EQUIPMENT, REFERENCE
 from experiments.estimation_methods.parameters import Parameters
 from joules.instrument.power_trace import PowerTrace
 from joules.instrument.reading import PowerCourse
@@ -57,6 +60,34 @@ def both(**changes):
     return [measured(arm, block, **changes) for arm in ("vision", "small_kernels") for block in (0, 1)]
 
 
+def varied():
+    """Runs that no two formulas of what is known about them give the same energies for."""
+    runs = []
+    for number, (arm, block) in enumerate(itertools.product(("vision", "small_kernels"), (0, 1))):
+        cpu_j = 20.0 + 3 * number**2
+        memory_j = 40.0 + number
+        readings = [
+            records.reading(cpu_j, source="codecarbon-cpu"),
+            records.reading(memory_j, domain="dram", source="codecarbon-ram"),
+            records.reading(0.8 * cpu_j + number, scope="job", source="job-cpu"),
+            records.reading(4.0, scope="job", domain="dram", source="job-dram"),
+        ]
+        use = {"busy_cores": 0.5 + 0.4 * number, "job_cpu_s": 0.7 + 0.9 * number}
+        runs.append(
+            measured(
+                arm,
+                block,
+                energy_j=cpu_j + memory_j,
+                duration_s=2.0 + 0.1 * (number % 2),
+                readings=readings,
+                contention=records.QUIET.model_copy(update=use),
+                metrics={"flops": 1e9 * (2 - number % 3 / 3), "peak_flops_per_s": 1e9}
+                | {"cpu_tdp_w": 10.0, "gpu_tdps_w": []},
+            )
+        )
+    return runs
+
+
 def test_estimates_are_ratios_to_the_same_run():
     estimates = tables_of(*both())["estimates"].set_index(["arm", "block", "method"])
     assert estimates.loc[("vision", 0, REFERENCE), "ratio"] == 1
@@ -90,10 +121,17 @@ def test_every_estimate_is_compared_once_a_workload_and_holm_sees_all_of_them():
     statistics = tables_of(*both())["statistics"]
     family = statistics[statistics["family"] == "vision"]
     known = tables_of(*both())["methods"]
-    assert len(family) == (known["runs"] > 0).sum() - 1
+    assert set(family["group"]) == set(known.query("runs > 0 and same_as.isna()")["method"]) - {REFERENCE}
     assert family["group"].is_unique
     assert (family["p_holm"] >= family["p"]).all()
-    assert family.set_index("group").loc["codecarbon_machine", "p"] == 1
+
+
+def test_an_estimate_that_is_another_times_a_constant_says_so():
+    methods = tables_of(*varied())["methods"].set_index("method")
+    assert methods.loc["ml_co2_impact", ["same_as", "multiple"]].to_list() == ["tdp_time", 1.0]
+    assert methods.loc["third_tdp_time", "multiple"] == pytest.approx(0.33)
+    assert methods.loc["strubell", "same_as"] == REFERENCE
+    assert pd.isna(methods.loc["load_tdp", "same_as"])
 
 
 def test_a_method_that_knows_only_time_ranks_nothing():
@@ -105,13 +143,25 @@ def test_a_method_that_knows_only_time_ranks_nothing():
     assert agreement.loc[REFERENCE, "tau_reference"] == pytest.approx(1)
 
 
-def test_the_best_estimate_of_each_equipment_is_the_one_least_wrong():
-    tables = tables_of(*both())
-    worst = tables["methods"].set_index("method")["worst_factor"]
-    for row in tables["recommendations"].itertuples():
-        rivals = [name for name, method in METHODS.items() if method.words != row.use]
-        level = tables["methods"].set_index("method").loc[rivals].query("needs == @row.you_have")
-        assert worst[row.method] <= level["worst_factor"].min() or level["worst_factor"].isna().all()
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "outside"),
+    [(0.5, 0.4, 1.2, 1.0), (0.5, 0.4, 0.8, 1.25), (3.0, 2.0, 4.0, 2.0), (0.5, math.nan, math.nan, 2.0)],
+)
+def test_an_estimate_is_inside_where_some_model_of_power_agrees(estimate, low, high, outside):
+    row = {"estimate": estimate, "band_low": low, "band_high": high}
+    assert advice.distance(row) == pytest.approx(outside)
+
+
+def test_more_equipment_is_never_advised_into_a_worse_estimate():
+    tables = tables_of(*varied())
+    rows = advice.recommendations(*(tables[name] for name in ("methods", "statistics", "agreement")))
+    assert [row["you_have"] for row in rows] == [
+        EQUIPMENT[level] for level in ("clock", "load", "operations")
+    ]
+    inside = [row["inside"] for row in rows]
+    assert inside == sorted(inside)
+    for before, after in itertools.pairwise(rows):
+        assert after["same_as_before"] == (before["method"] == after["method"])
 
 
 def test_power_of_a_domain_that_was_not_recorded_is_no_power_of_the_machine():

@@ -48,7 +48,7 @@ def test_strubell_bert_is_not_its_own_product():
 @pytest.mark.parametrize(("tdp_w", "grams"), [(6.25, 3.40), (4.84375, 2.80)])
 def test_green_algorithms_as_gqueue_prints_it(tdp_w, grams):
     # gqueue's README: one core-hour with 4.8 GB of memory at 253.19 g/kWh.
-    run = Known(duration_s=3600, cpu_tdp_w=tdp_w, memory_gib=4.8e9 / 2**30)
+    run = Known(duration_s=3600, cpu_tdp_w=tdp_w, memory_gib=4.8)
     assert METHODS["green_algorithms"].estimate(run) * 253.19 == pytest.approx(grams, abs=0.005)
 
 

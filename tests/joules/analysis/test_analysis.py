@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 import seaborn as sns
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from joules.analysis import plotting, records, statistics, tables
 from joules.bench.journal import write_entries
 from joules.errors import UserError
 from joules.paper import claims, values
-from joules.paper.claims import Claim
 from joules.paper.values import Value
 from joules.study.campaign import Campaign
+from joules.study.claims import Claim
 from joules.study.config import check_config
 from joules.study.design import Comparison
 from tests.records import idle, run
@@ -109,7 +110,7 @@ def test_a_comparison_that_does_not_vary_is_no_test_of_its_family():
 
 
 def test_a_table_edited_by_hand_is_refused(tmp_path):
-    tables.write_tables(tmp_path, {"runs": pd.DataFrame({"energy_j": [1.5, 2.5]})}, [])
+    tables.write_tables(tmp_path, {"runs": pd.DataFrame({"energy_j": [1.5, 2.5]})}, {})
     assert tables.read_tables(tmp_path)["runs"]["energy_j"].sum() == 4.0
     path = tmp_path / "runs.csv"
     path.write_text(path.read_text().replace("2.5", "0.5"))
@@ -251,7 +252,7 @@ def test_a_claim_is_decided_by_the_whole_interval(low, high, verdict):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"tables": {}}'])
 def test_a_torn_manifest_of_tables_is_refused(tmp_path, text):
-    tables.write_tables(tmp_path, {"any": pd.DataFrame({"x": [1]})}, [])
+    tables.write_tables(tmp_path, {"any": pd.DataFrame({"x": [1]})}, {})
     (tmp_path / tables.MANIFEST).write_text(text)
     with pytest.raises(UserError, match="torn or was changed"):
         tables.read_tables(tmp_path)
@@ -260,12 +261,18 @@ def test_a_torn_manifest_of_tables_is_refused(tmp_path, text):
 def test_the_printed_sentence_follows_the_verdict():
     def sentence(verdict):
         row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
-        printed = claims.values(pd.DataFrame([row | {"unflagged_verdict": verdict}]))
+        under = {"under_codecarbon": "supported", "under_boavizta": "contradicted"}
+        verdicts = {"as_read_verdict": "supported", "unflagged_verdict": "supported"}
+        printed = claims.values(pd.DataFrame([row | under | verdicts]))
         return next(value.raw for value in printed if value.key == "claim.c")
 
     assert sentence("supported").startswith("Cows fly (")
     assert "contradicts the claim that cows fly" in sentence("contradicted")
     assert "cannot decide whether cows fly" in sentence("inconclusive")
+    assert sentence("depends on the power model") == (
+        "Whether cows fly depends on the power model: supported under CodeCarbon; "
+        "contradicted under Boavizta (e)."
+    )
 
 
 def names_beside(points, names):
@@ -293,3 +300,9 @@ def test_a_name_that_would_cover_others_is_left_out():
     boxes = list(by_name.values())
     assert 1 <= len(boxes) < 6
     assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)
+
+
+@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03], [0.5], [], [0.02, 0.02, 0.9, 1e-9]])
+def test_holm_is_that_of_statsmodels(p):
+    expected = multipletests(p, method="holm")[1] if p else []
+    assert statistics.holm(np.array(p, dtype=float)) == pytest.approx(expected)

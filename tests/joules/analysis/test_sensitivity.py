@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from joules.analysis import campaign_tables, records, sensitivity
+from joules.analysis import campaign_tables, ensemble, records, sensitivity
 from joules.bench.record import Run
 from joules.paper import campaign_report, claims, values
 from joules.study.config import check_config
@@ -49,12 +49,13 @@ def judged(monkeypatch):
     rows = [
         {"statistic": name, "n": 4, "estimate": low, "ci_low": low, "ci_high": high}
         | {"unflagged_n": 3, "unflagged_estimate": a, "unflagged_ci_low": a, "unflagged_ci_high": b}
+        | dict.fromkeys(ensemble.COLUMNS, np.nan)
         for name, (low, high, a, b) in bounds.items()
     ]
     claim = {"statement": "It is.", "comparison": ">", "value": 1.0}
     declared = {f"it_{name}": claims.Claim(statistic=name, **claim) for name in bounds}
     monkeypatch.setattr(claims, "load_claims", lambda _experiment: declared)
-    return claims.evaluate_claims({"any": pd.DataFrame(rows)})
+    return claims.evaluate_claims({"any": pd.DataFrame(rows)}, {"any": pd.DataFrame(columns=ensemble.UNDER)})
 
 
 def test_a_claim_is_judged_without_flagged_runs_too(judged):

@@ -23,9 +23,9 @@ def campaign(name, verdicts, experiment="vision", whole=True, **statistics):
         {"statistic": key, "estimate": estimate, "ci_low": low, "ci_high": high}
         for key, (estimate, low, high) in statistics.items()
     ]
-    write_tables(made.tables(experiment), {"statistics": pd.DataFrame(rows)}, [])
+    write_tables(made.tables(experiment), {"statistics": pd.DataFrame(rows)}, {})
     own = {"machine": pd.DataFrame([MACHINE]), "instruments": pd.DataFrame([INSTRUMENT])}
-    write_tables(made.tables("campaign"), own, [])
+    write_tables(made.tables("campaign"), own, {})
     claims = pd.DataFrame({"claim": verdicts.keys(), "verdict": verdicts.values()})
     claims.to_csv(made.claims, index=False)
     if whole:

@@ -1,0 +1,207 @@
+"""Records as every other model of power would have read them, and what becomes of the tables.
+
+A record's energy under a model is the model's mean power over the window times its duration, for those
+parts of the machine whose energy is modelled; what counters and sensors read stays. Within a window the
+record keeps no course of the load, so the energy of a part, a phase or a step goes with its duration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from joules.analysis import columns
+from joules.bench.record import Idle, Run
+from joules.instrument.host.contention import Contention
+from joules.instrument.power_models import (
+    HEADLINE,
+    MEMORY,
+    POWER_MODELS,
+    NotCovered,
+    Power,
+    Use,
+    modelled_domains,
+    power_w,
+    use,
+)
+from joules.instrument.reading import PowerCourse, Reading, primary, total
+from joules.study.campaign import POWER_MODELS as POWER_MODELS_TABLE
+
+Entries = Sequence[Run | Idle]
+TableSet = dict[str, pd.DataFrame]
+
+LOW, HIGH = "_band_low", "_band_high"
+# What the bands of statistics are: the least and the largest estimate over models, and the ends of all their
+# intervals together.
+COLUMNS = ["band_models", "band_low", "band_high", "band_ci_low", "band_ci_high"]
+UNDER = ["statistic", "power_model", "n", "estimate", "ci_low", "ci_high", "p_holm"]
+# Units of what goes with energy, by which columns get a band.
+_ENERGY = {"J", "Wh", "kWh", "W", "g", "kg", "USD", "l", "d", "h", "1/kWh"}
+_NO_BAND = ("uncertainty", "ci_low", "ci_high", "idle", "reference", "budget")
+
+
+def use_of(entry: Run | Idle) -> Use | None:
+    """What the record of a run or of a rest says to the models; None where it was not watched to its end."""
+    if entry.contention is None or not entry.duration_s:
+        return None
+    return use(entry.readings, entry.contention, entry.machine, entry.duration_s)
+
+
+def under(entries: Entries, model: str) -> list[Run | Idle]:
+    """`entries` as `model` would have read them. Raises NotCovered where it says nothing of their machine.
+
+    The uncertainty of what is read again is left at zero: that is what the band over models is for.
+    """
+    return [_under(entry, model) for entry in entries]
+
+
+def covered(entries: Entries) -> tuple[dict[str, list[Run | Idle]], dict[str, str]]:
+    """(entries by each model but the headline, why each of the others does not cover the machine); neither
+    where nothing of the machine is modelled."""
+    readings, gaps = {}, {}
+    if not any(modelled_domains(entry.readings) for entry in entries):
+        return {}, {}
+    for model in POWER_MODELS:
+        if model == HEADLINE:
+            continue
+        try:
+            readings[model] = under(entries, model)
+        except NotCovered as gap:
+            gaps[model] = str(gap)
+    return readings, gaps
+
+
+def _under(entry: Run | Idle, model: str) -> Run | Idle:
+    known, domains = use_of(entry), modelled_domains(entry.readings)
+    if known is None or not entry.duration_s or not domains:
+        return entry
+    window_s = entry.duration_s
+    power = power_w(POWER_MODELS[model], known, domains)
+    own = power_w(POWER_MODELS[model], _of_job(known, entry.contention, window_s), domains)
+    before = {r.domain: (r.energy_j or 0.0) / window_s for r in primary(entry.readings) if r.domain in power}
+    is_whole = {r.domain for r in primary(entry.readings)} == set(power)
+
+    def again(energy_j: float | None, seconds: float) -> float | None:
+        if energy_j is None:
+            return None
+        # What is read keeps its course; of what is modelled no course is known.
+        read_j = 0.0 if is_whole else energy_j - sum(before.values()) * seconds
+        return read_j + sum(power.values()) * seconds
+
+    readings = [_read_again(reading, model, power, own, before, window_s) for reading in entry.readings]
+    spent = entry.spent.model_copy(update={"energy_j": again(entry.spent.energy_j, entry.spent.duration_s)})
+    if isinstance(entry, Idle):
+        return entry.model_copy(update={"readings": readings, "spent": spent})
+    return entry.model_copy(
+        update={
+            "readings": readings,
+            "spent": spent,
+            "total": total(readings, window_s, entry.floor_power_w),
+            "parts": [
+                part.model_copy(update={"energy_j": again(part.energy_j, part.duration_s)})
+                for part in entry.parts
+            ],
+            "phases": [
+                phase.model_copy(update={"energy_j": again(phase.energy_j, phase.end_s - phase.start_s)})
+                for phase in entry.phases
+            ],
+            "steps": [
+                step.model_copy(update={"energy_j": again(step.energy_j, step.time_s)})
+                for step in entry.steps
+            ],
+            "power": [_course(course, power, before) for course in entry.power],
+        }
+    )
+
+
+def _of_job(known: Use, contention: Contention | None, duration_s: float) -> Use:
+    """The same machine had the job been alone on it."""
+    job_s = contention.job_cpu_s if contention else 0.0
+    return dataclasses.replace(known, busy_cores=job_s / duration_s)
+
+
+def _read_again(
+    reading: Reading, model: str, power: Power, own: Power, before: Power, duration_s: float
+) -> Reading:
+    domain = reading.domain
+    if reading.provenance != "modelled" or domain not in power or reading.energy_j is None:
+        return reading
+    if reading.scope == "machine":
+        energy_j = power[domain] * duration_s
+    elif domain == MEMORY:
+        share = reading.energy_j / (before[domain] * duration_s) if before[domain] else 0.0
+        energy_j = share * power[domain] * duration_s
+    else:
+        energy_j = own[domain] * duration_s
+    return reading.model_copy(
+        update={"energy_j": energy_j, "uncertainty_j": 0.0, "detail": POWER_MODELS[model].words}
+    )
+
+
+def _course(course: PowerCourse, power: Power, before: Power) -> PowerCourse:
+    if not before.get(course.domain):
+        return course
+    factor = power[course.domain] / before[course.domain]
+    return course.model_copy(update={"power_w": [factor * watts for watts in course.power_w]})
+
+
+def beside(made: TableSet, entries: Entries, tabulate: Callable[[Entries], TableSet]) -> TableSet:
+    """`made`, which `tabulate` made of `entries`, with what every other model makes of it.
+
+    `statistics` gets `COLUMNS`, the table `power_models` holds every statistic under every model, and each
+    column of what goes with energy gets its band, `<column>_band_low` and `<column>_band_high`. Where nothing
+    is modelled there is no band and `power_models` is empty.
+    """
+    readings, _ = covered(entries)
+    others = {model: tabulate(again) for model, again in readings.items()}
+    models = _statistics_by_model({HEADLINE: made, **others} if others else {})
+    banded = {
+        name: with_bands(table, [each[name] for each in others.values()]) for name, table in made.items()
+    }
+    return {**banded, "statistics": _with_range(made["statistics"], models), POWER_MODELS_TABLE: models}
+
+
+def _statistics_by_model(made: Mapping[str, TableSet]) -> pd.DataFrame:
+    tables = [
+        tables["statistics"].assign(power_model=model).reindex(columns=UNDER)
+        for model, tables in made.items()
+    ]
+    known = [table.dropna(subset=["estimate"]) for table in tables]
+    return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=UNDER)
+
+
+def _with_range(statistics: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+    ranges = models.groupby("statistic", sort=False).agg(
+        band_models=("power_model", "size"),
+        band_low=("estimate", "min"),
+        band_high=("estimate", "max"),
+        band_ci_low=("ci_low", "min"),
+        band_ci_high=("ci_high", "max"),
+    )
+    return statistics.merge(ranges.reset_index(), on="statistic", how="left", validate="one_to_one")
+
+
+def with_bands(table: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """`table` with the least and the largest of each column of energy over it and `others`, whose rows are
+    about the same things in the same order."""
+    names = [name for name in table if _goes_with_energy(name, table)]
+    if not others or not names or table.empty:
+        return table
+    bands: dict[str, Any] = {}
+    for name in names:
+        numbers = pd.DataFrame([each[name].to_numpy(dtype=float) for each in (table, *others)])
+        low, high = numbers.min(), numbers.max()
+        if not (low.equals(numbers.iloc[0].rename(None)) and high.equals(low)):
+            bands |= {f"{name}{LOW}": low.to_numpy(), f"{name}{HIGH}": high.to_numpy()}
+    return table.assign(**bands)
+
+
+def _goes_with_energy(name: str, table: pd.DataFrame) -> bool:
+    return (
+        columns.unit(name) in _ENERGY
+        and not any(word in name for word in _NO_BAND)
+        and pd.api.types.is_numeric_dtype(table[name])
+    )

@@ -1,0 +1,316 @@
+"""What a machine without a counter may draw: every published model of power that its records allow.
+
+A model is a pure function from what is known of a window (`Use`) to the mean power of the processors and of
+the memory over it; joules are that times the duration. None of them is the truth. What all of them agree on
+does not depend on which one is believed.
+
+A module sold as so many GB of memory holds as many GiB, so that coefficients a GB are multiplied by GiB here.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+from joules.instrument.host.contention import Contention
+from joules.instrument.host.machine import Machine
+from joules.instrument.reading import Reading, primary
+from joules.instrument.servers import ServerPower, recognised
+from joules.models import Closed
+
+_TABLE = Path(__file__).parent / "reference" / "cloud_carbon_footprint_w.csv"
+_ANY_OTHER = "any other"
+
+# Watts a GB of memory.
+CLOUD_CARBON_FOOTPRINT_MEMORY_W = 0.392
+BOAVIZTA_MEMORY_W = 0.284
+GREEN_ALGORITHMS_MEMORY_W = 0.3725
+FORMER_CODECARBON_MEMORY_W = 3 / 8
+# Shares of the thermal design power that a processor draws by its load.
+_BOAVIZTA_SHARES = ((0.0, 0.12), (0.1, 0.32), (0.5, 0.75), (1.0, 1.02))
+# What CodeCarbon takes for the load of a processor whose load it cannot read.
+_CONSTANT_LOAD = 0.5
+
+PROCESSORS, MEMORY = "cpu", "dram"
+DOMAINS = frozenset({PROCESSORS, MEMORY})
+
+# How CodeCarbon's source words it.
+_TDP = re.compile(r"a TDP of ([\d.e+-]+) W")
+
+# Mean power in watts by domain.
+Power = dict[str, float]
+Known = TypeVar("Known")
+
+
+class Estimate(Closed):
+    """Joules of the whole machine under a model, or why it says nothing of it."""
+
+    model: str
+    words: str
+    energy_j: float | None
+    gap: str | None
+
+
+class NotCovered(Exception):
+    """A model says nothing of this machine; the message says why."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is known of a window and its machine.
+
+    `busy_cores` are logical processors that worked, on average over the window; `threads` those there are.
+    `tdp_w` and `memory_w` are the thermal design power and the power of memory that CodeCarbon takes this
+    machine to have; `servers` are published ones with a processor of the same generation. None: not known.
+    """
+
+    busy_cores: float
+    threads: int
+    memory_gib: float
+    tdp_w: float | None = None
+    memory_w: float | None = None
+    servers: ServerPower | None = None
+
+    @property
+    def load(self) -> float:
+        """Share of the processors that worked, 0 to 1."""
+        return min(max(self.busy_cores / self.threads, 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class PowerModel:
+    """A model, the words that a figure has for it, and who published it. Of a model that is not `divisible`
+    the parts of the power mean nothing by themselves."""
+
+    power_w: Callable[[Use], Power]
+    words: str
+    source: str
+    divisible: bool = True
+
+
+def codecarbon(use: Use) -> Power:
+    """`TDP (.1 + .9 load^3)`, and a constant for memory by the modules that it may consist of."""
+    return {
+        PROCESSORS: _tdp_w(use) * (0.1 + 0.9 * use.load**3),
+        MEMORY: _need(use.memory_w, "CodeCarbon's power of memory is not known"),
+    }
+
+
+def codecarbon_former_memory(use: Use) -> Power:
+    """CodeCarbon's processors, and 3 W for every 8 GiB of memory: the rule before its version 3."""
+    return {**codecarbon(use), MEMORY: FORMER_CODECARBON_MEMORY_W * use.memory_gib}
+
+
+def codecarbon_processors(use: Use) -> Power:
+    """CodeCarbon's processors and nothing for memory, as where processors alone are metered."""
+    return {**codecarbon(use), MEMORY: 0.0}
+
+
+def servers(use: Use) -> Power:
+    """`threads (idle + load (full - idle))` by the median published server of the generation, all its parts
+    included, and .3725 W for every GB of memory beyond what those servers had."""
+    known = _servers(use)
+    return _of_servers(use, known.idle_w, known.full_w, GREEN_ALGORITHMS_MEMORY_W)
+
+
+def servers_low(use: Use) -> Power:
+    """The same by the 5th percentile of those servers, memory beyond theirs at .284 W/GB."""
+    known = _servers(use)
+    return _of_servers(use, known.idle_low_w, known.full_low_w, BOAVIZTA_MEMORY_W)
+
+
+def servers_high(use: Use) -> Power:
+    """The same by the 95th percentile of those servers, memory beyond theirs at .392 W/GB."""
+    known = _servers(use)
+    return _of_servers(use, known.idle_high_w, known.full_high_w, CLOUD_CARBON_FOOTPRINT_MEMORY_W)
+
+
+def cloud_carbon_footprint(use: Use) -> Power:
+    """`threads (min + load (max - min)) + .392 W/GB`, with the generation's minimum and maximum, or the mean
+    ones of a processor that its table lacks."""
+    table = _cloud_carbon_footprint_w()
+    least_w, most_w = table.get(use.servers.generation if use.servers else "", table[_ANY_OTHER])
+    return {
+        PROCESSORS: use.threads * (least_w + use.load * (most_w - least_w)),
+        MEMORY: CLOUD_CARBON_FOOTPRINT_MEMORY_W * use.memory_gib,
+    }
+
+
+def boavizta(use: Use) -> Power:
+    """`TDP x share(load) + .284 W/GB`: 12, 32, 75 and 102 % of the TDP at 0, 10, 50 and 100 % load, joined by
+    straight lines (BoaviztAPI joins them by a logarithm that it fits)."""
+    return {
+        PROCESSORS: _tdp_w(use) * _interpolated(_BOAVIZTA_SHARES, use.load),
+        MEMORY: BOAVIZTA_MEMORY_W * use.memory_gib,
+    }
+
+
+def green_algorithms(use: Use) -> Power:
+    """`TDP x load + .3725 W/GB`: a processor at rest draws nothing."""
+    return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: GREEN_ALGORITHMS_MEMORY_W * use.memory_gib}
+
+
+def time_alone(use: Use) -> Power:
+    """`TDP / 2`, whatever the load, and CodeCarbon's power of memory: energy is wall-clock time."""
+    return {
+        PROCESSORS: _CONSTANT_LOAD * _tdp_w(use),
+        MEMORY: _need(use.memory_w, "CodeCarbon's power of memory is not known"),
+    }
+
+
+def processor_time_alone(use: Use) -> Power:
+    """`TDP x load` and nothing for rest or memory: energy is processor time."""
+    return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: 0.0}
+
+
+HEADLINE = "codecarbon"
+POWER_MODELS: Mapping[str, PowerModel] = {
+    HEADLINE: PowerModel(codecarbon, "CodeCarbon", "CodeCarbon 3.3, hardware.py and ram.py"),
+    "codecarbon_former_memory": PowerModel(
+        codecarbon_former_memory, "CodeCarbon (former memory)", "CodeCarbon 2, hardware.py"
+    ),
+    "codecarbon_processors": PowerModel(
+        codecarbon_processors,
+        "CodeCarbon (processors)",
+        "CodeCarbon 3.3, hardware.py",
+        divisible=False,
+    ),
+    "servers_low": PowerModel(
+        servers_low,
+        "servers (low)",
+        "SPECpower_ssj2008, 5th percentile of the generation's results; memory BoaviztAPI 1",
+        divisible=False,
+    ),
+    "servers": PowerModel(
+        servers,
+        "servers (median)",
+        "SPECpower_ssj2008, median of the generation's results; memory Lannelongue et al. 2021",
+        divisible=False,
+    ),
+    "servers_high": PowerModel(
+        servers_high,
+        "servers (high)",
+        "SPECpower_ssj2008, 95th percentile of the generation's results; memory Cloud Carbon Footprint",
+        divisible=False,
+    ),
+    "cloud_carbon_footprint": PowerModel(
+        cloud_carbon_footprint,
+        "Cloud Carbon Footprint",
+        "its constants for Amazon's cloud",
+    ),
+    "boavizta": PowerModel(
+        boavizta, "Boavizta", "BoaviztAPI 2.5, consumption profile from a TDP; memory BoaviztAPI 1"
+    ),
+    "green_algorithms": PowerModel(
+        green_algorithms, "Green Algorithms", "Lannelongue et al. 2021, without its PUE"
+    ),
+    "time_alone": PowerModel(
+        time_alone, "time alone", "constant mode of CodeCarbon, half of the TDP", divisible=False
+    ),
+    "processor_time_alone": PowerModel(
+        processor_time_alone, "processor time alone", "Henderson et al. 2020, device-hours", divisible=False
+    ),
+}
+
+
+def power_w(model: PowerModel, use: Use, modelled: frozenset[str] = DOMAINS) -> Power:
+    """Mean power in watts of those domains that are `modelled` here, the others being read.
+
+    Raises NotCovered where the model says nothing of the machine, or nothing of these domains alone.
+    """
+    power = model.power_w(use)
+    if not modelled >= DOMAINS and not model.divisible:
+        raise NotCovered("covers processors and memory together, and one of them is read here")
+    return {domain: watts for domain, watts in power.items() if domain in modelled}
+
+
+def modelled_domains(readings: Sequence[Reading]) -> frozenset[str]:
+    """Parts of the machine whose energy is modelled in these readings."""
+    return DOMAINS & {reading.domain for reading in primary(readings) if reading.provenance == "modelled"}
+
+
+def use(readings: Sequence[Reading], contention: Contention, machine: Machine, duration_s: float) -> Use:
+    """What a window's readings and its machine say to the models. CodeCarbon's reading of the processors
+    tells the thermal design power in its words, which are all that a record keeps of it."""
+    modelled = {r.domain: r for r in readings if r.scope == "machine" and r.provenance == "modelled"}
+    processors, memory = modelled.get(PROCESSORS), modelled.get(MEMORY)
+    tdp = _TDP.search(processors.detail) if processors else None
+    memory_j = memory.energy_j if memory else None
+    return Use(
+        busy_cores=contention.busy_cores,
+        threads=machine.logical_cores,
+        memory_gib=machine.memory_gib,
+        tdp_w=float(tdp[1]) if tdp else None,
+        memory_w=None if memory_j is None else memory_j / duration_s,
+        servers=recognised(machine.identity),
+    )
+
+
+def estimates(
+    readings: Sequence[Reading],
+    contention: Contention,
+    machine: Machine,
+    duration_s: float,
+    floor_power_w: float,
+) -> list[Estimate]:
+    """The whole machine's energy over a window under every model; none where nothing of it is modelled, or
+    where a part could not be read."""
+    domains, parts = modelled_domains(readings), primary(readings)
+    if not domains or any(part.energy_j is None for part in parts):
+        return []
+    read_j = sum(part.energy_j or 0.0 for part in parts if part.domain not in domains)
+    known = use(readings, contention, machine, duration_s)
+    made = []
+    for name, model in POWER_MODELS.items():
+        try:
+            watts = sum(power_w(model, known, domains).values())
+        except NotCovered as gap:
+            made.append(Estimate(model=name, words=model.words, energy_j=None, gap=str(gap)))
+        else:
+            energy_j = max(read_j + watts * duration_s, floor_power_w * duration_s)
+            made.append(Estimate(model=name, words=model.words, energy_j=energy_j, gap=None))
+    return made
+
+
+def _tdp_w(use: Use) -> float:
+    return _need(use.tdp_w, "the thermal design power of the processor is not known")
+
+
+def _servers(use: Use) -> ServerPower:
+    return _need(use.servers, "no published servers have a processor that is known to be of its generation")
+
+
+def _need(value: Known | None, otherwise: str) -> Known:
+    if value is None:
+        raise NotCovered(otherwise)
+    return value
+
+
+def _of_servers(use: Use, idle_w: float, full_w: float, memory_w: float) -> Power:
+    beyond_gib = max(use.memory_gib - use.threads * _servers(use).memory_gb_per_thread, 0.0)
+    return {
+        PROCESSORS: use.threads * (idle_w + use.load * (full_w - idle_w)),
+        MEMORY: memory_w * beyond_gib,
+    }
+
+
+def _interpolated(points: tuple[tuple[float, float], ...], x: float) -> float:
+    for (left, low), (right, high) in pairwise(points):
+        if x <= right:
+            return low + (high - low) * (x - left) / (right - left)
+    return points[-1][1]
+
+
+@functools.cache
+def _cloud_carbon_footprint_w() -> dict[str, tuple[float, float]]:
+    with _TABLE.open(encoding="utf-8", newline="") as file:
+        return {
+            row["processor"]: (float(row["min_w_per_vcpu"]), float(row["max_w_per_vcpu"]))
+            for row in csv.DictReader(file)
+        }

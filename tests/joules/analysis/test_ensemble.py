@@ -1,0 +1,225 @@
+"""Records read again by every model of power, and what becomes of tables and claims."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from joules.analysis import campaign_power, ensemble, records
+from joules.bench.record import Part, Phase, Run, Step
+from joules.errors import UserError
+from joules.instrument.host.machine import ProcessorIdentity
+from joules.instrument.power_models import HEADLINE, POWER_MODELS, NotCovered
+from joules.instrument.reading import Total
+from joules.paper import claims, values
+from joules.study.claims import Claim
+from tests.records import MACHINE, QUIET, idle, reading, run
+
+GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
+HERE = MACHINE.model_copy(update={"identity": GENOA, "memory_gib": 24})
+SECONDS = 2.0
+
+
+def modelled(arm, busy_cores, block=0, **changes):
+    """A run of two seconds, by CodeCarbon's model at a TDP of 8 W and 20 W of memory."""
+    cpu_w = 8 * (0.1 + 0.9 * (busy_cores / 2) ** 3)
+    readings = [
+        reading(SECONDS * cpu_w, detail="load model on a TDP of 8 W (per thread) for any"),
+        reading(SECONDS * 20.0, domain="dram"),
+        reading(SECONDS * cpu_w, scope="job"),
+        reading(SECONDS * 2.0, scope="job", domain="dram"),
+    ]
+    whole_j = SECONDS * (cpu_w + 20)
+    return run(
+        arm,
+        block,
+        machine=HERE,
+        readings=readings,
+        total=Total(energy_j=whole_j, uncertainty_j=1.0, provenance="modelled", floored=False),
+        contention=QUIET.model_copy(update={"busy_cores": busy_cores, "job_cpu_s": SECONDS * busy_cores}),
+        **changes,
+    )
+
+
+def test_a_record_is_read_again_whole():
+    marks = {
+        "parts": [
+            Part(start_s=0, duration_s=0.5, energy_j=5.0),
+            Part(start_s=9, duration_s=1.5, energy_j=1.0),
+        ],
+        "phases": [Phase(name="any", start_s=0.5, end_s=1.0, energy_j=7.0)],
+        "steps": [Step(index=1, time_s=1.0, energy_j=30.0), Step(index=2, time_s=2.0, energy_j=None)],
+    }
+    (again,) = ensemble.under([modelled("one", 1.0, **marks)], "processor_time_alone")
+    assert again.total.energy_j == pytest.approx(SECONDS * 4.0)
+    assert [part.energy_j for part in again.parts] == pytest.approx([2.0, 6.0])
+    assert again.phases[0].energy_j == pytest.approx(2.0)
+    assert [step.energy_j for step in again.steps] == [pytest.approx(4.0), None]
+    assert again.spent.energy_j == pytest.approx(4.0 * again.spent.duration_s)
+    jobs = {each.domain: each.energy_j for each in again.readings if each.scope == "job"}
+    assert jobs == pytest.approx({"cpu": 8.0, "dram": 0.0})
+
+
+def test_the_job_has_its_share_of_the_memory_under_every_model():
+    (again,) = ensemble.under([modelled("one", 1.0)], "cloud_carbon_footprint")
+    jobs = {each.domain: each.energy_j for each in again.readings if each.scope == "job"}
+    assert jobs["dram"] == pytest.approx(0.1 * SECONDS * 24 * 0.392)
+
+
+def test_what_was_read_keeps_its_course():
+    gpu = reading(100.0, domain="gpu0", provenance="sampled")
+    before = modelled("one", 1.0, parts=[Part(start_s=0, duration_s=1.0, energy_j=21.7 + 80.0)])
+    before = before.model_copy(update={"readings": [*before.readings, gpu]})
+    (again,) = ensemble.under([before], "time_alone")
+    assert again.total.energy_j == pytest.approx(SECONDS * 24 + 100)
+    assert again.parts[0].energy_j == pytest.approx(24 + 80)
+
+
+def test_a_counted_machine_is_not_read_again():
+    counted = run(readings=[reading(30.0, provenance="counter")])
+    assert ensemble.under([counted], "boavizta") == [counted]
+    assert ensemble.covered([counted]) == ({}, {})
+
+
+def test_an_unknown_processor_leaves_reasons_and_the_other_models():
+    unknown = modelled("one", 1.0).model_copy(update={"machine": MACHINE})
+    readings, gaps = ensemble.covered([unknown, idle()])
+    assert set(gaps) == {"servers", "servers_low", "servers_high"} | (set(gaps) - set(readings))
+    with pytest.raises(NotCovered, match="no published servers"):
+        ensemble.under([unknown], "servers")
+    watts = campaign_power.watts([unknown]).set_index("power_model")
+    assert watts.loc["servers", "gap"].startswith("no published servers")
+    assert watts.loc["boavizta", "all_cores_w"] > 0
+
+
+def tabulate(entries):
+    table = records.with_result(records.runs_table(entries))
+    wide = table.pivot(index="block", columns="arm", values="energy_j")
+    logs = np.log(wide["all_cores"] / wide["one_core"])
+    statistics = pd.DataFrame(
+        [
+            {
+                "statistic": "cores",
+                "n": len(logs),
+                "estimate": np.exp(logs.mean()),
+                "ci_low": np.exp(logs.min()),
+                "ci_high": np.exp(logs.max()),
+            }
+        ]
+    )
+    return {"runs": table, "statistics": statistics}
+
+
+@pytest.fixture
+def made():
+    """One core and all cores, equally long."""
+    entries = [
+        modelled(arm, busy, block)
+        for block in (0, 1)
+        for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))
+    ]
+    return ensemble.beside(tabulate(entries), entries, tabulate)
+
+
+def test_statistics_have_their_range_over_models(made):
+    (row,) = made["statistics"].to_dict("records")
+    assert row["band_models"] == len(POWER_MODELS)
+    assert row["estimate"] == pytest.approx(28 / 21.7)
+    assert row["band_low"] == pytest.approx(1.0)  # time alone
+    assert row["band_high"] == pytest.approx(8 / 1.7)  # CodeCarbon's processors
+    assert set(made["power_models"]["power_model"]) == set(POWER_MODELS)
+    assert made["power_models"]["power_model"].iloc[0] == HEADLINE
+
+
+def test_energies_have_their_bands_and_times_have_none(made):
+    runs = made["runs"].set_index(["arm", "block"])
+    one = runs.loc[("one_core", 0)]
+    assert one["energy_j_band_low"] == pytest.approx(SECONDS * 1.7)
+    assert one["energy_j_band_high"] == pytest.approx(SECONDS * 24)
+    assert not [name for name in runs if name.startswith(("duration", "cpu_s", "idle")) and "band" in name]
+
+
+@pytest.mark.parametrize(
+    ("bound", "verdict"), [(0.5, "supported"), (5.0, "contradicted"), (1.2, "depends on the power model")]
+)
+def test_a_claim_is_supported_only_under_every_model(made, monkeypatch, bound, verdict):
+    claim = Claim(statement="All cores cost more.", statistic="cores", comparison=">", value=bound)
+    monkeypatch.setattr(claims, "load_claims", lambda _experiment: {"cores_cost": claim})
+    statistics = made["statistics"].assign(**dict.fromkeys(claims.sensitivity.COLUMNS, 1.0))
+    (row,) = claims.evaluate_claims({"any": statistics}, {"any": made["power_models"]}).to_dict("records")
+    assert row["verdict"] == verdict
+    assert row["as_read_verdict"] == ("contradicted" if bound == 5.0 else "supported")
+    assert row["under_time_alone"] == ("supported" if bound < 1 else "contradicted")
+    assert "1 to 4.71 over power models" in row["evidence"]
+
+
+def counted(model, noise=1.0):
+    """Runs on a machine with counters whose power is that of `model`, at several loads."""
+    runs = []
+    for number, busy in enumerate((0.2, 0.9, 1.0, 1.6, 2.0)):
+        one = modelled(f"arm{number}", busy)
+        use = dataclasses.replace(ensemble.use_of(one))
+        truth = {
+            domain: noise * SECONDS * watts for domain, watts in POWER_MODELS[model].power_w(use).items()
+        }
+        counters = [reading(truth[d], domain=d, provenance="counter", source="rapl") for d in ("cpu", "dram")]
+        runs.append(one.model_copy(update={"readings": [*counters, *one.readings]}))
+    return runs
+
+
+@pytest.mark.parametrize("truth", ["cloud_carbon_footprint", "servers", "boavizta", "codecarbon"])
+def test_where_a_counter_reads_the_right_model_wins(truth):
+    table = campaign_power.watts(counted(truth))
+    assert table["power_model"].iloc[0] == truth
+    assert table["counter_factor"].iloc[0] == pytest.approx(1.0)
+    assert table["counter_factor"].iloc[1] > 1.0
+    assert list(table["counted_runs"]) == [5] * len(table)
+
+
+def test_a_model_of_the_whole_is_not_held_against_a_counter_of_a_part():
+    runs = [
+        one.model_copy(
+            update={"readings": [r for r in one.readings if (r.source, r.domain) != ("rapl", "dram")]}
+        )
+        for one in counted("boavizta")
+    ]
+    table = campaign_power.watts(runs).set_index("power_model")
+    assert "together" in table.loc["servers", "counter_gap"]
+    assert table.loc["boavizta", "counter_factor"] == pytest.approx(1.0)
+
+
+def test_a_model_taken_away_is_missed_nowhere(monkeypatch):
+    fewer = {name: model for name, model in POWER_MODELS.items() if name != "boavizta"}
+    for module in (ensemble, campaign_power):
+        monkeypatch.setattr(module, "POWER_MODELS", fewer)
+    entries = [modelled(arm, busy) for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))]
+    made = ensemble.beside(tabulate(entries), entries, tabulate)
+    assert made["statistics"]["band_models"].iloc[0] == len(POWER_MODELS) - 1
+    assert len(campaign_power.watts(entries)) == len(POWER_MODELS) - 1
+
+
+def test_a_number_of_joules_is_not_printed_without_its_band():
+    bare = values.Value("any.energy", 1.5, "a table", 3, r"\joule")
+    with pytest.raises(UserError, match=r"'any\.energy'"):
+        values.check_bands([bare], {})
+    values.check_bands([dataclasses.replace(bare, band=(1.0, 2.0))], {})
+    table = pd.DataFrame({"mJ/step": ["1.5"]})
+    with pytest.raises(UserError, match="column 'mJ/step' of the table 'arms'"):
+        values.check_bands([], {"arms": table})
+    values.check_bands([], {"others_published": table})
+    values.check_bands([], {"arms": pd.DataFrame({"mJ/step": ["1.5 [1, 2]"], "ms/step": ["3"]})})
+
+
+def test_a_band_is_printed_behind_its_number():
+    value = values.Value("any", 0.0815, "a table", 3, r"\joule", band=(0.0069, 0.089))
+    assert value.latex == r"\qty{0.0815}{\joule} [\num{0.0069}, \num{0.089}]"
+    row = {"energy_j": 0.0815, "energy_j_band_low": 0.0069, "energy_j_band_high": 0.089}
+    assert values.banded_cell(row, "energy_j", 1e3) == "81.5 [6.9, 89]"
+    assert values.banded_cell({"energy_j": 0.0815}, "energy_j", 1e3) == "81.5"
+
+
+def test_runs_whose_window_was_not_watched_stay_as_they_are():
+    lost = modelled("one", 1.0).model_copy(update={"contention": None})
+    assert ensemble.under([lost], "boavizta") == [lost]
+    assert isinstance(lost, Run)
