@@ -39,8 +39,8 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         ),
         Value(
             "grokking.waste_s",
-            (fixed["waste"] * fixed["duration_s"]).mean(),
-            "runs.csv waste x duration_s, mean over those that grokked",
+            (fixed["waste"] * fixed["duration_s"]).dropna().sum() / max(int(fixed["waste"].notna().sum()), 1),
+            "runs.csv waste x duration_s, mean over those that grokked (0 where none did)",
             2,
             r"\second",
         ),

@@ -36,7 +36,16 @@ TableSet = dict[str, pd.DataFrame]
 LOW, HIGH = "_band_low", "_band_high"
 # What the bands of statistics are: the least and the largest estimate over models, and the ends of all their
 # intervals together.
-COLUMNS = ["band_models", "band_low", "band_high", "band_ci_low", "band_ci_high"]
+COLUMNS = ["band_models", "band_low", "band_high", "band_ci_low", "band_ci_high", "band_reason"]
+# Why models agree, where they do.
+NO_ENERGY, EQUAL_CORES, SMALL_LOADS = (
+    "no energy enters it",
+    "equally many cores busy, so energy goes with time under any model of load",
+    "loads differ too little to matter",
+)
+# Models agree where the estimates differ by less, and cores are equally busy where their number does.
+_AGREEMENT, _EQUAL = 0.02, 0.1
+_ROUNDING = 1e-9
 UNDER = ["statistic", "power_model", "n", "estimate", "ci_low", "ci_high", "p_holm"]
 # Units of what goes with energy, by which columns get a band.
 _ENERGY = {"J", "Wh", "kWh", "W", "g", "kg", "USD", "l", "d", "h", "1/kWh"}
@@ -161,7 +170,9 @@ def beside(made: TableSet, entries: Entries, tabulate: Callable[[Entries], Table
     banded = {
         name: with_bands(table, [each[name] for each in others.values()]) for name, table in made.items()
     }
-    return {**banded, "statistics": _with_range(made["statistics"], models), POWER_MODELS_TABLE: models}
+    statistics = _with_range(made["statistics"], models)
+    reasons = [_reason(row, made["runs"]) for row in statistics.to_dict("records")]
+    return {**banded, "statistics": statistics.assign(band_reason=reasons), POWER_MODELS_TABLE: models}
 
 
 def _statistics_by_model(made: Mapping[str, TableSet]) -> pd.DataFrame:
@@ -182,6 +193,23 @@ def _with_range(statistics: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
         band_ci_high=("ci_high", "max"),
     )
     return statistics.merge(ranges.reset_index(), on="statistic", how="left", validate="one_to_one")
+
+
+def _reason(row: Mapping[str, Any], runs: pd.DataFrame) -> str | None:
+    """Why the estimate of a row of statistics.csv does not hang on the model of power; None where it does, or
+    where there is no other model."""
+    low, high = row["band_low"], row["band_high"]
+    if pd.isna(low) or pd.isna(high):
+        return None
+    largest = max(abs(low), abs(high))
+    if high - low <= _ROUNDING * largest:
+        return NO_ENERGY
+    if high - low > _AGREEMENT * largest:
+        return None
+    named = runs["arm"].isin([row.get("group"), row.get("base")])
+    compared = runs[named] if named.any() else runs
+    busy = (compared["cpu_s"] / compared["duration_s"]).groupby(compared["arm"]).mean().dropna()
+    return EQUAL_CORES if len(busy) and busy.max() - busy.min() <= _EQUAL * busy.max() else SMALL_LOADS
 
 
 def with_bands(table: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from joules.instrument import METER_VERSION
 from joules.instrument.host import contention, limits, machine
 from joules.instrument.host.instructions import DescendantCounter, NotCountedError
+from joules.instrument.power_models import POWER_MODELS, NotCovered, Use
 from joules.instrument.servers import published_servers, recognised
 from joules.instrument.source import PREFERENCE, Channel
 from joules.instrument.sources import discover
-from joules.instrument.sources.codecarbon_model import processor_tdp, tdp_words
+from joules.instrument.sources.codecarbon_model import is_arm, memory_power_w, processor_tdp, tdp_words
 from joules.instrument.sources.nvml import Nvml
 
 _WATCH_S = 2.0
@@ -43,6 +44,9 @@ def diagnose() -> Iterator[str]:
     yield f"TDP         {tdp.power_w:g} W for {tdp.model}: {tdp_words(tdp)}"
     yield f"instructions {_instructions()}"
     yield ""
+    if any(channel.provenance == "modelled" for channel in channels):
+        yield from _models(here, tdp.power_w)
+    yield ""
     yield from _quiet()
 
 
@@ -61,6 +65,33 @@ def _generation(here: machine.Machine) -> str:
         f"{numbers}: {servers.generation}; the {servers.results} published servers with it draw "
         f"{servers.idle_w:g} W a thread at rest and {servers.full_w:g} W at full load, all parts included"
     )
+
+
+def _models(here: machine.Machine, tdp_w: float) -> Iterator[str]:
+    """What every model of power gives this machine, or why it says nothing of it."""
+    states = {"at rest": 0, "one core": 1, "all cores": here.logical_cores}
+    yield f"W by model  {'':26}" + "".join(f"{state:>11}" for state in states)
+    for model in POWER_MODELS.values():
+        try:
+            watts = [
+                sum(
+                    model.power_w(
+                        Use(
+                            busy_cores=busy,
+                            threads=here.logical_cores,
+                            memory_gib=here.memory_gib,
+                            tdp_w=tdp_w,
+                            memory_w=memory_power_w(here.memory_gib, is_arm()),
+                            servers=recognised(here.identity),
+                        )
+                    ).values()
+                )
+                for busy in states.values()
+            ]
+        except NotCovered as gap:
+            yield f"            {model.words:26} not covered: {gap}"
+        else:
+            yield f"            {model.words:26}" + "".join(f"{number:11.2f}" for number in watts)
 
 
 def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:

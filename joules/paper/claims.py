@@ -170,6 +170,14 @@ def _under_models(claims: pd.DataFrame) -> list[Value]:
         "claims.contradicted": (int(counts.get("contradicted", 0)), "verdict contradicted"),
         "claims.open": (int(counts.get(_OPEN, 0)), "verdict inconclusive"),
         "claims.depend": (int(counts.get(_DEPENDS, 0)), "verdict depends on the power model"),
+        **{
+            f"claims.{key}": (int((claims["band_reason"] == reason).sum()), f"band_reason: {reason}")
+            for key, reason in (
+                ("no_energy", ensemble.NO_ENERGY),
+                ("equal_cores", ensemble.EQUAL_CORES),
+                ("small_loads", ensemble.SMALL_LOADS),
+            )
+        },
     }
     return [Value(key, raw, f"claims.csv {which}", experiment=SELF) for key, (raw, which) in cells.items()]
 

@@ -148,19 +148,19 @@ def check(values: Iterable[Value]) -> list[Value]:
 
 def check_bands(values: Iterable[Value], tables: Mapping[str, pd.DataFrame]) -> None:
     """Raises UserError where a number of joules or kilowatt-hours of a campaign whose energy is modelled is
-    about to be printed without its band: one of `values`, or a cell of the printed `tables`. Tables of what
-    others published end in '_published'."""
+    about to be printed without its band: one of `values`, or a cell of the printed `tables`. Zero needs none.
+    Tables of what others published end in '_published'."""
     bare = [
         f"the value '{value.key}' ({value.source})"
         for value in values
-        if value.unit in _ENERGY_UNITS and value.band is None
+        if value.unit in _ENERGY_UNITS and value.band is None and value.raw != 0
     ]
     bare += [
         f"the column '{column}' of the table '{name}'"
         for name, table in tables.items()
         if not name.endswith(_OF_OTHERS)
         for column in table
-        if _ENERGY_HEAD.search(str(column)) and table[column].map(_is_number).any()
+        if _ENERGY_HEAD.search(str(column)) and any(_is_number(c) and float(c) != 0 for c in table[column])
     ]
     if bare:
         raise UserError(

@@ -262,7 +262,7 @@ def test_the_printed_sentence_follows_the_verdict():
     def sentence(verdict):
         row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
         under = {"under_codecarbon": "supported", "under_boavizta": "contradicted"}
-        verdicts = {"as_read_verdict": "supported", "unflagged_verdict": "supported"}
+        verdicts = {"as_read_verdict": "supported", "unflagged_verdict": "supported", "band_reason": None}
         printed = claims.values(pd.DataFrame([row | under | verdicts]))
         return next(value.raw for value in printed if value.key == "claim.c")
 

@@ -21,23 +21,24 @@ HERE = MACHINE.model_copy(update={"identity": GENOA, "memory_gib": 24})
 SECONDS = 2.0
 
 
-def modelled(arm, busy_cores, block=0, **changes):
-    """A run of two seconds, by CodeCarbon's model at a TDP of 8 W and 20 W of memory."""
+def modelled(arm, busy_cores, block=0, seconds=SECONDS, **changes):
+    """A run by CodeCarbon's model at a TDP of 8 W and 20 W of memory."""
     cpu_w = 8 * (0.1 + 0.9 * (busy_cores / 2) ** 3)
     readings = [
-        reading(SECONDS * cpu_w, detail="load model on a TDP of 8 W (per thread) for any"),
-        reading(SECONDS * 20.0, domain="dram"),
-        reading(SECONDS * cpu_w, scope="job"),
-        reading(SECONDS * 2.0, scope="job", domain="dram"),
+        reading(seconds * cpu_w, detail="load model on a TDP of 8 W (per thread) for any"),
+        reading(seconds * 20.0, domain="dram"),
+        reading(seconds * cpu_w, scope="job"),
+        reading(seconds * 2.0, scope="job", domain="dram"),
     ]
-    whole_j = SECONDS * (cpu_w + 20)
+    whole_j = seconds * (cpu_w + 20)
     return run(
         arm,
         block,
         machine=HERE,
         readings=readings,
+        duration_s=seconds,
         total=Total(energy_j=whole_j, uncertainty_j=1.0, provenance="modelled", floored=False),
-        contention=QUIET.model_copy(update={"busy_cores": busy_cores, "job_cpu_s": SECONDS * busy_cores}),
+        contention=QUIET.model_copy(update={"busy_cores": busy_cores, "job_cpu_s": seconds * busy_cores}),
         **changes,
     )
 
@@ -130,6 +131,31 @@ def test_statistics_have_their_range_over_models(made):
     assert row["band_high"] == pytest.approx(8 / 1.7)  # CodeCarbon's processors
     assert set(made["power_models"]["power_model"]) == set(POWER_MODELS)
     assert made["power_models"]["power_model"].iloc[0] == HEADLINE
+
+
+@pytest.mark.parametrize(("all_cores", "reason"), [(1.001, ensemble.EQUAL_CORES), (2.0, None)])
+def test_models_that_agree_do_so_for_a_reason(all_cores, reason):
+    entries = [
+        modelled(arm, busy, block, seconds)
+        for block in (0, 1)
+        for arm, busy, seconds in (("one_core", 1.0, 2.0), ("all_cores", all_cores, 3.0))
+    ]
+    (row,) = ensemble.beside(tabulate(entries), entries, tabulate)["statistics"].to_dict("records")
+    assert row["band_reason"] == reason
+
+
+def test_what_has_no_energy_says_so():
+    def counts(entries):
+        return {
+            "runs": records.runs_table(entries),
+            "statistics": pd.DataFrame(
+                [{"statistic": "runs", "n": len(entries), "estimate": 2.0, "ci_low": 1.0, "ci_high": 3.0}]
+            ),
+        }
+
+    entries = [modelled("one_core", 1.0), modelled("all_cores", 2.0)]
+    (row,) = ensemble.beside(counts(entries), entries, counts)["statistics"].to_dict("records")
+    assert row["band_reason"] == ensemble.NO_ENERGY
 
 
 def test_energies_have_their_bands_and_times_have_none(made):
