@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from joules.paper.values import Value, band_of, banded_cell, cell, known, significant, statistic_values
+from joules.study.claims import load_claims
 
 # How the paper names a regression.
 _WORDS = {
@@ -52,6 +53,12 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             "flops.spread",
             per_flop.max() / per_flop.min(),
             f"{energy} / flops, largest over least",
+            2,
+        ),
+        Value(
+            "flops.published.r2",
+            load_claims("flops_vs_energy")["flops_do_not_predict_energy"].published or 0.0,
+            "claims.yaml flops_do_not_predict_energy published",
             2,
         ),
         *_time_is_energy(arms, tables["statistics"]),

@@ -10,13 +10,13 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-from numpy.typing import NDArray
 
+from experiments.grokking.frontier import OURS, SAFE_POINTS
+from experiments.grokking.outcomes import published
 from joules.analysis import plotting, records
 
 Tables = Mapping[str, pd.DataFrame]
 
-_CELLS = ["estimate", "ci_low", "ci_high"]
 _ARCHITECTURES = ("transformer", "mlp")
 
 
@@ -88,44 +88,69 @@ def grokking_waste(tables: Tables) -> Figure:
     return figure
 
 
-def grokking_rules(tables: Tables) -> Figure:
-    """A point a rule with the intervals of both its means."""
-    statistics = tables["statistics"].set_index("statistic")
-    names = list(dict.fromkeys(tables["rules"]["rule"]))
+def grokking_schedule(tables: Tables) -> Figure:
+    """Waste by length of schedule, with the shares that others report, and how many trainings grok in it."""
+    table = tables["schedules"].dropna(subset=["waste"])
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.7, 3.0))
-    places = []
-    for name in names:
-        saved, lost = (
-            100 * statistics.loc[f"rule_saved.{name}", _CELLS],
-            statistics.loc[f"rule_lost_points.{name}", _CELLS],
-        )
+    if table.empty:
+        axes.text(0.5, 0.5, "no training grokked", transform=axes.transAxes, ha="center")
+        return figure
+    run, share = table[table["extrapolated"] == 0], 100 * table["grokked_share"]
+    axes.plot(table["schedule"], 100 * table["waste"], "--", color="C3", linewidth=1)
+    axes.plot(
+        run["schedule"], 100 * run["waste"], "o-", color="C3", markersize=3, label="energy after grokking"
+    )
+    axes.fill_between(
+        table["schedule"], 100 * table["waste_low"], 100 * table["waste_high"], color="C3", alpha=0.15
+    )
+    axes.plot(table["schedule"], share, "s:", color="0.4", markersize=3, label="grokked by then")
+    for row in published().itertuples():
+        axes.axhline(row.percent, color="0.7", linewidth=0.8)
+        place = (table["schedule"].max(), row.percent)
+        axes.annotate(f"{row.what}, published", place, fontsize=6, ha="right", va="bottom")
+    axes.set(
+        xscale="log",
+        ylim=(0, 102),
+        xlabel="length of the schedule in optimiser steps",
+        ylabel=f"%\n(energy {plotting.provenance(tables['arms'])})",
+    )
+    axes.legend(fontsize=7, loc="lower right")
+    return figure
+
+
+def grokking_rules(tables: Tables) -> Figure:
+    """A line a rule, a point a setting with the intervals of both its means."""
+    table = tables["frontier"]
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.4))
+    for number, (rule, rows) in enumerate(table.groupby("rule", sort=False)):
+        x, y = 100 * rows["saved"], rows["lost_points"]
+        colour = "black" if rule == "oracle" else f"C{number - 1}"
         axes.errorbar(
-            saved["estimate"],
-            lost["estimate"],
-            xerr=_reach(saved),
-            yerr=_reach(lost),
-            fmt="o",
-            color="0.2",
-            markersize=4,
-            elinewidth=0.8,
+            x,
+            y,
+            xerr=np.abs(np.nan_to_num([x - 100 * rows["saved_low"], 100 * rows["saved_high"] - x])),
+            yerr=np.abs(np.nan_to_num([y - rows["lost_points_low"], rows["lost_points_high"] - y])),
+            fmt="*-" if rule == "oracle" else "o-",
+            color=colour,
+            markerfacecolor=colour if rule == "oracle" else "white",
+            markersize=8 if rule == "oracle" else 4,
+            linewidth=0.8,
+            elinewidth=0.5,
+            label=rule,
         )
-        places.append((saved["estimate"], lost["estimate"]))
-    axes.axhline(0, color="0.7", linewidth=0.8, linestyle=":")
+        for row in rows.itertuples():
+            if (row.rule, row.setting) == OURS:
+                axes.plot(100 * row.saved, row.lost_points, "o", color=colour, markersize=5)
+    axes.axhline(SAFE_POINTS, color="0.7", linewidth=0.8, linestyle=":")
+    axes.set_yscale("symlog", linthresh=1)
     axes.set(
         xlabel=f"energy saved in % of the schedule ({plotting.provenance(tables['arms'])})",
         ylabel="validation accuracy lost in points",
     )
-    axes.margins(0.15)
-    if places:
-        x, y = zip(*places, strict=True)
-        plotting.label_points(axes, x, y, names)
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    if len(table):
+        axes.legend(fontsize=7)
     return figure
-
-
-def _reach(cells: pd.Series) -> NDArray[np.float64]:
-    """Both arms of an error bar [2, 1]; none where there is no interval."""
-    low, high = cells["estimate"] - cells["ci_low"], cells["ci_high"] - cells["estimate"]
-    return np.nan_to_num(np.array([[low], [high]], dtype=np.float64))
 
 
 def grokking_predictor(tables: Tables) -> Figure:

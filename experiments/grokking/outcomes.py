@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from experiments.grokking.rules import GROKKED, Evaluation, first_sustained
 from joules.analysis import records, statistics
 from joules.bench.record import Idle, Run
+
+_PUBLISHED = Path(__file__).parent / "reference" / "powerdown.csv"
 
 Trainings = Mapping[tuple[str, int], Run]
 
@@ -26,6 +29,11 @@ _PARAMETERS = (
 _METRICS = ("parameters", "steps", "flops_per_step", "bytes_moved_per_step")
 # Grokked to the full; memorised.
 _ALL, _MEMORISED = 0.99, 0.99
+
+
+def published() -> pd.DataFrame:
+    """Shares of energy after generalisation that another project reports, in percent: a row each."""
+    return pd.read_csv(_PUBLISHED)
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:

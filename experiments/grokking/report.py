@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from experiments.grokking import predictor
+from experiments.grokking import frontier, predictor
+from experiments.grokking.outcomes import published
 from experiments.grokking.stopping import SAFETY
 from joules.analysis import records
-from joules.paper.values import Value, band_of, banded_cell, cell, significant, statistic_values
-
-_PUBLISHED = Path(__file__).parent / "reference" / "powerdown.csv"
+from joules.paper.values import Value, band_of, banded_cell, cell, known, significant, statistic_values
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
@@ -31,7 +29,33 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("grokking.never", ", ".join(never["arm"]) or "none", "arms.csv grokked of zero"),
         Value("grokking.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
         Value("grokking.modulus", int(fixed["modulus"].mode().iloc[0]), "runs.csv modulus, commonest"),
-        Value("grokking.steps", int(fixed["steps"].max()), "runs.csv steps, largest"),
+        Value("grokking.steps", int(fixed["steps"].mode().iloc[0]), "runs.csv steps, commonest"),
+        Value("grokking.steps.most", int(fixed["steps"].max()), "runs.csv steps, largest"),
+        *known(
+            *(
+                Value(
+                    f"grokking.schedule.{row.what}",
+                    frontier.length_for(tables["schedules"], row.percent / 100),
+                    f"schedules.csv, length at which waste is {row.percent:g} %",
+                    2,
+                    on_demand=True,
+                )
+                for row in published().itertuples()
+            )
+        ),
+        *known(
+            *(
+                Value(
+                    f"grokking.waste_at.{row['schedule']:.0f}",
+                    100 * row["waste"],
+                    f"schedules.csv {row['schedule']:.0f} waste",
+                    2,
+                    r"\percent",
+                    on_demand=True,
+                )
+                for row in tables["schedules"].to_dict("records")
+            )
+        ),
         Value("grokking.window", predictor.WINDOW_STEPS, "experiments/grokking/predictor.py"),
         Value("grokking.safety", SAFETY, "experiments/grokking/stopping.py", 2),
         Value(
@@ -63,8 +87,8 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 def _published_values() -> list[Value]:
     return [
-        Value(f"grokking.published.{row.what}", row.percent, f"{_PUBLISHED.name} {row.what}", 2, r"\percent")
-        for row in pd.read_csv(_PUBLISHED).itertuples()
+        Value(f"grokking.published.{row.what}", row.percent, f"powerdown.csv {row.what}", 2, r"\percent")
+        for row in published().itertuples()
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.grokking.outcomes import Trainings, energy_at, evaluations_of
+from experiments.grokking.frontier import course, oracle_place
+from experiments.grokking.outcomes import Trainings, energies_at, energy_at, evaluations_of
 from experiments.grokking.rules import RULES, stop_step
 from joules.analysis import statistics
 
@@ -25,7 +26,8 @@ def rules_table(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataF
         guess = predicted.get((row["arm"], row["block"]))
         if guess is not None and np.isfinite(guess):
             stops["predictor"] = SAFETY * guess
-        stops["oracle"] = row["grok_step"]
+        steps = [evaluation.step for evaluation in history]
+        stops["oracle"] = history[oracle_place(course(history, energies_at(run, steps)))].step
         whole_j = energy_at(run, history[-1].step)
         for rule, at in stops.items():
             stopped = next((e for e in history if e.step >= at), history[-1])

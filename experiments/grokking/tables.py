@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from experiments.grokking import outcomes, prediction, stopping
+from experiments.grokking import frontier, outcomes, prediction, stopping
 from experiments.grokking.fleet import fleet
 from joules.analysis import records, statistics
 from joules.bench.record import Idle, Run
@@ -17,13 +17,14 @@ from joules.study.design import Design
 def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (a row a run: steps, energies of its phases, waste), `curves` (a row an evaluation), `arms`,
     `statistics`, `predictions` (a row a run that grokked after the window), `coefficients`, `rules` (a row
-    a run and rule), `fleet`."""
+    a run and rule), `frontier` (a row a rule and setting), `schedules` (a row a length), `fleet`."""
     trainings = {(run.arm, run.block): run for run in entries if isinstance(run, Run) and run.has_result}
     runs = outcomes.runs_table(entries, trainings)
     good = records.with_result(runs)
     fixed = good[good["rule"] == "fixed"]
     predictions = prediction.predictions_table(fixed, trainings)
     rules = stopping.rules_table(fixed, trainings, predictions)
+    settings = frontier.frontier(fixed, trainings, predictions)
     waste_j = fixed["waste_j"].dropna()
     return {
         "runs": runs,
@@ -35,6 +36,8 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
                 *outcomes.waste_statistics(fixed),
                 *stopping.live_losses(good),
                 *stopping.rule_statistics(rules),
+                *frontier.frontier_statistics(settings),
+                *frontier.step_statistics(fixed, trainings),
                 *prediction.predictor_statistics(predictions, fixed),
             ],
             columns=statistics.COLUMNS,
@@ -42,6 +45,8 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
         "predictions": predictions,
         "coefficients": prediction.coefficients_table(predictions),
         "rules": rules,
+        "frontier": frontier.frontier_means(settings),
+        "schedules": frontier.schedules(fixed, trainings),
         "fleet": fleet(
             float(waste_j.mean()) if len(waste_j) else 0.0,
             carbon.grid(carbon.WORLD),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
+from joules.analysis.statistics import mean_with_interval
 from joules.bench.record import Idle, Run
 
 EVALUATION = "evaluation"
@@ -84,12 +87,13 @@ def evaluation_cost(run: Run) -> tuple[float, float]:
     return float(energy_j), sum(phase.end_s - phase.start_s for phase in played)
 
 
-def area(energy_j: NDArray[np.float64], score: NDArray[np.float64], budget_j: float) -> float:
-    """Mean score while the first `budget_j` joules were spent (trapezoids between evaluations)."""
-    inside = energy_j < budget_j
-    x = np.append(energy_j[inside], budget_j)
-    y = np.append(score[inside], np.interp(budget_j, energy_j, score))
-    return float(np.trapezoid(y, x) / budget_j)
+def area(spent: NDArray[np.float64], score: NDArray[np.float64], budget: float) -> float:
+    """Mean score while the first `budget` joules, seconds or steps were spent (trapezoids between
+    evaluations)."""
+    inside = spent < budget
+    x = np.append(spent[inside], budget)
+    y = np.append(score[inside], np.interp(budget, spent, score))
+    return float(np.trapezoid(y, x) / budget)
 
 
 def energy_to_reach(energy_j: NDArray[np.float64], score: NDArray[np.float64], threshold: float) -> float:
@@ -115,8 +119,9 @@ def place_probabilities(runs: pd.DataFrame, metric: str, seed: int = 0) -> pd.Da
     """How probable each place is for each algorithm of each game, by resampling blocks.
 
     Blocks are drawn with replacement, all algorithms of a block together, so that what a block has in
-    common stays common. Columns game, algorithm, mean, place, n, place_1 ... Blocks that lack an algorithm
-    are left out.
+    common stays common. Columns game, algorithm, n, mean with its interval, iqm (interquartile mean), place,
+    place_1 ... with `place_error` (the largest Monte Carlo error of these), and `inconclusive`: whether the
+    interval overlaps another algorithm's. Blocks that lack an algorithm are left out.
     """
     random = np.random.default_rng(seed)
     rows = []
@@ -128,19 +133,53 @@ def place_probabilities(runs: pd.DataFrame, metric: str, seed: int = 0) -> pd.Da
         means = wide.to_numpy()[drawn].mean(axis=1)
         order = (-means).argsort(axis=1).argsort(axis=1)
         overall = (-wide.mean().to_numpy()).argsort().argsort()
+        intervals = {name: mean_with_interval(wide[name].to_numpy()) for name in wide}
         for column, algorithm in enumerate(wide.columns):
+            shares = [float((order[:, column] == place).mean()) for place in range(wide.shape[1])]
+            mean, low, high = intervals[algorithm]
+            others = [ends for name, (_, *ends) in intervals.items() if name != algorithm]
             rows.append(
                 {
                     "game": game,
                     "algorithm": algorithm,
                     "n": len(wide),
-                    "mean": float(wide[algorithm].mean()),
+                    "mean": mean,
+                    "mean_low": low,
+                    "mean_high": high,
+                    "iqm": interquartile_mean(wide[algorithm].to_numpy()),
                     "place": int(overall[column]) + 1,
-                    **{
-                        f"place_{place + 1}": float((order[:, column] == place).mean())
-                        for place in range(wide.shape[1])
-                    },
+                    "inconclusive": not all(low > top or high < bottom for bottom, top in others),
+                    "place_error": max(math.sqrt(share * (1 - share) / RESAMPLES) for share in shares),
+                    **{f"place_{place}": share for place, share in enumerate(shares, start=1)},
                 }
             )
-    table = pd.DataFrame(rows, columns=None if rows else ["game", "algorithm", "n", "mean", "place"])
+    columns = ["game", "algorithm", "n", "mean", "mean_low", "mean_high", "iqm", "place", "inconclusive"]
+    table = pd.DataFrame(rows, columns=None if rows else [*columns, "place_error"])
     return table.sort_values(["game", "place"], ignore_index=True)
+
+
+def interquartile_mean(scores: NDArray[np.float64]) -> float:
+    """Mean of the middle half of `scores` (Agarwal et al. 2021)."""
+    return float(stats.trim_mean(scores, 0.25))
+
+
+def improvements(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Probability of improvement (Agarwal et al. 2021): how probable a run of one algorithm is to score above
+    one of another, over all pairs of runs of a game, ties being half. A row a game and ordered pair."""
+    rows = []
+    for game, group in runs.dropna(subset=[metric]).groupby("game", sort=False):
+        scores = {name: each[metric].to_numpy() for name, each in group.groupby("algorithm")}
+        for algorithm, own in scores.items():
+            for other, theirs in scores.items():
+                if algorithm == other:
+                    continue
+                above = np.sign(own[:, None] - theirs[None, :])
+                rows.append(
+                    {
+                        "game": game,
+                        "algorithm": algorithm,
+                        "other": other,
+                        "probability": float((above + 1).mean() / 2),
+                    }
+                )
+    return pd.DataFrame(rows, columns=["game", "algorithm", "other", "probability"])

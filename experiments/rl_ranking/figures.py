@@ -58,7 +58,7 @@ def rl_curves(tables: Tables) -> Figure:
 def rl_ranking(tables: Tables) -> Figure:
     """Area under the score-energy curve by block of each algorithm, a panel a game, stars from the table."""
     runs = records.with_result(tables["runs"]).query("area_score.notna() and network != 'separable'")
-    ranked = tables["ranks"]
+    ranked = tables["ranks"].query("spent == 'energy'")
     games = [game for game in dict.fromkeys(runs["game"]) if game in set(ranked["game"])]
     figure, grid = plt.subplots(
         1, max(len(games), 1), figsize=(plotting.COLUMN_IN, 3.6), squeeze=False, layout="constrained"

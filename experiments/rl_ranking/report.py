@@ -46,7 +46,22 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             for name, (number, unit, source) in cells.items()
             if np.isfinite(number)
         ]
-    for game, group in ranks.groupby("game"):
+    exported.append(
+        Value("rl.below_random", _below_random(tables["statistics"]), "statistics.csv above_random")
+    )
+    for (game, spent), group in ranks.groupby(["game", "spent"]):
+        best, worst = group.loc[group["place"].idxmin()], group.loc[group["place"].idxmax()]
+        slug = str(game).lower().replace(" ", "_")
+        exported += [
+            Value(
+                f"rl.{which}.{slug}.{spent}",
+                ALGORITHMS[row["algorithm"]],
+                f"ranks.csv {game} {spent}",
+                on_demand=True,
+            )
+            for which, row in (("first", best), ("last", worst))
+        ]
+    for game, group in ranks[ranks["spent"] == "energy"].groupby("game"):
         best = group.loc[group["place"].idxmin()]
         slug = str(game).lower().replace(" ", "_")
         source = f"ranks.csv {game}"
@@ -60,8 +75,26 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
                 r"\percent",
                 on_demand=True,
             ),
+            Value(
+                f"rl.best.{slug}.clear",
+                "its interval overlaps another algorithm's, so that the first place is inconclusive"
+                if best["inconclusive"]
+                else "its interval overlaps no other algorithm's",
+                f"{source}, inconclusive",
+                on_demand=True,
+            ),
         ]
+    if len(ranks):
+        error = 100 * ranks["place_error"].max()
+        exported.append(
+            Value("rl.place_error", error, "ranks.csv place_error, largest", 1, r"\percent", on_demand=True)
+        )
     return exported
+
+
+def _below_random(statistics: pd.DataFrame) -> str:
+    below = statistics[(statistics["family"] == "above_random") & (statistics["ci_high"] < 0)]
+    return ", ".join(str(arm).replace("_", " ") for arm in below["group"]) or "none"
 
 
 def _not_learned(arms: pd.DataFrame) -> str:
@@ -101,13 +134,16 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             "return/kWh": [banded_cell(row, "average_return_per_kwh") for row in rows],
         }
     )
-    ranks = tables["ranks"]
+    every = tables["ranks"]
+    ranks = every[every["spent"] == "energy"]
     chances = [column for column in ranks.columns if column.startswith("place_")]
     printed_ranks = pd.DataFrame(
         {
             "game": ranks["game"],
             "algorithm": [ALGORITHMS[name] for name in ranks["algorithm"]],
             "area": [cell(value, 2) for value in ranks["mean"]],
+            "IQM": [cell(value, 2) for value in ranks["iqm"]],
+            "interval": ["overlaps" if row else "apart" for row in ranks["inconclusive"]],
             **{
                 f"place {column.removeprefix('place_')} in %": [cell(100 * p) for p in ranks[column]]
                 for column in chances
@@ -126,11 +162,33 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         }
     )
     return {
+        "rl_places": _places(every),
+        "rl_improvements": _improvements(tables["improvements"]),
         "rl_costs": costs,
         "rl_outcomes": outcomes,
         "rl_ranks": printed_ranks,
         "rl_published": printed_board,
     }
+
+
+def _places(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Places for equal energy, time and steps side by side, each with how often it is taken."""
+    rows = []
+    for (game, algorithm), group in ranks.groupby(["game", "algorithm"], sort=False):
+        row = {"game": game, "algorithm": ALGORITHMS[algorithm]}
+        for of in group.to_dict("records"):
+            row[f"for equal {of['spent']}"] = f"{of['place']} ({100 * of['place_' + str(of['place'])]:.0f} %)"
+        rows.append(row)
+    return pd.DataFrame(rows or [{"game": "nothing was learned"}])
+
+
+def _improvements(table: pd.DataFrame) -> pd.DataFrame:
+    """Probabilities of improvement, a column an algorithm that is compared with."""
+    if table.empty:
+        return pd.DataFrame([{"game": "nothing was learned"}])
+    wide = table.pivot(index=["game", "algorithm"], columns="other", values="probability")
+    printed = wide.map(lambda share: cell(share, 2)).rename(columns=ALGORITHMS).reset_index()
+    return printed.assign(algorithm=[ALGORITHMS[name] for name in printed["algorithm"]])
 
 
 def _name(row: object) -> str:

@@ -18,6 +18,8 @@ from joules.study.design import Design
 ALGORITHMS = {"a2c": "A2C", "a2c_vtrace": "A2C+V-trace", "ppo": "PPO", "dqn": "DQN"}
 # The score at which energy to reach is read: half of the way from the random policy to the yardstick.
 THRESHOLD = 0.5
+# What is equal for all algorithms of a game, and the column of the area under the curve over it.
+AXES = {"energy": "", "time": "_by_time", "steps": "_by_steps"}
 _METRICS = (
     "steps",
     "updates",
@@ -42,17 +44,20 @@ _PUBLISHED_ALGORITHMS = {
 
 def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `evaluations` (the learning curves), `arms` (means over blocks), `statistics`,
-    `ranks` (the probability of each place), `published` (the leaderboard)."""
+    `ranks` (the probability of each place for equal energy, time and steps, in games where something was
+    learned), `improvements` (pairs of algorithms), `published` (the leaderboard)."""
     evaluations = curves.evaluations(entries)
     runs = _with_outcomes(_runs(entries), evaluations)
     good = records.with_result(runs)
     arms = records.in_order(_arms(good), design)
+    ranked = _ranked(good, arms)
     return {
         "runs": runs,
         "evaluations": evaluations,
         "arms": arms,
         "statistics": _statistics(good, arms, design),
-        "ranks": curves.place_probabilities(_ranked(good), "area_score"),
+        "ranks": _ranks(ranked),
+        "improvements": curves.improvements(ranked, "area_score"),
         "published": published(),
     }
 
@@ -81,6 +86,7 @@ def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFram
     for _, of_game in evaluations.groupby("game"):
         last_j = of_game.groupby(["arm", "block"])["energy_j"].max()
         budget_j = float(last_j.min())
+        last = of_game.groupby(["arm", "block"])[["duration_s", "step"]].max().min()
         for key, curve in of_game.groupby(["arm", "block"]):
             if len(curve) < 2:
                 continue
@@ -92,12 +98,19 @@ def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFram
                 "final_score": score[-1],
                 "area_score": curves.area(energy_j, score, budget_j),
                 "area_budget_j": budget_j,
+                "area_score_by_time": curves.area(
+                    curve["duration_s"].to_numpy(dtype=np.float64), score, float(last["duration_s"])
+                ),
+                "area_score_by_steps": curves.area(
+                    curve["step"].to_numpy(dtype=np.float64), score, float(last["step"])
+                ),
                 "energy_to_threshold_j": curves.energy_to_reach(energy_j, score, THRESHOLD),
                 "score_per_kwh": score[-1] / kwh,
                 "average_return": curve["return_mean"].iloc[1:].mean(),
                 "average_return_per_kwh": curve["return_mean"].iloc[1:].mean() / kwh,
             }
-    columns = [*_OUTCOMES, "area_budget_j", "average_return", "average_return_per_kwh"]
+    by_others = ["area_score_by_time", "area_score_by_steps"]
+    columns = [*_OUTCOMES, "area_budget_j", *by_others, "average_return", "average_return_per_kwh"]
     keys = zip(runs["arm"], runs["block"], strict=True)
     columns_of_outcomes = pd.DataFrame(
         [outcomes.get(key, {}) for key in keys], columns=columns, index=runs.index
@@ -105,9 +118,25 @@ def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFram
     return pd.concat([runs, columns_of_outcomes.astype(float)], axis=1)
 
 
-def _ranked(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs that were evaluated on the way, on the networks common to all algorithms."""
-    return runs[runs["area_score"].notna() & (runs["network"] != "separable")]
+def learned_games(arms: pd.DataFrame) -> list[str]:
+    """Games in which some algorithm ended above the random policy by its whole interval."""
+    return list(dict.fromkeys(arms.loc[arms["learned"].eq(True), "game"])) if len(arms) else []
+
+
+def _ranked(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+    """Runs that were evaluated on the way, on the networks common to all algorithms, of games in which
+    something was learned: of nothing learned there is no order."""
+    evaluated = runs["area_score"].notna() & (runs["network"] != "separable")
+    return runs[evaluated & runs["game"].isin(learned_games(arms))]
+
+
+def _ranks(ranked: pd.DataFrame) -> pd.DataFrame:
+    """Places for an equal amount of what is in the column `spent`."""
+    tables = [
+        curves.place_probabilities(ranked, f"area_score{suffix}").assign(spent=spent)
+        for spent, suffix in AXES.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _arms(runs: pd.DataFrame) -> pd.DataFrame:
@@ -151,7 +180,11 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.DataFrame:
-    rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
+    rows = [
+        row
+        for family in design.comparisons
+        for row in _of_what_was_learned(statistics.compare(runs, family), arms)
+    ]
     for arm, group in runs.dropna(subset=["final_return"]).groupby("arm", sort=False):
         gains = (group["final_return"] - group["random_return"]).to_numpy(dtype=np.float64)
         rows.append(
@@ -166,6 +199,17 @@ def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.Da
         )
     rows += shares_explained(arms)
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
+
+
+def _of_what_was_learned(rows: list[statistics.Row], arms: pd.DataFrame) -> list[statistics.Row]:
+    """Rows of one family; where they compare learning in a game in which nothing was learned, without test
+    and stars, since there is nothing to order."""
+    if rows[0]["metric"] != "area_score" or "game" not in arms:
+        return rows
+    games = arms.set_index("arm")["game"]
+    learned = learned_games(arms)
+    untested = {"p": None, "p_holm": None, "stars": None, "note": "nothing was learned in this game"}
+    return [row if games.get(row["group"]) in learned else row | untested for row in rows]
 
 
 def shares_explained(arms: pd.DataFrame) -> list[statistics.Row]:

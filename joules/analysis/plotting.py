@@ -25,6 +25,9 @@ SIDECAR = ".provenance.json"
 # Widths of a text column of the paper, in inches.
 COLUMN_IN = 6.3
 
+# Below so many pairs a difference that was not found says little.
+_LEAST_FOR_NS = 4
+
 _STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -124,8 +127,13 @@ def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
         return
     annotator = Annotator(axes, [(row.group, row.base) for row in rows], verbose=False, **plotted)
     annotator.configure(text_format="star", loc="inside", line_width=0.8)
-    annotator.set_custom_annotations([row.stars for row in rows])
+    annotator.set_custom_annotations([_mark(row) for row in rows])
     annotator.annotate()
+
+
+def _mark(row: Any) -> str:
+    """The stars of a row; of a test that could hardly have found anything, its n instead of 'ns'."""
+    return f"n={row.n:.0f}" if row.stars == "ns" and row.n < _LEAST_FOR_NS else str(row.stars)
 
 
 def save(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ CONFIDENCE = 0.95
 CORRELATIONS = [f"{name}{end}" for name in ("r2", "pearson", "spearman") for end in ("", "_low", "_high")]
 _STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
 # Below this many blocks a bootstrap of them says nothing; the interval is Student's instead.
-_LEAST_FOR_BOOTSTRAP = 6
+LEAST_FOR_BOOTSTRAP = 6
 # Contrasts that lie closer together than this are equal, and fewer degrees of freedom are none.
 _ROUNDING = 1e-9
 
@@ -158,7 +158,7 @@ def mean_interval(values: Floats) -> tuple[float, float]:
     # Contrasts of what is one formula differ by rounding, of which a bootstrap makes no interval.
     if np.ptp(values) < _ROUNDING:
         return float(values[0]), float(values[0])
-    if len(values) >= _LEAST_FOR_BOOTSTRAP:
+    if len(values) >= LEAST_FOR_BOOTSTRAP:
         interval = stats.bootstrap(
             (values,),
             np.mean,

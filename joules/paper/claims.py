@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from joules.analysis import ensemble, sensitivity
+from joules.analysis.statistics import CONFIDENCE, holm
 from joules.instrument.power_models import POWER_MODELS
 from joules.paper.values import Value, significant
 from joules.study.campaign import SELF
@@ -24,6 +29,7 @@ UNDER = "under_"
 COLUMNS = [
     "experiment",
     "claim",
+    "kind",
     "verdict",
     "statement",
     "statistic",
@@ -31,6 +37,9 @@ COLUMNS = [
     "ci_low",
     "ci_high",
     *ensemble.COLUMNS,
+    "p",
+    "p_holm",
+    "uncorrected_verdict",
     "as_read_verdict",
     *(f"{UNDER}{model}" for model in POWER_MODELS),
     *sensitivity.COLUMNS,
@@ -46,54 +55,145 @@ COLUMNS = [
 def evaluate_claims(
     statistics: Mapping[str, pd.DataFrame], models: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """One row a claim of each experiment, given its `statistics` and its `power_models` tables."""
-    rows = [
-        _row(
-            experiment,
-            name,
-            claim,
-            table.set_index("statistic"),
-            models[experiment].query("statistic == @claim.statistic").set_index("power_model"),
-        )
-        for experiment, table in statistics.items()
+    """One row a claim of each experiment, given its `statistics` and its `power_models` tables.
+
+    A claim is decided where its whole 95 % interval falls on one side of its bound, a primary one where it
+    still does after Holm's correction over all primary claims; under each model of power apart.
+    """
+    declared = {
+        (experiment, name): claim
+        for experiment in statistics
         for name, claim in load_claims(experiment).items()
+    }
+    as_read = {experiment: table.set_index("statistic") for experiment, table in statistics.items()}
+    units = {
+        (experiment, statistic): unit
+        for experiment, table in as_read.items()
+        for statistic, unit in table["unit"].items()
+    }
+    by_model = {
+        model: {
+            experiment: rows.set_index("statistic")
+            for experiment, table in models.items()
+            for rows in [table[table["power_model"] == model]]
+        }
+        for model in POWER_MODELS
+    }
+    judged = _judged(declared, as_read, units)
+    under = {
+        model: _judged(declared, tables, units)
+        for model, tables in by_model.items()
+        if any(len(table) for table in tables.values())
+    }
+    rows = [
+        _row(key, claim, as_read[key[0]], judged[key], {model: each[key] for model, each in under.items()})
+        for key, claim in declared.items()
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _row(
-    experiment: str, name: str, claim: Claim, statistics: pd.DataFrame, models: pd.DataFrame
-) -> dict[str, object]:
-    row: dict[str, object] = {"experiment": experiment, "claim": name, **claim.model_dump()}
-    if claim.statistic not in statistics.index:
-        return row | {
-            "verdict": _OPEN,
-            "as_read_verdict": _OPEN,
-            "unflagged_verdict": _OPEN,
-            "evidence": "not measured at this scale",
-        }
-    cells = statistics.loc[claim.statistic]
-    estimate, low, high = (float(cells[column]) for column in ("estimate", "ci_low", "ci_high"))
-    as_read, evidence = verdict_of(claim, estimate, low, high)
-    under = {
-        model: verdict_of(claim, *(float(each[column]) for column in ("estimate", "ci_low", "ci_high")))[0]
-        for model, each in models.iterrows()
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim on one set of statistics: its verdict and the one before correction, in words why, its p
+    against the bound and that corrected over the primary claims (NaN where there is none)."""
+
+    verdict: Verdict
+    uncorrected: Verdict
+    evidence: str
+    p: float
+    p_holm: float
+
+
+def _judged(
+    declared: Mapping[Key, Claim], tables: Mapping[str, pd.DataFrame], units: Mapping[Key, str]
+) -> dict[Key, Judged]:
+    alone: dict[Key, tuple[Verdict, str, float]] = {}
+    for key, claim in declared.items():
+        table = tables.get(key[0], pd.DataFrame())
+        if claim.statistic not in table.index:
+            alone[key] = (_OPEN, "not measured at this scale", math.nan)
+            continue
+        cells = table.loc[claim.statistic]
+        numbers = [float(cells[column]) for column in ("estimate", "ci_low", "ci_high")]
+        verdict, evidence = verdict_of(claim, *numbers)
+        is_ratio = units[key[0], claim.statistic] == "ratio"
+        p = p_against(claim.value, *numbers, n=int(cells["n"]), is_ratio=is_ratio)
+        alone[key] = (verdict, evidence, p)
+    tested = [
+        key for key, claim in declared.items() if claim.kind == "primary" and not math.isnan(alone[key][2])
+    ]
+    corrected = dict(zip(tested, holm(np.array([alone[key][2] for key in tested])), strict=True))
+    return {
+        key: Judged(
+            verdict=_OPEN if corrected.get(key, 0.0) > 1 - CONFIDENCE else verdict,
+            uncorrected=verdict,
+            evidence=evidence,
+            p=p,
+            p_holm=float(corrected.get(key, math.nan)),
+        )
+        for key, (verdict, evidence, p) in alone.items()
     }
+
+
+def p_against(bound: float, estimate: float, low: float, high: float, *, n: int, is_ratio: bool) -> float:
+    """Two-sided p of the estimate being `bound`, by inverting its 95 % interval: the distance to the bound
+    over that to the end of the interval on its side, in quantiles of Student's t at n - 1 degrees of freedom;
+    distances of ratios are those of their logarithms.
+
+    That is the t test itself where the interval is Student's, and an approximation where it was resampled or
+    transformed. NaN without an interval.
+    """
+    if any(math.isnan(number) for number in (estimate, low, high)) or n < 2:
+        return math.nan
+    end = low if bound < estimate else high
+    if is_ratio:
+        bound, estimate, end = (math.log(number) for number in (bound, estimate, end))
+    if bound == estimate:
+        return 1.0
+    if end == estimate:
+        return 0.0
+    t = stats.t(n - 1)
+    distance = float(t.ppf((1 + CONFIDENCE) / 2)) * abs(bound - estimate) / abs(end - estimate)
+    return float(2 * t.sf(distance))
+
+
+def _row(
+    key: Key, claim: Claim, statistics: pd.DataFrame, judged: Judged, under: Mapping[str, Judged]
+) -> dict[str, object]:
+    experiment, name = key
+    verdicts = {judged.verdict, *(each.verdict for each in under.values())}
+    row = {"experiment": experiment, "claim": name, **claim.model_dump()} | {
+        "verdict": judged.verdict if len(verdicts) == 1 else _DEPENDS,
+        "p": judged.p,
+        "p_holm": judged.p_holm,
+        "uncorrected_verdict": judged.uncorrected,
+        "as_read_verdict": judged.verdict,
+        **{f"{UNDER}{model}": each.verdict for model, each in under.items()},
+        "unflagged_verdict": _OPEN,
+        "evidence": judged.evidence,
+    }
+    if claim.statistic not in statistics.index:
+        return row
+    cells = statistics.loc[claim.statistic]
     unflagged = {column: float(cells[column]) for column in sensitivity.COLUMNS}
     _, *without_flags = unflagged.values()
-    verdict = as_read if set(under.values()) <= {as_read} else _DEPENDS
     return row | {
-        "estimate": estimate,
-        "ci_low": low,
-        "ci_high": high,
+        **{column: float(cells[column]) for column in ("estimate", "ci_low", "ci_high")},
         **{column: cells[column] for column in ensemble.COLUMNS},
-        "as_read_verdict": as_read,
-        **{f"{UNDER}{model}": each for model, each in under.items()},
         **unflagged,
         "unflagged_verdict": verdict_of(claim, *without_flags)[0],
-        "verdict": verdict,
-        "evidence": evidence + _band(cells),
+        "evidence": judged.evidence + _correction(judged) + _band(cells),
     }
+
+
+def _correction(judged: Judged) -> str:
+    """What the correction took, in words; nothing where it took nothing."""
+    if judged.verdict == judged.uncorrected:
+        return ""
+    return f"; {judged.uncorrected} before the correction for all primary claims (p {judged.p_holm:.2g})"
 
 
 def _band(cells: pd.Series) -> str:
@@ -136,9 +236,10 @@ def display(claims: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": [str(name).replace("_", " ") for name in claims["claim"]],
+            "kind": claims["kind"],
             "verdict": claims["verdict"],
             "without flagged runs": [
-                "same" if row.unflagged_verdict == row.as_read_verdict else row.unflagged_verdict
+                "same" if row.unflagged_verdict == row.uncorrected_verdict else row.unflagged_verdict
                 for row in claims.itertuples()
             ],
             "evidence": claims["evidence"],
@@ -164,7 +265,10 @@ def values(claims: pd.DataFrame) -> list[Value]:
 
 def _under_models(claims: pd.DataFrame) -> list[Value]:
     counts = claims["verdict"].value_counts()
+    moved = claims[claims["uncorrected_verdict"] != claims["as_read_verdict"]]
     cells = {
+        "claims.primary": (int((claims["kind"] == "primary").sum()), "kind primary"),
+        "claims.corrected": (len(moved), "uncorrected_verdict other than as_read_verdict"),
         "claims.all": (len(claims), "rows"),
         "claims.supported": (int(counts.get("supported", 0)), "verdict supported"),
         "claims.contradicted": (int(counts.get("contradicted", 0)), "verdict contradicted"),
@@ -183,8 +287,8 @@ def _under_models(claims: pd.DataFrame) -> list[Value]:
 
 
 def _without_flagged_runs(claims: pd.DataFrame) -> list[Value]:
-    decided = claims[claims["as_read_verdict"] != _OPEN]
-    changed = decided[decided["unflagged_verdict"] != decided["as_read_verdict"]]
+    decided = claims[claims["uncorrected_verdict"] != _OPEN]
+    changed = decided[decided["unflagged_verdict"] != decided["uncorrected_verdict"]]
     turned = changed[changed["unflagged_verdict"] != _OPEN]
     names = ", ".join(str(name).replace("_", " ") for name in turned["claim"])
     return [

@@ -16,7 +16,7 @@ from joules.analysis import campaign_tables, tables
 from joules.analysis.steps import read_sidecar
 from joules.errors import UserError
 from joules.models import read_json
-from joules.paper import campaign_report, claims, comparison, prose, values
+from joules.paper import campaign_report, claims, comparison, families, prose, values
 from joules.paper.contracts import Report
 from joules.paper.typeset import typeset
 from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_of
@@ -80,11 +80,13 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
         for name, text in figures_of(experiment).items()
     ]
     printed: dict[str, pd.DataFrame] = {}
+    statistics: dict[str, pd.DataFrame] = {}
     for experiment in experiments:
         report = cast(Report, importlib.import_module(f"experiments.{experiment}.report"))
         table_set = tables.read_tables(campaign.tables(experiment))
         collected += _of(experiment, report.values(table_set))
         printed |= report.display(table_set)
+        statistics[experiment] = table_set["statistics"]
     verdicts = _verdicts(campaign, experiments)
     collected += claims.values(verdicts)
     # A released campaign is the same whatever is released after it.
@@ -93,6 +95,7 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
     printed |= {
         "claims": claims.display(verdicts),
         "provenance": _provenance(campaign, experiments),
+        **families.display(statistics),
         **campaign_report.display(own),
         **comparison.display(beside),
     }

@@ -10,9 +10,14 @@ from joules.study.repository import repository_root
 
 
 class Claim(Closed):
-    """A sentence of the paper that a campaign can support or contradict."""
+    """A sentence of the paper that a campaign can support or contradict.
+
+    Primary claims are what the paper stands for; their verdicts are corrected together for their number.
+    Secondary ones are not corrected, and say so.
+    """
 
     statement: str
+    kind: Literal["primary", "secondary"]
     statistic: str
     comparison: Literal["<", "<=", ">", ">="]
     value: float

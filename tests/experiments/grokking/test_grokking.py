@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from experiments.grokking import outcomes, predictor, report, tables, workload
+from experiments.grokking import frontier, outcomes, predictor, report, tables, workload
 from experiments.grokking.fleet import fleet
 from experiments.grokking.networks import make
 from experiments.grokking.parameters import Parameters
@@ -236,6 +236,8 @@ def test_rules_are_compared_on_the_same_trainings():
     assert means["rule_lost_points.patience"] == pytest.approx(70)
     assert means["rule_lost_points.plateau"] == 0
     assert 0 < means["rule_saved.plateau"] < means["rule_saved.oracle"]
+    assert 0 < means["frontier.plateau_over_oracle"] < 1
+    assert 0 < means["frontier.plateau_over_best_safe_patience"] < means["rule_saved.plateau"]
     assert means["rule_too_early.patience"] == 1
 
 
@@ -244,3 +246,62 @@ def test_fleets_scale():
     assert table["waste_per_run_wh"].tolist() == [1.0] * 4
     assert table["energy_kwh"].tolist() == [1.0, 10.0, 100.0, 1000.0]
     assert table["price_usd"].iloc[-1] == pytest.approx(100)
+
+
+def random_histories(count=60):
+    """Trainings whose losses and accuracies go up and down."""
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        length = int(random.integers(3, 60))
+        accuracies = np.clip(np.cumsum(random.normal(0.03, 0.1, length)), 0, 1)
+        losses = np.abs(np.cumsum(random.normal(-0.02, 0.2, length))) + 0.1
+        yield [
+            Evaluation(50 * (place + 1), 0.1, 1.0, float(loss), float(accuracy))
+            for place, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True))
+        ]
+
+
+def course_of(history):
+    return frontier.course(history, np.cumsum(np.ones(len(history))))
+
+
+def test_settings_are_swept_with_the_rules_that_stop_trainings():
+    for history in random_histories():
+        of = course_of(history)
+        assert history[frontier.patience_place(of, 200)].step == stop_step(history, RULES["patience"])
+        assert history[frontier.plateau_place(of, 100)].step == stop_step(history, RULES["plateau"])
+
+
+def test_no_rule_that_is_safe_on_a_training_beats_the_oracle():
+    for history in random_histories():
+        of = course_of(history)
+        oracle = frontier.oracle_place(of)
+        assert of.lost_points[oracle] <= frontier.SAFE_POINTS
+        places = [
+            *(frontier.patience_place(of, steps) for steps in frontier.PATIENCE_STEPS),
+            *(frontier.plateau_place(of, steps) for steps in frontier.PLATEAU_STEPS),
+            *range(len(history)),
+        ]
+        for place in places:
+            assert of.saved[place] <= of.saved[oracle] or of.lost_points[place] > frontier.SAFE_POINTS
+
+
+def test_waste_is_a_choice_of_schedule():
+    run, _ = trained("add_mlp", 0, [0.2] * 5 + [1.0] * 15)
+    fixed = pd.DataFrame([{"arm": "add_mlp", "block": 0, "grok_step": 300.0, "steps": 1000}])
+    table = frontier.schedules(fixed, {("add_mlp", 0): run}).set_index("schedule")
+    # A step takes the same energy throughout.
+    for length in (500, 1000, 2000, 20000):
+        assert table.loc[length, "waste"] == pytest.approx(1 - 300 / length)
+    assert table.loc[1000, "extrapolated"] == 0
+    assert table.loc[2000, "extrapolated"] == 1
+    assert frontier.length_for(table.reset_index(), 0.7) == pytest.approx(1000)
+    assert math.isnan(frontier.length_for(table.reset_index(), 0.01))
+
+
+def test_a_step_after_grokking_is_set_against_one_before():
+    run, _ = trained("add_mlp", 0, [0.2] * 5 + [1.0] * 15)
+    fixed = pd.DataFrame([{"arm": "add_mlp", "block": 0, "grok_step": 300.0, "steps": 1000}])
+    rows = {row["statistic"]: row for row in frontier.step_statistics(fixed, {("add_mlp", 0): run})}
+    assert rows["step_energy.after_over_before"]["estimate"] == pytest.approx(1.0)
+    assert rows["grok_step.median"]["estimate"] == 300

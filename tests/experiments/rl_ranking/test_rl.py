@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from experiments.rl_ranking import curves, workload
+from experiments.rl_ranking import curves, report, workload
 from experiments.rl_ranking import tables as made
 from experiments.rl_ranking.parameters import Parameters
 from joules.bench.record import Phase, Step
@@ -254,9 +254,11 @@ def test_games_on_pixels_are_taken_together_with_the_others_and_left_out():
 
 
 def test_the_better_learner_takes_the_first_place(tables):
-    ranks = tables["ranks"].set_index("algorithm")
+    ranks = tables["ranks"].query("spent == 'energy'").set_index("algorithm")
     assert ranks.loc["ppo", "place"] == 1
     assert ranks.loc["ppo", "place_1"] == 1.0
+    assert not ranks.loc["ppo", "inconclusive"]
+    assert ranks.loc["ppo", "place_error"] == 0
     assert tables["arms"]["learned"].all()
 
 
@@ -271,6 +273,56 @@ def test_places_are_uncertain_where_blocks_disagree():
     )
     ranks = curves.place_probabilities(runs, "score").set_index("algorithm")
     assert 0.2 < ranks.loc["a", "place_1"] < 0.8
+    assert ranks["inconclusive"].all()
+    share = ranks.loc["a", "place_1"]
+    assert ranks.loc["a", "place_error"] == pytest.approx((share * (1 - share) / curves.RESAMPLES) ** 0.5)
+
+
+def test_what_is_held_equal_decides_the_order():
+    """One learns in few steps that take long, the other in many that are quick."""
+    runs = [run("game_dqn", "dqn", block, [5.0 + 0.1 * block, 9.0]) for block in range(3)]
+    for block in range(3):
+        quick = run("game_a2c", "a2c", block, [2.0, 4.0 + 0.1 * block, 8.0, 9.0])
+        # Ten times as many steps for the same energy and time.
+        marks = [mark.model_copy(update={"index": 10 * mark.index}) for mark in quick.steps]
+        evaluations = [[10 * step, mean, std] for step, mean, std in quick.metrics["evaluations"]]
+        metrics = {**quick.metrics, "evaluations": evaluations, "steps": 10 * quick.metrics["steps"]}
+        runs.append(quick.model_copy(update={"steps": marks, "metrics": metrics}))
+    idles = [records.idle(block, position) for block in range(3) for position in ("before", "after")]
+    tables = made.tabulate([*runs, *idles], load_design("rl_ranking"))
+    first = tables["ranks"].query("place == 1").set_index("spent")["algorithm"]
+    assert first.to_dict() == {"energy": "dqn", "time": "dqn", "steps": "dqn"}
+    steps = tables["runs"].groupby("algorithm")["area_score_by_steps"].mean()
+    energy = tables["runs"].groupby("algorithm")["area_score"].mean()
+    assert steps["dqn"] / steps["a2c"] > 2 * energy["dqn"] / energy["a2c"]
+
+
+def test_a_game_in_which_nothing_was_learned_has_no_order_and_no_stars():
+    runs = [
+        run(f"pong_ram_{name}", name, block, [0.01 * block, -0.01 * block])
+        for block in range(4)
+        for name in ("ppo", "dqn")
+    ]
+    idles = [records.idle(block, position) for block in range(4) for position in ("before", "after")]
+    tables = made.tabulate([*runs, *idles], load_design("rl_ranking"))
+    assert not tables["arms"]["learned"].any()
+    assert tables["ranks"].empty
+    assert tables["improvements"].empty
+    row = tables["statistics"].query("family == 'pong_memory'").iloc[0]
+    assert row["note"] == "nothing was learned in this game"
+    assert pd.isna(row["stars"])
+    assert report.display(tables)["rl_places"]["game"].to_list() == ["nothing was learned"]
+
+
+def test_the_probability_of_improvement_counts_pairs_of_runs():
+    runs = pd.DataFrame({"game": "Game", "algorithm": ["a"] * 2 + ["b"] * 2, "score": [1.0, 2.0, 1.0, 0.0]})
+    table = curves.improvements(runs, "score").set_index(["algorithm", "other"])["probability"]
+    assert table["a", "b"] == pytest.approx((0.5 + 1 + 1 + 1) / 4)
+    assert table["b", "a"] == pytest.approx(1 - table["a", "b"])
+
+
+def test_the_interquartile_mean_leaves_the_outer_quarters_out():
+    assert curves.interquartile_mean(np.array([0.0, 1.0, 2.0, 100.0])) == pytest.approx(1.5)
 
 
 def test_a_threshold_never_reached_has_no_energy():

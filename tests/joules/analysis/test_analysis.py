@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from joules.analysis import plotting, records, statistics, tables
 from joules.bench.journal import write_entries
 from joules.errors import UserError
-from joules.paper import claims, values
+from joules.paper import claims, families, values
 from joules.paper.values import Value
 from joules.study.campaign import Campaign
 from joules.study.claims import Claim
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_its_blocks_is_refused(tmp_path, name, entries, sente
 def test_pairs_without_stars_are_drawn_without_any(stars):
     """One replicate, or none that varies, has no test."""
     data = pd.DataFrame({"arm": ["a", "b", "c"], "energy": [1.0, 1.0, 2.0]})
-    rows = pd.DataFrame({"group": ["a", "b"], "base": ["c", "c"], "stars": stars})
+    rows = pd.DataFrame({"group": ["a", "b"], "base": ["c", "c"], "n": 4, "stars": stars})
     _, axes = plt.subplots()
     sns.stripplot(data=data, x="arm", y="energy", ax=axes)
     plotting.annotate(axes, rows, data=data, x="arm", y="energy", order=["a", "b", "c"])
@@ -246,7 +246,7 @@ def test_values_reach_latex_with_units_and_escapes():
     ],
 )
 def test_a_claim_is_decided_by_the_whole_interval(low, high, verdict):
-    claim = Claim(statement="S.", statistic="s", comparison="<", value=0.5)
+    claim = Claim(kind="primary", statement="S.", statistic="s", comparison="<", value=0.5)
     assert claims.verdict_of(claim, 0.3, low, high)[0] == verdict
 
 
@@ -261,6 +261,7 @@ def test_a_torn_manifest_of_tables_is_refused(tmp_path, text):
 def test_the_printed_sentence_follows_the_verdict():
     def sentence(verdict):
         row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
+        row |= {"kind": "primary", "uncorrected_verdict": "supported"}
         under = {"under_codecarbon": "supported", "under_boavizta": "contradicted"}
         verdicts = {"as_read_verdict": "supported", "unflagged_verdict": "supported", "band_reason": None}
         printed = claims.values(pd.DataFrame([row | under | verdicts]))
@@ -306,3 +307,78 @@ def test_a_name_that_would_cover_others_is_left_out():
 def test_holm_is_that_of_statsmodels(p):
     expected = multipletests(p, method="holm")[1] if p else []
     assert statistics.holm(np.array(p, dtype=float)) == pytest.approx(expected)
+
+
+def test_the_p_of_a_claim_is_that_of_the_test_its_interval_comes_from():
+    values_ = np.array([1.1, 1.4, 1.2, 1.7])
+    interval = statistics.mean_with_interval(values_)
+    p = claims.p_against(1.0, *interval, n=4, is_ratio=False)
+    assert p == pytest.approx(stats.ttest_1samp(values_, 1.0).pvalue)
+    low, middle, high = (math.exp(number) for number in (interval[1], interval[0], interval[2]))
+    p = claims.p_against(math.e, middle, low, high, n=4, is_ratio=True)
+    assert p == pytest.approx(stats.ttest_1samp(values_, 1.0).pvalue)
+    assert math.isnan(claims.p_against(1.0, 1.2, math.nan, math.nan, n=4, is_ratio=False))
+
+
+@pytest.fixture
+def four_claims(monkeypatch):
+    """Four claims that something is above nothing, each just so by itself."""
+
+    def judged(kind):
+        declared = {
+            f"c{number}": Claim(
+                kind=kind, statement="It is.", statistic=f"s{number}", comparison=">", value=0.0
+            )
+            for number in range(4)
+        }
+        monkeypatch.setattr(claims, "load_claims", lambda _experiment: declared)
+        cells = {"n": 4, "estimate": 1.0, "ci_low": 0.1, "ci_high": 1.9, "unit": "1"}
+        cells |= dict.fromkeys([*claims.sensitivity.COLUMNS, *claims.ensemble.COLUMNS], math.nan)
+        table = pd.DataFrame([{"statistic": f"s{number}", **cells} for number in range(4)])
+        return claims.evaluate_claims({"any": table}, {"any": pd.DataFrame(columns=claims.ensemble.UNDER)})
+
+    return judged
+
+
+def test_primary_claims_are_corrected_for_their_number_and_secondary_ones_are_not(four_claims):
+    primary, secondary = four_claims("primary"), four_claims("secondary")
+    assert set(primary["uncorrected_verdict"]) == set(secondary["verdict"]) == {"supported"}
+    assert set(primary["verdict"]) == {"inconclusive"}
+    assert (primary["p_holm"] > 0.05).all()
+    assert secondary["p_holm"].isna().all()
+    assert "before the correction" in primary["evidence"].iloc[0]
+    printed = {value.key: value.raw for value in claims.values(primary)}
+    assert (printed["claims.primary"], printed["claims.corrected"]) == (4, 4)
+
+
+def test_a_test_of_three_pairs_does_not_say_that_there_is_no_difference():
+    row = type("Row", (), {"stars": "ns", "n": 3})
+    assert plotting._mark(row) == "n=3"
+    row.n = 4
+    assert plotting._mark(row) == "ns"
+    row.stars, row.n = "**", 3
+    assert plotting._mark(row) == "**"
+
+
+def test_the_paper_names_the_test_of_each_family():
+    rows = [
+        statistics.row(family="a", test="paired_t", metric="m", unit="ratio", n=4, p=0.1, p_holm=0.2),
+        statistics.row(family="a", test="paired_t", metric="m", unit="ratio", n=3, p=0.1, p_holm=0.2),
+        statistics.row(family="b", test="sign_flip", metric="m", unit="difference", n=10, p=0.1, p_holm=0.1),
+        statistics.row(family="c", test="r_squared", metric="m", unit="1", n=28, p=0.1),
+        statistics.row(family="d", test="none", metric="m", unit="1", n=3),
+    ]
+    printed = families.display({"any": pd.DataFrame(rows)})["families"].set_index("family")
+    assert list(printed.index) == ["a", "b", "c"]
+    assert printed.loc["a", ["test", "tests", "n", "interval", "correction"]].to_list() == [
+        "paired t on logarithms", "2", "3 to 4", "Student's", "Holm",
+    ]  # fmt: skip
+    assert printed.loc["b", ["test", "interval"]].to_list() == [
+        "exact sign flip on differences",
+        "BCa bootstrap",
+    ]
+    assert printed.loc["c", ["test", "interval", "correction"]].to_list() == [
+        "Pearson's r",
+        "Fisher's",
+        "none",
+    ]

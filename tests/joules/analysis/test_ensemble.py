@@ -170,9 +170,11 @@ def test_energies_have_their_bands_and_times_have_none(made):
     ("bound", "verdict"), [(0.5, "supported"), (5.0, "contradicted"), (1.2, "depends on the power model")]
 )
 def test_a_claim_is_supported_only_under_every_model(made, monkeypatch, bound, verdict):
-    claim = Claim(statement="All cores cost more.", statistic="cores", comparison=">", value=bound)
+    claim = Claim(
+        kind="secondary", statement="All cores cost more.", statistic="cores", comparison=">", value=bound
+    )
     monkeypatch.setattr(claims, "load_claims", lambda _experiment: {"cores_cost": claim})
-    statistics = made["statistics"].assign(**dict.fromkeys(claims.sensitivity.COLUMNS, 1.0))
+    statistics = made["statistics"].assign(unit="1", **dict.fromkeys(claims.sensitivity.COLUMNS, 1.0))
     (row,) = claims.evaluate_claims({"any": statistics}, {"any": made["power_models"]}).to_dict("records")
     assert row["verdict"] == verdict
     assert row["as_read_verdict"] == ("contradicted" if bound == 5.0 else "supported")

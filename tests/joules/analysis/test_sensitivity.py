@@ -47,12 +47,12 @@ def judged(monkeypatch):
     """Four claims that something is above one: kept, no longer decided, turned, never decided."""
     bounds = {"kept": (2, 3, 2, 3), "lost": (2, 3, 0, 3), "turned": (2, 3, 0, 0.5), "never": (0, 3, 0, 3)}
     rows = [
-        {"statistic": name, "n": 4, "estimate": low, "ci_low": low, "ci_high": high}
+        {"statistic": name, "n": 4, "estimate": low, "ci_low": low, "ci_high": high, "unit": "1"}
         | {"unflagged_n": 3, "unflagged_estimate": a, "unflagged_ci_low": a, "unflagged_ci_high": b}
         | dict.fromkeys(ensemble.COLUMNS, np.nan)
         for name, (low, high, a, b) in bounds.items()
     ]
-    claim = {"statement": "It is.", "comparison": ">", "value": 1.0}
+    claim = {"kind": "secondary", "statement": "It is.", "comparison": ">", "value": 1.0}
     declared = {f"it_{name}": claims.Claim(statistic=name, **claim) for name in bounds}
     monkeypatch.setattr(claims, "load_claims", lambda _experiment: declared)
     return claims.evaluate_claims({"any": pd.DataFrame(rows)}, {"any": pd.DataFrame(columns=ensemble.UNDER)})

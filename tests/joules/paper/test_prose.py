@@ -6,10 +6,10 @@ import pytest
 
 from joules.errors import UserError
 from joules.paper import prose
-from joules.paper.claims import Claim
 from joules.paper.values import Value
+from joules.study.claims import Claim
 
-CLAIM = Claim(statement="Energy grows with time.", statistic="x", comparison=">", value=0)
+CLAIM = Claim(kind="primary", statement="Energy grows with time.", statistic="x", comparison=">", value=0)
 GOOD = r"""
 \usepackage[margin=2.6cm]{geometry}
 \begin{document}

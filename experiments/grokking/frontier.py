@@ -1,0 +1,250 @@
+"""What stopping rules save and lose over all their settings, and what the length of a schedule wastes.
+
+Everything is replayed on trainings that went on to the end of a fixed schedule and grokked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.grokking.outcomes import Trainings, energies_at, energy_at, evaluations_of
+from experiments.grokking.rules import Evaluation
+from joules.analysis import statistics
+from joules.bench.record import Run
+
+# Final accuracy may be missed by so much, in points, and a rule still counts as safe.
+SAFE_POINTS = 0.5
+# The high plateau of `rules.py`, which was also run live.
+OURS = ("plateau", 100.0)
+PATIENCE_STEPS = (50, 100, 200, 400, 800, 1500, 3000)
+PLATEAU_STEPS = (0, 25, 50, 100, 200, 400, 800)
+PLATEAU_HIGH = 0.98
+SAFETY_FACTORS = (1.0, 1.25, 1.5, 2.0, 3.0)
+SCHEDULES = (500, 750, 1000, 1500, 2000, 3000, 4500, 7000, 10000, 20000)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training by its evaluations, as arrays of one entry each."""
+
+    step: Floats
+    loss: Floats
+    accuracy: Floats
+    energy_j: Floats
+
+    @property
+    def saved(self) -> Floats:
+        """Share of the schedule's energy that is left at each evaluation."""
+        return 1 - self.energy_j / self.energy_j[-1]
+
+    @property
+    def lost_points(self) -> Floats:
+        """Accuracy at the end of the schedule less that at each evaluation, in points."""
+        return 100 * (self.accuracy[-1] - self.accuracy)
+
+
+def course(history: Sequence[Evaluation], energy_j: Floats) -> Course:
+    """The evaluations of a training and the energy until each."""
+    step, loss, accuracy = (
+        np.array([getattr(each, name) for each in history], dtype=np.float64)
+        for name in ("step", "loss", "accuracy")
+    )
+    return Course(step, loss, accuracy, energy_j)
+
+
+def patience_place(of: Course, steps: float) -> int:
+    """Evaluation at which validation loss has not been better for `steps`; the last where it never was."""
+    best = np.minimum.accumulate(of.loss)
+    # The first evaluation with the best loss so far.
+    since = of.step[np.searchsorted(-best, -best)]
+    return _first(of.step - since >= steps)
+
+
+def plateau_place(of: Course, steps: float, high: float = PLATEAU_HIGH) -> int:
+    """Evaluation at which validation accuracy has been at `high` or above for `steps`."""
+    is_low = of.accuracy < high
+    last_low = np.maximum.accumulate(np.where(is_low, np.arange(len(of.step)), -1))
+    since = of.step[np.minimum(last_low + 1, len(of.step) - 1)]
+    return _first(~is_low & (of.step - since >= steps))
+
+
+def oracle_place(of: Course) -> int:
+    """The first evaluation that is as accurate as the end of the schedule but for `SAFE_POINTS`: no rule that
+    is safe on this training can stop before it."""
+    return _first(of.lost_points <= SAFE_POINTS)
+
+
+def _first(stops: NDArray[np.bool_]) -> int:
+    return int(np.argmax(stops)) if stops.any() else len(stops) - 1
+
+
+def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:
+    """A row a training, rule and setting: the share of the schedule's energy saved and the accuracy lost in
+    points. Settings are optimiser steps; of the predictor, factors of the predicted step."""
+    predicted = predictions.set_index(["arm", "block"])["unseen_task"]
+    rows = []
+    for key, of in _courses(fixed, trainings).items():
+        stops: list[tuple[str, float, int]] = [("oracle", np.nan, oracle_place(of))]
+        stops += [("patience", steps, patience_place(of, steps)) for steps in PATIENCE_STEPS]
+        stops += [("plateau", steps, plateau_place(of, steps)) for steps in PLATEAU_STEPS]
+        guess = predicted.get(key, np.nan)
+        if np.isfinite(guess):
+            stops += [("predictor", factor, _first(of.step >= factor * guess)) for factor in SAFETY_FACTORS]
+        saved, lost = of.saved, of.lost_points
+        rows += [
+            {
+                "arm": key[0],
+                "block": key[1],
+                "rule": rule,
+                "setting": setting,
+                "saved": saved[place],
+                "lost_points": lost[place],
+            }
+            for rule, setting, place in stops
+        ]
+    return pd.DataFrame(rows, columns=["arm", "block", "rule", "setting", "saved", "lost_points"])
+
+
+def _courses(fixed: pd.DataFrame, trainings: Trainings) -> dict[tuple[str, int], Course]:
+    made = {}
+    for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
+        run = trainings[row["arm"], row["block"]]
+        history = evaluations_of(run)
+        made[row["arm"], row["block"]] = course(history, energies_at(run, [each.step for each in history]))
+    return made
+
+
+def frontier_means(rules: pd.DataFrame) -> pd.DataFrame:
+    """A row a rule and setting: means over blocks, with intervals, of what it saves and loses."""
+    rows = []
+    for (rule, setting), group in rules.groupby(["rule", "setting"], sort=False, dropna=False):
+        row: dict[str, object] = {"rule": rule, "setting": setting, "trainings": len(group)}
+        for name in ("saved", "lost_points"):
+            means = group.groupby("block")[name].mean()
+            mean, low, high = statistics.mean_with_interval(means.to_list())
+            row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
+        rows.append(row)
+    ends = [f"{name}{end}" for name in ("saved", "lost_points") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["rule", "setting", "trainings", *ends])
+
+
+def frontier_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
+    """Our plateau rule against the best patience that is as safe, and against the oracle, by block."""
+    if rules.empty:
+        return []
+    by_block = rules.groupby(["rule", "setting", "block"], dropna=False)["saved"].mean()
+    ours = by_block.loc[OURS]
+    lost = rules[rules["rule"] == "patience"].groupby("setting")["lost_points"].mean()
+    safe = [setting for setting, points in lost.items() if points <= SAFE_POINTS]
+    # Who trusts no patience trains to the end.
+    saved = {setting: by_block.loc["patience", setting] for setting in safe}
+    best = max(saved.values(), key=lambda each: each.mean()) if saved else 0 * ours
+    oracle = by_block.loc["oracle"].droplevel("setting")
+    shared = {"family": "frontier", "metric": "share of energy saved"}
+    return [
+        statistics.mean_row(
+            "frontier.plateau_over_best_safe_patience", (ours - best).to_list(), group="plateau", **shared
+        ),
+        statistics.mean_row(
+            "frontier.plateau_over_oracle", (ours / oracle).to_list(), group="plateau", **shared
+        ),
+    ]
+
+
+def schedules(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
+    """A row a length of schedule: the share of trainings that grokked by its end, and of those the mean share
+    of energy after grokking, with its interval over blocks. Beyond the steps that were run energy goes on as
+    it did after grokking; `extrapolated` is the share of trainings for which that was needed."""
+    grokked = fixed.dropna(subset=["grok_step"])
+    able = fixed[fixed["arm"].isin(grokked["arm"])]
+    rows = []
+    for length in SCHEDULES:
+        reached = grokked[grokked["grok_step"] < length]
+        wastes = [
+            (row["block"], _waste(trainings[row["arm"], row["block"]], row["grok_step"], length))
+            for row in reached.to_dict("records")
+        ]
+        by_block = pd.DataFrame(wastes, columns=["block", "waste"]).groupby("block")["waste"].mean()
+        mean, low, high = statistics.mean_with_interval(by_block.to_list())
+        rows.append(
+            {
+                "schedule": length,
+                "grokked_share": len(reached) / len(able) if len(able) else np.nan,
+                "waste": mean,
+                "waste_low": low,
+                "waste_high": high,
+                "extrapolated": float((reached["steps"] < length).mean()) if len(reached) else np.nan,
+            }
+        )
+    columns = ["schedule", "grokked_share", "waste", "waste_low", "waste_high", "extrapolated"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _waste(run: Run, grok_step: float, length: int) -> float:
+    last = run.steps[-1].index
+    whole_j, grokked_j = energies_at(run, [min(length, last), grok_step])
+    if length > last:
+        end_j = energy_at(run, last)
+        after_j = (end_j - grokked_j) / (last - grok_step) if last > grok_step else end_j / last
+        whole_j += after_j * (length - last)
+    return float(1 - grokked_j / whole_j)
+
+
+def length_for(table: pd.DataFrame, waste: float) -> float:
+    """Length of schedule at which the mean waste is `waste`, straight between rows; NaN outside them."""
+    known = table.dropna(subset=["waste"])
+    if known.empty or not known["waste"].min() <= waste <= known["waste"].max():
+        return float("nan")
+    return float(np.interp(waste, known["waste"], known["schedule"]))
+
+
+def step_statistics(fixed: pd.DataFrame, trainings: Trainings) -> list[statistics.Row]:
+    """What does not hang on the length of a schedule: when trainings grok, and what a step costs after that
+    over what it costs before."""
+    grokked = fixed.dropna(subset=["grok_step"])
+    if grokked.empty:
+        return []
+    rows = [
+        statistics.row(
+            statistic=f"grok_step.{name}",
+            family="grok_step",
+            test="none",
+            metric="grok_step",
+            n=len(grokked),
+            estimate=float(grokked["grok_step"].quantile(share)),
+            unit="steps",
+        )
+        for name, share in (("quarter", 0.25), ("median", 0.5), ("three_quarters", 0.75), ("last", 1.0))
+    ]
+    ratios = {}
+    for row in grokked.to_dict("records"):
+        run = trainings[row["arm"], row["block"]]
+        last = run.steps[-1].index
+        if last <= row["grok_step"]:
+            continue
+        until_j, whole_j = energies_at(run, [row["grok_step"], last])
+        after_j = (whole_j - until_j) / (last - row["grok_step"])
+        ratios[row["arm"], row["block"]] = np.log(after_j / (until_j / row["grok_step"]))
+    by_block = pd.Series(ratios, dtype=float).groupby(level=1).mean() if ratios else pd.Series(dtype=float)
+    mean, low, high = statistics.mean_with_interval(by_block.to_list())
+    rows.append(
+        statistics.row(
+            statistic="step_energy.after_over_before",
+            family="step_energy",
+            test="none",
+            metric="energy_per_step_j",
+            n=len(by_block),
+            estimate=float(np.exp(mean)),
+            unit="ratio",
+            ci_low=float(np.exp(low)),
+            ci_high=float(np.exp(high)),
+        )
+    )
+    return rows
