@@ -71,6 +71,7 @@ def _machine_row(machine: Machine, entries: Entries) -> dict[str, object]:
         "system": machine.system,
         "python": machine.python,
         "scale": ", ".join(sorted({run.scale for run in runs})),
+        "first_seed": min(run.seed - run.block for run in runs),
         "meter_version": entries[0].meter_version,
         "threads": max(run.threads for run in runs),
         "first_measured_at": min(entry.measured_at for entry in entries),

@@ -87,6 +87,7 @@ def recorded_runs(
         for run in journal.entries
         if isinstance(run, Run)
         and run.block == block.index
+        and run.seed == block.seed
         and fingerprints.get(run.arm) == run.fingerprint
         and run.machine.id == here
         and block.config.floor_power_w in (None, run.floor_power_w)

@@ -55,6 +55,11 @@ class Block:
     config: Config
     campaign: Campaign
 
+    @property
+    def seed(self) -> int:
+        """Seed of all that is random in the block, the order of its arms included."""
+        return self.config.first_seed + self.index
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -79,7 +84,7 @@ class ActiveRun:
 
 def in_random_order(block: Block, items: Iterable[_Item], turn: int = 1) -> list[_Item]:
     """Arms or runs in the random order of a turn of this block, the same on every machine."""
-    seed = f"{block.experiment}/{block.index}" if turn == 1 else f"{block.experiment}/{block.index}/{turn}"
+    seed = f"{block.experiment}/{block.seed}" if turn == 1 else f"{block.experiment}/{block.seed}/{turn}"
     ordered = list(items)
     random.Random(seed).shuffle(ordered)
     return ordered
@@ -248,7 +253,7 @@ class Scheduler:
             arm=run.arm.name,
             block=self._block.index,
             position=run.arm.position,
-            seed=self._block.index,
+            seed=self._block.seed,
             scale=self._block.config.scale,
             parameters=run.arm.parameters,
             session=self._session,

@@ -47,6 +47,11 @@ class Config(Closed):
         PRICE_USD_PER_KWH,
         description="price of electricity; the default is the U.S. residential mean of 2022 (EIA)",
     )
+    first_seed: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="seed of block 0, the next block having the next: of weights, data, learning and the "
+        "order of arms; another number makes a campaign whose learning is independent of the released ones",
+    )
     floor_power_w: Annotated[float, Field(ge=0)] | None = Field(
         None, description="least whole-machine power; null is 50 where a GPU is metered, else 0"
     )

@@ -12,7 +12,7 @@ from joules.bench.journal import Journal
 from joules.bench.lock import lock_path, machine_lock
 from joules.bench.measure import recorded_runs
 from joules.bench.record import Idle, Run
-from joules.bench.scheduler import Block
+from joules.bench.scheduler import Block, in_random_order
 from joules.instrument.host import machine
 from joules.study.campaign import Campaign
 from joules.study.config import Config
@@ -286,6 +286,23 @@ def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
     prints = {"read": "f", "not_read": "f"}
     assert set(recorded_runs(journal, block, prints)) == {"read"}
     assert set(recorded_runs(journal, block, prints, without_result_too=True)) == {"read", "not_read"}
+
+
+def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "describe", lambda: records.MACHINE)
+    campaign = Campaign("local", tmp_path)
+    blocks = [
+        Block("flops_vs_energy", 2, Config(experiments=["flops_vs_energy"], first_seed=first), campaign)
+        for first in (0, 1000)
+    ]
+    assert [block.seed for block in blocks] == [2, 1002]
+    orders = [in_random_order(block, range(20)) for block in blocks]
+    assert sorted(orders[0]) == sorted(orders[1])
+    assert orders[0] != orders[1]
+    journal = Journal(campaign.journal_file("flops_vs_energy", 2))
+    journal.append(records.run("one", block=2, seed=2))
+    found = [set(recorded_runs(journal, block, {"one": "f"})) for block in blocks]
+    assert found == [{"one"}, set()]
 
 
 def test_a_block_without_a_good_run_is_an_error(measured):
