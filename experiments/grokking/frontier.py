@@ -5,6 +5,7 @@ Everything is replayed on trainings that went on to the end of a fixed schedule 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from experiments.grokking import predictor
 from experiments.grokking.outcomes import Trainings, energies_at, energy_at, evaluations_of
-from experiments.grokking.rules import Evaluation
+from experiments.grokking.rules import EVALUATION, Evaluation
 from joules.analysis import statistics
 from joules.bench.record import Run
 
@@ -38,11 +40,19 @@ class Course:
     loss: Floats
     accuracy: Floats
     energy_j: Floats
+    watching_j: Floats
+
+    def saved(self, place: int, watched_steps: float = math.inf) -> float:
+        """Share of the energy of the schedule, evaluated by nobody, that is left where training stops at an
+        evaluation and was evaluated for `watched_steps`: watching is charged to the rule that needs it."""
+        unwatched_j = self.energy_j - self.watching_j
+        seen = self.watching_j[self.step <= min(watched_steps, self.step[place])]
+        return float(1 - (unwatched_j[place] + (seen[-1] if len(seen) else 0.0)) / unwatched_j[-1])
 
     @property
-    def saved(self) -> Floats:
-        """Share of the schedule's energy that is left at each evaluation."""
-        return 1 - self.energy_j / self.energy_j[-1]
+    def monitoring(self) -> float:
+        """Energy of all evaluations as a share of that of the schedule without them."""
+        return float(self.watching_j[-1] / (self.energy_j[-1] - self.watching_j[-1]))
 
     @property
     def lost_points(self) -> Floats:
@@ -50,13 +60,22 @@ class Course:
         return 100 * (self.accuracy[-1] - self.accuracy)
 
 
-def course(history: Sequence[Evaluation], energy_j: Floats) -> Course:
-    """The evaluations of a training and the energy until each."""
+def course_of(run: Run) -> Course:
+    """A training by its evaluations. Records that do not tell evaluations apart have them for nothing."""
+    history = evaluations_of(run)
+    energy_j = energies_at(run, [each.step for each in history])
+    played = [phase.energy_j or 0.0 for phase in run.phases if phase.name == EVALUATION]
+    watching_j = np.cumsum(played) if len(played) == len(history) else np.zeros(len(history))
+    return course(history, energy_j, watching_j)
+
+
+def course(history: Sequence[Evaluation], energy_j: Floats, watching_j: Floats) -> Course:
+    """The evaluations of a training, the energy until each and that of all evaluations until each."""
     step, loss, accuracy = (
         np.array([getattr(each, name) for each in history], dtype=np.float64)
         for name in ("step", "loss", "accuracy")
     )
-    return Course(step, loss, accuracy, energy_j)
+    return Course(step, loss, accuracy, energy_j, watching_j)
 
 
 def patience_place(of: Course, steps: float) -> int:
@@ -85,6 +104,11 @@ def _first(stops: NDArray[np.bool_]) -> int:
     return int(np.argmax(stops)) if stops.any() else len(stops) - 1
 
 
+def watched_steps(rule: str) -> float:
+    """For how many optimiser steps a rule has to be shown evaluations."""
+    return {"oracle": 0.0, "fixed": 0.0, "predictor": float(predictor.WINDOW_STEPS)}.get(rule, math.inf)
+
+
 def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:
     """A row a training, rule and setting: the share of the schedule's energy saved and the accuracy lost in
     points. Settings are optimiser steps; of the predictor, factors of the predicted step."""
@@ -97,14 +121,14 @@ def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFram
         guess = predicted.get(key, np.nan)
         if np.isfinite(guess):
             stops += [("predictor", factor, _first(of.step >= factor * guess)) for factor in SAFETY_FACTORS]
-        saved, lost = of.saved, of.lost_points
+        lost = of.lost_points
         rows += [
             {
                 "arm": key[0],
                 "block": key[1],
                 "rule": rule,
                 "setting": setting,
-                "saved": saved[place],
+                "saved": of.saved(place, watched_steps(rule)),
                 "lost_points": lost[place],
             }
             for rule, setting, place in stops
@@ -113,12 +137,25 @@ def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFram
 
 
 def _courses(fixed: pd.DataFrame, trainings: Trainings) -> dict[tuple[str, int], Course]:
-    made = {}
-    for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
-        run = trainings[row["arm"], row["block"]]
-        history = evaluations_of(run)
-        made[row["arm"], row["block"]] = course(history, energies_at(run, [each.step for each in history]))
-    return made
+    return {
+        (row["arm"], row["block"]): course_of(trainings[row["arm"], row["block"]])
+        for row in fixed.dropna(subset=["grok_step"]).to_dict("records")
+    }
+
+
+def monitoring_statistics(trainings: Trainings) -> list[statistics.Row]:
+    """What evaluations take of a training, mean over blocks; nothing where no record tells them apart."""
+    shares = {
+        key: course_of(run).monitoring
+        for key, run in trainings.items()
+        if any(phase.name == EVALUATION for phase in run.phases)
+    }
+    if not shares:
+        return []
+    by_block = pd.Series(shares).groupby(level=1).mean()
+    return [
+        statistics.mean_row("monitoring.share", by_block.to_list(), "monitoring", "energy of evaluations")
+    ]
 
 
 def frontier_means(rules: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from experiments.grokking.parameters import RuleName
 
+# The phase of a run in which its network is evaluated on the held-out pairs.
+EVALUATION = "evaluation"
 # Held-out accuracy from which a network counts as having grokked.
 GROKKED = 0.95
 # A plateau is high from here, and is one when it has lasted this many optimiser steps.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.grokking.frontier import course, oracle_place
-from experiments.grokking.outcomes import Trainings, energies_at, energy_at, evaluations_of
+from experiments.grokking.frontier import course_of, oracle_place, watched_steps
+from experiments.grokking.outcomes import Trainings, evaluations_of
 from experiments.grokking.rules import RULES, stop_step
 from joules.analysis import statistics
 
@@ -21,26 +21,24 @@ def rules_table(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataF
     rows = []
     for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
         run = trainings[row["arm"], row["block"]]
-        history = evaluations_of(run)
+        history, of = evaluations_of(run), course_of(run)
         stops: dict[str, float] = {name: stop_step(history, rule) for name, rule in RULES.items()}
         guess = predicted.get((row["arm"], row["block"]))
         if guess is not None and np.isfinite(guess):
             stops["predictor"] = SAFETY * guess
-        steps = [evaluation.step for evaluation in history]
-        stops["oracle"] = history[oracle_place(course(history, energies_at(run, steps)))].step
-        whole_j = energy_at(run, history[-1].step)
+        stops["oracle"] = of.step[oracle_place(of)]
         for rule, at in stops.items():
-            stopped = next((e for e in history if e.step >= at), history[-1])
+            place = min(int(np.searchsorted(of.step, at)), len(history) - 1)
             rows.append(
                 {
                     "arm": row["arm"],
                     "block": row["block"],
                     "rule": rule,
-                    "stop_step": stopped.step,
-                    "accuracy": stopped.accuracy,
-                    "saved": 1 - energy_at(run, stopped.step) / whole_j,
-                    "lost_points": 100 * (history[-1].accuracy - stopped.accuracy),
-                    "too_early": stopped.step < row["grok_step"],
+                    "stop_step": history[place].step,
+                    "accuracy": history[place].accuracy,
+                    "saved": of.saved(place, watched_steps(rule)),
+                    "lost_points": of.lost_points[place],
+                    "too_early": history[place].step < row["grok_step"],
                 }
             )
     columns = ["arm", "block", "rule", "stop_step", "accuracy", "saved", "lost_points", "too_early"]

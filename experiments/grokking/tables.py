@@ -38,6 +38,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
                 *stopping.rule_statistics(rules),
                 *frontier.frontier_statistics(settings),
                 *frontier.step_statistics(fixed, trainings),
+                *frontier.monitoring_statistics(trainings),
                 *prediction.predictor_statistics(predictions, fixed),
             ],
             columns=statistics.COLUMNS,

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from experiments.grokking.networks import Mlp, Transformer, make
 from experiments.grokking.parameters import Parameters
-from experiments.grokking.rules import RULES, Evaluation
+from experiments.grokking.rules import EVALUATION, RULES, Evaluation
 from experiments.grokking.tasks import Examples, split
 from joules.workload.counting import count_work
 from joules.workload.session import Session
@@ -97,7 +97,9 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
         loss, logits, active = step(prepared)
         if number % parameters.evaluate_every == 0 or number == parameters.steps:
             train_loss = float(loss.detach())
-            history.append(_evaluate(prepared, number, train_loss, logits))
+            # Watching costs energy, which is charged to the rule that needs it.
+            with session.phase(EVALUATION):
+                history.append(_evaluate(prepared, number, train_loss, logits))
             signals.append([float(number), *_signals(prepared.network, active)])
             session.step(number)
             if not math.isfinite(train_loss):

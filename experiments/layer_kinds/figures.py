@@ -20,9 +20,9 @@ def layers_equal(tables: Tables) -> Figure:
     """Time and energy per GFLOP of single layers: geometric mean as a bar, blocks as points, stars from the
     table; grey lines are bands over models of power."""
     runs, arms = tables["runs"], tables["arms"]
-    alone = records.with_result(runs[runs["model"].isna()])
+    alone = records.with_result(runs[runs["model"].isna() & runs["factor"].isna()])
     order = [kind for kind in KINDS if kind in set(alone["kind"])]
-    means = arms[arms["model"].isna()].set_index("kind").reindex(order)
+    means = arms[arms["model"].isna() & arms["factor"].isna()].set_index("kind").reindex(order)
     figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.4), layout="constrained")
     contents = [
         ("time_per_pass_s", "equal_flops_layers_time", "time per GFLOP in ms"),

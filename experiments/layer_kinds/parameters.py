@@ -15,8 +15,8 @@ class Parameters(Closed):
     """One layer of a `kind`, or all layers of that kind in a torchvision `model`.
 
     A convolution has `channels_in` and `channels_out` on square images of `image_size` pixels a side; for
-    a linear layer they are its features. After `warmup_s` the window stays open for at least `window_s`
-    and `min_passes` passes.
+    a linear layer they are its features. `factor` names what the arm varies of another one. After `warmup_s`
+    the window stays open for at least `window_s` and `min_passes` passes.
     """
 
     kind: Kind
@@ -24,6 +24,8 @@ class Parameters(Closed):
     channels_in: PositiveInt | None = None
     channels_out: PositiveInt | None = None
     image_size: PositiveInt
+    threads: PositiveInt | Literal["all"]
+    factor: Literal["cores"] | None = None
     warmup_s: PositiveFloat
     window_s: PositiveFloat
     min_passes: PositiveInt

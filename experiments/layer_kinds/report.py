@@ -14,11 +14,22 @@ from joules.paper.values import Value, significant, statistic_values
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
     arms, shares = tables["arms"], tables["shares"]
-    alone = arms[arms["model"].isna()]
+    alone = arms[arms["model"].isna() & arms["factor"].isna()]
+    busy = alone["cpu_per_pass_s"] / alone["time_per_pass_s"]
     inside = shares[shares["origin"] == "this campaign"]
     published = shares[shares["origin"] != "this campaign"]
     exported = [
         Value("layers.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
+        Value("layers.maps", _maps(alone), "arms.csv image_size of the single convolutions, distinct"),
+        *(
+            Value(
+                f"layers.busy.{end}",
+                float(getattr(busy, end)()),
+                "arms.csv cpu_per_pass_s / time_per_pass_s",
+                2,
+            )
+            for end in ("min", "max")
+        ),
         Value("layers.mflops", alone["flops"].iloc[0] / 1e6, "arms.csv flops of the single layers", 3),
         *(
             Value(
@@ -46,6 +57,11 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
                 if np.isfinite(row[f"{name}_percent"])
             ]
     return exported
+
+
+def _maps(alone: pd.DataFrame) -> str:
+    sizes = alone.loc[alone["kind"] != "linear", "image_size"]
+    return " and ".join(f"{size:.0f}" for size in sorted(set(sizes)))
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -43,7 +43,9 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
 
 
 def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
-    table = records.with_metrics(entries, parameters=("kind", "model"), metrics=_FACTS)
+    table = records.with_metrics(
+        entries, parameters=("kind", "model", "factor", "image_size"), metrics=_FACTS
+    )
     table["time_per_pass_s"] = table["duration_s"] / table["passes"]
     table["cpu_per_pass_s"] = table["cpu_s"] / table["passes"]
     table["energy_per_pass_j"] = table["energy_j"] / table["passes"]
@@ -60,6 +62,8 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "arm": arm,
                 "kind": first["kind"],
                 "model": first["model"],
+                "factor": first["factor"],
+                "image_size": first["image_size"],
                 "blocks": len(group),
                 **{fact: first[fact] for fact in ("flops", "parameters", "bytes_moved", "layers")},
                 "intensity_flops_per_byte": first["flops"] / first["bytes_moved"],

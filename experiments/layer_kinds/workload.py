@@ -32,6 +32,8 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     """Warm layers. Raises ValueError where the model has none of the kind."""
     parameters = Parameters.model_validate(values)
     torch.manual_seed(seed)
+    if parameters.threads != "all":
+        torch.set_num_threads(parameters.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pairs = _inside(parameters) if parameters.model else [_alone(parameters)]
     pairs = [(layer.to(device).eval(), value.to(device)) for layer, value in pairs]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from experiments.rl_ranking.tables import ALGORITHMS
 from joules.paper.values import Value, band_of, banded_cell, cell, significant, statistic_values
+from joules.study.design import load_design
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
@@ -17,6 +18,13 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     exported = [
         Value("rl.runs", len(runs), "runs.csv, rows"),
         Value("rl.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
+        Value(
+            "rl.budget",
+            load_design("rl_ranking").at(runs["scale"].iloc[0]).analysis["budget_s"],
+            "design.yaml budget_s",
+            2,
+            r"\second",
+        ),
         Value("rl.failed", int(runs["failure"].notna().sum()), "runs.csv failure, count"),
         Value("rl.not_learned", _not_learned(arms), "arms.csv learned, false"),
         *statistic_values("rl", tables["statistics"]),

@@ -47,7 +47,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     `ranks` (the probability of each place for equal energy, time and steps, in games where something was
     learned), `improvements` (pairs of algorithms), `published` (the leaderboard)."""
     evaluations = curves.evaluations(entries)
-    runs = _with_outcomes(_runs(entries), evaluations)
+    runs = _with_outcomes(_runs(entries), evaluations, design)
     good = records.with_result(runs)
     arms = records.in_order(_arms(good), design)
     ranked = _ranked(good, arms)
@@ -79,14 +79,17 @@ def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     return table
 
 
-def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
-    """`runs` with what each run learnt for its energy. Areas are taken up to the least energy any run of the
-    game trained for, so that no algorithm is judged on joules that another did not have."""
+def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """`runs` with what each run learnt for its energy. Areas are taken up to the budget that the design
+    declares for the scale: so many seconds of the mean power at which the game was trained, and so many
+    seconds; of steps, up to the fewest that a run of the game took. Of a run that ends before, the last score
+    holds on."""
+    budget_s = design.at(runs["scale"].iloc[0]).analysis["budget_s"]
     outcomes = {}
     for _, of_game in evaluations.groupby("game"):
-        last_j = of_game.groupby(["arm", "block"])["energy_j"].max()
-        budget_j = float(last_j.min())
-        last = of_game.groupby(["arm", "block"])[["duration_s", "step"]].max().min()
+        last = of_game.groupby(["arm", "block"])[["energy_j", "duration_s", "step"]].max()
+        budget_j = budget_s * float(last["energy_j"].sum() / last["duration_s"].sum())
+        steps = float(last["step"].min())
         for key, curve in of_game.groupby(["arm", "block"]):
             if len(curve) < 2:
                 continue
@@ -99,11 +102,9 @@ def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFram
                 "area_score": curves.area(energy_j, score, budget_j),
                 "area_budget_j": budget_j,
                 "area_score_by_time": curves.area(
-                    curve["duration_s"].to_numpy(dtype=np.float64), score, float(last["duration_s"])
+                    curve["duration_s"].to_numpy(dtype=np.float64), score, budget_s
                 ),
-                "area_score_by_steps": curves.area(
-                    curve["step"].to_numpy(dtype=np.float64), score, float(last["step"])
-                ),
+                "area_score_by_steps": curves.area(curve["step"].to_numpy(dtype=np.float64), score, steps),
                 "energy_to_threshold_j": curves.energy_to_reach(energy_j, score, THRESHOLD),
                 "score_per_kwh": score[-1] / kwh,
                 "average_return": curve["return_mean"].iloc[1:].mean(),

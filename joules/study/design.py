@@ -44,11 +44,16 @@ class Comparison(Closed):
 
 
 class ScaleDesign(Closed):
-    """How large an experiment is at one scale."""
+    """How large an experiment is at one scale.
+
+    `settings` go into every arm; `analysis` holds numbers that the analysis takes and that are to be declared
+    before anything is measured.
+    """
 
     blocks: PositiveInt
     arms: list[Name] | Literal["all"]
     settings: dict[str, Scalar] = Field(default_factory=dict)
+    analysis: dict[str, float] = Field(default_factory=dict)
 
 
 class Design(Closed):

@@ -14,7 +14,7 @@ from experiments.grokking.networks import make
 from experiments.grokking.parameters import Parameters
 from experiments.grokking.rules import RULES, Evaluation, first_sustained, stop_step
 from experiments.grokking.tasks import split
-from joules.bench.record import Step
+from joules.bench.record import Phase, Step
 from joules.instrument import carbon
 from joules.study.design import load_design
 from tests import records
@@ -261,8 +261,9 @@ def random_histories(count=60):
         ]
 
 
-def course_of(history):
-    return frontier.course(history, np.cumsum(np.ones(len(history))))
+def course_of(history, watching_j=0.0):
+    steps = np.ones(len(history))
+    return frontier.course(history, np.cumsum(steps), np.cumsum(watching_j * steps))
 
 
 def test_settings_are_swept_with_the_rules_that_stop_trainings():
@@ -283,7 +284,30 @@ def test_no_rule_that_is_safe_on_a_training_beats_the_oracle():
             *range(len(history)),
         ]
         for place in places:
-            assert of.saved[place] <= of.saved[oracle] or of.lost_points[place] > frontier.SAFE_POINTS
+            assert of.saved(place) <= of.saved(oracle, 0) or of.lost_points[place] > frontier.SAFE_POINTS
+
+
+def test_watching_is_charged_to_the_rule_that_needs_it():
+    history = curve([0.2] * 5 + [1.0] * 5)
+    of = course_of(history, watching_j=0.2)
+    assert of.monitoring == pytest.approx(0.2 / 0.8)
+    # Stopped half-way: without watching half is left, with it a quarter of what was used more.
+    assert of.saved(4, watched_steps=0) == pytest.approx(0.5)
+    assert of.saved(4) == pytest.approx(0.5 - 0.5 * 0.25)
+    assert of.saved(4, watched_steps=history[1].step) == pytest.approx(0.5 - 2 * 0.2 / 8)
+    assert of.saved(9) == pytest.approx(-0.25)
+    assert frontier.watched_steps("oracle") == frontier.watched_steps("fixed") == 0
+
+
+def test_a_record_that_does_not_tell_evaluations_apart_has_them_for_nothing():
+    run, _ = trained("add_mlp", 0, [0.2] * 5 + [1.0] * 15)
+    assert frontier.course_of(run).monitoring == 0
+    assert frontier.monitoring_statistics({("add_mlp", 0): run}) == []
+    phases = [Phase(name="evaluation", start_s=k, end_s=k + 0.1, energy_j=2.0) for k in range(20)]
+    told = run.model_copy(update={"phases": phases})
+    assert frontier.course_of(told).monitoring == pytest.approx(40 / 160)
+    (row,) = frontier.monitoring_statistics({("add_mlp", 0): told})
+    assert row["estimate"] == pytest.approx(0.25)
 
 
 def test_waste_is_a_choice_of_schedule():

@@ -207,6 +207,13 @@ def run(arm, algorithm, block, returns):
     )
 
 
+def design_with(budget_s):
+    """The design, with another budget at the scale of these runs. Their mean power in training is a watt."""
+    design = load_design("rl_ranking")
+    design.scales["smoke"].analysis["budget_s"] = budget_s
+    return design
+
+
 @pytest.fixture
 def tables():
     runs = [
@@ -215,7 +222,7 @@ def tables():
         for name, gain in (("ppo", 2.0), ("a2c", 1.0))
     ]
     idles = [records.idle(block, position) for block in range(4) for position in ("before", "after")]
-    return made.tabulate([*runs, *idles], load_design("rl_ranking"))
+    return made.tabulate([*runs, *idles], design_with(40.0))
 
 
 def test_evaluation_is_not_charged_to_training(tables):
@@ -229,6 +236,18 @@ def test_outcomes_worked_out_by_hand(tables):
     assert first["area_score"] == pytest.approx(0.4)
     assert first["energy_to_threshold_j"] == pytest.approx(25)
     assert first["score_per_kwh"] == pytest.approx(0.8 / (40 / 3.6e6))
+
+
+def test_the_budget_is_the_designs_and_not_the_cheapest_runs():
+    runs = [run("game_ppo", "ppo", block, [2.0, 4.0]) for block in (0, 1)]
+    runs += [run("game_a2c", "a2c", block, [2.0, 4.0, 6.0, 8.0]) for block in (0, 1)]
+    idles = [records.idle(block, position) for block in (0, 1) for position in ("before", "after")]
+    table = made.tabulate([*runs, *idles], design_with(40.0))["runs"].set_index(["arm", "block"])
+    assert set(table["area_budget_j"]) == {40.0}
+    # The shorter ones end at 20 J with a score of .4, which holds on.
+    assert table.loc[("game_ppo", 0), "area_score"] == pytest.approx((20 * 0.2 + 20 * 0.4) / 40)
+    assert table.loc[("game_a2c", 0), "area_score"] == pytest.approx(0.4)
+    assert table.loc[("game_a2c", 0), "area_score_by_steps"] == pytest.approx(0.2)
 
 
 def test_a_step_is_a_decision_and_its_share_of_the_updates(tables):
@@ -289,7 +308,7 @@ def test_what_is_held_equal_decides_the_order():
         metrics = {**quick.metrics, "evaluations": evaluations, "steps": 10 * quick.metrics["steps"]}
         runs.append(quick.model_copy(update={"steps": marks, "metrics": metrics}))
     idles = [records.idle(block, position) for block in range(3) for position in ("before", "after")]
-    tables = made.tabulate([*runs, *idles], load_design("rl_ranking"))
+    tables = made.tabulate([*runs, *idles], design_with(20.0))
     first = tables["ranks"].query("place == 1").set_index("spent")["algorithm"]
     assert first.to_dict() == {"energy": "dqn", "time": "dqn", "steps": "dqn"}
     steps = tables["runs"].groupby("algorithm")["area_score_by_steps"].mean()
