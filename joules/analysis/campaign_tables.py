@@ -13,6 +13,7 @@ from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
 from joules.instrument.reading import primary
+from joules.instrument.servers import recognised
 from joules.study.config import Config
 
 Entries = Sequence[Run | Idle]
@@ -27,9 +28,12 @@ WORDS = {
 DOMAINS = {"cpu": "processor", "dram": "memory"}
 
 
-def tabulate(records: Mapping[str, Entries], config: Config) -> dict[str, pd.DataFrame]:
+def tabulate(
+    records: Mapping[str, Entries], config: Config, stated: str | None = None
+) -> dict[str, pd.DataFrame]:
     """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment), `watts` (one
-    row a model of power), `flags` (one row an experiment and kind of flag).
+    row a model of power), `flags` (one row an experiment and kind of flag). `stated` is the reason to believe
+    what was stated of the machine after it was measured.
 
     Raises UserError where the records come from more than one machine.
     """
@@ -41,7 +45,7 @@ def tabulate(records: Mapping[str, Entries], config: Config) -> dict[str, pd.Dat
             f"({', '.join(machine.words for machine in machines.values())}): one campaign is one machine"
         )
     return {
-        "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), entries)]),
+        "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), entries, stated)]),
         "instruments": _instruments(entries),
         "energy": energy(records, config),
         "watts": campaign_power.watts(entries),
@@ -57,7 +61,10 @@ def energy(records: Mapping[str, Entries], config: Config) -> pd.DataFrame:
     return pd.DataFrame([_energy_row(name, entries, config) for name, entries in records.items()])
 
 
-def _machine_row(machine: Machine, entries: Entries) -> dict[str, object]:
+def _machine_row(machine: Machine, entries: Entries, stated: str | None) -> dict[str, object]:
+    servers = recognised(machine.identity)
+    generation = servers.generation if servers else None
+    basis = None if machine.identity is None else stated or "recorded"
     runs = [entry for entry in entries if isinstance(entry, Run)]
     return {
         "machine": machine.id,
@@ -65,6 +72,8 @@ def _machine_row(machine: Machine, entries: Entries) -> dict[str, object]:
         "processor": machine.processor,
         "logical_cores": machine.logical_cores,
         "memory_gib": machine.memory_gib,
+        "generation": generation,
+        "generation_basis": basis,
         "virtual": machine.virtual,
         "gpus": "; ".join(gpu.name for gpu in machine.gpus),
         "driver": "; ".join(sorted({gpu.driver for gpu in machine.gpus})),

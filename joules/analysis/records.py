@@ -46,11 +46,14 @@ def load(files: Sequence[Path]) -> list[Run | Idle]:
             f"records of meter versions {versions} cannot share a table: measure the older ones again "
             f"(delete their block files under {files[0].parent})"
         )
-    stated = files[0].parent.parent / STATED if files else None
-    if stated is None or not stated.exists():
-        return entries
-    identity = validate(Stated, read_yaml(stated), str(stated)).identity
-    return [_identified(entry, identity) for entry in entries]
+    stated = stated_of(files[0].parent.parent / STATED) if files else None
+    return [_identified(entry, stated.identity) for entry in entries] if stated else entries
+
+
+def stated_of(path: Path) -> Stated | None:
+    """What was stated of a campaign's machine; None where nothing was. Raises UserError where it cannot be
+    read."""
+    return validate(Stated, read_yaml(path), str(path)) if path.exists() else None
 
 
 def _identified(entry: Run | Idle, identity: ProcessorIdentity) -> Run | Idle:

@@ -40,6 +40,7 @@ def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
             {name: records.load(campaign.block_files(name, config)) for name in names},
             {name: tables.read_tables(campaign.tables(name)) for name in names},
             config,
+            records.stated_of(campaign.stated),
         )
     else:
         names = [experiment]
@@ -67,11 +68,14 @@ def tabulated(experiment: str, entries: list[Run | Idle]) -> records.TableSet:
 
 
 def _of_campaign(
-    entries: Mapping[str, list[Run | Idle]], tabulated: Mapping[str, records.TableSet], config: Config
+    entries: Mapping[str, list[Run | Idle]],
+    tabulated: Mapping[str, records.TableSet],
+    config: Config,
+    stated: records.Stated | None,
 ) -> records.TableSet:
     """Tables of the campaign itself, from the records of all experiments and from their tables."""
     everything = [entry for of_experiment in entries.values() for entry in of_experiment]
-    made = campaign_tables.tabulate(entries, config)
+    made = campaign_tables.tabulate(entries, config, stated.basis if stated else None)
     again = [
         campaign_tables.energy({name: ensemble.under(each, model) for name, each in entries.items()}, config)
         for model in ensemble.covered(everything)[0]

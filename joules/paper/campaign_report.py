@@ -27,6 +27,7 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
         Value("campaign.machine", machine["words"], "machine.csv words"),
         Value("campaign.system", machine["system"], "machine.csv system"),
         Value("campaign.threads", int(machine["threads"]), "machine.csv threads"),
+        *_generation(machine),
         Value("campaign.first_seed", int(machine["first_seed"]), "machine.csv first_seed"),
         Value("campaign.date", machine["last_measured_at"][:10], "machine.csv last_measured_at"),
         Value("campaign.torch", machine["version_torch"], "machine.csv version_torch"),
@@ -83,6 +84,17 @@ def _summed(energy: pd.DataFrame, key: str, column: str, unit: str = "", scale: 
         unit,
         band=band_of(totals, column, scale),
     )
+
+
+def _generation(machine: pd.Series) -> list[Value]:
+    """What the processor is, and why that is believed where it was not recorded."""
+    cells = {"generation": machine["generation"], "generation_basis": machine["generation_basis"]}
+    stated = pd.notna(cells["generation_basis"]) and cells["generation_basis"] != "recorded"
+    return [
+        Value(f"campaign.{name}", str(cell), f"machine.csv {name}", on_demand=True)
+        for name, cell in cells.items()
+        if pd.notna(cell) and (name == "generation" or stated)
+    ]
 
 
 def _mean_power(energy: pd.DataFrame) -> Value:

@@ -10,7 +10,7 @@ from joules.study.design import experiment_names
 from tests import ROOT
 
 README = (ROOT / "README.md").read_text()
-SCALES = {"quick": "xeon-2core-quick-2026-11-25", "standard": "epyc-2core-standard"}
+SCALES = {"quick": "epyc-2core-quick-2026-11-25", "standard": "epyc-2core-standard"}
 
 
 def minutes(campaign):
