@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from joules.analysis import columns, tables
+from joules.analysis.records import stated_of
 from joules.analysis.steps import read_sidecar
 from joules.archive import manifest
 from joules.bench.journal import Journal, read_entries
@@ -22,7 +23,7 @@ from joules.study.config import check_config, parse_option
 from joules.study.design import Design
 from joules.study.new_experiment import TEMPLATE
 from joules.study.timestamps import order_file_times
-from tests import records
+from tests import ROOT, records
 
 NAMES = ["pue", "region", "scale"]
 # Together more than ten thousand.
@@ -50,6 +51,10 @@ def claims(folder):
 
 def meanings(folder):
     validate(columns.Columns, read_yaml(folder / "file"), "file")
+
+
+def stated(folder):
+    stated_of(folder / "file")
 
 
 def entries(folder):
@@ -102,6 +107,7 @@ READERS = {
     "config": (config, "file", "scale: smoke\nregion: NOR\npue: 1.1\nexperiments: [grokking]\n"),
     "claims": (claims, "file", (TEMPLATE / "claims.yaml").read_text()),
     "columns": (meanings, "file", (TEMPLATE / "columns.yaml").read_text()),
+    "stated": (stated, "file", (ROOT / "results/epyc-2core-standard/runs/machine.yaml").read_text()),
     "records": (entries, "file", RECORDS),
     "journal": (journal, "file", RECORDS),
     "tables": (
@@ -157,7 +163,7 @@ def test_a_file_that_went_wrong_ends_in_a_sentence(name, tmp_path_factory):
     for stand_in in (path.mkdir, lambda: None):
         path.unlink(missing_ok=True) if not path.is_dir() else path.rmdir()
         stand_in()
-        if name not in ("journal", "times", "records"):
+        if name not in ("journal", "times", "records", "stated"):
             with pytest.raises(UserError):
                 read(folder)
 
