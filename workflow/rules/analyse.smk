@@ -53,7 +53,10 @@ rule tabulate_campaign:
             expand(
                 "results/{{campaign}}/tables/{experiment}/{table}",
                 experiment=SELF,
-                table=["manifest.json", *(f"{table}.csv" for table in tables_of(SELF))],
+                table=[
+                    "manifest.json",
+                    *(f"{table}.csv" for table in tables_of(SELF)),
+                ],
             )
         ),
     log:
@@ -65,9 +68,7 @@ rule tabulate_campaign:
         ),
         code=[
             code_fingerprint("joules.analysis.campaign_tables", ["tabulate"]),
-            code_fingerprint(
-                "joules.analysis.campaign_power", ["headlines"]
-            ),
+            code_fingerprint("joules.analysis.campaign_power", ["headlines"]),
         ],
     shell:
         "python -m joules tabulate {params.experiment}"

@@ -79,9 +79,7 @@ RUN_FINGERPRINTS = {
     }
     for name in (EXPERIMENTS if CONFIG.campaign == LOCAL else [])
 }
-FIGURES = {
-    figure: name for name in [*EXPERIMENTS, SELF] for figure in figures_of(name)
-}
+FIGURES = {figure: name for name in [*EXPERIMENTS, SELF] for figure in figures_of(name)}
 
 
 wildcard_constraints:
