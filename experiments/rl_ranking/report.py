@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -144,7 +145,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     )
     every = tables["ranks"]
     ranks = every[every["spent"] == "energy"]
-    chances = [column for column in ranks.columns if column.startswith("place_")]
+    chances = [column for column in ranks.columns if re.fullmatch(r"place_\d+", column)]
     printed_ranks = pd.DataFrame(
         {
             "game": ranks["game"],

@@ -19,9 +19,10 @@ class Tables(Protocol):
         """Records to tables, one for every name in the design's `tables`.
 
         `runs` (from `records.with_metrics`, one row a run) and `statistics` (columns `statistics.COLUMNS`)
-        must be among them. It is handed any part of a campaign: runs may have failed or not been read, and it
-        is called a second time without the flagged ones. It makes every table all the same, if need be with
-        its columns alone.
+        must be among them. It is handed any part of a campaign: runs may have failed or not been read. It is
+        called again without the flagged ones, and for every model of power with the energies that it gives,
+        so that rows must not be ordered by energy. It makes every table all the same, if need be with its
+        columns alone.
         """
         ...
 

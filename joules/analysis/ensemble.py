@@ -46,6 +46,8 @@ NO_ENERGY, EQUAL_CORES, SMALL_LOADS = (
 # Models agree where the estimates differ by less, and cores are equally busy where their number does.
 _AGREEMENT, _EQUAL = 0.02, 0.1
 _ROUNDING = 1e-9
+# Columns by which rows of a table are told apart, where it has them.
+_KEYS = ("experiment", "arm", "block", "method", "step", "place")
 UNDER = ["statistic", "power_model", "n", "estimate", "ci_low", "ci_high", "p_holm"]
 # Units of what goes with energy, by which columns get a band.
 _ENERGY = {"J", "Wh", "kWh", "W", "g", "kg", "USD", "l", "d", "h", "1/kWh"}
@@ -214,10 +216,16 @@ def _reason(row: Mapping[str, Any], runs: pd.DataFrame) -> str | None:
 
 def with_bands(table: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """`table` with the least and the largest of each column of energy over it and `others`, whose rows are
-    about the same things in the same order."""
+    about the same things in the same order. Raises ValueError where they are not."""
     names = [name for name in table if _goes_with_energy(name, table)]
     if not others or not names or table.empty:
         return table
+    keys = [key for key in _KEYS if key in table]
+    for each in others:
+        if not table[keys].equals(each[keys]):
+            raise ValueError(
+                f"a table's rows ({', '.join(keys)}) come in another order under another model of power"
+            )
     bands: dict[str, Any] = {}
     for name in names:
         numbers = pd.DataFrame([each[name].to_numpy(dtype=float) for each in (table, *others)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Comparison:
     lacks it.
     """
 
+    campaign: Campaign
     other: Campaign
     numbers: pd.DataFrame
     verdicts: pd.DataFrame
@@ -46,9 +48,39 @@ def comparisons(campaign: Campaign) -> list[Comparison]:
     if not campaign.claims.exists():
         raise UserError(f"{campaign.claims} does not exist: run the workflow first")
     return [
-        Comparison(other, _numbers(campaign, other), _verdicts(campaign, other))
+        Comparison(campaign, other, _numbers(campaign, other), _verdicts(campaign, other))
         for other in other_releases(campaign)
     ]
+
+
+def over_campaigns(campaigns: Sequence[Campaign]) -> pd.DataFrame:
+    """The number that decides each claim in every campaign: a row a claim of the first that several have with
+    an interval; least and largest estimate, the widest interval of one, and a column in words for each."""
+    tables = {one.name: pd.read_csv(one.claims).set_index("claim") for one in campaigns}
+    rows = []
+    for claim in next(iter(tables.values())).index:
+        known = {
+            name: table.loc[claim, ["estimate", "ci_low", "ci_high"]].astype(float)
+            for name, table in tables.items()
+            if claim in table.index
+        }
+        known = {name: cells for name, cells in known.items() if cells.notna().all()}
+        if len(known) < 2:
+            continue
+        estimates = [cells["estimate"] for cells in known.values()]
+        rows.append(
+            {
+                "claim": claim,
+                "least": min(estimates),
+                "largest": max(estimates),
+                "widest": max(cells["ci_high"] - cells["ci_low"] for cells in known.values()),
+                **{
+                    name: "{:.3g} [{:.3g}, {:.3g}]".format(*known[name]) if name in known else "--"
+                    for name in tables
+                },
+            }
+        )
+    return pd.DataFrame(rows, columns=["claim", "least", "largest", "widest", *tables])
 
 
 def report(campaign: Campaign) -> Path:
@@ -74,10 +106,17 @@ def values(others: list[Comparison]) -> list[Value]:
     if not others:
         return []
     numbers = pd.concat([one.numbers for one in others], ignore_index=True)
+    over = over_campaigns([others[0].campaign, *(one.other for one in others)])
     opposed = sorted({claim for one in others for claim in one.opposed})
     both = f"here and in {', '.join(one.other.name for one in others)}"
     return [
         Value("beside.campaigns", len(others), "released campaigns, number"),
+        Value("beside.claims", len(over), f"claims.csv {both}, with an interval in two of them"),
+        Value(
+            "beside.wider",
+            int((over["largest"] - over["least"] > over["widest"]).sum()),
+            f"claims.csv {both}, range of estimates over widest interval",
+        ),
         Value("beside.numbers", len(numbers), f"statistics.csv {both}, rows with an interval"),
         Value(
             "beside.agree", int(numbers["agrees"].sum()), f"statistics.csv {both}, estimates within intervals"
@@ -109,7 +148,14 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
                 "numbers that agree": f"{int(one.numbers['agrees'].sum())} of {len(one.numbers)}",
             }
         )
-    return {"beside": pd.DataFrame(rows)} if rows else {}
+    if not rows:
+        return {}
+    over = over_campaigns([others[0].campaign, *(one.other for one in others)])
+    printed = over.drop(columns=["least", "largest", "widest"]).assign(
+        claim=[str(name).replace("_", " ") for name in over["claim"]],
+        spread=[f"{row.least:.3g} to {row.largest:.3g}" for row in over.itertuples()],
+    )
+    return {"beside": pd.DataFrame(rows), "over": printed}
 
 
 def _numbers(campaign: Campaign, other: Campaign) -> pd.DataFrame:
@@ -149,6 +195,15 @@ def _page(campaign: Campaign, others: list[Comparison]) -> str:
         [others[0].verdicts["here"], *(one.verdicts["there"] for one in others)], axis=1
     ).fillna("not in it")
     lines += [f"| {name} | {' | '.join(cells)} |" for name, *cells in verdicts.itertuples(name=None)]
+    lines += ["", "## The number that decides each claim", ""]
+    over = over_campaigns(everyone)
+    lines.append(f"| claim | {' | '.join(each.name for each in everyone)} | least to largest |")
+    lines.append("|---|" + "---|" * (len(everyone) + 1))
+    lines += [
+        f"| {row['claim']} | {' | '.join(row[each.name] for each in everyone)} | "
+        f"{row['least']:.3g} to {row['largest']:.3g} |"
+        for row in over.to_dict("records")
+    ]
     lines += ["", "## Numbers", ""]
     for one in others:
         parts = [

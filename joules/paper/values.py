@@ -19,7 +19,6 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
-_BAND_DIGITS = 2
 # Units, and heads of tables, of which no number may be printed without its band where energy is modelled.
 _ENERGY_UNITS = {r"\joule", r"\milli\joule", r"\kilo\joule", r"\kWh", r"\watt\hour"}
 _ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
@@ -62,7 +61,7 @@ class Value:
         number = f"\\qty{{{self.printed}}}{{{self.unit}}}" if self.unit else f"\\num{{{self.printed}}}"
         if self.band is None:
             return number
-        low, high = (significant(end, _BAND_DIGITS) for end in self.band)
+        low, high = (significant(end, self.digits or 2) for end in self.band)
         return f"{number} [\\num{{{low}}}, \\num{{{high}}}]"
 
 
@@ -88,7 +87,7 @@ def banded_cell(row: Mapping[str, Any], column: str, scale: float = 1.0, digits:
     number, band = cell(scale * row[column], digits), band_of(row, column, scale)
     if band is None or number == "--":
         return number
-    low, high = (significant(end, _BAND_DIGITS) for end in band)
+    low, high = (significant(end, digits) for end in band)
     return number if low == high else f"{number} [{low}, {high}]"
 
 

@@ -169,6 +169,14 @@ def test_energies_have_their_bands_and_times_have_none(made):
     assert not [name for name in runs if name.startswith(("duration", "cpu_s", "idle")) and "band" in name]
 
 
+def test_a_table_that_is_ordered_by_energy_has_no_bands():
+    table = pd.DataFrame({"arm": ["a", "b"], "energy_j": [1.0, 2.0]})
+    banded = ensemble.with_bands(table, [table.assign(energy_j=[0.5, 4.0])])
+    assert banded["energy_j_band_low"].to_list() == [0.5, 2.0]
+    with pytest.raises(ValueError, match="another order"):
+        ensemble.with_bands(table, [table.iloc[::-1].reset_index(drop=True)])
+
+
 @pytest.mark.parametrize(
     ("bound", "verdict"), [(0.5, "supported"), (5.0, "contradicted"), (1.2, "depends on the power model")]
 )
@@ -255,9 +263,9 @@ def test_a_number_of_joules_is_not_printed_without_its_band():
 
 def test_a_band_is_printed_behind_its_number():
     value = values.Value("any", 0.0815, "a table", 3, r"\joule", band=(0.0069, 0.089))
-    assert value.latex == r"\qty{0.0815}{\joule} [\num{0.0069}, \num{0.089}]"
+    assert value.latex == r"\qty{0.0815}{\joule} [\num{0.00690}, \num{0.0890}]"
     row = {"energy_j": 0.0815, "energy_j_band_low": 0.0069, "energy_j_band_high": 0.089}
-    assert values.banded_cell(row, "energy_j", 1e3) == "81.5 [6.9, 89]"
+    assert values.banded_cell(row, "energy_j", 1e3) == "81.5 [6.90, 89.0]"
     assert values.banded_cell({"energy_j": 0.0815}, "energy_j", 1e3) == "81.5"
 
 

@@ -26,7 +26,13 @@ def campaign(name, verdicts, experiment="vision", whole=True, **statistics):
     write_tables(made.tables(experiment), {"statistics": pd.DataFrame(rows)}, {})
     own = {"machine": pd.DataFrame([MACHINE]), "instruments": pd.DataFrame([INSTRUMENT])}
     write_tables(made.tables("campaign"), own, {})
-    claims = pd.DataFrame({"claim": verdicts.keys(), "verdict": verdicts.values()})
+    # A claim rests on the statistic of its name, where there is one.
+    numbers = [
+        dict(zip(("estimate", "ci_low", "ci_high"), statistics.get(key, ()), strict=False))
+        for key in verdicts
+    ]
+    claims = pd.DataFrame(numbers, columns=["estimate", "ci_low", "ci_high"])
+    claims = claims.assign(claim=list(verdicts), verdict=list(verdicts.values()))
     claims.to_csv(made.claims, index=False)
     if whole:
         made.manifest.write_text(json.dumps({}))
@@ -77,6 +83,8 @@ def test_the_paper_is_told_what_agrees(compared):
     values = {value.key: value.raw for value in comparison.values([compared])}
     assert values == {
         "beside.campaigns": 1,
+        "beside.claims": 0,
+        "beside.wider": 0,
         "beside.numbers": 3,
         "beside.agree": 2,
         "beside.decided": 2,
@@ -124,3 +132,27 @@ def test_where_nothing_is_released_there_is_nothing_beside():
 def test_a_campaign_without_verdicts_is_refused():
     with pytest.raises(UserError, match="run the workflow first"):
         comparison.comparisons(Campaign("local"))
+
+
+def test_the_number_behind_a_claim_stands_beside_that_of_every_campaign():
+    campaigns = [
+        campaign(
+            "local", {"near": "supported", "far": "supported"}, near=(1.0, 0.5, 1.5), far=(1.0, 0.9, 1.1)
+        ),
+        campaign("a", {"near": "supported", "far": "supported"}, near=(1.2, 1.0, 1.4), far=(3.0, 2.9, 3.1)),
+        campaign("b", {"far": "contradicted"}, far=(2.0, 1.9, 2.1)),
+    ]
+    over = comparison.over_campaigns(campaigns).set_index("claim")
+    assert over.loc["far", ["least", "largest"]].to_list() == [1.0, 3.0]
+    assert over.loc["far", "widest"] == pytest.approx(0.2)
+    assert over.loc["near", ["local", "b"]].to_list() == ["1 [0.5, 1.5]", "--"]
+    values = {value.key: value.raw for value in comparison.values(comparison.comparisons(campaigns[0]))}
+    assert (values["beside.claims"], values["beside.wider"]) == (2, 1)
+
+
+def test_a_number_that_one_campaign_has_alone_is_not_set_beside_others():
+    campaigns = [
+        campaign("local", {"x": "supported", "y": "inconclusive"}, x=(1.0, 0.5, 1.5), y=(1.0, None, None)),
+        campaign("a", {"y": "supported"}, y=(1.0, 0.5, 1.5)),
+    ]
+    assert comparison.over_campaigns(campaigns).empty
