@@ -28,7 +28,7 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
         Value("campaign.system", machine["system"], "machine.csv system"),
         Value("campaign.threads", int(machine["threads"]), "machine.csv threads"),
         *_generation(machine),
-        Value("campaign.first_seed", int(machine["first_seed"]), "machine.csv first_seed"),
+        Value("campaign.first_seed", int(machine["first_seed"]), "machine.csv first_seed", on_demand=True),
         Value("campaign.date", machine["last_measured_at"][:10], "machine.csv last_measured_at"),
         Value("campaign.torch", machine["version_torch"], "machine.csv version_torch"),
         Value("campaign.meter", int(machine["meter_version"]), "machine.csv meter_version"),

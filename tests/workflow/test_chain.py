@@ -337,8 +337,8 @@ def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
         ),
         (
             "paper/sections/grokking.tex",
-            "\\claim{plateau_saves}",
-            "Stopping on a high plateau saves energy.",
+            "\\claim{plateau_is_safe}",
+            "Stopping on a high plateau loses at most half a point of accuracy.",
             "is typed out",
         ),
     ],
