@@ -1,4 +1,4 @@
-"""What a machine without a counter may draw: every published model of power that its records allow.
+"""What a machine without a counter may draw: published models of power that its records allow.
 
 A model is a pure function from what is known of a window (`Use`) to the mean power of the processors and of
 the memory over it; joules are that times the duration. None of them is the truth. What all of them agree on
