@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from joules.analysis.statistics import mean_with_interval
+from joules.analysis import ranking
 from joules.bench.record import Idle, Run
 
 EVALUATION = "evaluation"
-RESAMPLES = 10_000
 _COLUMNS = [
     "arm",
     "game",
@@ -115,52 +112,18 @@ def places(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return placed.sort_values(["game", "place"], ignore_index=True)
 
 
-def place_probabilities(runs: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:
-    """How probable each place is for each algorithm of each game, by resampling blocks.
-
-    Blocks are drawn with replacement, all algorithms of a block together, so that what a block has in
-    common stays common. Columns game, algorithm, n, mean with its interval, iqm (interquartile mean), place,
-    place_1 ... with `place_error` (the largest Monte Carlo error of these), and `inconclusive`: whether the
-    interval overlaps another algorithm's. Blocks that lack an algorithm are left out.
-    """
-    random = np.random.default_rng(seed)
-    rows = []
+def place_probabilities(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """How probable each place is for each algorithm of each game: columns game, algorithm and those of
+    `ranking.place_probabilities`, best first within each game."""
+    tables = [pd.DataFrame(columns=["game", "algorithm", *ranking.COLUMNS])]
     for game, group in runs.groupby("game", sort=False):
-        wide = group.pivot(index="block", columns="algorithm", values=metric).dropna()
-        if wide.empty or wide.shape[1] < 2:
-            continue
-        drawn = random.integers(len(wide), size=(RESAMPLES, len(wide)))
-        means = wide.to_numpy()[drawn].mean(axis=1)
-        order = (-means).argsort(axis=1).argsort(axis=1)
-        overall = (-wide.mean().to_numpy()).argsort().argsort()
-        intervals = {name: mean_with_interval(wide[name].to_numpy()) for name in wide}
-        for column, algorithm in enumerate(wide.columns):
-            shares = [float((order[:, column] == place).mean()) for place in range(wide.shape[1])]
-            mean, low, high = intervals[algorithm]
-            others = [ends for name, (_, *ends) in intervals.items() if name != algorithm]
-            rows.append(
-                {
-                    "game": game,
-                    "algorithm": algorithm,
-                    "n": len(wide),
-                    "mean": mean,
-                    "mean_low": low,
-                    "mean_high": high,
-                    "iqm": interquartile_mean(wide[algorithm].to_numpy()),
-                    "place": int(overall[column]) + 1,
-                    "inconclusive": not all(low > top or high < bottom for bottom, top in others),
-                    "place_error": max(math.sqrt(share * (1 - share) / RESAMPLES) for share in shares),
-                    **{f"place_{place}": share for place, share in enumerate(shares, start=1)},
-                }
-            )
-    columns = ["game", "algorithm", "n", "mean", "mean_low", "mean_high", "iqm", "place", "inconclusive"]
-    table = pd.DataFrame(rows, columns=None if rows else [*columns, "place_error"])
+        places = ranking.place_probabilities(group.pivot(index="block", columns="algorithm", values=metric))
+        if len(places):
+            tables.append(places.reset_index().assign(game=game))
+    table = pd.concat(tables[1:] or tables, ignore_index=True)
+    named = ["game", "algorithm"]
+    table = table[named + [name for name in table if name not in named]]
     return table.sort_values(["game", "place"], ignore_index=True)
-
-
-def interquartile_mean(scores: NDArray[np.float64]) -> float:
-    """Mean of the middle half of `scores` (Agarwal et al. 2021)."""
-    return float(stats.trim_mean(scores, 0.25))
 
 
 def improvements(runs: pd.DataFrame, metric: str) -> pd.DataFrame:

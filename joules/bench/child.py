@@ -22,7 +22,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def work(connection: Connection, experiment: str, parameters: dict[str, Any], seed: int, log: Path) -> None:
-    """Builds the workload, runs it in the metered window and reports over `connection`.
+    """Builds the workload, runs it in the metered window, evaluates it where it asks for that, and reports
+    over `connection`.
 
     A failure is reported as a mark 'failed' with one sentence; the traceback goes to `log`.
     """
@@ -37,6 +38,8 @@ def work(connection: Connection, experiment: str, parameters: dict[str, Any], se
         with session.window():
             results = workload.run(prepared, session)
         results |= _peak_memory_bytes()
+        if hasattr(workload, "evaluate"):
+            results |= workload.evaluate(prepared)
         _refuse_non_finite(results)
         session.metrics(results)
     except Exception as fault:

@@ -19,6 +19,7 @@ from joules.instrument.source import Source
 from joules.instrument.sources import discover
 from joules.instrument.sources.codecarbon_model import CodeCarbonModel
 from joules.instrument.sources.nvml import Nvml
+from joules.study.config import arm_options
 from joules.study.design import check_parameters, load_design
 from joules.study.fingerprint import run_fingerprint
 
@@ -32,7 +33,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
     """
     design = load_design(block.experiment)
     scale = block.config.scale
-    arms, blocks = design.runs(scale), design.at(scale).blocks
+    arms, blocks = design.runs(scale, arm_options(block.config)), design.at(scale).blocks
     if not 0 <= block.index < blocks:
         raise UserError(
             f"{block.experiment} has {blocks} blocks at {scale}, counted from 0: "

@@ -209,7 +209,7 @@ class Scheduler:
             self._sources,
             self._block.experiment,
             arm.parameters,
-            self._block.index,
+            self._block.seed,
             self._block.campaign.log_file(self._block.experiment, self._block.index, arm.name),
             self._design.time_limit_s,
         )

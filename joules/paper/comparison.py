@@ -15,6 +15,9 @@ from joules.paper.values import Value
 from joules.study.campaign import SELF, Campaign, other_releases
 
 _DECIDED = ("supported", "contradicted")
+# How often an estimate falls within the 95 % interval of another of the same thing, both being as certain:
+# normal errors of both, 2 Phi(1.96 / sqrt 2) - 1.
+REPEATS_WITHIN = 0.834
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,18 @@ class Comparison:
     """A campaign against one other.
 
     `numbers` has a row a statistic with an interval in both: statistic, experiment, campaign (the other's),
-    estimate, ci_low and ci_high _here and _there, and whether they `agree`: one estimate falls within the
-    other's interval. `verdicts` has a row a claim, with its verdict `here` and `there`; NaN where a campaign
-    lacks it.
+    estimate, ci_low and ci_high _here and _there, whether they `agree` (one estimate falls within the other's
+    interval), and whether the one here is `within` the interval there. `is_repeat` says that both measured
+    the same code on the same machine at the same scale, as far as they measured the same arms, so that
+    nothing but chance, and the seeds where these differ, tells them apart. `verdicts` has a row a claim, with
+    its verdict `here` and `there`; NaN where a campaign lacks it.
     """
 
     campaign: Campaign
     other: Campaign
     numbers: pd.DataFrame
     verdicts: pd.DataFrame
+    is_repeat: bool
 
     @property
     def decided(self) -> pd.DataFrame:
@@ -48,7 +54,13 @@ def comparisons(campaign: Campaign) -> list[Comparison]:
     if not campaign.claims.exists():
         raise UserError(f"{campaign.claims} does not exist: run the workflow first")
     return [
-        Comparison(campaign, other, _numbers(campaign, other), _verdicts(campaign, other))
+        Comparison(
+            campaign,
+            other,
+            _numbers(campaign, other),
+            _verdicts(campaign, other),
+            _is_repeat(campaign, other),
+        )
         for other in other_releases(campaign)
     ]
 
@@ -111,6 +123,10 @@ def values(others: list[Comparison]) -> list[Value]:
     both = f"here and in {', '.join(one.other.name for one in others)}"
     return [
         Value("beside.campaigns", len(others), "released campaigns, number"),
+        Value(
+            "beside.repeats", sum(one.is_repeat for one in others), "campaigns of the same code and machine"
+        ),
+        Value("beside.expected", 100 * REPEATS_WITHIN, "joules/paper/comparison.py", 2, r"\percent"),
         Value("beside.claims", len(over), f"claims.csv {both}, with an interval in two of them"),
         Value(
             "beside.wider",
@@ -146,6 +162,8 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
                 "energy": campaign_tables.words(own["instruments"]),
                 "claims decided alike": f"{len(one.decided) - len(one.opposed)} of {len(one.decided)}",
                 "numbers that agree": f"{int(one.numbers['agrees'].sum())} of {len(one.numbers)}",
+                "within its intervals": f"{int(one.numbers['within'].sum())} of {len(one.numbers)}",
+                "same code and machine": "yes" if one.is_repeat else "no",
             }
         )
     if not rows:
@@ -170,9 +188,20 @@ def _numbers(campaign: Campaign, other: Campaign) -> pd.DataFrame:
         both = ours.join(theirs, how="inner", suffixes=("_here", "_there"))
         tables.append(both.reset_index().assign(experiment=experiment, campaign=other.name))
     table = pd.concat(tables, ignore_index=True)
-    within = table["estimate_here"].between(table["ci_low_there"], table["ci_high_there"])
-    within |= table["estimate_there"].between(table["ci_low_here"], table["ci_high_here"])
-    return table.assign(agrees=within)
+    inside = table["estimate_here"].between(table["ci_low_there"], table["ci_high_there"])
+    within = inside | table["estimate_there"].between(table["ci_low_here"], table["ci_high_here"])
+    return table.assign(agrees=within, within=inside)
+
+
+def _is_repeat(campaign: Campaign, other: Campaign) -> bool:
+    machines, prints = [], []
+    for each in (campaign, other):
+        machine = read_tables(each.tables(SELF))["machine"].iloc[0]
+        machines.append((machine["machine"], machine["scale"]))
+        runs = pd.concat([read_tables(each.tables(name))["runs"] for name in each.experiments()])
+        prints.append(runs.groupby(["experiment", "arm"])["fingerprint"].first())
+    here, there = (one.align(two, join="inner")[0] for one, two in (prints, prints[::-1]))
+    return machines[0] == machines[1] and len(here) > 0 and bool((here == there).all())
 
 
 def _verdicts(campaign: Campaign, other: Campaign) -> pd.DataFrame:
@@ -206,12 +235,17 @@ def _page(campaign: Campaign, others: list[Comparison]) -> str:
     ]
     lines += ["", "## Numbers", ""]
     for one in others:
+        repeated = (
+            " It is a repeat: the same code on the same machine at the same scale." if one.is_repeat else ""
+        )
         parts = [
             f"{name} {int(group['agrees'].sum())} of {len(group)}"
             for name, group in one.numbers.groupby("experiment")
         ]
         lines.append(
             f"- {one.other.name}: {int(one.numbers['agrees'].sum())} of {len(one.numbers)} agree within an "
-            f"interval ({', '.join(parts) or 'nothing in common'}); each in reproduction.csv"
+            f"interval ({', '.join(parts) or 'nothing in common'}), "
+            f"{int(one.numbers['within'].sum())} of those here within the intervals there; "
+            f"each in reproduction.csv.{repeated}"
         )
     return "\n".join(lines) + "\n"

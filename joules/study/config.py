@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from joules.errors import UserError
 from joules.instrument.carbon import PRICE_USD_PER_KWH, region_hint
 from joules.models import Closed, parse_yaml, read_yaml, validate
-from joules.study.design import Name, Scale, load_design
+from joules.study.design import Name, Scalar, Scale, load_design
 from joules.study.repository import repository_root
 
 LOCAL = "local"
@@ -25,6 +27,12 @@ def _region(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch("[A-Z]{3}", value):
         raise ValueError(f"a country is written in three capital letters ({region_hint(value)})")
     return value
+
+
+def _readable(text: str) -> str:
+    if not (repository_root() / text).is_file():
+        raise ValueError(f"there is no file '{text}' (a path is relative to the repository)")
+    return text
 
 
 class Config(Closed):
@@ -51,6 +59,9 @@ class Config(Closed):
         0,
         description="seed of block 0, the next block having the next: of weights, data, learning and the "
         "order of arms; another number makes a campaign whose learning is independent of the released ones",
+    )
+    text: Annotated[str, AfterValidator(_readable)] | None = Field(
+        None, description="a text file (UTF-8) for language models to learn instead of the plays"
     )
     floor_power_w: Annotated[float, Field(ge=0)] | None = Field(
         None, description="least whole-machine power; null is 50 where a GPU is metered, else 0"
@@ -83,10 +94,20 @@ def check_config(options: Mapping[str, Any], source: str = "configuration") -> C
     return config
 
 
+def arm_options(config: Config) -> dict[str, Scalar | None]:
+    """The options that become parameters of arms. A text stands with its hash, since runs on another are no
+    replicates: `path#sha256`."""
+    if config.text is None:
+        return {"text": None}
+    digest = hashlib.sha256((repository_root() / config.text).read_bytes()).hexdigest()
+    return {"text": f"{config.text}#{digest}"}
+
+
 def option_arguments(config: Config, *names: str) -> str:
     """The named options as arguments that hand them to a step of the command line."""
     options = config.model_dump(mode="json")
-    return " ".join(f"--option {name}={json.dumps(options[name], separators=(',', ':'))!r}" for name in names)
+    given = (f"{name}={json.dumps(options[name], separators=(',', ':'))}" for name in names)
+    return " ".join(f"--option {shlex.quote(each)}" for each in given)
 
 
 def parse_option(text: str) -> tuple[str, Any]:

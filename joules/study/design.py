@@ -67,6 +67,9 @@ class Design(Closed):
     tables: list[Name] = Field(min_length=1)
     figures: dict[Name, str] = Field(min_length=1)
     time_limit_s: PositiveFloat
+    options: list[Literal["text"]] = Field(
+        default_factory=list, description="options of the campaign that every arm takes where they are set"
+    )
     record_power: bool = Field(False, description="keep the course of power over each window in its record")
 
     @model_validator(mode="after")
@@ -85,11 +88,19 @@ class Design(Closed):
             )
         return self.scales[scale]
 
-    def runs(self, scale: Scale) -> dict[str, dict[str, Scalar]]:
-        """Parameters of each arm at `scale`, in the order of the file; an arm's own go before the scale's."""
+    def runs(
+        self, scale: Scale, options: Mapping[str, Scalar | None] | None = None
+    ) -> dict[str, dict[str, Scalar]]:
+        """Parameters of each arm at `scale`, in the order of the file; an arm's own go before the scale's,
+        and those of the campaign's `options` that the experiment takes and that are set before both."""
         sizes = self.at(scale)
         names = list(self.arms) if sizes.arms == "all" else sizes.arms
-        return {name: {**sizes.settings, **self.arms[name]} for name in names}
+        chosen: dict[str, Scalar] = {
+            name: value
+            for name, value in (options or {}).items()
+            if name in self.options and value is not None
+        }
+        return {name: {**sizes.settings, **self.arms[name], **chosen} for name in names}
 
 
 def experiments_folder() -> Path:

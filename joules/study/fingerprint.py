@@ -65,14 +65,14 @@ def run_fingerprint(experiment: str, arm: str, parameters: Mapping[str, Scalar])
     It changes with the arm's entry in the design, the workload's code and the meter's version; not
     with a comment, a docstring, the number of blocks, a figure or the prose.
     """
+    sources, workload = source_tree(repository_root()), f"experiments.{experiment}.workload"
+    judged = ("evaluate",) if "evaluate" in (sources.statements(workload) or {}) else ()
     return data_sha256(
         {
             "experiment": experiment,
             "arm": arm,
             "parameters": dict(parameters),
-            "code": source_tree(repository_root()).fingerprint(
-                f"experiments.{experiment}.workload", ("build", "run"), STATED_BY_VERSION
-            ),
+            "code": sources.fingerprint(workload, ("build", "run", *judged), STATED_BY_VERSION),
             "meter_version": METER_VERSION,
         }
     )

@@ -30,3 +30,11 @@ class Workload(Protocol):
         the run a failed run.
         """
         ...
+
+
+class Evaluated(Workload, Protocol):
+    """A workload whose results are judged after the window has closed, so that no run is charged for it."""
+
+    def evaluate(self, prepared: Any) -> dict[str, Any]:
+        """More results, of what `run` left in `prepared`. Called once, when `run` has ended."""
+        ...

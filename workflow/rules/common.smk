@@ -38,6 +38,7 @@ from joules.study.campaign import (
 )
 from joules.study.config import (
     LOCAL,
+    arm_options,
     check_config,
     option_arguments,
     paper_order,
@@ -75,7 +76,9 @@ except UserError as fault:
 RUN_FINGERPRINTS = {
     name: {
         arm: run_fingerprint(name, arm, parameters)
-        for arm, parameters in DESIGNS[name].runs(CONFIG.scale).items()
+        for arm, parameters in DESIGNS[name]
+        .runs(CONFIG.scale, arm_options(CONFIG))
+        .items()
     }
     for name in (EXPERIMENTS if CONFIG.campaign == LOCAL else [])
 }

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from experiments.rl_ranking import curves, report, workload
 from experiments.rl_ranking import tables as made
 from experiments.rl_ranking.parameters import Parameters
+from joules.analysis import ranking
 from joules.bench.record import Phase, Step
 from joules.study.design import load_design
 from joules.workload.reinforcement.environments import AtariVecEnv, environments
@@ -294,7 +295,7 @@ def test_places_are_uncertain_where_blocks_disagree():
     assert 0.2 < ranks.loc["a", "place_1"] < 0.8
     assert ranks["inconclusive"].all()
     share = ranks.loc["a", "place_1"]
-    assert ranks.loc["a", "place_error"] == pytest.approx((share * (1 - share) / curves.RESAMPLES) ** 0.5)
+    assert ranks.loc["a", "place_error"] == pytest.approx((share * (1 - share) / ranking.RESAMPLES) ** 0.5)
 
 
 def test_what_is_held_equal_decides_the_order():
@@ -341,7 +342,7 @@ def test_the_probability_of_improvement_counts_pairs_of_runs():
 
 
 def test_the_interquartile_mean_leaves_the_outer_quarters_out():
-    assert curves.interquartile_mean(np.array([0.0, 1.0, 2.0, 100.0])) == pytest.approx(1.5)
+    assert ranking.interquartile_mean(np.array([0.0, 1.0, 2.0, 100.0])) == pytest.approx(1.5)
 
 
 def test_a_threshold_never_reached_has_no_energy():

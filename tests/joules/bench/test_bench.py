@@ -21,7 +21,10 @@ from tests import records
 WORKLOAD = """
 import os, subprocess, sys, threading, time
 
+SEEDS = []
+
 def build(parameters, seed):
+    SEEDS.append(seed)
     if parameters["what"] == "refuse":
         raise ValueError("the network is not healthy")
     if parameters["what"] == "patch":
@@ -85,6 +88,10 @@ def run(what, session):
             time.sleep(0.1)
             session.step(index)
     return {"answer": 42}
+
+def evaluate(what):
+    time.sleep(0.5)
+    return {"seed": SEEDS[0]}
 """
 DESIGN = """
 title: Faulty
@@ -107,6 +114,7 @@ arms:
 scales:
   smoke: {blocks: 1, arms: all}
   quick: {blocks: 1, arms: [die, refuse]}
+  standard: {blocks: 3, arms: [good]}
 """
 PARAMETERS = """
 from joules.models import Closed
@@ -303,6 +311,25 @@ def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
     journal.append(records.run("one", block=2, seed=2))
     found = [set(recorded_runs(journal, block, {"one": "f"})) for block in blocks]
     assert found == [{"one"}, set()]
+
+
+def test_what_is_judged_after_the_window_is_charged_to_nobody(measured):
+    good = entries(measured[0])[1]["good"]
+    # It works for a second and is judged for half of one.
+    assert 1.0 < good.duration_s < 1.3
+    assert good.spent.duration_s > good.duration_s + 0.5
+    assert good.metrics["seed"] == good.seed == 0
+
+
+def test_a_workload_is_given_the_seed_that_its_record_names(measured):
+    repository, _ = measured
+    done = repository.joules(
+        "measure", "faulty", "--block", "2", "--option", "scale=standard", "--option", "first_seed=1000"
+    )
+    assert done.returncode == 0, done.stdout
+    lines = (repository.path / "results/local/runs/faulty/block-2.jsonl").read_text().splitlines()
+    (run,) = [entry for entry in map(json.loads, lines) if entry["kind"] == "run"]
+    assert run["metrics"]["seed"] == run["seed"] == 1002
 
 
 def test_a_block_without_a_good_run_is_an_error(measured):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,20 +12,32 @@ from joules.paper import comparison
 from joules.study.campaign import Campaign, other_releases
 from tests import make_repository
 
-MACHINE = {"words": "4-core machine", "scale": "quick", "last_measured_at": "2026-01-02T03:04:05+00:00"}
+MACHINE = {
+    "machine": "m",
+    "words": "4-core machine",
+    "scale": "quick",
+    "last_measured_at": "2026-01-02T03:04:05+00:00",
+}
 INSTRUMENT = {"domain": "cpu", "provenance": "counter", "source": "rapl", "detail": "RAPL package-0"}
 
 
-def campaign(name, verdicts, experiment="vision", whole=True, **statistics):
-    """A campaign in the current folder. `statistics` are (estimate, low, high) by name."""
+def campaign(name, verdicts, experiment="vision", whole=True, measured=None, scale="quick", **statistics):
+    """A campaign in the current folder. `statistics` are (estimate, low, high) by name, `measured`
+    fingerprints by arm."""
     made = Campaign(name)
     (made.results / "runs" / experiment).mkdir(parents=True)
     rows = [
         {"statistic": key, "estimate": estimate, "ci_low": low, "ci_high": high}
         for key, (estimate, low, high) in statistics.items()
     ]
-    write_tables(made.tables(experiment), {"statistics": pd.DataFrame(rows)}, {})
-    own = {"machine": pd.DataFrame([MACHINE]), "instruments": pd.DataFrame([INSTRUMENT])}
+    runs = pd.DataFrame(
+        [
+            {"experiment": experiment, "arm": arm, "fingerprint": code}
+            for arm, code in (measured or {"a": "1"}).items()
+        ]
+    )
+    write_tables(made.tables(experiment), {"statistics": pd.DataFrame(rows), "runs": runs}, {})
+    own = {"machine": pd.DataFrame([MACHINE | {"scale": scale}]), "instruments": pd.DataFrame([INSTRUMENT])}
     write_tables(made.tables("campaign"), own, {})
     # A claim rests on the statistic of its name, where there is one.
     numbers = [
@@ -88,6 +101,8 @@ def test_the_paper_is_told_what_agrees(compared):
         "beside.numbers": 3,
         "beside.agree": 2,
         "beside.decided": 2,
+        "beside.repeats": 1,
+        "beside.expected": 83.4,
         "beside.opposed": "turns",
     }
     (row,) = comparison.display([compared])["beside"].to_dict("records")
@@ -98,6 +113,8 @@ def test_the_paper_is_told_what_agrees(compared):
         "energy": "measured by hardware counters",
         "claims decided alike": "1 of 2",
         "numbers that agree": "2 of 3",
+        "within its intervals": "0 of 3",
+        "same code and machine": "yes",
     }
 
 
@@ -106,8 +123,36 @@ def test_the_page_holds_every_claim_of_either(compared):
     assert "| turns | supported | contradicted |" in page
     assert "| new | supported | not in it |" in page
     assert "2 of 3 agree" in page
+    assert "0 of those here within the intervals there" in page
+    assert "It is a repeat" in page
     written = pd.read_csv("results/local/reproduction.csv")
     assert list(written["statistic"]) == ["near", "inside", "far"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_repeat"),
+    [
+        ({}, True),
+        ({"scale": "standard"}, False),
+        ({"measured": {"a": "2", "b": "1"}}, False),
+        # What only one of them measured says nothing.
+        ({"measured": {"b": "1", "c": "7"}}, True),
+        ({"measured": {"c": "7"}}, False),
+    ],
+)
+def test_a_repeat_is_the_same_code_on_the_same_machine_at_the_same_scale(changes, is_repeat):
+    own = campaign("local", {}, measured={"a": "1", "b": "1"}, near=(1.0, 0.8, 1.2))
+    campaign("again", {}, **{"measured": {"a": "1", "b": "1"}} | changes, near=(1.1, 0.9, 1.3))
+    (compared_with,) = comparison.comparisons(own)
+    assert compared_with.is_repeat == is_repeat
+    assert compared_with.numbers["within"].tolist() == [True]
+
+
+def test_estimates_of_repeats_fall_within_each_others_intervals_that_often():
+    errors = np.random.default_rng(0).normal(size=(2, 100_000))
+    assert (np.abs(errors[0] - errors[1]) < 1.96).mean() == pytest.approx(
+        comparison.REPEATS_WITHIN, abs=0.005
+    )
 
 
 def test_campaigns_without_an_experiment_in_common_have_no_numbers():

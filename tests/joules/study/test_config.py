@@ -29,6 +29,7 @@ def test_the_shipped_configuration_is_valid():
         ({"region": "fra"}, ["did you mean 'FRA'?"]),
         ({"region": "NO"}, ["did you mean 'NOR'?"]),
         ({"region": False}, ["YAML reads NO as false", "NOR"]),
+        ({"text": "no/such/file.txt"}, ["text", "there is no file 'no/such/file.txt'"]),
         ({"pue": float("nan")}, ["pue"]),
         ({"price_usd_per_kwh": float("inf")}, ["price_usd_per_kwh"]),
     ],
@@ -62,6 +63,29 @@ def test_an_arm_may_overrule_a_setting_of_the_scale():
     runs = load_design("flops_vs_energy").runs("quick")
     assert runs["resnet50_batch8"]["batch_size"] == 8
     assert runs["resnet50"]["batch_size"] == 1
+
+
+def test_a_text_reaches_the_arms_that_take_it_with_the_hash_of_what_it_holds(tmp_path):
+    path = tmp_path / "own {text} of 'mine'.txt"
+    hashes = set()
+    for content in ("one", "two"):
+        path.write_text(content)
+        chosen = config.check_config({"text": str(path)})
+        given = config.arm_options(chosen)
+        assert given["text"].startswith(f"{path}#")
+        hashes.add(given["text"])
+        arms = load_design("language_models").runs("smoke", given)
+        assert {arm["text"] for arm in arms.values()} == {given["text"]}
+        assert load_design("grokking").runs("smoke", given) == load_design("grokking").runs("smoke")
+    assert len(hashes) == 2
+    words = shlex.split(config.option_arguments(chosen, "text"))
+    assert config.parse_option(words[1]) == ("text", str(path))
+
+
+def test_without_a_text_arms_are_as_the_design_has_them():
+    given = config.arm_options(config.check_config({}))
+    design = load_design("language_models")
+    assert design.runs("smoke", given) == design.runs("smoke")
 
 
 @pytest.mark.parametrize("text", ["pue", "=1", "experiments=[grokking", "pue='"])

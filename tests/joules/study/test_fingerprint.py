@@ -235,6 +235,21 @@ def test_a_run_is_named_by_its_parameters_and_the_meter(monkeypatch):
     assert first != fingerprint.run_fingerprint("flops_vs_energy", arm, parameters)
 
 
+def test_how_results_are_judged_counts(tmp_path, monkeypatch):
+    for package in ("experiments", "joules"):
+        for path in (ROOT / package).rglob("*.py"):
+            copy = tmp_path / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    prints = []
+    for stretch in (32, 33):
+        scoring = tmp_path / "experiments" / "language_models" / "scoring.py"
+        scoring.write_text(scoring.read_text().replace("STRETCH = 32", f"STRETCH = {stretch}"))
+        monkeypatch.setattr(fingerprint, "source_tree", lambda _root: SourceTree(tmp_path))
+        prints.append(fingerprint.run_fingerprint("language_models", "nanogpt", {}))
+    assert prints[0] != prints[1]
+
+
 def test_an_edit_of_one_question_leaves_the_others_alone(tmp_path):
     """Estimates train PPO as the ranking does, and share only what both use."""
     for package in ("experiments", "joules"):

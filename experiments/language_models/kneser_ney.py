@@ -1,0 +1,33 @@
+"""Entry: a chain of n-grams with Kneser–Ney's modified discounts, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.language_models.contracts import Note
+from experiments.language_models.ngrams import Floats, Indices, NGrams, Symbols, kneser_ney
+from experiments.language_models.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Predictions of the tables alone."""
+
+    tables: NGrams
+
+    def probabilities(self, text: Symbols, starts: Indices, length: int) -> Floats:
+        """See `contracts.Model`."""
+        places = starts[:, None] + np.arange(length)
+        return self.tables.probabilities(text, places.ravel()).reshape(*places.shape, -1)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables."""
+        return self.tables.nbytes
+
+
+def train(text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note) -> Chain:
+    """Counts. Nothing is random, and nothing happens on the way."""
+    return Chain(kneser_ney(text, parameters.lengths, alphabet))

@@ -1,0 +1,22 @@
+"""Entry: a network and n-grams, multiplied: what the network adds to the logarithms of the tables is learnt.
+
+Tables count the leading part of the text and the network learns on the rest, where the tables are as wrong as
+they will be on new text.
+"""
+
+from __future__ import annotations
+
+from experiments.language_models import modern
+from experiments.language_models.contracts import Note
+from experiments.language_models.ngrams import Symbols, kneser_ney
+from experiments.language_models.parameters import Parameters
+from experiments.language_models.training import Network
+
+
+def train(
+    text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note
+) -> Network:
+    """Counts, then trains on what was not counted."""
+    split = int(len(text) * (parameters.table_share or 1))
+    tables = kneser_ney(text[:split], parameters.lengths, alphabet)
+    return modern.train_on(tables, text[split:], alphabet, parameters, seed, device, note)

@@ -1,0 +1,83 @@
+"""What an arm of this experiment takes, checked before anything is measured."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from joules.models import Closed
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Entry = Literal["kneser_ney", "context_mixing", "nanogpt", "modern", "mixture", "chunker"]
+
+# What an entry needs beside what all have.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "kneser_ney": ("order",),
+    "context_mixing": ("order", "table_share"),
+    "nanogpt": ("iterations", "learning_rate"),
+    "modern": ("iterations", "learning_rate", "optimizer"),
+    "mixture": ("order", "table_share", "iterations", "learning_rate"),
+    "chunker": ("order", "table_share", "iterations", "learning_rate", "uncertain_bits"),
+}
+
+
+class Parameters(Closed):
+    """A character model trained from nothing on the leading `share` of the training text.
+
+    Tables have contexts of up to `order` - 1 symbols and then those of `longer` (lengths, separated by
+    spaces); where something else learns on top of them they count the leading `table_share` of the text
+    alone. Networks see `window` symbols, `batch` windows an iteration, for `length` times their `iterations`.
+    Trainings are repeated until the metered window is `least_s` long, or run once where models on the way are
+    kept. Models are scored on `stretches` stretches of each of the two held-out texts, those at `checkpoints`
+    instants on the way on `checkpoint_stretches` of the validation text. `text` names a file to learn instead
+    of the plays.
+    """
+
+    entry: Entry
+    share: Share = 1.0
+    order: PositiveInt | None = None
+    longer: Annotated[str, Field(pattern=r"^(\d+( \d+)*)?$")] = ""
+    table_share: Share | None = None
+    uncertain_bits: PositiveFloat | None = None
+    layers: PositiveInt = 4
+    heads: PositiveInt = 4
+    width: PositiveInt = 128
+    window: PositiveInt = 64
+    batch: PositiveInt = 12
+    iterations: PositiveInt | None = None
+    length: PositiveFloat = 1.0
+    optimizer: Literal["adamw", "muon"] | None = None
+    learning_rate: PositiveFloat | None = None
+    matrix_learning_rate: PositiveFloat | None = None
+    least_s: PositiveFloat
+    stretches: PositiveInt
+    checkpoints: NonNegativeInt
+    checkpoint_stretches: PositiveInt
+    text: str = ""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether models on the way are kept: of networks that are trained for long."""
+        return self.entry in ("nanogpt", "modern", "mixture")
+
+    @property
+    def steps(self) -> int:
+        """Iterations that a network trains for."""
+        return max(1, round(self.length * (self.iterations or 1)))
+
+    @property
+    def lengths(self) -> list[int]:
+        """Lengths of the contexts of the tables, shortest first."""
+        return [*range(self.order or 1), *map(int, self.longer.split())]
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Parameters:
+        missing = [name for name in _NEEDED[self.entry] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{self.entry} needs {', '.join(missing)}")
+        if self.optimizer == "muon" and self.matrix_learning_rate is None:
+            raise ValueError("muon needs matrix_learning_rate")
+        if self.lengths != sorted(set(self.lengths)):
+            raise ValueError("longer: lengths rise, and lie above those that order gives")
+        return self

@@ -1,0 +1,30 @@
+"""How well a model predicts a text that it has not seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from experiments.language_models.contracts import Model
+from experiments.language_models.ngrams import Indices, Symbols
+
+# Symbols in a stretch, and how many precede the first: as many as any entry looks back.
+STRETCH = 32
+_BEFORE = 64
+
+
+def stretches(text: Symbols, number: int) -> Indices:
+    """Beginnings of `number` stretches, evenly spread over the text and the same for every model; as many as
+    there is room for without overlap where that is fewer."""
+    last = len(text) - STRETCH
+    room = (last - _BEFORE) // STRETCH + 1
+    return np.linspace(_BEFORE, last, min(number, room)).astype(np.int64)
+
+
+def score(model: Model, text: Symbols, number: int) -> tuple[float, float]:
+    """(share of symbols that the model had thought likeliest, bits a symbol), over `number` stretches."""
+    starts = stretches(text, number)
+    targets = text[starts[:, None] + np.arange(STRETCH)]
+    chances = model.probabilities(text, starts, STRETCH)
+    right = chances.argmax(axis=-1) == targets
+    of_target = np.take_along_axis(chances, targets[..., None].astype(np.int64), axis=-1)
+    return float(right.mean()), float(-np.log2(of_target).mean())

@@ -1,0 +1,247 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.language_models import exam
+from joules.analysis import ranking, records, statistics
+from joules.bench.record import Idle, Run
+from joules.study.design import Design
+
+_PUBLISHED = Path(__file__).parent / "reference" / "published_board.csv"
+
+KINDS = {
+    "kneser_ney": "tables",
+    "context_mixing": "tables",
+    "nanogpt": "network",
+    "modern": "network",
+    "mixture": "both",
+    "chunker": "both",
+}
+# Accuracies at which the energy to reach them is told.
+LEVELS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+# The level at which tables and networks are compared: one that nanoGPT's recipe is known to reach.
+LEVEL = 0.45
+_SPENT = ("energy_per_training_j", "time_per_training_s", "cpu_per_training_s")
+_METRICS = (
+    "trainings",
+    "training_symbols",
+    "alphabet",
+    "model_bytes",
+    "validation_accuracy",
+    "validation_bits",
+    "test_accuracy",
+    "test_bits",
+    "corpus_sha256",
+)
+_CURVES = ["arm", "entry", "block", "step", "energy_j", "duration_s", "accuracy", "bits"]
+_PER_TRAINING = {
+    "energy_per_training_j": "energy_j",
+    "time_per_training_s": "duration_s",
+    "cpu_per_training_s": "cpu_s",
+}
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (one row a run, with what disqualifies it), `curves` (networks on their way), `board` (one row
+    an arm), `reached` (energy to each accuracy), `statistics`, `published` (another board)."""
+    runs = records.with_metrics(entries, parameters=("entry", "share", "order"), metrics=_METRICS)
+    for name, whole in _PER_TRAINING.items():
+        runs[name] = runs[whole] / runs["trainings"]
+    rules = design.at(runs["scale"].iloc[0]).analysis
+    runs["disqualified"] = [
+        disqualified(run, rules["gate_accuracy"], rules["cap_s"]) for run in runs.to_dict("records")
+    ]
+    good = records.with_result(runs)
+    curves = pd.DataFrame(_curves(entries), columns=_CURVES)
+    reached = _reached(good, curves)
+    board = records.in_order(_board(good), design)
+    return {
+        "runs": runs,
+        "curves": curves,
+        "board": board,
+        "reached": reached,
+        "statistics": _statistics(good, reached, design),
+        "published": published(good),
+    }
+
+
+def disqualified(run: dict[str, object], gate_accuracy: float, cap_s: float) -> str | None:
+    """Why a run does not count: its accuracy on the validation text, the time of a training, or both; None
+    where it does, or where it has no result."""
+    accuracy, time_s = run["validation_accuracy"], run["time_per_training_s"]
+    reasons = [
+        word
+        for word, misses in (
+            ("accuracy", isinstance(accuracy, float) and accuracy < gate_accuracy),
+            ("time", isinstance(time_s, float) and time_s > cap_s),
+        )
+        if misses
+    ]
+    return " and ".join(reasons) or None
+
+
+def _curves(entries: Sequence[Run | Idle]) -> list[list[object]]:
+    return [
+        [run.arm, run.parameters["entry"], run.block, step, mark.energy_j, mark.time_s, accuracy, bits]
+        for run in entries
+        if isinstance(run, Run) and run.has_result
+        for mark, (step, accuracy, bits) in zip(run.steps, run.metrics["checkpoints"], strict=True)
+    ]
+
+
+def _board(runs: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for arm, group in runs.groupby("arm", sort=False):
+        accuracy, low, high = statistics.mean_with_interval(group["validation_accuracy"])
+        energy_j, low_j, high_j = statistics.mean_ci(group["energy_per_training_j"].to_list())
+        misses = group["disqualified"].dropna()
+        rows.append(
+            {
+                "arm": arm,
+                "entry": group["entry"].iloc[0],
+                "kind": KINDS[group["entry"].iloc[0]],
+                "blocks": len(group),
+                "disqualified_blocks": len(misses),
+                "disqualified": misses.mode().iloc[0] if len(misses) else None,
+                "validation_accuracy": accuracy,
+                "validation_accuracy_low": low,
+                "validation_accuracy_high": high,
+                "validation_bits": group["validation_bits"].mean(),
+                "test_accuracy": group["test_accuracy"].mean(),
+                "test_bits": group["test_bits"].mean(),
+                "model_bytes": group["model_bytes"].mean(),
+                "trainings": group["trainings"].mean(),
+                "time_per_training_s": statistics.mean_ci(group["time_per_training_s"].to_list())[0],
+                "cpu_per_training_s": group["cpu_per_training_s"].mean(),
+                "energy_per_training_j": energy_j,
+                "ci_low_j": low_j,
+                "ci_high_j": high_j,
+                "provenance": records.provenance_of(group),
+            }
+        )
+    board = pd.DataFrame(rows)
+    if board.empty:
+        return board
+    board["on_front"] = on_front(board["energy_per_training_j"], board["validation_accuracy"])
+    return board.merge(_places(runs, board), on="arm", how="left")
+
+
+def on_front(energy_j: pd.Series, accuracy: pd.Series) -> list[bool]:
+    """Whether no other entry is at least as accurate for less energy, or more accurate for no more."""
+    points = list(zip(energy_j, accuracy, strict=True))
+    return [
+        not any(
+            (other_j < own_j and other >= own) or (other_j <= own_j and other > own)
+            for other_j, other in points
+        )
+        for own_j, own in points
+    ]
+
+
+def _places(runs: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
+    """Places by energy among entries that no block disqualifies."""
+    qualified = board.loc[board["disqualified_blocks"] == 0, "arm"]
+    wide = runs.pivot(index="block", columns="arm", values="energy_per_training_j")
+    places = ranking.place_probabilities(np.log(wide[list(qualified)]), largest_first=False)
+    named = {"place": "rank", "inconclusive": "inconclusive", "place_1": "first_share"}
+    return places.reindex(columns=list(named)).rename(columns=named).rename_axis("arm").reset_index()
+
+
+def _reached(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """A row a level, arm and block in which the arm reached it: a network on its way, others when trained."""
+    rows = []
+    watched = dict(list(curves.groupby(["arm", "block"])))
+    for run in runs.to_dict("records"):
+        curve = watched.get((run["arm"], run["block"]))
+        for level in LEVELS:
+            if curve is not None:
+                energy_j, time_s = (
+                    first_reached(curve[name], curve["accuracy"], level)
+                    for name in ("energy_j", "duration_s")
+                )
+            elif run["validation_accuracy"] >= level:
+                energy_j, time_s = run["energy_per_training_j"], run["time_per_training_s"]
+            else:
+                continue
+            if math.isfinite(energy_j):
+                rows.append([level, run["arm"], KINDS[run["entry"]], run["block"], energy_j, time_s])
+    return pd.DataFrame(rows, columns=["level", "arm", "kind", "block", "energy_j", "time_s"])
+
+
+def first_reached(spent: pd.Series, accuracy: pd.Series, level: float) -> float:
+    """What was spent when a curve first reached `level`, straight between checkpoints; NaN if it never did or
+    had done so by the first."""
+    above = np.flatnonzero(accuracy.to_numpy() >= level)
+    if not len(above) or above[0] == 0:
+        return math.nan
+    ends = slice(above[0] - 1, above[0] + 1)
+    return float(np.interp(level, accuracy.to_numpy()[ends], spent.to_numpy()[ends]))
+
+
+def _statistics(runs: pd.DataFrame, reached: pd.DataFrame, design: Design) -> pd.DataFrame:
+    rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
+    rows.append(exam.margin(pd.DataFrame(rows, columns=statistics.COLUMNS)))
+    rows.append(_tables_over_networks(reached))
+    rows += _noise(runs)
+    return pd.DataFrame(rows, columns=statistics.COLUMNS)
+
+
+def _tables_over_networks(reached: pd.DataFrame) -> statistics.Row:
+    """Energy of the cheapest network at `LEVEL` over that of the cheapest tables, paired by block."""
+    cells = statistics.row(
+        statistic="reached.network_over_tables",
+        family="reached",
+        test="none",
+        metric=f"energy to an accuracy of {LEVEL}",
+        group="cheapest network",
+        base="cheapest tables",
+        unit="ratio",
+    )
+    at = reached[reached["level"] == LEVEL]
+    wide = at.groupby(["block", "kind"])["energy_j"].min().unstack().reindex(columns=["network", "tables"])
+    ratios = (wide["network"] / wide["tables"]).dropna().to_list()
+    if len(ratios) < 2:
+        return cells | {"n": len(ratios), "note": "not reached by both in two common blocks"}
+    estimate, low, high = statistics.mean_ci(ratios)
+    return cells | {"n": len(ratios), "estimate": estimate, "ci_low": low, "ci_high": high}
+
+
+def _noise(runs: pd.DataFrame) -> list[statistics.Row]:
+    """The ratio that two single trainings of equal energy exceed by chance one time in twenty, by the median
+    arm's spread between blocks and by the least steady arm's."""
+    logs = np.log(runs.pivot(index="block", columns="arm", values="energy_per_training_j"))
+    spreads = logs.std(ddof=1).dropna()
+    two = 1.959964 * math.sqrt(2)
+    return [
+        statistics.row(
+            statistic=f"noise.{name}",
+            family="noise",
+            test="none",
+            metric="energy_per_training_j",
+            n=len(logs),
+            unit="ratio",
+            estimate=math.exp(two * float(spread)),
+        )
+        for name, spread in (("median", spreads.median()), ("largest", spreads.max()))
+        if len(spreads)
+    ]
+
+
+def published(runs: pd.DataFrame) -> pd.DataFrame:
+    """Another board, which measured each entry once, with each row's ratio to the next dearer one and whether
+    single measurements as steady as the median arm's here would tell them apart."""
+    board = pd.read_csv(_PUBLISHED)
+    board["next_over_this"] = board["total_j"].shift(-1) / board["total_j"]
+    noise = {row["statistic"]: row["estimate"] for row in _noise(runs)} if len(runs) else {}
+    for name in ("median", "largest"):
+        bound = float(str(noise.get(f"noise.{name}", math.nan)))
+        told = board["next_over_this"] > bound
+        board[f"told_apart_{name}"] = told.where(board["next_over_this"].notna() & math.isfinite(bound))
+    return board

@@ -1,0 +1,220 @@
+"""What is made of the trainings: the board, the front, the levels, the exam, the other board."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.language_models import exam, figures, report, tables
+from joules.bench.record import Step
+from joules.paper.values import check, check_bands
+from joules.study.design import load_design
+from tests import records
+
+DESIGN = load_design("language_models")
+# Accuracy and joules of a training.
+ENTRIES = {
+    "kneser_ney_4": ("kneser_ney", 0.45, 2.0),
+    "kneser_ney_8": ("kneser_ney", 0.58, 4.0),
+    "nanogpt": ("nanogpt", 0.46, 300.0),
+    "modern_muon": ("modern", 0.48, 60.0),
+}
+
+
+def run(arm, block, **changes):
+    entry, accuracy, energy_j = ENTRIES[arm]
+    watched = entry in ("nanogpt", "modern")
+    trainings = 1 if watched else 5
+    whole_j = energy_j * trainings * (1 + 0.01 * block)
+    duration_s = whole_j / 10
+    steps = [
+        Step(index=10 * place, time_s=duration_s * place / 4, energy_j=whole_j * place / 4)
+        for place in (1, 2, 4)
+    ]
+    metrics = {
+        "trainings": trainings,
+        "training_symbols": 4_000_000,
+        "alphabet": 62,
+        "model_bytes": 10**6,
+        "validation_accuracy": accuracy + 0.001 * block,
+        "validation_bits": 3 - 2 * accuracy - 0.001 * block,
+        "test_accuracy": accuracy + 0.001 * block,
+        "test_bits": 3 - 2 * accuracy,
+        "corpus_sha256": "c",
+        "checkpoints": [[10, 0.2, 4.0], [20, 0.4, 3.0], [40, accuracy, 2.2]] if watched else [],
+    }
+    return records.run(
+        arm,
+        block,
+        whole_j,
+        experiment="language_models",
+        scale="standard",
+        duration_s=duration_s,
+        parameters={"entry": entry, "share": 1.0, "order": 4},
+        steps=steps if watched else [],
+        metrics=metrics,
+        readings=[records.reading(whole_j)],
+        contention=records.QUIET.model_copy(update={"duration_s": duration_s, "job_cpu_s": 2 * duration_s}),
+        **changes,
+    )
+
+
+def entries(blocks=4, without=()):
+    return [run(arm, block) for block in range(blocks) for arm in ENTRIES if arm not in without] + [
+        records.idle(block, position) for block in range(blocks) for position in ("before", "after")
+    ]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return tables.tabulate(entries(), DESIGN)
+
+
+def test_energy_is_that_of_one_training(made):
+    runs = made["runs"].set_index(["arm", "block"])
+    assert runs.loc[("kneser_ney_8", 0), "energy_per_training_j"] == pytest.approx(4.0)
+    assert runs.loc[("nanogpt", 0), "energy_per_training_j"] == pytest.approx(300.0)
+
+
+def test_who_misses_the_gate_or_the_cap_is_disqualified_and_kept(made):
+    board = made["board"].set_index("arm")
+    # The gate at standard is .55, the cap 60 s.
+    assert board["disqualified"].fillna("").to_dict() == {
+        "kneser_ney_4": "accuracy",
+        "kneser_ney_8": "",
+        "nanogpt": "accuracy",
+        "modern_muon": "accuracy",
+    }
+    slow = {"validation_accuracy": 0.6, "time_per_training_s": 61.0}
+    assert tables.disqualified(slow, 0.55, 60.0) == "time"
+    assert tables.disqualified(slow | {"validation_accuracy": 0.5}, 0.55, 60.0) == "accuracy and time"
+    assert tables.disqualified({"validation_accuracy": None, "time_per_training_s": 1.0}, 0.55, 60.0) is None
+
+
+def test_the_front_is_what_nobody_beats_on_both():
+    energy_j, accuracy = pd.Series([1.0, 2.0, 3.0, 3.0]), pd.Series([0.5, 0.4, 0.6, 0.5])
+    assert tables.on_front(energy_j, accuracy) == [True, False, True, False]
+
+
+def test_a_level_is_reached_between_checkpoints(made):
+    spent, accuracy = pd.Series([10.0, 20.0, 40.0]), pd.Series([0.2, 0.4, 0.3])
+    assert tables.first_reached(spent, accuracy, 0.3) == pytest.approx(15.0)
+    # By the first checkpoint nobody knows when.
+    assert math.isnan(tables.first_reached(spent, accuracy, 0.15))
+    assert math.isnan(tables.first_reached(spent, accuracy, 0.5))
+    reached = made["reached"].query("block == 0 and level == 0.45").set_index("arm")["energy_j"]
+    assert reached["kneser_ney_4"] == pytest.approx(2.0)
+    assert reached["kneser_ney_8"] == pytest.approx(4.0)
+    # Five eighths of the way from half of the training to its end.
+    assert reached["modern_muon"] == pytest.approx(60 * (0.5 + 0.5 * 0.625))
+
+
+def test_tables_and_networks_are_compared_where_both_are_as_accurate(made):
+    row = made["statistics"].set_index("statistic").loc["reached.network_over_tables"]
+    assert row["estimate"] == pytest.approx(60 * (0.5 + 0.5 * 0.625) / 2, rel=0.02)
+    without = tables.tabulate(entries(without=("nanogpt", "modern_muon")), DESIGN)
+    row = without["statistics"].set_index("statistic").loc["reached.network_over_tables"]
+    assert pd.isna(row["estimate"])
+    assert "not reached" in row["note"]
+
+
+def statistics_of(**intervals):
+    rows = [
+        {"family": f"exam_{name}", "estimate": estimate, "ci_low": low, "ci_high": high, "n": 4}
+        for name, (estimate, low, high) in intervals.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "closest", "passed"),
+    [
+        ({"energy": (0.3, 0.2, 0.4), "accuracy": (1.02, 1.01, 1.03)}, "accuracy", "passed"),
+        ({"energy": (0.3, 0.2, 0.4), "accuracy": (1.02, 0.99, 1.05)}, "accuracy", "failed"),
+        ({"energy": (0.9, 0.7, 1.1), "accuracy": (1.2, 1.1, 1.3)}, "bits", "failed"),
+        (
+            {"energy": (0.3, 0.2, 0.4), "accuracy": (1.2, 1.1, 1.3), "bits": (1.01, 1.0, 1.02)},
+            "bits",
+            "failed",
+        ),
+    ],
+)
+def test_the_exam_is_passed_where_every_interval_is_on_the_right_side(intervals, closest, passed):
+    rows = statistics_of(**{"time": (0.4, 0.3, 0.5), "bits": (0.95, 0.94, 0.96)} | intervals)
+    margin = exam.margin(rows)
+    assert margin["note"] == f"closest to failing: {closest}"
+    assert exam.verdict(pd.DataFrame([margin])) == passed
+
+
+def test_the_exam_has_to_hold_under_every_model_of_power():
+    margin = exam.margin(
+        statistics_of(
+            energy=(0.3, 0.2, 0.4), time=(0.4, 0.3, 0.5), bits=(0.9, 0.8, 0.95), accuracy=(1.1, 1.05, 1.2)
+        )
+    )
+    assert exam.verdict(pd.DataFrame([margin | {"band_ci_low": 1.01}])) == "passed"
+    assert exam.verdict(pd.DataFrame([margin | {"band_ci_low": 0.99}])) == "failed"
+
+
+def test_the_exam_of_a_campaign_without_it_is_not_taken():
+    made = tables.tabulate(entries(without=("nanogpt",)), DESIGN)
+    assert exam.verdict(made["statistics"]) == "not taken"
+
+
+def test_the_exam_is_judged_from_records(made):
+    """A fifth of the energy and time, more accurate, fewer bits."""
+    row = made["statistics"].set_index("statistic").loc[exam.MARGIN]
+    assert row["note"] == "closest to failing: bits"
+    assert row["estimate"] == pytest.approx((3 - 2 * 0.46) / (3 - 2 * 0.48), rel=1e-2)
+    assert exam.verdict(made["statistics"]) == "passed"
+
+
+def test_the_other_board_is_as_certain_as_single_trainings_are(made):
+    board = made["published"]
+    assert len(board) == 11
+    assert board["next_over_this"].iloc[0] == pytest.approx(3092 / 2474)
+    noise = made["statistics"].set_index("statistic").loc["noise.median", "estimate"]
+    told = board["next_over_this"].dropna() > noise
+    assert board["told_apart_median"].dropna().astype(bool).tolist() == told.tolist()
+
+
+def test_noise_is_what_two_single_trainings_differ_by():
+    runs = pd.DataFrame(
+        {
+            "arm": ["a"] * 2000,
+            "block": range(2000),
+            "energy_per_training_j": np.exp(0.1 * np.random.default_rng(0).normal(size=2000)),
+        }
+    )
+    bound = tables._noise(runs)[0]["estimate"]
+    pairs = np.random.default_rng(1).choice(runs["energy_per_training_j"], size=(20000, 2))
+    beyond = np.exp(np.abs(np.log(pairs[:, 0] / pairs[:, 1]))) > bound
+    assert beyond.mean() == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("without", [(), ("nanogpt",), ("kneser_ney_4", "kneser_ney_8")])
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_any_part_of_a_campaign_becomes_tables_figures_and_values(without, blocks):
+    made = tables.tabulate(entries(blocks, without), DESIGN)
+    values = report.values(made)
+    check(values)
+    printed = report.display(made)
+    assert len(printed["language_board"]) == len(ENTRIES) - len(without)
+    for name in DESIGN.figures:
+        getattr(figures, name)(made)
+
+
+def test_a_run_that_failed_or_was_not_read_is_no_row_of_the_board():
+    lost = [records.failed(run("nanogpt", 0)), records.unread(run("modern_muon", 0))]
+    made = tables.tabulate([run("kneser_ney_4", 0), *lost], DESIGN)
+    assert list(made["board"]["arm"]) == ["kneser_ney_4"]
+    assert len(made["runs"]) == 3
+
+
+def test_no_joule_is_printed_without_its_band(made):
+    """The board of others apart, which is theirs."""
+    from joules.analysis import ensemble
+
+    whole = ensemble.beside(made, entries(), lambda again: tables.tabulate(again, DESIGN))
+    check_bands(report.values(whole), report.display(whole))
