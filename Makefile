@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 LOCK := envs/requirements.lock
+DATA := envs/data.lock
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -34,11 +35,13 @@ lock: ## choose package versions again from envs/requirements.in (needs uv)
 		--python-version 3.11 --custom-compile-command "make lock" envs/$$name.in -o envs/$$name.lock; done
 	uv pip compile --quiet --universal --generate-hashes --no-deps --constraints $(LOCK) \
 		--python-version 3.11 --custom-compile-command "make lock" envs/measure.in -o envs/measure.lock
+	uv pip compile --quiet --universal --generate-hashes --no-deps \
+		--python-version 3.11 --custom-compile-command "make lock" envs/data.in -o $(DATA)
 
 setup: $(READY) ## create .venv with the pinned packages
 
-$(READY): $(LOCK) envs/setup-python.sh
-	@envs/setup-python.sh $(PYTHON) $(VENV) $(LOCK)
+$(READY): $(LOCK) $(DATA) envs/setup-python.sh
+	@envs/setup-python.sh $(PYTHON) $(VENV) $(LOCK) $(DATA)
 	@touch $@
 
 latex: ## make sure that LaTeX is there

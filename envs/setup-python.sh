@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Creates the virtual environment and installs the pinned packages.
-# usage: setup-python.sh PYTHON VENV LOCK
+# usage: setup-python.sh PYTHON VENV LOCK...
 set -euo pipefail
-python=$1 venv=$2 lock=$3
+python=$1 venv=$2
+shift 2
 
 stop() {
   echo "error: $1" >&2
@@ -14,9 +15,9 @@ command -v "$python" >/dev/null || stop "$python was not found: install Python 3
   stop "$("$python" --version) is too old: install Python 3.11 or later and name it: make PYTHON=python3.11 ..."
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" ||
   stop "no virtual environment could be made: install Python's venv module (Debian: apt-get install python3-venv)"
-echo "installing the pinned packages of $lock into $venv (about 6 GB, some minutes)"
-# The lock is complete, so nothing is resolved; every file must have the hash written there.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" ||
+echo "installing the pinned packages of $* into $venv (about 6 GB, some minutes)"
+# The locks are complete, so nothing is resolved; every file must have the hash written there.
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes "${@/#/-r}" ||
   stop "the pinned packages could not be installed: see the message above; a full disk and a missing network are the usual causes"
 # The command `joules`, from the sources where they are.
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ||

@@ -49,7 +49,7 @@ def language_board(tables: Tables) -> Figure:
     ]
     hollow = {"marker": "o", "linestyle": "", "markerfacecolor": "white", "color": "0.3"}
     marks.append(plt.Line2D([], [], label="disqualified", **hollow))
-    panels[0][1].legend(handles=marks, fontsize=7, loc="lower right")
+    panels[1][1].legend(handles=marks, fontsize=7, loc="lower right")
     return figure
 
 

@@ -52,6 +52,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     """`runs` (one row a run, with what disqualifies it), `curves` (networks on their way), `board` (one row
     an arm), `reached` (energy to each accuracy), `statistics`, `published` (another board)."""
     runs = records.with_metrics(entries, parameters=("entry", "share", "order"), metrics=_METRICS)
+    runs["share"] = runs["share"].fillna(1.0)
     for name, whole in _PER_TRAINING.items():
         runs[name] = runs[whole] / runs["trainings"]
     rules = design.at(runs["scale"].iloc[0]).analysis

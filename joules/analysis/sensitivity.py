@@ -27,9 +27,12 @@ def beside(
 
     `statistics_of` gives the statistics of fewer entries. NaN where those left do not tell.
     """
-    flagged = set(runs.loc[runs["flags"] != "", ["arm", "block"]].itertuples(index=False, name=None))
+    keys = ["experiment", "arm", "block"]
+    flagged = set(runs.loc[runs["flags"] != "", keys].itertuples(index=False, name=None))
     left = [
-        entry for entry in entries if not (isinstance(entry, Run) and (entry.arm, entry.block) in flagged)
+        entry
+        for entry in entries
+        if not (isinstance(entry, Run) and (entry.experiment, entry.arm, entry.block) in flagged)
     ]
     if not flagged:
         again = statistics

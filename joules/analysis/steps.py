@@ -44,7 +44,7 @@ def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
         )
     else:
         names = [experiment]
-        made = tabulated(experiment, records.load(campaign.block_files(experiment, config)))
+        made = tabulated(experiment, records.load(campaign.read_files(experiment, config)))
     inputs = [path for name in names for path in campaign.records(name, config)]
     tables.write_tables(
         campaign.tables(experiment),

@@ -68,8 +68,8 @@ class Campaign:
         return self.runs / STATED
 
     def records(self, experiment: str, config: Config) -> list[Path]:
-        """The files that tables are made from: `block_files`, and what was stated of the machine."""
-        return [*self.block_files(experiment, config), *([self.stated] if self.stated.exists() else [])]
+        """The files that tables are made from: `read_files`, and what was stated of the machine."""
+        return [*self.read_files(experiment, config), *([self.stated] if self.stated.exists() else [])]
 
     @property
     def build(self) -> Path:
@@ -132,6 +132,13 @@ class Campaign:
                 )
             numbered[int(number[1])] = path
         return [numbered[number] for number in sorted(numbered)]
+
+    def read_files(self, experiment: str, config: Config) -> list[Path]:
+        """The files of records that an experiment's tables are made from: its own, and those of the questions
+        that it uses, as far as the campaign has them."""
+        present = config.experiments if self.name == LOCAL else self.experiments()
+        used = [name for name in load_design(experiment).uses if name in present]
+        return [path for name in (experiment, *used) for path in self.block_files(name, config)]
 
     def experiments(self) -> list[str]:
         """Experiments with records, in the order of the paper. Raises UserError where there is none."""

@@ -67,6 +67,9 @@ class Design(Closed):
     tables: list[Name] = Field(min_length=1)
     figures: dict[Name, str] = Field(min_length=1)
     time_limit_s: PositiveFloat
+    uses: list[Name] = Field(
+        default_factory=list, description="questions whose records its tables are made from, beside its own"
+    )
     options: list[Literal["text"]] = Field(
         default_factory=list, description="options of the campaign that every arm takes where they are set"
     )

@@ -21,7 +21,10 @@ for name in EXPERIMENTS:
         localrule: True
         params:
             experiment=name,
-            options=option_arguments(CONFIG, "scale"),
+            # Whose records are there besides, where it uses those of others.
+            options=option_arguments(
+                CONFIG, "scale", *(["experiments"] if DESIGNS[name].uses else [])
+            ),
             code=[
                 question_code(name, "tables", "tabulate"),
                 code_fingerprint("joules.analysis.sensitivity", ["beside"]),

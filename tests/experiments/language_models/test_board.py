@@ -51,7 +51,8 @@ def run(arm, block, **changes):
         experiment="language_models",
         scale="standard",
         duration_s=duration_s,
-        parameters={"entry": entry, "share": 1.0, "order": 4},
+        # What the design leaves out has its default.
+        parameters={"entry": entry, "order": 4},
         steps=steps if watched else [],
         metrics=metrics,
         readings=[records.reading(whole_j)],
@@ -90,6 +91,13 @@ def test_who_misses_the_gate_or_the_cap_is_disqualified_and_kept(made):
     assert tables.disqualified(slow, 0.55, 60.0) == "time"
     assert tables.disqualified(slow | {"validation_accuracy": 0.5}, 0.55, 60.0) == "accuracy and time"
     assert tables.disqualified({"validation_accuracy": None, "time_per_training_s": 1.0}, 0.55, 60.0) is None
+
+
+def test_tables_of_every_order_are_joined_by_a_line(made):
+    (line,) = [
+        one for one in figures.language_reached(made).axes[0].lines if one.get_label() == "tables, by order"
+    ]
+    assert line.get_xdata().tolist() == pytest.approx([2.0, 4.0], rel=0.05)
 
 
 def test_the_front_is_what_nobody_beats_on_both():

@@ -1,0 +1,262 @@
+"""From records to the tables of the experiment."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from joules.analysis import records, statistics
+from joules.bench.record import Idle, Run
+from joules.study.design import Design, load_design
+
+# Metrics that need no meter, then those that do; the last is what the others stand in for.
+TRACED = (
+    "operations",
+    "bytes_moved",
+    "launches",
+    "average_reuse_distance_bytes",
+    "data_movement_distance",
+    "peak_bytes",
+)
+METERED = ("time_per_solve_s", "cpu_per_solve_s")
+ENERGY = "energy_per_solve_j"
+PROXIES = (*TRACED, *METERED)
+# The question whose trainings are a problem more, and what that problem is called.
+BOARD, BOARD_PROBLEM = "language_models", "language models"
+# Share of right answers that counts as solving a problem.
+SOLVED = 0.95
+_PARAMETERS = ("process", "bits", "k", "noise")
+_RESAMPLES = 500
+_PER_SOLVE = {ENERGY: "energy_j", "time_per_solve_s": "duration_s", "cpu_per_solve_s": "cpu_s"}
+
+
+def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    """`runs` (one row a run), `arms` (one row a process on a problem), `agreement` (one row a pair of
+    metrics), `regret` (one row a problem and metric), `proxies` (one row a proxy), `statistics`."""
+    own = [entry for entry in entries if entry.experiment != BOARD]
+    runs = records.with_metrics(own, _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED))
+    runs["noise"] = runs["noise"].fillna(0.0)
+    runs.insert(2, "problem", [problem_of(run) for run in runs.to_dict("records")])
+    for name, whole in _PER_SOLVE.items():
+        runs[name] = runs[whole] / runs["solves"]
+    solved, board = records.with_result(runs), _board([each for each in entries if each.experiment == BOARD])
+    arms = pd.concat([records.in_order(_arms(solved), design), _arms(board)], ignore_index=True)
+    good = pd.concat([solved, board], ignore_index=True)
+    regret = _regret(good, arms)
+    proxies = _proxies(arms)
+    return {
+        "runs": runs,
+        "arms": arms,
+        "agreement": agreement(arms),
+        "regret": regret,
+        "proxies": proxies,
+        "statistics": pd.DataFrame(_statistics(regret, proxies), columns=statistics.COLUMNS),
+    }
+
+
+def _board(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+    """Trainings of the board of language models as solves of one problem more, the realistic end: right where
+    they are accurate enough for it. What is traced of small problems is not known of them."""
+    if not any(isinstance(entry, Run) for entry in entries):
+        return pd.DataFrame()
+    runs = records.with_metrics(entries, ("entry",), ("trainings", "validation_accuracy"))
+    gate = load_design(BOARD).at(runs["scale"].iloc[0]).analysis["gate_accuracy"]
+    runs = records.with_result(runs)
+    accurate = runs["validation_accuracy"] >= gate
+    runs = runs.assign(
+        problem=BOARD_PROBLEM,
+        process=runs["arm"],
+        solves=runs["trainings"],
+        right=runs["trainings"].where(accurate, 0),
+        **dict.fromkeys((*TRACED, "bits", "k", "noise"), math.nan),
+    )
+    return runs.assign(**{name: runs[whole] / runs["solves"] for name, whole in _PER_SOLVE.items()})
+
+
+def problem_of(run: dict[str, object]) -> str:
+    """The problem of a run in words: n, k, and the share of labels that are wrong."""
+    noisy = f", {100 * float(str(run['noise'])):g} % wrong" if run["noise"] else ""
+    return f"n = {run['bits']}, k = {run['k']}{noisy}"
+
+
+def _arms(runs: pd.DataFrame) -> pd.DataFrame:
+    if runs.empty:
+        return pd.DataFrame()
+    rows = []
+    for arm, group in runs.groupby("arm", sort=False):
+        energy_j, low_j, high_j = statistics.mean_ci(group[ENERGY].to_list())
+        share = group["right"].sum() / group["solves"].sum()
+        rows.append(
+            {
+                "arm": arm,
+                **{name: group[name].iloc[0] for name in ("problem", *_PARAMETERS)},
+                "blocks": len(group),
+                "solves": int(group["solves"].sum()),
+                "right_share": share,
+                "solved": bool(share >= SOLVED),
+                **{name: group[name].median() for name in TRACED},
+                **{name: statistics.mean_ci(group[name].to_list())[0] for name in METERED},
+                ENERGY: energy_j,
+                "ci_low_j": low_j,
+                "ci_high_j": high_j,
+                "provenance": records.provenance_of(group),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def agreement(arms: pd.DataFrame) -> pd.DataFrame:
+    """Kendall's tau of every pair of metrics over the processes that solve a problem, mean over problems,
+    with the interval from resampling processes within problems."""
+    metrics = [*PROXIES, ENERGY]
+    solved = [group[metrics].to_numpy(float) for group in _solved(arms) if len(group) >= 3]
+    random = np.random.default_rng(0)
+    means = np.full((len(metrics), len(metrics)), np.nan)
+    lows, highs = means.copy(), means.copy()
+    if solved:
+        drawn = [taus(one, random.integers(len(one), size=(_RESAMPLES, len(one)))) for one in solved]
+        with warnings.catch_warnings(category=RuntimeWarning, action="ignore"):
+            # Of processes that were drawn all alike, and of what is not known of a problem, there is no
+            # order.
+            means = np.nanmean([taus(one, np.arange(len(one))[None])[0] for one in solved], axis=0)
+            lows, highs = np.nanquantile(np.nanmean(drawn, axis=0), [0.025, 0.975], axis=0)
+    return pd.DataFrame(
+        [
+            [metrics[a], metrics[b], len(solved), means[a, b], lows[a, b], highs[a, b]]
+            for a, b in itertools.combinations(range(len(metrics)), 2)
+        ],
+        columns=["metric", "other", "problems", "tau", "tau_low", "tau_high"],
+    )
+
+
+def taus(values: statistics.Floats, chosen: NDArray[np.int64]) -> statistics.Floats:
+    """Kendall's tau-b of every pair of columns of `values` [n, metrics] over the rows `chosen` [draws, m]:
+    [draws, metrics, metrics], NaN where a column does not vary."""
+    signs = np.sign(values[:, None] - values[None, :])
+    drawn = signs[chosen[:, :, None], chosen[:, None, :]].reshape(len(chosen), -1, values.shape[1])
+    products = np.einsum("dia,dib->dab", drawn, drawn)
+    scale = np.sqrt(np.einsum("daa->da", products))
+    with np.errstate(invalid="ignore"):
+        return products / (scale[:, :, None] * scale[:, None, :])
+
+
+def _solved(arms: pd.DataFrame) -> list[pd.DataFrame]:
+    """The processes that solve each problem, in the order of the design."""
+    if arms.empty:
+        return []
+    return [group for _, group in arms[arms["solved"]].groupby("problem", sort=False)]
+
+
+def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+    """What choosing by a metric costs: the energy of the process that it ranks first over that of the
+    cheapest one, paired by block."""
+    rows = []
+    for group in _solved(arms):
+        wide = runs.pivot(index="block", columns="arm", values=ENERGY)[list(group["arm"])].dropna()
+        cheapest = group.loc[group[ENERGY].idxmin()]
+        for metric in (name for name in (*PROXIES, ENERGY) if group[name].notna().all()):
+            winner = group.loc[group[metric].idxmin()]
+            ratios = (wide[winner["arm"]] / wide[cheapest["arm"]]).to_list()
+            estimate, low, high = statistics.mean_ci(ratios) if ratios else (math.nan,) * 3
+            rows.append(
+                {
+                    "problem": winner["problem"],
+                    "metric": metric,
+                    "winner": winner["process"],
+                    "cheapest": cheapest["process"],
+                    "processes": len(group),
+                    "n": len(ratios),
+                    "regret": estimate,
+                    "regret_low": low,
+                    "regret_high": high,
+                }
+            )
+    columns = [
+        "problem",
+        "metric",
+        "winner",
+        "cheapest",
+        "processes",
+        "n",
+        "regret",
+        "regret_low",
+        "regret_high",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _proxies(arms: pd.DataFrame) -> pd.DataFrame:
+    """How much of the logarithm of energy each proxy explains in processes that were left out of the fit."""
+    solved = (
+        pd.concat(_solved(arms)) if _solved(arms) else pd.DataFrame(columns=[*PROXIES, ENERGY, "process"])
+    )
+    return pd.DataFrame([{"proxy": proxy, **_explained(solved, proxy)} for proxy in PROXIES])
+
+
+def _explained(arms: pd.DataFrame, proxy: str) -> dict[str, float]:
+    known = arms.dropna(subset=[proxy])
+    if known["process"].nunique() < 3 or known[proxy].nunique() < 3:
+        return {"n": 0, "r2": math.nan, "error_factor": math.nan, "spearman": math.nan}
+    x, y = (np.log(known[name].to_numpy(dtype=np.float64)) for name in (proxy, ENERGY))
+    processes = known["process"].to_numpy()
+    residuals = np.empty(len(y))
+    for process in np.unique(processes):
+        out = processes == process
+        slope, intercept = np.polyfit(x[~out], y[~out], 1)
+        residuals[out] = y[out] - intercept - slope * x[out]
+    return {
+        "n": len(y),
+        "r2": 1 - float((residuals**2).sum() / ((y - y.mean()) ** 2).sum()),
+        "error_factor": math.exp(float(np.median(np.abs(residuals)))),
+        "spearman": float(stats.spearmanr(x, y).statistic),
+    }
+
+
+def _statistics(regret: pd.DataFrame, proxies: pd.DataFrame) -> list[statistics.Row]:
+    rows = []
+    for metric in PROXIES:
+        of_metric = regret[(regret["metric"] == metric) & (regret["n"] >= 2)]
+        cells = statistics.row(
+            statistic=f"regret.{metric}",
+            family="regret",
+            test="none",
+            metric=ENERGY,
+            group=f"first by {metric}",
+            base="cheapest",
+            unit="ratio",
+        )
+        if of_metric.empty:
+            rows.append(cells | {"n": 0, "note": "no problem solved in two blocks"})
+            continue
+        worst = of_metric.loc[of_metric["regret"].idxmax()]
+        rows.append(
+            cells
+            | {
+                "n": int(worst["n"]),
+                "estimate": worst["regret"],
+                "ci_low": of_metric["regret_low"].max(),
+                "ci_high": of_metric["regret_high"].max(),
+                "note": f"worst of {len(of_metric)} problems: {worst['problem']}",
+            }
+        )
+    rows += [
+        statistics.row(
+            statistic=f"explained.{row['proxy']}",
+            family="explained",
+            test="none",
+            metric=ENERGY,
+            group=row["proxy"],
+            n=row["n"],
+            estimate=row["r2"],
+            unit="1",
+        )
+        for row in proxies.dropna(subset=["r2"]).to_dict("records")
+    ]
+    return rows

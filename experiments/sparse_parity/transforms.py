@@ -1,0 +1,59 @@
+"""Fourier analysis over the hypercube: of all characters, or of those of degree k alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from experiments.sparse_parity.problems import Problem
+from experiments.sparse_parity.subsets import subsets
+
+# Characters that are correlated with the labels at once.
+_AT_ONCE = 2048
+# Examples for `few`: how many bits of choice there are, times this.
+_EXAMPLES_A_BIT = 6
+
+
+def walsh_hadamard(problem: Problem) -> tuple[int, ...] | None:
+    """The fast transform of the sum of labels at each of the 2^n inputs; its largest coefficient is the
+    secret's."""
+    bits = problem.bits
+    places = problem.x @ np.left_shift(1, np.arange(bits))
+    table = np.zeros_like(problem.x, shape=2**bits, dtype=np.int32)
+    np.add.at(table, places, 1 - 2 * problem.y.astype(np.int32))
+    half = 1
+    while half < len(table):
+        pairs = table.reshape(-1, 2, half)
+        sums = pairs[:, 0] + pairs[:, 1]
+        np.subtract(pairs[:, 0], pairs[:, 1], out=pairs[:, 1])
+        pairs[:, 0] = sums
+        half *= 2
+    largest = int(np.abs(table).argmax())
+    return tuple(bit for bit in range(bits) if largest >> bit & 1)
+
+
+def fourier(problem: Problem) -> tuple[int, ...] | None:
+    """The coefficient of every character of degree k, estimated from all examples."""
+    return _largest(problem, len(problem.x))
+
+
+def fourier_few(problem: Problem) -> tuple[int, ...] | None:
+    """The same from as few examples as should do."""
+    choices = len(subsets(problem.bits, problem.k))
+    return _largest(problem, int(_EXAMPLES_A_BIT * np.log2(choices)))
+
+
+def _largest(problem: Problem, examples: int) -> tuple[int, ...]:
+    signs = 1 - 2 * problem.x[:examples].T.astype(np.float32)
+    labels = 1 - 2 * problem.y[:examples].astype(np.float32)
+    every = subsets(problem.bits, problem.k)
+    best, found = -1.0, every[0]
+    for start in range(0, len(every), _AT_ONCE):
+        chosen = every[start : start + _AT_ONCE]
+        characters = signs[chosen[:, 0]]
+        for place in range(1, problem.k):
+            characters = characters * signs[chosen[:, place]]
+        coefficients = np.abs(characters @ labels)
+        largest = int(coefficients.argmax())
+        if coefficients[largest] > best:
+            best, found = float(coefficients[largest]), chosen[largest]
+    return tuple(found.tolist())

@@ -1,0 +1,231 @@
+"""Processes find the secret, and what is made of their runs."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from experiments.sparse_parity import figures, report, tables, workload
+from experiments.sparse_parity.parameters import NAMES, Parameters
+from experiments.sparse_parity.problems import draw
+from experiments.sparse_parity.subsets import subsets
+from joules.paper.values import check, check_bands
+from joules.study.campaign import Campaign
+from joules.study.config import check_config
+from joules.study.design import load_design
+from tests import records
+
+DESIGN = load_design("sparse_parity")
+
+
+@pytest.mark.parametrize("scale", ["smoke", "quick", "standard", "paper"])
+def test_every_arm_is_a_valid_setting(scale):
+    for parameters in DESIGN.runs(scale).values():
+        Parameters.model_validate(parameters)
+
+
+def test_a_process_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'fourier'"):
+        Parameters(process="fouriers", bits=20, k=3, examples=10, data_sets=1, window_s=1.0)
+
+
+def test_labels_are_the_parity_of_the_secret():
+    problem = draw(12, 3, 0.0, 50, seed=1)
+    assert len(problem.secret) == 3
+    np.testing.assert_array_equal(problem.y, problem.x[:, list(problem.secret)].sum(axis=1) % 2)
+    wrong = draw(12, 3, 0.2, 20000, seed=1)
+    share = (wrong.y != wrong.x[:, list(wrong.secret)].sum(axis=1) % 2).mean()
+    assert share == pytest.approx(0.2, abs=0.02)
+
+
+def test_subsets_are_all_of_them_in_order():
+    assert subsets(5, 3).tolist() == [list(each) for each in itertools.combinations(range(5), 3)]
+
+
+@pytest.mark.parametrize("process", NAMES)
+@pytest.mark.parametrize(("bits", "k"), [(10, 2), (16, 3)])
+def test_every_process_finds_the_secret(process, bits, k):
+    for seed in range(3):
+        problem = draw(bits, k, 0.0, 1000, seed)
+        assert workload.PROCESSES[process](problem) == problem.secret
+
+
+@pytest.mark.parametrize("process", ["elimination", "elimination_packed"])
+def test_one_wrong_label_breaks_elimination(process):
+    problem = draw(20, 3, 0.0, 1000, 0)
+    problem.y[5] ^= 1
+    assert workload.PROCESSES[process](problem) != problem.secret
+
+
+@pytest.mark.parametrize(
+    "process",
+    ["walsh_hadamard", "fourier", "fourier_few", "subsets", "subsets_packed", "backtracking", "queries"],
+)
+def test_wrong_labels_do_not_break_what_counts(process):
+    problem = draw(16, 3, 0.05, 1000, 0)
+    assert workload.PROCESSES[process](problem) == problem.secret
+
+
+@pytest.mark.parametrize("process", NAMES)
+def test_a_traced_solve_is_the_same_solve(process):
+    values = {"process": process, "bits": 14, "k": 3, "examples": 1000, "data_sets": 2, "window_s": 0.01}
+    prepared = workload.build(values, 0)
+    results = workload.run(prepared, records.FakeSession())
+    assert results["right"] == results["solves"] > 0
+    first, second = workload.evaluate(prepared), workload.evaluate(prepared)
+    assert first["traced_right"]
+    assert first == second
+    assert all(first[metric] > 0 for metric in tables.TRACED)
+
+
+# Process: energy of a solve in joules, operations, whether it is right.
+PROCESSES = {
+    "elimination": (4e-4, 5e3, True),
+    "subsets_packed": (1e-4, 1e4, True),
+    "queries": (2e-4, 2e3, True),
+    "fourier": (9e-4, 1e6, True),
+    "network_sgd": (5e-5, 1e2, False),
+}
+
+
+def run(process, block, bits=20):
+    energy_j, operations, right = PROCESSES[process]
+    solves = 1000
+    metrics = {
+        "solves": solves,
+        "right": solves if right else 0,
+        "wrong": 0,
+        "traced_right": right,
+        **dict.fromkeys(tables.TRACED, 10.0 + operations),
+    }
+    whole_j = energy_j * solves * (1 + 0.01 * block)
+    return records.run(
+        f"n{bits}_k3_{process}",
+        block,
+        whole_j,
+        experiment="sparse_parity",
+        parameters={"process": process, "bits": bits, "k": 3},
+        metrics=metrics | {"operations": operations},
+        duration_s=whole_j,
+        contention=records.QUIET.model_copy(update={"duration_s": whole_j, "job_cpu_s": whole_j}),
+    )
+
+
+def entries(blocks=3, processes=tuple(PROCESSES)):
+    return [run(process, block) for block in range(blocks) for process in processes] + [
+        records.idle(block, position) for block in range(blocks) for position in ("before", "after")
+    ]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return tables.tabulate(entries(), DESIGN)
+
+
+def test_who_does_not_solve_takes_no_part(made):
+    arms = made["arms"].set_index("process")
+    assert not arms.loc["network_sgd", "solved"]
+    assert "network_sgd" not in set(made["regret"]["winner"])
+
+
+def test_choosing_by_a_proxy_costs_what_its_winner_does(made):
+    regret = made["regret"].set_index("metric")
+    assert regret.loc["operations", "winner"] == "queries"
+    assert regret.loc["operations", "cheapest"] == "subsets_packed"
+    assert regret.loc["operations", "regret"] == pytest.approx(2.0)
+    assert regret.loc["energy_per_solve_j", "regret"] == pytest.approx(1.0)
+    row = made["statistics"].set_index("statistic").loc["regret.operations"]
+    assert row["estimate"] == pytest.approx(2.0)
+    assert row["note"] == "worst of 1 problems: n = 20, k = 3"
+
+
+def test_tau_is_kendalls():
+    values = np.random.default_rng(0).integers(0, 5, (9, 3)).astype(float)
+    found = tables.taus(values, np.arange(9)[None])[0]
+    for a, b in itertools.combinations(range(3), 2):
+        assert found[a, b] == pytest.approx(stats.kendalltau(values[:, a], values[:, b]).statistic)
+
+
+def test_agreement_is_over_processes_that_solve(made):
+    agreement = made["agreement"].set_index(["metric", "other"])
+    # Energies 4, 1, 2, 9 against operations 5e3, 1e4, 2e3, 1e6: four pairs of six alike.
+    tau = agreement.loc[("operations", "energy_per_solve_j"), "tau"]
+    assert tau == pytest.approx(stats.kendalltau([4, 1, 2, 9], [5e3, 1e4, 2e3, 1e6]).statistic)
+    assert agreement.loc[("time_per_solve_s", "energy_per_solve_j"), "tau"] == pytest.approx(1.0)
+
+
+def test_a_proxy_that_is_energy_explains_all_of_it(made):
+    proxies = made["proxies"].set_index("proxy")
+    assert proxies.loc["time_per_solve_s", "r2"] == pytest.approx(1.0, abs=1e-3)
+    assert proxies.loc["operations", "r2"] < 0.9
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("processes", [tuple(PROCESSES), ("elimination", "queries"), ("network_sgd",)])
+def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, processes):
+    made = tables.tabulate(entries(blocks, processes), DESIGN)
+    check(report.values(made))
+    assert len(report.display(made)["parity_arms"]) == len(processes)
+    for name in DESIGN.figures:
+        getattr(figures, name)(made)
+
+
+def test_runs_that_failed_are_kept_and_not_counted():
+    made = tables.tabulate([run("queries", 0), records.failed(run("fourier", 0))], DESIGN)
+    assert list(made["arms"]["process"]) == ["queries"]
+    assert len(made["runs"]) == 2
+
+
+def test_no_joule_is_printed_without_its_band(made):
+    from joules.analysis import ensemble
+
+    whole = ensemble.beside(made, entries(), lambda again: tables.tabulate(again, DESIGN))
+    check_bands(report.values(whole), report.display(whole))
+    assert isinstance(whole["power_models"], pd.DataFrame)
+
+
+def training(arm, block, energy_j, accuracy):
+    return records.run(
+        arm,
+        block,
+        energy_j,
+        experiment="language_models",
+        parameters={"entry": "kneser_ney"},
+        metrics={"trainings": 1, "validation_accuracy": accuracy},
+        scale="standard",
+    )
+
+
+def test_the_board_of_language_models_is_a_problem_more():
+    board = [
+        training(arm, block, energy_j, accuracy)
+        for block in range(3)
+        for arm, energy_j, accuracy in (
+            ("kneser_ney_8", 20.0, 0.57),
+            ("chunker", 40.0, 0.56),
+            ("nanogpt", 2.0, 0.4),
+        )
+    ]
+    made = tables.tabulate([*entries(), *board], DESIGN)
+    assert set(made["runs"]["experiment"]) == {"sparse_parity"}
+    arms = made["arms"].set_index("process")
+    assert arms.loc["chunker", "solved"]
+    assert not arms.loc["nanogpt", "solved"]
+    regret = made["regret"].query("problem == 'language models'").set_index("metric")
+    assert set(regret.index) == {"time_per_solve_s", "cpu_per_solve_s", "energy_per_solve_j"}
+    assert regret.loc["energy_per_solve_j", "winner"] == "kneser_ney_8"
+    check(report.values(made))
+    for name in DESIGN.figures:
+        getattr(figures, name)(made)
+
+
+def test_records_of_the_board_are_read_where_the_campaign_has_them():
+    def read(**options):
+        files = Campaign("local").read_files("sparse_parity", check_config({"scale": "smoke", **options}))
+        return [f"{path.parent.name}/{path.name}" for path in files]
+
+    own = ["sparse_parity/block-0.jsonl", "sparse_parity/block-1.jsonl"]
+    assert read(experiments=["sparse_parity"]) == own
+    assert read() == [*own, "language_models/block-0.jsonl", "language_models/block-1.jsonl"]
