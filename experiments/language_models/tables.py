@@ -12,6 +12,7 @@ import pandas as pd
 from experiments.language_models import exam
 from joules.analysis import ranking, records, statistics
 from joules.bench.record import Idle, Run
+from joules.errors import UserError
 from joules.study.design import Design
 
 _PUBLISHED = Path(__file__).parent / "reference" / "published_board.csv"
@@ -60,6 +61,11 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
         disqualified(run, rules["gate_accuracy"], rules["cap_s"]) for run in runs.to_dict("records")
     ]
     good = records.with_result(runs)
+    if good["corpus_sha256"].nunique() > 1:
+        raise UserError(
+            "language_models: trainings on different texts cannot stand on one board: measure all of its blocks anew "
+            "(delete their files)"
+        )
     curves = pd.DataFrame(_curves(entries), columns=_CURVES)
     reached = _reached(good, curves)
     board = records.in_order(_board(good), design)

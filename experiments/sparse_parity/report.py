@@ -71,9 +71,13 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         }
         for metric in (*PROXIES, ENERGY)
     ]
+    taus = tables["agreement"].query("other == @ENERGY").set_index("metric")
     proxies = [
         {
             "proxy": WORDS[row["proxy"]],
+            "tau with energy": cell(taus.loc[row["proxy"], "tau"], 2),
+            "from": cell(taus.loc[row["proxy"], "tau_low"], 2),
+            "to": cell(taus.loc[row["proxy"], "tau_high"], 2),
             "share explained": cell(row["r2"]),
             "off by a factor of": cell(row["error_factor"]),
             "rank correlation": cell(row["spearman"]),

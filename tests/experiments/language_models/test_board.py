@@ -8,6 +8,7 @@ import pytest
 
 from experiments.language_models import exam, figures, report, tables
 from joules.bench.record import Step
+from joules.errors import UserError
 from joules.paper.values import check, check_bands
 from joules.study.design import load_design
 from tests import records
@@ -218,6 +219,13 @@ def test_a_run_that_failed_or_was_not_read_is_no_row_of_the_board():
     made = tables.tabulate([run("kneser_ney_4", 0), *lost], DESIGN)
     assert list(made["board"]["arm"]) == ["kneser_ney_4"]
     assert len(made["runs"]) == 3
+
+
+def test_trainings_on_different_texts_are_refused():
+    other = run("nanogpt", 0)
+    other = other.model_copy(update={"metrics": {**other.metrics, "corpus_sha256": "d"}})
+    with pytest.raises(UserError, match="different texts cannot stand on one board"):
+        tables.tabulate([run("kneser_ney_4", 0), other], DESIGN)
 
 
 def test_no_joule_is_printed_without_its_band(made):
