@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -142,6 +143,7 @@ def save(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) ->
     pdf, png = folder / f"{name}.pdf", folder / f"{name}.png"
     figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
     figure.savefig(png, dpi=200, metadata={"Software": None})
+    plt.close(figure)
     sidecar = provenance | {"files": {path.name: file_sha256(path) for path in (pdf, png)}}
     (folder / f"{name}{SIDECAR}").write_text(
         json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8"
