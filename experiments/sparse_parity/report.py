@@ -60,7 +60,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             "processor ms": cell(1e3 * row["cpu_per_solve_s"]),
             "mJ": banded_cell(row, ENERGY, 1e3),
         }
-        for row in tables["arms"].to_dict("records")
+        for row in tables["arms"].dropna(subset=["bits"]).to_dict("records")
     ]
     regret = tables["regret"]
     by_problem = [

@@ -20,7 +20,7 @@ ENERGY = r"\\qty\{[^}]*\}\{(?:\\milli|\\kilo)?\\(?:joule|kWh|watt\\hour)\}"
 @pytest.mark.parametrize("campaign", MODELLED)
 def test_no_joule_of_the_prose_stands_alone(campaign):
     text = (ROOT / "paper" / "build" / campaign / "values.tex").read_text(encoding="utf-8")
-    assert len(re.findall(ENERGY, text)) > 10
+    assert re.findall(ENERGY, text)
     assert re.findall(rf"{ENERGY}(?! \[\\num)", text) == []
 
 

@@ -102,7 +102,7 @@ def test_the_paper_is_told_what_agrees(compared):
         "beside.agree": 2,
         "beside.decided": 2,
         "beside.repeats": 1,
-        "beside.expected": 83.4,
+        "beside.expected": pytest.approx(83.4),
         "beside.opposed": "turns",
     }
     (row,) = comparison.display([compared])["beside"].to_dict("records")
