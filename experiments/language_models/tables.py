@@ -63,8 +63,8 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     good = records.with_result(runs)
     if good["corpus_sha256"].nunique() > 1:
         raise UserError(
-            "language_models: trainings on different texts cannot stand on one board: measure all of its blocks anew "
-            "(delete their files)"
+            "language_models: trainings on different texts cannot stand on one board: measure all of its "
+            "blocks anew (delete their files)"
         )
     curves = pd.DataFrame(_curves(entries), columns=_CURVES)
     reached = _reached(good, curves)

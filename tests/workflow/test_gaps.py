@@ -19,7 +19,7 @@ from joules.study.design import experiment_names, load_design
 from tests import ROOT
 from tests.records import failed, idle, reading, run, unread
 
-RELEASED = Campaign("epyc-2core-standard", ROOT)
+RELEASED = [Campaign(name, ROOT) for name in ("epyc-2core-standard", "epyc-2core-standard-2026-11-25")]
 CONFIG = Config(experiments=experiment_names())
 
 
@@ -58,9 +58,10 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     spoil, spoilt = GAPS[gap]
     design = load_design(experiment)
     first_arm = next(iter(design.arms))
+    released = next(campaign for campaign in RELEASED if experiment in campaign.experiments())
     entries = [
         spoil(entry) if isinstance(entry, Run) and spoilt(entry, first_arm) else entry
-        for entry in records.load(RELEASED.block_files(experiment, CONFIG))
+        for entry in records.load(released.read_files(experiment, CONFIG))
     ]
     report, figures = (
         importlib.import_module(f"experiments.{experiment}.{part}") for part in ("report", "figures")

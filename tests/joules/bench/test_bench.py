@@ -187,7 +187,7 @@ def test_the_window_is_that_of_the_marks(measured):
     run = entries(measured[0])[1]["good"]
     assert run.duration_s == pytest.approx(1.0, abs=0.2)
     assert run.total.energy_j > 0
-    assert run.metrics == {"answer": 42}
+    assert run.metrics == {"answer": 42, "seed": run.seed}
     first, second = run.phases
     assert (first.name, second.name) == ("first", "second")
     assert first.energy_j + second.energy_j == pytest.approx(run.total.energy_j, rel=0.05)
