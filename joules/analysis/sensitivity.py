@@ -27,6 +27,8 @@ def beside(
 
     `statistics_of` gives the statistics of fewer entries. NaN where those left do not tell.
     """
+    # Records of others that a question uses are no results of its own.
+    own = set(runs["experiment"])
     keys = ["experiment", "arm", "block"]
     flagged = set(runs.loc[runs["flags"] != "", keys].itertuples(index=False, name=None))
     left = [
@@ -36,7 +38,7 @@ def beside(
     ]
     if not flagged:
         again = statistics
-    elif any(isinstance(entry, Run) and entry.has_result for entry in left):
+    elif any(isinstance(entry, Run) and entry.has_result and entry.experiment in own for entry in left):
         again = statistics_of(left)
     else:
         again = statistics.iloc[:0]

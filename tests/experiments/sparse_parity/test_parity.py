@@ -11,6 +11,7 @@ from experiments.sparse_parity import figures, report, tables, workload
 from experiments.sparse_parity.parameters import NAMES, Parameters
 from experiments.sparse_parity.problems import draw
 from experiments.sparse_parity.subsets import subsets
+from joules.analysis.steps import tabulated
 from joules.paper.values import check, check_bands
 from joules.study.campaign import Campaign
 from joules.study.config import check_config
@@ -229,3 +230,15 @@ def test_records_of_the_board_are_read_where_the_campaign_has_them():
     own = ["sparse_parity/block-0.jsonl", "sparse_parity/block-1.jsonl"]
     assert read(experiments=["sparse_parity"]) == own
     assert read() == [*own, "language_models/block-0.jsonl", "language_models/block-1.jsonl"]
+
+
+def test_where_all_runs_are_flagged_the_board_alone_tells_nothing():
+    flagged = [
+        run(process, block).model_copy(update={"flags": ["a flag"]})
+        for block in range(2)
+        for process in PROCESSES
+    ]
+    board = [training("kneser_ney_8", block, 20.0, 0.57) for block in range(2)]
+    idles = [records.idle(block, position) for block in range(2) for position in ("before", "after")]
+    made = tabulated("sparse_parity", [*flagged, *board, *idles])
+    assert made["statistics"]["unflagged_estimate"].isna().all()
