@@ -9,6 +9,8 @@ its place. Sources:
 - Lannelongue et al. 2021, "Green Algorithms: Quantifying the Carbon Footprint of Computation".
 - Lacoste et al. 2019, "Quantifying the Carbon Emissions of Machine Learning".
 - Amodei and Hernandez 2018, "AI and Compute".
+- Williams, Waterman and Patterson 2009, "Roofline: An Insightful Visual Performance Model for Multicore
+  Architectures".
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Known:
     Energies in joules over the run's window, gross of idle; `idle_power_w` is the whole machine at rest.
     `cpu_load` is the mean load of all cores together, 0 to 1, `job_cpu_s` the processor time of the job.
     `gpu_load` is the mean share of the window in which the GPUs worked. `power_w` is the whole machine's
-    power as steps of (second they begin at, watts). `flops` are the operations of the whole run.
+    power as steps of (second they begin at, watts). `flops` are the operations of the whole run, `roofline_s`
+    the time that a roofline by operator with launches predicts for it.
     """
 
     duration_s: float
@@ -62,6 +65,7 @@ class Known:
     flops: float | None = None
     published_flops: float | None = None
     peak_flops_per_s: float | None = None
+    roofline_s: float | None = None
 
 
 T = TypeVar("T")
@@ -160,6 +164,13 @@ def counted_flops(run: Known) -> float:
 def published_flops(run: Known) -> float:
     """The same with the operations somebody published for the network."""
     return _flops_over_flops_per_watt(run, _need(run.published_flops, "no published count of operations"))
+
+
+def roofline(run: Known) -> float:
+    """`t TDP` with the time that a roofline predicts (Williams et al. 2009): no clock is needed, but the
+    machine's limits and a list of operators."""
+    predicted_s = _need(run.roofline_s, "no list of operators, or the machine's limits were not measured")
+    return _kwh(predicted_s * _device_tdp_w(run))
 
 
 def green_algorithms(run: Known) -> float:
@@ -272,6 +283,7 @@ METHODS: dict[str, Method] = {
     "codecarbon_process": Method(codecarbon_process, "CodeCarbon, process", "load"),
     "counted_flops": Method(counted_flops, "counted FLOPs / (FLOPS/W)", "operations"),
     "published_flops": Method(published_flops, "published FLOPs / (FLOPS/W)", "operations"),
+    "roofline": Method(roofline, "roofline x TDP", "operations"),
     "strubell": Method(strubell, "Strubell et al.", "power"),
     "sampled_0.1s": Method(_every(0.1), "power every 0.1 s", "power"),
     "sampled_1s": Method(_every(1.0), "power every 1 s", "power"),

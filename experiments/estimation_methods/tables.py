@@ -11,12 +11,15 @@ import pandas as pd
 from scipy import stats
 
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
-from joules.analysis import records, statistics
+from experiments.estimation_methods.operators import operators_of_work
+from joules.analysis import records, roofline, statistics
 from joules.bench.record import Idle, Run
 from joules.instrument import carbon
 from joules.instrument.reading import primary
 from joules.study.design import Design, Test
 
+# The question whose runs reach the limits of the machine.
+LIMITS = "first_principles"
 _TEST: Test = "sign_flip"
 _FACTS = ("passes", "flops", "published_flops", "peak_flops_per_s", "cpu_tdp_w", "cpu_tdp_origin")
 _REGIONS = Path(__file__).parent / "reference" / "henderson_regions.csv"
@@ -30,8 +33,12 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     """`runs` (one row a run), `estimates` (a row a run and method), `methods` (bias, spread and needs of
     each, and whether it is another times a constant here), `statistics`, `agreement` (rank correlations),
     `carbon`."""
-    runs = records.with_metrics(entries, parameters=("work",), metrics=_FACTS)
-    estimates = _estimates(entries, runs)
+    own = [entry for entry in entries if entry.experiment != LIMITS]
+    limits = roofline.table_of_limits(
+        roofline.runs_at_limits([entry for entry in entries if entry.experiment == LIMITS])
+    )
+    runs = records.with_metrics(own, parameters=("work",), metrics=_FACTS)
+    estimates = _estimates(own, runs, limits)
     known = estimates.dropna(subset=["ratio"])
     methods = _methods(estimates)
     return {
@@ -51,8 +58,11 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     }
 
 
-def known_of(run: Run, idle_power_w: float | None, attributed_j: float | None) -> Known:
-    """What the record of a run says to the estimates."""
+def known_of(
+    run: Run, idle_power_w: float | None, attributed_j: float | None, limits: pd.DataFrame | None = None
+) -> Known:
+    """What the record of a run says to the estimates, and what the machine's `limits` do, where they were
+    reached."""
     machine_j = {
         reading.domain: reading.energy_j for reading in primary(run.readings) if reading.energy_j is not None
     }
@@ -80,7 +90,17 @@ def known_of(run: Run, idle_power_w: float | None, attributed_j: float | None) -
         flops=run.metrics.get("flops"),
         published_flops=run.metrics.get("published_flops"),
         peak_flops_per_s=run.metrics.get("peak_flops_per_s"),
+        roofline_s=_roofline_s(run, limits),
     )
+
+
+def _roofline_s(run: Run, limits: pd.DataFrame | None) -> float | None:
+    """Seconds that a roofline by operator with launches predicts for a run."""
+    operators = operators_of_work(str(run.parameters.get("work")))
+    known = None if limits is None else roofline.limits_at(limits, int(run.metrics.get("threads", 0)))
+    if known is None or not operators:
+        return None
+    return float(run.metrics["passes"]) * roofline.predict(operators, known)["per_operator_launches"].time_s
 
 
 def whole_power(run: Run) -> tuple[tuple[float, float], ...]:
@@ -101,12 +121,12 @@ def _held(course: Sequence[tuple[float, float]], at_s: float) -> float:
     return before[-1] if before else course[0][1]
 
 
-def _estimates(entries: Sequence[Run | Idle], runs: pd.DataFrame) -> pd.DataFrame:
+def _estimates(entries: Sequence[Run | Idle], runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     run_of = {(entry.arm, entry.block): entry for entry in entries if isinstance(entry, Run)}
     rows = []
     for row in records.with_result(runs).to_dict("records"):
         run = run_of[row["arm"], row["block"]]
-        known = known_of(run, _finite(row["idle_power_w"]), _finite(row["energy_attributed_j"]))
+        known = known_of(run, _finite(row["idle_power_w"]), _finite(row["energy_attributed_j"]), limits)
         reference = METHODS[REFERENCE].estimate(known)
         for name, method in METHODS.items():
             cells = {"arm": row["arm"], "block": row["block"], "method": name}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
+from joules.analysis.regression import unseen_errors as unseen
 from joules.analysis.statistics import CORRELATIONS, Row, association, correct, mean_interval, p_value, row
 from joules.instrument.carbon import JOULES_PER_KWH
 
@@ -66,27 +66,8 @@ def associations(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def unseen_errors(arms: pd.DataFrame) -> pd.DataFrame:
-    """Log errors of log-log regressions of energy on families left out of the fit: a row an arm, a column
-    a regression, and `mean` for the mean of the other families. Empty with fewer than three families; a
-    regression that the other families could only interpolate has no column."""
-    families = arms["family"].unique()
-    if len(families) < LEAST_MEMBERS:
-        return pd.DataFrame(columns=["mean"])
-    least_fitted = len(arms) - arms["family"].value_counts().max()
-    outcome = np.log(arms["energy_per_inference_j"].to_numpy(dtype=np.float64))
-    by_regression = {}
-    for name, predictors in {**MODELS, "mean": ()}.items():
-        if least_fitted <= 1 + len(predictors):
-            continue
-        columns = np.log(arms[list(predictors)].to_numpy(dtype=np.float64))
-        design = np.column_stack([np.ones(len(arms)), columns])
-        errors = np.empty(len(arms))
-        for family in families:
-            left_out = (arms["family"] == family).to_numpy()
-            fit = sm.OLS(outcome[~left_out], design[~left_out]).fit()
-            errors[left_out] = fit.predict(design[left_out]) - outcome[left_out]
-        by_regression[name] = errors
-    return pd.DataFrame(by_regression)
+    """Log errors of every regression of `MODELS` for energy, on families left out of the fit."""
+    return unseen(arms, MODELS, "energy_per_inference_j")
 
 
 def cross_validation(arms: pd.DataFrame, errors: pd.DataFrame) -> pd.DataFrame:

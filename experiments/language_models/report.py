@@ -40,6 +40,11 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value(f"{_KEY}.front", _names(front["arm"]), "board.csv on_front"),
         Value(f"{_KEY}.gate", rules["gate_accuracy"], "design.yaml gate_accuracy", 2),
         Value(f"{_KEY}.cap", rules["cap_s"], "design.yaml cap_s", 2, r"\second"),
+        Value(
+            f"{_KEY}.corpus",
+            "plays by Shakespeare" if good["text"].isna().all() else "a text of its reader's own",
+            "runs.csv text",
+        ),
         Value(f"{_KEY}.symbols", int(good["training_symbols"].max()), "runs.csv training_symbols, largest"),
         Value(f"{_KEY}.alphabet", int(good["alphabet"].max()), "runs.csv alphabet"),
         Value(f"{_KEY}.exam", exam.verdict(statistics), f"statistics.csv {exam.MARGIN}"),

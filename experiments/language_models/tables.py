@@ -52,7 +52,7 @@ _PER_TRAINING = {
 def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run, with what disqualifies it), `curves` (networks on their way), `board` (one row
     an arm), `reached` (energy to each accuracy), `statistics`, `published` (another board)."""
-    runs = records.with_metrics(entries, parameters=("entry", "share", "order"), metrics=_METRICS)
+    runs = records.with_metrics(entries, parameters=("entry", "share", "order", "text"), metrics=_METRICS)
     runs["share"] = runs["share"].fillna(1.0)
     for name, whole in _PER_TRAINING.items():
         runs[name] = runs[whole] / runs["trainings"]

@@ -23,8 +23,11 @@ ANY = "any"
 _UNITS = {
     "_usd_per_kwh": "USD/kWh",
     "_g_per_kwh": "g/kWh",
+    "_petaflops_days": "PFLOPS d",
     "_flops_per_byte": "FLOP/byte",
+    "_bytes_per_s": "byte/s",
     "_flops_per_s": "FLOP/s",
+    "_flops_per_j": "FLOP/J",
     "_per_kwh": "1/kWh",
     "_per_s": "1/s",
     "_percent": "%",

@@ -50,7 +50,7 @@ _ROUNDING = 1e-9
 _KEYS = ("experiment", "arm", "block", "method", "step", "place")
 UNDER = ["statistic", "power_model", "n", "estimate", "ci_low", "ci_high", "p_holm"]
 # Units of what goes with energy, by which columns get a band.
-_ENERGY = {"J", "Wh", "kWh", "W", "g", "kg", "USD", "l", "d", "h", "1/kWh"}
+_ENERGY = {"J", "Wh", "kWh", "W", "g", "kg", "USD", "l", "d", "h", "1/kWh", "FLOP/J"}
 _NO_BAND = ("uncertainty", "ci_low", "ci_high", "idle", "reference", "budget")
 
 

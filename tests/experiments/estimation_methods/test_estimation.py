@@ -6,9 +6,10 @@ import math
 import pandas as pd
 import pytest
 
-from experiments.estimation_methods import advice, report
+from experiments.estimation_methods import advice, report, workload
 from experiments.estimation_methods import tables as made
 from experiments.estimation_methods.methods import EQUIPMENT, REFERENCE
+from experiments.estimation_methods.operators import operators_of_work
 from experiments.estimation_methods.parameters import Parameters
 from joules.instrument.power_trace import PowerTrace
 from joules.instrument.reading import PowerCourse
@@ -189,3 +190,47 @@ def test_every_value_and_table_of_the_paper_can_be_made():
     tables = tables_of(*both())
     assert report.values(tables)
     assert set(report.display(tables)) == {"methods", "methods_advice"}
+
+
+def test_a_roofline_is_an_estimate_where_the_limits_are_known():
+    metrics = {"flops": 1e9, "cpu_tdp_w": 10.0, "gpu_tdps_w": [], "threads": 1, "passes": 3}
+    counts = {
+        "matmul": {"flops": 1e10},
+        "memory": {"bytes_moved": 1e9},
+        "launch": {"launches": 1e6},
+    }
+    at_limits = [
+        records.run(
+            limit,
+            experiment="first_principles",
+            parameters={"limit": limit},
+            metrics={
+                "threads": 1,
+                "passes": 1,
+                "quickest_pass_s": 1.0,
+                "flops": 0,
+                "bytes_moved": 0,
+                "launches": 0,
+            }
+            | counted,
+        )
+        for limit, counted in counts.items()
+    ]
+    runs = [measured(arm, 0, metrics=metrics) for arm in ("memory_bound", "ppo_pong")]
+    made_of_all = tables_of(*runs, *at_limits)
+    assert set(made_of_all["runs"]["arm"]) == {"memory_bound", "ppo_pong"}
+    estimates = made_of_all["estimates"].set_index(["arm", "method"])
+    # Three passes over twelve bytes of every element at a gigabyte a second, and a launch each; ten watts.
+    seconds = 3 * (12 * 2**24 / 1e9 + 1e-6)
+    assert estimates.loc[("memory_bound", "roofline"), "energy_kwh"] == pytest.approx(10 * seconds / 3.6e6)
+    assert "no list of operators" in estimates.loc[("ppo_pong", "roofline"), "gap"]
+    assert (
+        "were not measured"
+        in tables_of(*runs)["estimates"].set_index(["arm", "method"]).loc[("memory_bound", "roofline"), "gap"]
+    )
+
+
+@pytest.mark.parametrize("work", ["vision", "small_kernels", "memory_bound"])
+def test_operators_of_a_workload_are_those_it_counts(work):
+    listed = operators_of_work(work)
+    assert sum(one.flops for one in listed) == workload._WORK[work]("cpu", 0).flops

@@ -69,12 +69,14 @@ CHECKED = Known(
     flops=2e12,
     published_flops=1e12,
     peak_flops_per_s=1e12,
+    roofline_s=40.0,
 )
 
 
 @pytest.mark.parametrize(
     ("name", "energy_j"),
     [
+        ("roofline", 60 * 40),
         ("net_of_idle", 3000 - 20 * 100),
         ("attributed", 1.58 * 1000),
         ("cpu_only", 1000),

@@ -1,0 +1,39 @@
+"""The operators of a pass of each workload.
+
+Sizes are those of `workload.py`, whose counts a test compares with these. An update of a reinforcement
+learner has no list: what its games take is no operator.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import nn
+
+from joules.analysis.roofline import Operator, operators_of, operators_of_model
+
+_IMAGES, _PIXELS = 8, 224
+_VECTOR_ELEMENTS = 2**24
+_SMALL_LAYERS, _SMALL_WIDTH, _SMALL_PASSES = 24, 32, 100
+_BYTES = 4
+
+
+@functools.cache
+def operators_of_work(work: str) -> tuple[Operator, ...]:
+    """The operators of a pass; empty where they are not known."""
+    if work == "vision":
+        return operators_of_model("resnet50", _PIXELS, _IMAGES)
+    if work == "small_kernels":
+        return _SMALL_PASSES * _small_network()
+    if work == "memory_bound":
+        # Two vectors read, one written.
+        return (Operator(2.0 * _VECTOR_ELEMENTS, 3.0 * _BYTES * _VECTOR_ELEMENTS),)
+    return ()
+
+
+def _small_network() -> tuple[Operator, ...]:
+    layers: list[nn.Module] = []
+    for _ in range(_SMALL_LAYERS):
+        layers += [nn.Linear(_SMALL_WIDTH, _SMALL_WIDTH), nn.ReLU()]
+    return operators_of(nn.Sequential(*layers), torch.zeros(1, _SMALL_WIDTH))

@@ -1,0 +1,1 @@
+"""Experiment: what a floating-point operation costs in each kind of layer."""

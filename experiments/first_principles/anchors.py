@@ -1,0 +1,301 @@
+"""The seven empirical anchors of mlsysim, predicted with what its authors fitted and without.
+
+A fitted prediction takes the constants of the script that accompanies the mlsysim paper
+(validate_anchors.py). An unfitted one leaves them out: utilisation is anywhere in the range that mlsysim
+itself gives for well-tuned training (its Literature.Training.MfuLow and MfuHigh), memory is read at between
+half and all of its bandwidth, and machines are those that were published.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from mlsysim import Hardware, Literature, Models, solvers
+from mlsysim.core.units import Q_
+from mlsysim.models.types import TransformerWorkload
+from mlsysim.systems.types import Fleet, NetworkFabric, Node
+
+from joules.errors import UserError
+from joules.models import Closed, read_yaml, validate
+
+_REFERENCE = Path(__file__).parent / "reference" / "anchors.yaml"
+_OPTIMAL_MODELS = Path(__file__).parent / "reference" / "hoffmann_optimal_models.csv"
+
+Kind = Literal["prediction", "fit", "identity"]
+Verdict = Literal["agrees", "misses", "none"]
+Range = tuple[float, float]
+
+_NONE: Range = (math.nan, math.nan)
+# Shares of the memory's bandwidth that reading all weights may reach; no source, stated before it was
+# compared.
+_BANDWIDTH_SHARES: Range = (0.5, 1.0)
+_GPUS_PER_NODE = 8
+# Of two rounded figures.
+_ROUNDING = 5e-3
+
+
+class Anchor(Closed):
+    """What was published of an anchor, what mlsysim's script calls published, and how it compared."""
+
+    words: str
+    unit: str
+    kind: Kind
+    constant: str
+    claimed: Range
+    published: Range
+    source: str
+    is_primary: bool
+    note: str
+    fitted_verdict: Verdict
+    unfitted_verdict: Verdict
+
+
+class Anchors(Closed):
+    """The file of anchors."""
+
+    anchors: dict[str, Anchor]
+
+
+def load_anchors() -> dict[str, Anchor]:
+    """The anchors by name. Raises UserError where their file is at fault."""
+    return validate(Anchors, {"anchors": read_yaml(_REFERENCE)}, _REFERENCE.name).anchors
+
+
+def table() -> pd.DataFrame:
+    """One row an anchor. Raises UserError where a verdict that is on file no longer follows."""
+    return compared(load_anchors(), predictions())
+
+
+def compared(anchors: dict[str, Anchor], predicted: dict[str, tuple[float, Range]]) -> pd.DataFrame:
+    """One row an anchor, given (fitted, unfitted) predictions by its name."""
+    package = f"mlsysim {importlib.metadata.version('mlsysim')}"
+    rows = []
+    for name, anchor in anchors.items():
+        fitted, unfitted = predicted[name]
+        row = {
+            "anchor": name,
+            "words": anchor.words,
+            "unit": anchor.unit,
+            "kind": anchor.kind,
+            "published_low": anchor.published[0],
+            "published_high": anchor.published[1],
+            "source": anchor.source,
+            "is_primary": anchor.is_primary,
+            "claimed_low": anchor.claimed[0],
+            "claimed_high": anchor.claimed[1],
+            "constant": anchor.constant,
+            "fitted": fitted,
+            "fitted_error_factor": apart((fitted, fitted), anchor.published),
+            "fitted_verdict": verdict((fitted, fitted), anchor.published),
+            "unfitted_low": unfitted[0],
+            "unfitted_high": unfitted[1],
+            "unfitted_error_factor": apart(unfitted, anchor.published),
+            "unfitted_verdict": verdict(unfitted, anchor.published),
+            "note": anchor.note,
+            "package": package,
+        }
+        for column, stated in (
+            ("fitted_verdict", anchor.fitted_verdict),
+            ("unfitted_verdict", anchor.unfitted_verdict),
+        ):
+            if row[column] != stated:
+                raise UserError(
+                    f"reference/{_REFERENCE.name} says of {name} that its {column.split('_')[0]} prediction "
+                    f"{_said(stated)}, and it {_said(str(row[column]))} ({package}: {fitted:.4g}, without a "
+                    f"fit {unfitted[0]:.4g} to {unfitted[1]:.4g}; published {anchor.published[0]:g} to "
+                    f"{anchor.published[1]:g}): correct what is wrong there, and the text that tells of it"
+                )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _said(word: str) -> str:
+    return "is none" if word == "none" else word
+
+
+def apart(predicted: Range, published: Range) -> float:
+    """The factor between the nearest ends of two ranges of positive numbers: 1 where they meet, NaN for
+    none."""
+    if math.isnan(predicted[0]):
+        return math.nan
+    return max(1.0, predicted[0] / published[1], published[0] / predicted[1])
+
+
+def verdict(predicted: Range, published: Range) -> Verdict:
+    """Whether a prediction, or some of a predicted range, is within what was published as far as that is
+    printed."""
+    if math.isnan(predicted[0]):
+        return "none"
+    return "agrees" if apart(predicted, published) <= 1 + _ROUNDING else "misses"
+
+
+@functools.cache
+def predictions() -> dict[str, tuple[float, Range]]:
+    """(fitted, unfitted) by mlsysim of each anchor, in its unit."""
+    training = Literature.Training
+    utilisations = (float(training.MfuLow), float(training.MfuHigh))
+    return {
+        "resnet50": (_resnet50(0.19), _range(_resnet50, utilisations)),
+        "llama2_latency": (
+            2.0 * _llama2_latency_ms(),
+            (_llama2_latency_ms() / _BANDWIDTH_SHARES[1], _llama2_latency_ms() / _BANDWIDTH_SHARES[0]),
+        ),
+        "llama3_utilisation": (
+            _utilisation(
+                _llama3(), _h100s(), 0.42, batch_size=4096, tp_size=8, pp_size=4, microbatch_count=64
+            ),
+            _range(
+                lambda share: _utilisation(
+                    _llama3(),
+                    _h100s(),
+                    share,
+                    batch_size=2048,
+                    tp_size=8,
+                    pp_size=16,
+                    microbatch_count=16,
+                    seq_len=8192,
+                ),
+                utilisations,
+            ),
+        ),
+        "palm_utilisation": (
+            _utilisation(_palm(), _tpus(64_000), 0.47, batch_size=64_000, tp_size=4, pp_size=1),
+            _range(
+                lambda share: _utilisation(
+                    _palm(), _tpus(6144), share, batch_size=2048, tp_size=12, pp_size=1
+                ),
+                utilisations,
+            ),
+        ),
+        "chinchilla_size": (optimal_parameters(5e23) / 1e9, _NONE),
+        "gpt3_carbon": (1287.0 * 0.429, _range(_gpt3_carbon_t, utilisations)),
+        "llama3_stages": (float(_stages(0.55)), _range(lambda share: float(_stages(share)), utilisations)),
+    }
+
+
+def _range(predict: Any, ends: Range) -> Range:
+    low, high = sorted(predict(end) for end in ends)
+    return low, high
+
+
+def _resnet50(utilisation: float) -> float:
+    """Images a second of training on eight A100, 256 each, which do not wait for one another."""
+    solved = solvers.SingleNodeModel().solve(
+        Models.Vision.ResNet50,
+        Hardware.Cloud.A100,
+        batch_size=256,
+        precision="fp16",
+        efficiency=utilisation,
+        is_training=True,
+    )
+    return _GPUS_PER_NODE * float(solved.throughput.magnitude)
+
+
+def _llama2_latency_ms() -> float:
+    """Milliseconds of a token with the weights halved over two H100, read at full bandwidth."""
+    solved = solvers.ServingModel().solve(
+        Models.Language.Llama2_70B,
+        Hardware.Cloud.H100,
+        seq_len=1024,
+        batch_size=1,
+        precision="fp16",
+    )
+    return float(solved.itl.to("ms").magnitude) / 2
+
+
+def _utilisation(model: Any, fleet: Any, kernels: float, **split: int) -> float:
+    """Utilisation of a whole fleet whose kernels alone reach `kernels`."""
+    solved = solvers.DistributedModel().solve(
+        model,
+        fleet,
+        precision="fp16",
+        efficiency=kernels,
+        overlap_comm=True,
+        overlap_efficiency=0.85,
+        **split,
+    )
+    return float(solved.scaling_efficiency) * kernels
+
+
+def _stages(utilisation: float) -> int:
+    """Pipeline stages of the split that mlsysim finds best for Llama-3-405B."""
+    solved = solvers.ParallelismOptimizer().solve(
+        _llama3(), _h100s(), batch_size=4096, precision="fp16", efficiency=utilisation, overlap_comm=True
+    )
+    return int(solved.best_config["pp"])
+
+
+def _gpt3_carbon_t(utilisation: float) -> float:
+    """Tonnes from 3.14e23 operations on V100 at rated power, a PUE of 1.1 and 429 g a kWh (Patterson et al.
+    2021)."""
+    v100 = Hardware.Cloud.V100
+    peak = float(v100.compute.peak_flops.to("flop / second").magnitude)
+    seconds = 3.14e23 / (peak * utilisation)
+    kwh = seconds * float(v100.tdp.to("W").magnitude) / 3.6e6
+    return kwh * 1.1 * 0.429 / 1e3
+
+
+def optimal_parameters(flops: float) -> float:
+    """Parameters of the model that so many operations train best, by mlsysim."""
+    solved = solvers.ScalingModel().solve(compute_budget=Q_(f"{flops} flop"))
+    return float(solved.optimal_parameters.to("count").magnitude)
+
+
+def scaling_law() -> pd.DataFrame:
+    """One row a published optimal model: its size by mlsysim from its operations, over the published one."""
+    published = pd.read_csv(_OPTIMAL_MODELS)
+    predicted = [optimal_parameters(flops) for flops in published["flops"]]
+    return published.assign(
+        tokens_per_parameter=published["tokens"] / published["parameters"],
+        predicted_parameters=predicted,
+        ratio=predicted / published["parameters"],
+    )
+
+
+def _llama3() -> Any:
+    return TransformerWorkload(
+        name="Llama-3-405B",
+        architecture="Transformer",
+        parameters=Q_("405e9 count"),
+        layers=126,
+        hidden_dim=16384,
+        heads=128,
+    )
+
+
+def _palm() -> Any:
+    return TransformerWorkload(
+        name="PaLM-540B",
+        architecture="Transformer",
+        parameters=Q_("540e9 count"),
+        layers=118,
+        hidden_dim=18432,
+        heads=48,
+    )
+
+
+def _h100s() -> Any:
+    node = Node(
+        name="H100",
+        accelerator=Hardware.Cloud.H100,
+        accelerators_per_node=_GPUS_PER_NODE,
+        intra_node_bw=Q_("900 GB/s"),
+    )
+    fabric = NetworkFabric(name="400 Gb/s", bandwidth=Q_("50 GB/s"))
+    return Fleet(name="16,384 H100", node=node, count=16_384 // _GPUS_PER_NODE, fabric=fabric)
+
+
+def _tpus(chips: int) -> Any:
+    node = Node(
+        name="TPU v4",
+        accelerator=Hardware.Cloud.TPUv4,
+        accelerators_per_node=4,
+        intra_node_bw=Q_("400 GB/s"),
+    )
+    fabric = NetworkFabric(name="ICI", bandwidth=Q_("24 GB/s"), oversubscription_ratio=2.0)
+    return Fleet(name=f"{chips} TPU v4", node=node, count=chips // 4, fabric=fabric)
