@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from experiments.first_principles.tables import LAYERS, OUTCOMES, PREDICTORS, architectures, unseen_errors
 from joules.analysis import plotting
@@ -78,6 +80,7 @@ def first_principles_errors(tables: Tables) -> Figure:
     axes.axvline(1, color="0.6", linewidth=0.8)
     axes.set_yticks(range(len(names)), [WORDS[name] for name in names], fontsize=7)
     axes.set(xscale="log", xlabel="predicted over measured time of an inference")
+    _plain_ticks(axes)
     axes.invert_yaxis()
     return figure
 
@@ -110,6 +113,14 @@ def first_principles_anchors(tables: Tables) -> Figure:
     )
     axes.set_yticks(places, anchors["words"], fontsize=7)
     axes.set(xscale="log", xlabel="over what was published")
+    _plain_ticks(axes)
     axes.invert_yaxis()
     axes.legend(fontsize=7, loc="best")
     return figure
+
+
+def _plain_ticks(axes: Axes) -> None:
+    """Ratios of a logarithmic axis as numbers, few enough to stand side by side."""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())

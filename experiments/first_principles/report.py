@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -130,12 +131,10 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
                     "anchor": f"{row['words']}{_unit(row['unit'])}",
                     "kind": row["kind"],
                     "published": _range(row["published_low"], row["published_high"]),
-                    "as mlsysim has it": _range(row["claimed_low"], row["claimed_high"]),
-                    "fitted": f"{cell(row['fitted'])} ({row['constant']})",
-                    "so": row["fitted_verdict"],
-                    "without a fit": _range(row["unfitted_low"], row["unfitted_high"]),
+                    "its claim": _range(row["claimed_low"], row["claimed_high"]),
+                    "fitted": f"{cell(row['fitted'])} {row['fitted_verdict']}",
+                    "without a fit": _unfitted(row),
                     "off by": cell(row["unfitted_error_factor"]),
-                    "thus": row["unfitted_verdict"],
                 }
                 for row in tables["anchors"].to_dict("records")
             ]
@@ -221,6 +220,12 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             ]
         ),
     }
+
+
+def _unfitted(row: Mapping[str, Any]) -> str:
+    if row["unfitted_verdict"] == "none":
+        return "none"
+    return f"{_range(row['unfitted_low'], row['unfitted_high'])} {row['unfitted_verdict']}"
 
 
 def _unit(unit: str) -> str:

@@ -46,6 +46,8 @@ class Manifest(Closed):
 
 def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Path:
     """Writes the manifest of a campaign that has been built; returns its path."""
+    # Whose records a question uses is what the campaign has, not what there could be.
+    config = config.model_copy(update={"experiments": list(experiments)})
     options = config.model_dump(mode="json", include=set(_OPTIONS))
     if campaign.name != LOCAL:
         # A released campaign is what its records are, whatever the scale of the day.

@@ -19,7 +19,10 @@ from joules.study.design import experiment_names, load_design
 from tests import ROOT
 from tests.records import failed, idle, reading, run, unread
 
-RELEASED = [Campaign(name, ROOT) for name in ("epyc-2core-standard", "epyc-2core-standard-2026-11-25")]
+RELEASED = [
+    Campaign(name, ROOT)
+    for name in ("epyc-2core-standard", "epyc-2core-standard-2026-11-25", "epyc-2core-standard-2026-11-26")
+]
 CONFIG = Config(experiments=experiment_names())
 
 
