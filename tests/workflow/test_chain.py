@@ -18,7 +18,7 @@ import pytest
 from joules.archive.manifest import verify
 from joules.errors import UserError
 from joules.study.campaign import Campaign
-from joules.study.design import experiment_names
+from joules.study.design import experiment_names, load_design
 
 pytestmark = pytest.mark.chain
 
@@ -271,8 +271,8 @@ def test_on_a_cluster_a_block_takes_a_node(repository):
     asked += ("--default-resources", "slurm_partition=gpus")
     planned = repository.snakemake(*cluster, *asked, "-n")
     assert planned.returncode == 0, planned.stdout
-    # Two blocks of every question.
-    assert planned.stdout.count("slurm_extra=--exclusive") == 2 * len(experiment_names())
+    blocks = sum(load_design(name).at("smoke").blocks for name in experiment_names())
+    assert planned.stdout.count("slurm_extra=--exclusive") == blocks
     assert planned.stdout.count("gpu=1") >= 10
 
 
