@@ -7,7 +7,7 @@ DATA := envs/data.lock
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint format lock setup latex
+.PHONY: help reproduce test lint format lock setup latex browser
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -15,8 +15,8 @@ help: ## list these commands
 reproduce: setup latex ## measure on this machine and build the paper (SCALE=smoke, quick or standard)
 	$(VENV)/bin/snakemake --cores all $(if $(SCALE),--config scale=$(SCALE))
 
-test: setup latex ## run every test, the workflow at the smoke scale included
-	$(VENV)/bin/python -m pytest
+test: setup latex browser ## run every test, the workflow at the smoke scale included
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## check style, types, borders between modules and the workflow
 	$(VENV)/bin/ruff check .
@@ -45,4 +45,7 @@ $(READY): $(LOCK) $(DATA) envs/setup-python.sh
 	@touch $@
 
 latex: ## make sure that LaTeX is there
-	@envs/setup-latex.sh
+	@envs/setup-debian.sh latex
+
+browser: ## make sure that a browser is there, for tests of pages
+	@envs/setup-debian.sh browser
