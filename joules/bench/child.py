@@ -21,17 +21,25 @@ from joules.workload.session import Session
 _PR_SET_PDEATHSIG = 1
 
 
-def work(connection: Connection, experiment: str, parameters: dict[str, Any], seed: int, log: Path) -> None:
-    """Builds the workload, runs it in the metered window, evaluates it where it asks for that, and reports
-    over `connection`.
+def work(
+    connection: Connection,
+    experiment: str,
+    parameters: dict[str, Any],
+    seed: int,
+    log: Path,
+    part: str,
+    session_class: type[Session],
+) -> None:
+    """Builds the workload, which is a `part` of the experiment, runs it in the metered window, evaluates it
+    where it asks for that, and reports over `connection`.
 
     A failure is reported as a mark 'failed' with one sentence; the traceback goes to `log`.
     """
     _die_with_bench()
     _redirect_output(log)
-    session = Session(connection.send, connection.recv, _synchronizer())
+    session = session_class(connection.send, connection.recv, _synchronizer())
     try:
-        workload = importlib.import_module(f"experiments.{experiment}.workload")
+        workload = importlib.import_module(f"experiments.{experiment}.{part}")
         prepared = workload.build(parameters, seed)
         connection.send(("devices", 0.0, {"gpu": _uses_gpu()}))
         session.ready()

@@ -21,15 +21,18 @@ def lock_path() -> Path:
 
 
 @contextlib.contextmanager
-def machine_lock(holder: str, announce: Callable[[str], None]) -> Iterator[None]:
-    """Holds the machine for the body, waiting for whoever holds it now.
+def machine_lock(
+    holder: str, announce: Callable[[str], None], go_on: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Holds the machine for the body, waiting for whoever holds it now. `go_on` is called again and again
+    while waiting, and may raise.
 
     `holder` is what others are told while they wait. The kernel frees the lock when the process ends,
     however it ends, so there is never a stale lock to remove. Raises UserError where nobody can lock.
     """
     file = _open()
     try:
-        _acquire(file, announce)
+        _acquire(file, announce, go_on)
         # Another user's file can be locked without being written.
         with contextlib.suppress(OSError):
             os.ftruncate(file, 0)
@@ -59,7 +62,7 @@ def _open() -> int:
     raise UserError(f"{path} may not even be read: have its owner delete it, or make it readable for all")
 
 
-def _acquire(file: int, announce: Callable[[str], None]) -> None:
+def _acquire(file: int, announce: Callable[[str], None], go_on: Callable[[], object]) -> None:
     told_s = -_ANNOUNCE_S
     while True:
         try:
@@ -69,6 +72,7 @@ def _acquire(file: int, announce: Callable[[str], None]) -> None:
                 told_s = time.monotonic()
                 holder = os.pread(file, 200, 0).decode(errors="replace")
                 announce(f"waiting: this machine is being measured by {holder or 'another process'}")
+            go_on()
             time.sleep(0.2)
         else:
             return

@@ -21,6 +21,7 @@ from joules.instrument.measurement import close_stretch, open_stretch
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
 from joules.study.design import Scalar
+from joules.workload.session import Session
 
 # How long a process that has nothing more to do may take to end.
 NOTHING_MORE_S = 5.0
@@ -33,6 +34,10 @@ _UNMETERED_GPU = (
 
 class Worker:
     """One child, from its start to its end, working in turns. It is stopped while it rests."""
+
+    # The module of the experiment that the child runs, and what that calls while it is metered.
+    part: str = "workload"
+    session_class: type[Session] = Session
 
     def __init__(
         self,
@@ -56,13 +61,14 @@ class Worker:
         self._pipe: Connection
         self._pipe, there = multiprocessing.Pipe()
         log.unlink(missing_ok=True)
-        arguments = (there, experiment, parameters, seed, log.resolve())
+        arguments = (there, experiment, parameters, seed, log.resolve(), self.part, self.session_class)
         self._process = context.Process(target=child.work, args=arguments)
         self._process.start()
         there.close()
 
-    def turn(self) -> bool:
-        """Lets the child work until it rests, where the result is True, or has ended."""
+    def turn(self, message: object = "go") -> bool:
+        """Lets the child work until it rests, where the result is True, or has ended. `message` is what it is
+        woken with."""
         begun_s = time.monotonic()
         rests = False
         try:
@@ -70,7 +76,7 @@ class Worker:
                 self._each_process(psutil.Process.resume)
                 # The child's memory is looked at now and not when its window opens.
                 self._sampler.sample()
-                self._pipe.send("go")
+                self._pipe.send(message)
             rests = self._listen(begun_s + self._left_s)
         except (EOFError, ConnectionResetError, BrokenPipeError):
             pass
@@ -118,7 +124,11 @@ class Worker:
             else:
                 if name in ("phase_start", "phase_end"):
                     self._sampler.sample()
-                self.window.take(name, at_s, data)
+                self._take(name, at_s, data)
+
+    def _take(self, name: str, at_s: float, data: dict[str, Any]) -> None:
+        """Notes a mark that neither opens nor closes a stretch."""
+        self.window.take(name, at_s, data)
 
     def _end(self) -> None:
         self._process.join(NOTHING_MORE_S)
