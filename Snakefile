@@ -18,6 +18,7 @@ localrules:
     inject,
     typeset,
     manifest,
+    explorer,
     package,
     release,
 
@@ -27,6 +28,7 @@ rule all:
     input:
         CAMPAIGN.build / "paper.pdf",
         CAMPAIGN.manifest,
+        CAMPAIGN.explorer,
 
 
 onsuccess:

@@ -1,9 +1,9 @@
-"""What the analysis asks of a question: its `tables.py` and its `figures.py`."""
+"""What the analysis asks of a question: its `tables.py`, its `figures.py` and its `charts.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib import figure
@@ -33,4 +33,13 @@ class Figure(Protocol):
     def __call__(self, tables: Mapping[str, pd.DataFrame], /) -> figure.Figure:
         """The tables of the question as a figure. Reads nothing else, and draws stars from `statistics`
         alone (`plotting.annotate`)."""
+        ...
+
+
+class Chart(Protocol):
+    """A function of `experiments/<question>/charts.py` with the name that the design gives the figure."""
+
+    def __call__(self) -> dict[str, Any]:
+        """The figure as a Vega-Lite specification (`interactive.described`) that names the tables it reads
+        and holds no data."""
         ...

@@ -32,10 +32,11 @@ Cite version {version} as `CITATION.cff` says. {licence}: {licence_url}.
 - `tables/<experiment>/<table>.csv`: what is tabulated from them; an empty cell is a missing value
 - `claims.csv`: what the campaign says of the paper's claims
 - `manifest.json`: SHA-256 of every file
+- `explorer.html`: a page to walk all of this in a browser, from a figure down to a reading; in the archive,
+  and made by the workflow in a clone
 - `datapackage.json`, `ro-crate-metadata.json`: what this page says, for machines
 
-Figures and the paper are in `figures` and `paper` of the archive, in `figures/{name}` and
-`paper/build/{name}` of the repository.
+Figures are in `figures/{name}`, the paper is in `paper/build/{name}`, of the repository and of the archive.
 
 ## Tables
 

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from joules.analysis import columns
-from joules.archive import manifest
+from joules.archive import explorer, manifest
 from joules.archive.codebook import codebook
 from joules.errors import UserError
 from joules.study.campaign import SELF, Campaign
@@ -34,11 +34,14 @@ def release(campaign: Campaign) -> list[Path]:
     """Writes `datapackage.json`, `ro-crate-metadata.json`, `README.md` and `results/<campaign>.zip`; returns
     their paths.
 
-    Raises UserError where the campaign does not verify, or where nobody has said what a column means: nothing
-    unproven or unexplained is released.
+    Raises UserError where the campaign does not verify, where its page is another one's, or where nobody has
+    said what a column means: nothing unproven or unexplained is released.
     """
     for _ in manifest.verify(campaign):
         pass
+    page = campaign.explorer
+    if not page.exists() or page.read_text(encoding="utf-8") != explorer.page(campaign):
+        raise UserError(f"{page} is not what the campaign gives: {campaign.again('explorer')}")
     package, crate = campaign.results / "datapackage.json", campaign.results / "ro-crate-metadata.json"
     described = _datapackage(campaign)
     _write(package, described)
@@ -46,7 +49,7 @@ def release(campaign: Campaign) -> list[Path]:
     readme = campaign.results / "README.md"
     readme.write_text(codebook(described, _machine(campaign), _instruments(campaign)), encoding="utf-8")
     archive = campaign.archive
-    _archive(campaign, archive, [package, crate, readme])
+    _archive(campaign, archive, [package, crate, readme, page])
     return [package, crate, readme, archive]
 
 
@@ -282,25 +285,15 @@ def _inside(campaign: Campaign, path: Path) -> bool:
 
 
 def _archive(campaign: Campaign, archive: Path, written: list[Path]) -> None:
-    """Everything of the campaign under its name, with the licences and the citation."""
-    parts = [*manifest.listed(campaign), campaign.manifest, *written]
-    named = {_place(campaign, path): path for path in parts}
+    """Everything of the campaign with the licences and the citation, laid out as in the repository: the paths
+    that files speak of one another by hold there, links of the paper among them."""
     root = repository_root()
-    named |= {
-        f"{campaign.name}/{name}": root / name for name in ("CITATION.cff", "LICENSE", "LICENSES/CC0-1.0.txt")
-    }
+    parts = [*manifest.listed(campaign), campaign.manifest, *written]
+    named = {campaign.relative(path): path for path in parts}
+    named |= {name: root / name for name in ("CITATION.cff", "LICENSE", "LICENSES/CC0-1.0.txt")}
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(named):
-            entry = zipfile.ZipInfo(name, _ZIP_DATE)
+            entry = zipfile.ZipInfo(f"{campaign.name}/{name}", _ZIP_DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             packed.writestr(entry, named[name].read_bytes())
-
-
-def _place(campaign: Campaign, path: Path) -> str:
-    """Name in the archive: the data package's own paths at its root, figures and paper beside them."""
-    if _inside(campaign, path):
-        return f"{campaign.name}/{path.relative_to(campaign.results)}"
-    if path.is_relative_to(campaign.build):
-        return f"{campaign.name}/paper/{path.name}"
-    return f"{campaign.name}/figures/{path.name}"

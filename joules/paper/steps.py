@@ -130,7 +130,7 @@ def typeset_paper(campaign: Campaign) -> Path:
     for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
     # Relative, so that nothing in the PDF tells where it was made.
-    return typeset(Path(os.path.relpath(paper_source())), campaign.build, campaign.figures)
+    return typeset(Path(os.path.relpath(paper_source())), campaign.build, campaign.figures, campaign.explorer)
 
 
 def read_values(campaign: Campaign) -> pd.DataFrame:
@@ -159,7 +159,7 @@ def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
             sidecar = read_sidecar(campaign, figure)
             rows.append(
                 {
-                    "figure": figure,
+                    "figure": values.Link(figure, f"figure/{figure}"),
                     "file": _brief(sidecar.files[f"{figure}.pdf"]),
                     "tables": _brief(sidecar.manifest_sha256),
                     "code": _brief(sidecar.code_fingerprint),
@@ -185,5 +185,6 @@ def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text
     )
     digest = sidecar.files[f"{figure}.pdf"][:12]
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
-    printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}{chain}.}}"
+    walk = values.Link("walk it in the explorer", f"figure/{figure}").latex()
+    printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}{chain}; {walk}.}}"
     return f"\\defcaption{{{figure}}}{{{printed}}}\n"

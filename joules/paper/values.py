@@ -28,6 +28,17 @@ _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e6
 
 
 @dataclass(frozen=True)
+class Link:
+    """Words that lead to a part of the campaign's explorer, by its fragment."""
+
+    words: str
+    fragment: str
+
+    def latex(self) -> str:
+        return f"\\explorer{{{self.fragment}}}{{{escape(self.words)}}}"
+
+
+@dataclass(frozen=True)
 class Value:
     """A number or word of the prose.
 
@@ -196,14 +207,17 @@ def tabular(table: pd.DataFrame) -> str:
     """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right."""
     aligned = "".join("r" if _is_numeric(table[column]) else "l" for column in table)
     head = " & ".join(escape(str(column)) for column in table)
-    body = "".join(
-        " & ".join(f"\\num{{{cell}}}" if _is_number(cell) else escape(cell) for cell in row) + " \\\\\n"
-        for row in table.itertuples(index=False)
-    )
+    body = "".join(" & ".join(map(_cell, row)) + " \\\\\n" for row in table.itertuples(index=False))
     return (
         f"\\begin{{tabular}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
         "\\bottomrule\n\\end{tabular}\n"
     )
+
+
+def _cell(cell: Any) -> str:
+    if isinstance(cell, Link):
+        return cell.latex()
+    return f"\\num{{{cell}}}" if _is_number(cell) else escape(cell)
 
 
 def _is_numeric(column: pd.Series) -> bool:

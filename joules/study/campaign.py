@@ -54,6 +54,11 @@ class Campaign:
         return self.results / "manifest.json"
 
     @property
+    def explorer(self) -> Path:
+        """The page that walks the campaign."""
+        return self.results / "explorer.html"
+
+    @property
     def archive(self) -> Path:
         return self.root / "results" / f"{self.name}.zip"
 
@@ -164,6 +169,11 @@ def figures_of(experiment: str) -> dict[str, str]:
 def figures_module(experiment: str) -> str:
     """The module that draws those figures, a function each."""
     return "joules.analysis.campaign_figures" if experiment == SELF else f"experiments.{experiment}.figures"
+
+
+def charts_module(experiment: str) -> str:
+    """The module that draws those figures for a browser, a function each."""
+    return "joules.analysis.campaign_charts" if experiment == SELF else f"experiments.{experiment}.charts"
 
 
 def campaigns(root: Path = Path()) -> list[Campaign]:

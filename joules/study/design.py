@@ -27,6 +27,7 @@ FILES = {
     "tables.py": "`tabulate`, from records to tables",
     "report.py": "`values` and `display`, from tables to what the paper prints",
     "figures.py": "one function a figure",
+    "charts.py": "the same figures for a browser, one function each",
     "columns.yaml": "what the columns of its tables mean",
     "claims.yaml": "sentences of the paper and the statistic that decides each",
     "README.md": "the question and what is particular about measuring it",

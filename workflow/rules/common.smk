@@ -31,6 +31,7 @@ from joules.study.campaign import (
     POWER_MODELS,
     SELF,
     Campaign,
+    charts_module,
     figures_module,
     figures_of,
     other_releases,

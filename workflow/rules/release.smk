@@ -14,9 +14,35 @@ rule manifest:
         " {params.options} 2> {log}"
 
 
+rule explorer:
+    input:
+        "results/{campaign}/manifest.json",
+        [f"joules/archive/page/{name}" for name in ("page.html", "style.css", "app.js")],
+    output:
+        update("results/{campaign}/explorer.html"),
+    log:
+        "results/{campaign}/logs/explorer.log",
+    params:
+        beside=lambda wildcards: beside(wildcards.campaign),
+        captions=[
+            *((DESIGNS[name].question, figures_of(name)) for name in EXPERIMENTS),
+            figures_of(SELF),
+        ],
+        code=[
+            code_fingerprint("joules.archive.explorer", ["page"]),
+            *(
+                code_fingerprint(charts_module(name), list(figures_of(name)))
+                for name in [*EXPERIMENTS, SELF]
+            ),
+        ],
+    shell:
+        "python -m joules explorer --campaign {wildcards.campaign} 2> {log}"
+
+
 rule package:
     input:
         "results/{campaign}/manifest.json",
+        "results/{campaign}/explorer.html",
         "CITATION.cff",
     output:
         update("results/{campaign}/datapackage.json"),

@@ -1,0 +1,147 @@
+"""A page to walk a campaign: from a figure to its statistics, to the runs behind them, to one run's record.
+
+The page is one file that opens from disk. It carries the campaign's tables, verdicts, values and records,
+packed, and shows what it parses from exactly those bytes; it hashes them against the manifest, which it
+carries as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+from types import ModuleType
+from typing import Any
+
+import vl_convert
+
+from joules.analysis import columns
+from joules.analysis.contracts import Chart
+from joules.analysis.interactive import VEGA_LITE
+from joules.analysis.steps import read_sidecar
+from joules.archive import manifest
+from joules.errors import UserError
+from joules.study.campaign import (
+    SELF,
+    Campaign,
+    charts_module,
+    figures_module,
+    figures_of,
+    other_releases,
+    tables_of,
+)
+from joules.study.config import LOCAL
+from joules.study.design import load_design
+
+_PAGE = Path(__file__).parent / "page"
+
+
+def write(campaign: Campaign) -> Path:
+    """Writes the page of a campaign whose manifest is written; returns its path."""
+    campaign.explorer.write_text(page(campaign), encoding="utf-8")
+    return campaign.explorer
+
+
+def page(campaign: Campaign) -> str:
+    """The page as text: the same for the same files."""
+    experiments = campaign.experiments()
+    others = other_releases(campaign) if campaign.name == LOCAL else []
+    meta = {
+        "campaign": campaign.name,
+        "title": f"Campaign {campaign.name}",
+        "manifest": campaign.relative(campaign.manifest),
+        "questions": [_question(campaign, name) for name in [*experiments, SELF]],
+        "meanings": _meanings(campaign, experiments),
+        "others": [{"name": other.name, "file": campaign.relative(other.claims)} for other in others],
+    }
+    files = {campaign.relative(path): {"content": _packed(path)} for path in _shown(campaign)}
+    files |= {
+        campaign.relative(other.claims): {"content": _packed(other.claims), "of": other.name}
+        for other in others
+    }
+    return Template((_PAGE / "page.html").read_text(encoding="utf-8")).substitute(
+        title=meta["title"],
+        style=(_PAGE / "style.css").read_text(encoding="utf-8"),
+        app=_script((_PAGE / "app.js").read_text(encoding="utf-8")),
+        vega=_script(vega()),
+        meta=_json(meta),
+        files=_json(files),
+    )
+
+
+def _shown(campaign: Campaign) -> Iterator[Path]:
+    """The manifest, and what it lists that the page shows something of."""
+    yield campaign.manifest
+    kinds = (".csv", ".jsonl")
+    yield from (path for path in manifest.listed(campaign) if path.suffix in kinds)
+
+
+def _question(campaign: Campaign, name: str) -> dict[str, Any]:
+    design = None if name == SELF else load_design(name)
+    charts = importlib.import_module(charts_module(name))
+    return {
+        "name": name,
+        "title": design.title if design else "Power and the campaign itself",
+        "question": design.question if design else "What is known of the power of this machine?",
+        "figures": [
+            _figure(campaign, figure, caption, charts) for figure, caption in figures_of(name).items()
+        ],
+    }
+
+
+def _figure(campaign: Campaign, name: str, caption: str, charts: ModuleType) -> dict[str, Any]:
+    chart: Chart | None = getattr(charts, name, None)
+    if chart is None:
+        raise UserError(
+            f"{charts.__name__} has no function '{name}', which is to draw that figure for a browser"
+        )
+    sidecar = read_sidecar(campaign, name)
+    return {
+        "name": name,
+        "caption": " ".join(caption.split()),
+        "spec": chart(),
+        "source": f"{figures_module(sidecar.experiment).replace('.', '/')}.py, {name}",
+        "code": sidecar.code_fingerprint[:16],
+        "sha256": sidecar.files[f"{name}.pdf"][:16],
+    }
+
+
+def _meanings(campaign: Campaign, experiments: list[str]) -> dict[str, dict[str, str]]:
+    """What the columns of tables mean, by '<question>/<table>' and by column."""
+    found: dict[str, dict[str, str]] = {}
+    for experiment in [*experiments, SELF]:
+        for table in tables_of(experiment):
+            words = _words(campaign.tables(experiment) / f"{table}.csv", experiment, table)
+            found[f"{experiment}/{table}"] = words
+    return found | {"claims": _words(campaign.claims, "", "claims")}
+
+
+def _words(path: Path, experiment: str, table: str) -> dict[str, str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file), [])
+    meanings = {column: columns.meaning(experiment, table, column) for column in header}
+    return {column: words for column, words in meanings.items() if words is not None}
+
+
+def _packed(path: Path) -> str:
+    return base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode("ascii")
+
+
+def _json(body: object) -> str:
+    # Within a page '</' would end the script that holds it.
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+
+
+def _script(text: str) -> str:
+    return text.replace("</script", "<\\/script")
+
+
+def vega() -> str:
+    """Vega, Vega-Lite and their embedding as one script, which travels in the package."""
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
+    return bundle

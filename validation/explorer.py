@@ -1,0 +1,85 @@
+"""How large the explorers of released campaigns are and how soon they show something.
+
+    python -m validation.explorer [ROUNDS] [--picture FILE]
+
+Prints the size of each page, and the median seconds, from asking for it, until its first figure is drawn and
+until it is verified, beside those of a page that draws one point with the same script and carries nothing.
+With `--picture` the first figure of the newest campaign is kept as a PNG.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from joules.archive import explorer
+from joules.study.campaign import LOCAL, campaigns
+from validation.browser import chromium
+
+_FIGURE = "document.querySelector('main .chart svg .role-mark :is(path, line, rect)')"
+_BARE = """<!doctype html><title>bare</title><main><div class="chart"></div></main><script>{script}</script>
+<script>vegaEmbed(".chart", {{data: {{values: [{{x: 1}}]}}, mark: "point", encoding: {{x: {{field: "x"}}}}}},
+{{renderer: "svg", actions: false}})</script>"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rounds", type=int, nargs="?", default=5)
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        bare = Path(folder, "bare.html")
+        bare.write_text(_BARE.format(script=explorer.vega()), encoding="utf-8")
+        bare_s = np.median([_seconds(browser, bare, "", verified=False)[0] for _ in range(options.rounds)])
+        print(f"{'bare':34} {bare.stat().st_size / 1e6:5.1f} MB  first figure {bare_s:.2f} s")
+        for campaign in [each for each in campaigns() if each.name != LOCAL and each.manifest.exists()]:
+            page = Path(folder, f"{campaign.name}.html")
+            page.write_text(explorer.page(campaign), encoding="utf-8")
+            times = [_seconds(browser, page, _first(browser, page)) for _ in range(options.rounds)]
+            drawn_s, proven_s = np.median(times, axis=0)
+            print(
+                f"{campaign.name:34} {page.stat().st_size / 1e6:5.1f} MB  first figure {drawn_s:.2f} s "
+                f"({drawn_s / bare_s:.2f} times bare)  verified {proven_s:.2f} s"
+            )
+            if options.picture:
+                _picture(browser, page, _first(browser, page), options.picture)
+
+
+def _first(browser: Any, page: Path) -> str:
+    opened = browser.new_page()
+    opened.goto(page.as_uri())
+    name = opened.evaluate("META.questions[0].figures[0].name")
+    opened.close()
+    return f"#figure/{name}"
+
+
+def _seconds(browser: Any, page: Path, part: str, *, verified: bool = True) -> tuple[float, float]:
+    """Until the figure is drawn, and until the page is verified."""
+    opened = browser.new_page()
+    begun_s = time.perf_counter()
+    opened.goto(page.as_uri() + part)
+    opened.wait_for_function(_FIGURE)
+    drawn_s = time.perf_counter() - begun_s
+    if verified:
+        opened.wait_for_selector("#proof.good")
+    proven_s = time.perf_counter() - begun_s
+    opened.close()
+    return drawn_s, proven_s
+
+
+def _picture(browser: Any, page: Path, part: str, file: Path) -> None:
+    opened = browser.new_page(viewport={"width": 1000, "height": 900})
+    opened.goto(page.as_uri() + part)
+    opened.wait_for_function(_FIGURE)
+    opened.wait_for_selector("#proof.good")
+    opened.screenshot(path=file)
+    opened.close()
+
+
+if __name__ == "__main__":
+    main()
