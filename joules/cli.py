@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(
             f"'{options.command}' needs {package}, which is not installed for {sys.executable}: run "
-            "'make setup' in the clone and use .venv/bin/joules, or install the package with its paper extra"
+            "'make setup' in the clone and use .venv/bin/joules, or install the package with its extras"
         )
         return 2
     except OSError as fault:
@@ -365,6 +365,33 @@ def _manifest(options: Options) -> None:
     print(manifest.write(_campaign(options), _experiments(options), _config(options)))
 
 
+def _explorer(options: Options) -> None:
+    from joules.archive import explorer
+
+    print(explorer.write(_campaign(options)))
+
+
+def _declare_live(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "experiment", nargs="?", default="grokking", help="a question with a live.py (grokking)"
+    )
+    parser.add_argument("--port", type=int, default=0, help="on the loopback address (0: any that is free)")
+    parser.add_argument("--no-browser", action="store_true", help="say the address and open nothing")
+    _configured(parser)
+
+
+def _live(options: Options) -> None:
+    from joules.study.design import experiment_folder
+
+    if not (experiment_folder(options.experiment) / "live.py").exists():
+        raise UserError(f"{options.experiment} has no live.py: its trainings cannot be watched")
+    if not 0 <= options.port < 2**16:
+        raise UserError(f"{options.port} is no port: choose one from 0 to 65535")
+    from joules.live.server import serve
+
+    serve(options.experiment, _config(options), options.port, opens=not options.no_browser)
+
+
 def _release(options: Options) -> None:
     from joules.archive.release import release
 
@@ -451,12 +478,16 @@ COMMANDS = {
         _manifest,
         _declare(_of_experiments, _of_campaign, _configured),
     ),
+    "explorer": Command(
+        "one page to walk a campaign, from a figure down to a reading", _explorer, _of_campaign
+    ),
     "release": Command("a data package, an RO-Crate and an archive of a campaign", _release, _of_campaign),
     "new-experiment": Command(
         "a question of your own: a folder that measures from the start, to be filled in",
         _new_experiment,
         _declare_new_experiment,
     ),
+    "live": Command("watch a training, and what it wastes, in a browser", _live, _declare_live),
     "schemas": Command("write workflow/schemas/ from the models", _schemas),
 }
 GROUPS = {
@@ -469,6 +500,7 @@ GROUPS = {
         "inject",
         "typeset",
     ),
+    "see it": ("live", "explorer"),
     "proof and release": ("trace", "reproduction", "manifest", "release"),
     "extend": ("new-experiment", "schemas"),
 }

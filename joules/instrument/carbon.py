@@ -100,6 +100,15 @@ def grid(region: str) -> Grid:
     )
 
 
+def grids() -> list[Grid]:
+    """The world's grid, and that of every country that CodeCarbon has, by name."""
+    packaged = _packaged("global_energy_mix.json")
+    countries = (
+        [code for code, entry in packaged[0].items() if "carbon_intensity" in entry] if packaged else []
+    )
+    return [grid(WORLD), *sorted(map(grid, countries), key=lambda each: each.name)]
+
+
 def region_hint(text: str) -> str:
     """What somebody may have meant who wrote `text` for a region: a country by two letters, in small ones, or
     by its name."""

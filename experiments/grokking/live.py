@@ -1,0 +1,285 @@
+"""A training of this question that can be watched: what the child tells, and what the page makes of it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, cast
+
+import torch
+from pydantic import Field, model_validator
+
+from experiments.grokking import rules, workload
+from experiments.grokking.parameters import Architecture, Parameters, Task
+from experiments.grokking.rules import GROKKED, Evaluation
+from joules.errors import UserError
+from joules.live.contracts import READ, Energies, Recorded
+from joules.live.session import LiveSession
+from joules.models import Closed
+from joules.study.campaign import Campaign, campaigns
+
+RULES = {"plateau": "high plateau", "predictor": "predicted step"}
+
+# As the arms of the design.
+_MODULUS, _DECAY, _EVALUATE_EVERY = 59, 1.0, 10
+_WIDTHS: dict[Architecture, int] = {"transformer": 64, "mlp": 128}
+_EXPERIMENT = "grokking"
+# Standard deviations to either side of an interval of 95 %.
+_REACH = 1.96
+
+Number = Annotated[int, Field(ge=0, lt=_MODULUS)]
+
+
+class Choices(Closed):
+    """What a reader may choose."""
+
+    task: Task = "add"
+    architecture: Architecture = "transformer"
+    learning_rate: Annotated[float, Field(ge=1e-4, le=1e-2)] = 3e-3
+    train_fraction: Annotated[float, Field(ge=0.2, le=0.8)] = 0.5
+    steps: Annotated[int, Field(ge=200, le=6000)] = 3000
+    seed: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class Question(Closed):
+    """A pair of numbers to ask the network about; without one, any pair that is held out from training."""
+
+    a: Number | None = None
+    b: Number | None = None
+
+    @model_validator(mode="after")
+    def _is_pair(self) -> Question:
+        if (self.a is None) != (self.b is None):
+            raise ValueError("give both numbers, or neither")
+        return self
+
+
+def parameters(choices: Choices) -> dict[str, Any]:
+    """The parameters of the workload."""
+    given = Parameters(
+        **choices.model_dump(exclude={"seed"}),
+        modulus=_MODULUS,
+        width=_WIDTHS[choices.architecture],
+        weight_decay=_DECAY,
+        evaluate_every=_EVALUATE_EVERY,
+    )
+    return given.model_dump()
+
+
+# --- in the child ------------------------------------------------------------------------------------------
+
+build = workload.build
+
+
+def run(prepared: workload.Prepared, session: LiveSession) -> dict[str, Any]:
+    """The workload's own training. The rule that never stops is asked after every evaluation: here it tells
+    what the training has seen, and rests now and then."""
+    from experiments.grokking.predictor import WINDOW_STEPS
+
+    answer = _Examined(prepared)
+
+    def watched(history: Sequence[Evaluation]) -> bool:
+        latest = history[-1]
+        # The share of inactive units is a feature of the predictor, and of nothing else.
+        session.seen(**asdict(latest), **_signals(prepared, is_early=latest.step <= WINDOW_STEPS))
+        session.breathe(latest.step / prepared.parameters.steps, answer)
+        return False
+
+    rules.RULES["fixed"] = watched
+    return workload.run(prepared, session)
+
+
+@torch.inference_mode()
+def _signals(prepared: workload.Prepared, *, is_early: bool) -> dict[str, float | None]:
+    weights = list(prepared.network.parameters())
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    active = prepared.network(prepared.train.pairs)[1] if is_early else None
+    return {
+        "gradient_norm": float(torch.nn.utils.get_total_norm(gradients)),
+        "weight_norm": float(torch.nn.utils.get_total_norm(weights)),
+        "sparsity": None if active is None else float((active == 0).float().mean()),
+    }
+
+
+class _Examined:
+    """Answers questions by the network as it is now."""
+
+    def __init__(self, prepared: workload.Prepared) -> None:
+        self._prepared = prepared
+        self._drawn = random.Random(0)
+        self._held_out = [tuple(pair) for pair in prepared.held_out.pairs.tolist()]
+        self._results = {
+            tuple(pair): result
+            for examples in (prepared.train, prepared.held_out)
+            for pair, result in zip(examples.pairs.tolist(), examples.results.tolist(), strict=True)
+        }
+
+    @torch.inference_mode()
+    def __call__(self, question: Mapping[str, int | None]) -> dict[str, Any]:
+        pair = (question["a"], question["b"])
+        if None in pair:
+            pair = self._drawn.choice(self._held_out)
+        logits, _ = self._prepared.network(torch.tensor([pair], device=self._prepared.device))
+        shares = torch.softmax(logits[0].double(), dim=0).tolist()
+        return {
+            "a": pair[0],
+            "b": pair[1],
+            "right": self._results.get(pair),
+            "is_held_out": pair in set(self._held_out),
+            "answer": max(range(len(shares)), key=shares.__getitem__),
+            "shares": [round(share, 6) for share in shares],
+        }
+
+
+# --- in the page's process ---------------------------------------------------------------------------------
+
+
+class Watching:
+    """Where rules would have stopped, when the network has grokked, and what has been spent since."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        from experiments.grokking.predictor import WINDOW_STEPS
+
+        self._given = Parameters.model_validate(given)
+        self._window_steps = WINDOW_STEPS
+        self._history: list[Evaluation] = []
+        self._signals: list[tuple[float, ...]] = []
+        self._stops: dict[str, tuple[int, Energies]] = {}
+        self._predicted: tuple[float, float, float] | None = None
+        self._grok_step: int | None = None
+
+    def see(self, point: Mapping[str, Any], energies_j: Energies) -> dict[str, Any]:
+        """Stops of the rules with the joules spent since and their band over models of power, the predicted
+        step with its interval, and the step of the first evaluation at which the network has grokked."""
+        latest = Evaluation(**{name: point[name] for name in Evaluation.__dataclass_fields__})
+        self._history.append(latest)
+        if latest.step <= self._window_steps:
+            signals = (point["gradient_norm"], point["weight_norm"], point["sparsity"])
+            self._signals.append((latest.step, *signals))
+        if self._grok_step is None and latest.accuracy >= GROKKED:
+            self._grok_step = latest.step
+        if self._predicted is None and latest.step == self._window_steps:
+            self._predicted = predicted_step(self._given, self._history, self._signals)
+        if rules.plateau(self._history):
+            self._stops.setdefault("plateau", (latest.step, energies_j))
+        if self._predicted is not None and latest.step >= _safety() * self._predicted[0]:
+            self._stops.setdefault("predictor", (latest.step, energies_j))
+        return {
+            "grok_step": self._grok_step,
+            "predicted_step": self._predicted,
+            "stops": {name: _since(step, at_j, energies_j) for name, (step, at_j) in self._stops.items()},
+        }
+
+
+def _since(step: int, at_j: Energies, now_j: Energies) -> dict[str, float]:
+    wasted_j = {name: now_j[name] - energy_j for name, energy_j in at_j.items() if name in now_j}
+    return {
+        "step": step,
+        "energy_j": at_j[READ],
+        "wasted_j": wasted_j[READ],
+        "wasted_low_j": min(wasted_j.values()),
+        "wasted_high_j": max(wasted_j.values()),
+    }
+
+
+def watch(given: Mapping[str, Any]) -> Watching:
+    """A watch on one training."""
+    return Watching(given)
+
+
+def _safety() -> float:
+    from experiments.grokking.stopping import SAFETY
+
+    return SAFETY
+
+
+def predicted_step(
+    given: Parameters, history: Sequence[Evaluation], signals: Sequence[Sequence[float]]
+) -> tuple[float, float, float] | None:
+    """The step at which the network will have grokked, by the exported coefficients of the newest released
+    campaign that has them for this architecture, and the ends of its 95 % interval: from the errors on tasks
+    that the model had not seen, as normal in the logarithm of the step. None where no campaign has them."""
+    from experiments.grokking.predictor import features
+
+    found = features(history, signals, given.learning_rate, given.weight_decay, given.train_fraction)
+    for campaign in _released():
+        tables = _tables(campaign)
+        own = tables["coefficients"].query("architecture == @given.architecture").set_index("feature")
+        judged = (
+            tables["predictions"].query("architecture == @given.architecture").dropna(subset=["unseen_task"])
+        )
+        if len(own) and len(judged):
+            log_step = own.loc["intercept", "coefficient"] + sum(
+                own.loc[name, "coefficient"] * (value - own.loc[name, "mean"]) / own.loc[name, "scale"]
+                for name, value in found.items()
+            )
+            errors = [
+                math.log(row.grok_step / row.unseen_task)
+                for row in judged.itertuples()
+                if row.unseen_task > 0
+            ]
+            spread = math.sqrt(sum(error**2 for error in errors) / len(errors))
+            low, middle, high = (math.exp(log_step + reach * spread) for reach in (-_REACH, 0.0, _REACH))
+            return middle, low, high
+    return None
+
+
+def _tables(campaign: Campaign) -> dict[str, Any]:
+    from joules.analysis.tables import read_tables
+
+    return read_tables(campaign.tables(_EXPERIMENT))
+
+
+def _released() -> list[Campaign]:
+    """Released campaigns that have trainings, the one measured last first."""
+    import pandas as pd
+
+    found = [each for each in campaigns() if each.manifest.exists() and each.tables(_EXPERIMENT).is_dir()]
+    measured = {
+        each.name: str(pd.read_csv(each.tables("campaign") / "machine.csv").iloc[0]["last_measured_at"])
+        for each in found
+    }
+    return sorted(found, key=lambda each: measured[each.name], reverse=True)
+
+
+def replays() -> list[str]:
+    """Trainings of the whole schedule in the newest released campaign, '<campaign>: <arm>, block <n>'."""
+    return [
+        f"{campaign.name}: {run_.arm}, block {run_.block}"
+        for campaign in _released()[:1]
+        for run_ in _tables(campaign)["runs"].itertuples()
+        if run_.rule == "fixed"
+    ]
+
+
+def recorded(name: str) -> Recorded:
+    """The training of that name, with its energies under every model of power. Raises UserError where there
+    is none."""
+    from experiments.grokking.outcomes import evaluations_of
+    from joules.analysis import ensemble, records
+    from joules.bench.record import Run
+
+    if name not in replays():
+        raise UserError(f"no recorded training is called '{name}'")
+    campaign, _, rest = name.partition(": ")
+    arm, _, block = rest.partition(", block ")
+    entries = records.load([Campaign(campaign).block_file(_EXPERIMENT, int(block))])
+    found = next(entry for entry in entries if isinstance(entry, Run) and entry.arm == arm)
+    others, _ = ensemble.covered([found])
+    by_model = {READ: found, **{model: cast(Run, runs[0]) for model, runs in others.items()}}
+    points = [
+        (
+            {**asdict(evaluation), "gradient_norm": gradient, "weight_norm": weight, "sparsity": sparsity},
+            found.steps[place].time_s,
+            {model: run_.steps[place].energy_j or 0.0 for model, run_ in by_model.items()},
+        )
+        for place, (evaluation, (_, gradient, weight, sparsity)) in enumerate(
+            zip(evaluations_of(found), found.metrics["signals"], strict=True)
+        )
+    ]
+    provenance = {
+        reading.domain: reading.provenance for reading in found.readings if reading.scope == "machine"
+    }
+    return Recorded(dict(found.parameters), found.seed, provenance, points)

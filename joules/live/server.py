@@ -1,0 +1,287 @@
+"""The page of a training that is watched: on the loopback address alone, under a random token."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import secrets
+import tempfile
+import time
+import webbrowser
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any, cast
+
+import uvicorn
+import vl_convert
+from pydantic import Field, ValidationError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from joules.analysis.interactive import VEGA_LITE
+from joules.errors import UserError
+from joules.instrument import carbon
+from joules.live.contracts import Live
+from joules.live.training import Replay, Show, Training
+from joules.models import Closed
+from joules.study.config import Config
+
+HOST = "127.0.0.1"
+# Bytes of a request's body that are read at most.
+_MOST_BYTES = 10_000
+# A page that is closed ends the training; one that is loaded again has asked for itself before it goes.
+_CLOSED_AFTER_S, _LOADS_WITHIN_S = 0.4, 15.0
+_STOP_WITHIN_S = 0.5
+_PAGE = Path(__file__).parent / "page"
+# Nothing is loaded from anywhere else, and nobody may frame the page or read it.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Replayed(Closed):
+    """Which recorded training to play again, and how many times as fast."""
+
+    name: Annotated[str, Field(max_length=200)]
+    speed: Annotated[float, Field(ge=0.1, le=1000.0)] = 10.0
+
+
+class Stage:
+    """What is watched now, and everything that has happened in it, for whoever begins to watch late."""
+
+    def __init__(self, experiment: str, config: Config, folder: Path) -> None:
+        self.live = cast(Live, importlib.import_module(f"experiments.{experiment}.live"))
+        self._experiment, self._config, self._folder = experiment, config, folder
+        self._show: Show | None = None
+        self._number, self._events = 0, list[dict[str, Any]]()
+        self._changed = asyncio.Condition()
+        self._loop = asyncio.get_running_loop()
+        self._acting = asyncio.Lock()
+        self._watchers, self._loaded_s = 0, 0.0
+
+    async def act(self, act: str, body: Any) -> None:
+        """Does what the page asks for. Raises ValidationError or ValueError where it cannot be done."""
+        async with self._acting:
+            if act == "begin":
+                choices: Any = self.live.Choices.model_validate(body)
+                await self._begin(lambda tell: self._training(choices, tell))
+            elif act == "replay":
+                chosen = Replayed.model_validate(body)
+                recorded = await asyncio.to_thread(self.live.recorded, chosen.name)
+                watch = self.live.watch(recorded.parameters)
+                await self._begin(lambda tell: Replay(recorded, chosen.speed, watch, tell))
+            elif act == "end":
+                await self._end()
+            elif self._show is None or self._show.is_over:
+                raise ValueError("nothing is being trained")
+            elif act == "ask":
+                self._show.ask(self.live.Question.model_validate(body).model_dump())
+            elif act == "pause":
+                self._show.pause()
+            elif act == "resume":
+                self._show.resume()
+            else:
+                raise ValueError(f"nothing here is called '{act}'")
+
+    def _training(self, choices: Any, tell: Callable[[dict[str, Any]], None]) -> Training:
+        return Training(
+            self._experiment,
+            self.live.parameters(choices),
+            choices.seed,
+            self._folder / "training.log",
+            self._config.floor_power_w,
+            tell,
+        )
+
+    async def _begin(self, make: Callable[[Callable[[dict[str, Any]], None]], Show]) -> None:
+        await self._end()
+        self._number += 1
+        self._events = []
+        number = self._number
+
+        def tell(event: dict[str, Any]) -> None:
+            asyncio.run_coroutine_threadsafe(self._append(number, event), self._loop)
+
+        self._show = make(tell)
+        self._show.start()
+
+    async def _end(self, within_s: float | None = None) -> None:
+        if self._show is not None:
+            await asyncio.to_thread(self._show.stop, within_s)
+            self._show = None
+
+    async def close(self) -> None:
+        """Ends what is on, and does not wait long for it."""
+        await self._end(_STOP_WITHIN_S)
+
+    async def _append(self, number: int, event: dict[str, Any]) -> None:
+        if number == self._number:
+            async with self._changed:
+                self._events.append(event)
+                self._changed.notify_all()
+
+    def loads(self) -> None:
+        """The page has been asked for: who leaves now comes back."""
+        self._loaded_s = time.monotonic()
+
+    async def watched(self) -> AsyncGenerator[dict[str, Any]]:
+        """All events from the beginning on, as they come; of the next training, too. Closing it is
+        leaving."""
+        self._watchers += 1
+        number, place = self._number, 0
+        try:
+            while True:
+                async with self._changed:
+                    while number == self._number and place >= len(self._events):
+                        await self._changed.wait()
+                    if number != self._number:
+                        number, place = self._number, 0
+                    fresh = self._events[place:]
+                place += len(fresh)
+                for event in fresh:
+                    yield event
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._loop.call_later(_CLOSED_AFTER_S, self._closed)
+
+    def _closed(self) -> None:
+        if not self._watchers and time.monotonic() - self._loaded_s > _LOADS_WITHIN_S:
+            self._ending = asyncio.ensure_future(self._end())
+
+
+def application(experiment: str, config: Config, token: str, folder: Path) -> Starlette:
+    """The application; all its addresses begin with the token."""
+    stages: list[Stage] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        stages.append(Stage(experiment, config, folder))
+        yield
+        await stages[0].close()
+
+    async def page(_request: Request) -> Response:
+        stages[0].loads()
+        return HTMLResponse(await asyncio.to_thread(_page, stages[0].live, config), headers=_HEADERS)
+
+    async def events(_request: Request) -> Response:
+        async def stream() -> AsyncIterator[str]:
+            # Who connects again begins anew.
+            yield "event: anew\ndata: {}\n\n"
+            async with contextlib.aclosing(stages[0].watched()) as told:
+                async for event in told:
+                    yield f"data: {json.dumps(event)}\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream", headers=_HEADERS)
+
+    async def act(request: Request) -> Response:
+        try:
+            await stages[0].act(request.path_params["act"], await _body(request))
+        except ValidationError as fault:
+            first = fault.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            return JSONResponse({"error": f"{where}: {first['msg']}"}, 422, headers=_HEADERS)
+        except (ValueError, UserError) as fault:
+            return JSONResponse({"error": str(fault)}, 400, headers=_HEADERS)
+        return JSONResponse({}, headers=_HEADERS)
+
+    return Starlette(
+        routes=[
+            Route(f"/{token}/", page),
+            Route(f"/{token}/events", events),
+            Route(f"/{token}/{{act}}", act, methods=["POST"]),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
+        lifespan=lifespan,
+    )
+
+
+async def _body(request: Request) -> Any:
+    """The JSON of a request. Raises ValueError where it is none, too long, or another site's."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ValueError("requests of other sites are not answered")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise ValueError("a request is JSON")
+    read = b""
+    async for part in request.stream():
+        read += part
+        if len(read) > _MOST_BYTES:
+            raise ValueError(f"a request has at most {_MOST_BYTES} bytes")
+    try:
+        return json.loads(read)
+    except (ValueError, RecursionError):
+        raise ValueError("a request is JSON") from None
+
+
+def _page(live: Live, config: Config) -> str:
+    one = carbon.impact(1.0, carbon.grid(config.region), config.pue, config.price_usd_per_kwh)
+    meta = {
+        "choices": live.Choices.model_json_schema(),
+        "question": live.Question.model_json_schema(),
+        "rules": live.RULES,
+        "replays": live.replays(),
+        "region": config.region,
+        "grids": [
+            {"region": grid.region, "name": grid.name, "g_per_kwh": grid.intensity_g_per_kwh}
+            for grid in carbon.grids()
+        ],
+        # Of a joule at the meter.
+        "impact": {
+            "kwh": one.energy_kwh,
+            "usd": one.price_usd,
+            "household_h": one.household_h,
+            "boiled_litres": one.boiled_litres,
+            "lamp_h": one.lamp_h,
+        },
+    }
+    return Template((_PAGE / "live.html").read_text(encoding="utf-8")).substitute(
+        meta=json.dumps(meta).replace("</", "<\\/"),
+        app=(_PAGE / "live.js").read_text(encoding="utf-8").replace("</script", "<\\/script"),
+        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE).replace(
+            "</script", "<\\/script"
+        ),
+    )
+
+
+def serve(experiment: str, config: Config, port: int, *, opens: bool) -> None:
+    """Serves until interrupted; says the address, and opens it where a browser is there. Raises UserError
+    where the port is taken."""
+    # Seconds, of which a first visitor must not wait.
+    importlib.import_module(f"experiments.{experiment}.live")
+    token = secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="joules-live-") as folder:
+        settings = uvicorn.Config(
+            application(experiment, config, token, Path(folder)),
+            host=HOST,
+            port=port,
+            log_level="warning",
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(settings)
+        try:
+            socket = settings.bind_socket()
+        except SystemExit:
+            raise UserError(f"port {port} is taken: choose another one, or 0 for any that is free") from None
+        # Whoever asks before the server is up waits.
+        socket.listen()
+        address = f"http://{HOST}:{socket.getsockname()[1]}/{token}/"
+        print(f"watch at {address} (Ctrl-C ends it)", flush=True)
+        if opens:
+            webbrowser.open(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[socket])

@@ -1,0 +1,187 @@
+"""A training that is watched, in a real browser."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import psutil
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests import ROOT
+
+# It groks soonest: after seconds on two cores.
+QUICK = {"task": "add", "architecture": "mlp", "learning_rate": 0.01, "train_fraction": 0.7, "steps": 2500}
+SOON_MS, LATER_MS = 20_000, 120_000
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A server in a process of its own, and its address."""
+    command = [sys.executable, "-m", "joules", "live", "--no-browser"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    address = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline())[0]
+    yield process, address
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+
+
+@pytest.fixture
+def watched(opened, live):
+    """A page at the address of the server, which may ask that address alone."""
+    page, asked = opened
+    process, address = live
+    page.goto(address)
+    page.wait_for_selector("#region option", state="attached")
+    yield page, process
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+def begin(page, **choices):
+    for name, value in {**QUICK, **choices}.items():
+        field = page.locator(f"#fields [name={name}]")
+        if field.evaluate("element => element.tagName") == "SELECT":
+            field.select_option(str(value))
+        else:
+            field.fill(str(value))
+    page.click("#begin")
+    page.wait_for_function("latest !== null", timeout=LATER_MS)
+
+
+def told(page, words):
+    page.wait_for_function(
+        "words => document.getElementById('told').textContent.includes(words)", arg=words, timeout=SOON_MS
+    )
+
+
+def ask(page):
+    """Asks about a pair that is held out; 'right' or 'wrong'."""
+    before = page.locator("#answers p").count()
+    page.click("#draw")
+    page.wait_for_function(
+        "n => document.querySelectorAll('#answers p').length > n", arg=before, timeout=SOON_MS
+    )
+    return page.locator("#answers p").first.get_attribute("class")
+
+
+def trainings(process):
+    """Children of the server that are neither of its helpers: they have the workload's threads."""
+    return [
+        child for child in psutil.Process(process.pid).children(recursive=True) if child.num_threads() > 1
+    ]
+
+
+def test_a_training_is_watched_until_its_waste_grows(watched):
+    page, _ = watched
+    begin(page, learning_rate=0.005)
+    assert "wrong" in [ask(page) for _ in range(2)]
+    page.wait_for_function("latest.grok_step !== null", timeout=LATER_MS)
+    page.wait_for_function("latest.stops.plateau", timeout=LATER_MS)
+    first = page.evaluate("latest.stops.plateau.wasted_j")
+    page.wait_for_function("before => latest.stops.plateau.wasted_j > before", arg=first, timeout=SOON_MS)
+    assert [ask(page) for _ in range(3)].count("right") == 3
+    frozen = page.evaluate("points.filter(p => p.stops.plateau).map(p => p.stops.plateau.energy_j)")
+    assert len(set(frozen)) == 1
+    low, middle, high = page.evaluate(
+        "['wasted_low_j', 'wasted_j', 'wasted_high_j'].map(name => latest.stops.plateau[name])"
+    )
+    assert low <= middle <= high
+    assert "hit" in page.inner_text("#numbers") or "missed" in page.inner_text("#numbers")
+    assert "J since step" in page.inner_text("#waste")
+    wasted = page.inner_text("#year")
+    page.locator("#fleet").fill("6")
+    assert page.inner_text("#year") != wasted
+    assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+
+
+def test_who_loads_the_page_again_goes_on_watching(watched):
+    page, _ = watched
+    begin(page)
+    seen = page.evaluate("points.length")
+    page.reload()
+    page.wait_for_function("n => points.length > n", arg=seen, timeout=SOON_MS)
+    assert page.evaluate("points[0].step") == 10
+
+
+def test_it_can_be_paused_and_stopped_and_begun_again(watched):
+    page, process = watched
+    begin(page)
+    page.click("#pause")
+    told(page, "Paused.")
+    at = page.evaluate("latest.step")
+    time.sleep(1.5)
+    assert page.evaluate("latest.step") == at
+    page.click("#pause")
+    page.wait_for_function("at => latest.step > at", arg=at, timeout=SOON_MS)
+    page.click("#stop")
+    told(page, "Stopped.")
+    assert not trainings(process)
+    begin(page, task="subtract", seed=3)
+    told(page, "learns to subtract, seed 3")
+
+
+def test_a_page_that_is_closed_ends_the_training(watched, monkeypatch):
+    page, process = watched
+    begin(page)
+    # Soon after the page was loaded, who leaves may be loading it again.
+    time.sleep(max(0.0, 16 - page.evaluate("performance.now() / 1000")))
+    assert trainings(process)
+    page.goto("about:blank")
+    time.sleep(1.5)
+    assert not trainings(process)
+
+
+def test_an_interrupt_ends_the_child(watched):
+    page, process = watched
+    begin(page)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(children, timeout=3)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+    process.wait(5)
+
+
+def test_a_recorded_training_is_played_again(watched):
+    page, _ = watched
+    page.fill("#speed", "100")
+    page.select_option("#recorded", label=page.inner_text("#recorded option >> nth=-1"))
+    page.click("#replay button")
+    told(page, "The schedule is over.")
+    assert page.evaluate("latest.step") > 1000
+    page.click("#draw")
+    told(page, "nothing is being trained")
+
+
+def test_it_waits_while_a_campaign_measures(watched):
+    from joules.bench.lock import machine_lock
+
+    page, _ = watched
+    with machine_lock("a campaign of a test", print):
+        page.click("#begin")
+        told(page, "being measured by a campaign of a test")
+        page.click("#stop")
+        told(page, "Stopped.")
+
+
+@pytest.mark.parametrize("path", ["/", "/events", "/begin", "/wrong/", "/wrong/events"])
+def test_without_the_token_nothing_is_served(live, path):
+    _, address = live
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(address.rsplit("/", 2)[0] + path, timeout=5)
+    assert refused.value.code == 404
+
+
+def test_another_host_or_origin_is_not_answered(live):
+    _, address = live
+    for name, value in (("Host", "evil.example"), ("Sec-Fetch-Site", "cross-site")):
+        request = urllib.request.Request(
+            f"{address}begin", data=b"{}", headers={"Content-Type": "application/json", name: value}
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=5)
+        assert refused.value.code == 400
