@@ -16,7 +16,8 @@ reproduce: setup latex ## measure on this machine and build the paper (SCALE=smo
 	$(VENV)/bin/snakemake --cores all $(if $(SCALE),--config scale=$(SCALE))
 
 test: setup latex browser ## run every test, the workflow at the smoke scale included
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(VENV)/bin/python -m pytest -m alone
 
 lint: setup ## check style, types, borders between modules and the workflow
 	$(VENV)/bin/ruff check .

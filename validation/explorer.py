@@ -1,10 +1,9 @@
 """How large the explorers of released campaigns are and how soon they show something.
 
-    python -m validation.explorer [ROUNDS] [--picture FILE]
+    python -m validation.explorer [ROUNDS]
 
 Prints the size of each page, and the median seconds, from asking for it, until its first figure is drawn and
 until it is verified, beside those of a page that draws one point with the same script and carries nothing.
-With `--picture` the first figure of the newest campaign is kept as a PNG.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ _BARE = """<!doctype html><title>bare</title><main><div class="chart"></div></ma
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rounds", type=int, nargs="?", default=5)
-    parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         bare = Path(folder, "bare.html")
@@ -46,8 +44,6 @@ def main() -> None:
                 f"{campaign.name:34} {page.stat().st_size / 1e6:5.1f} MB  first figure {drawn_s:.2f} s "
                 f"({drawn_s / bare_s:.2f} times bare)  verified {proven_s:.2f} s"
             )
-            if options.picture:
-                _picture(browser, page, _first(browser, page), options.picture)
 
 
 def _first(browser: Any, page: Path) -> str:
@@ -70,15 +66,6 @@ def _seconds(browser: Any, page: Path, part: str, *, verified: bool = True) -> t
     proven_s = time.perf_counter() - begun_s
     opened.close()
     return drawn_s, proven_s
-
-
-def _picture(browser: Any, page: Path, part: str, file: Path) -> None:
-    opened = browser.new_page(viewport={"width": 1000, "height": 900})
-    opened.goto(page.as_uri() + part)
-    opened.wait_for_function(_FIGURE)
-    opened.wait_for_selector("#proof.good")
-    opened.screenshot(path=file)
-    opened.close()
 
 
 if __name__ == "__main__":

@@ -1,141 +1,137 @@
 """What watching a training takes from it: optimiser steps a second, watched over not watched.
 
-    python -m validation.watching [PAIRS] [--picture FILE]
+    python -m validation.watching [TRAININGS]
 
-Each round trains the same network three times in random order: by the bench as a campaign does; under `joules
-live` with nobody at the page; and with the page open in a browser on the same machine. A rate counts the
-seconds in which the window was open, as those of a campaign do: at its rests, about one a second, a watched
-training is stopped for its page to be told. Prints the geometric mean of the ratios with its 95 % interval,
-and the same by the clock on the wall, rests included. With `--picture` the last page is kept as a PNG.
+A page of `joules live` is open in a browser on this machine. A training works in stretches of about a second,
+and is told to the page in every two of four and not in the others: the second of each two are compared, the
+drawing of the first falls into it. Prints the geometric mean of the ratios of steps a second with its 95 %
+interval, and the share of the time in which the training was stopped for its page to be told, which is no
+part of its window.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
+import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from experiments.grokking import live
-from joules.bench.environment import fork_server
-from joules.bench.lock import machine_lock
-from joules.bench.worker import Worker
-from joules.instrument.host.contention import watch_descendants
-from joules.instrument.host.limits import usable_cores
-from joules.instrument.host.processes import Job
-from joules.instrument.sampler import Sampler
-from joules.instrument.sources import discover
+from joules.live.session import LiveSession
 from validation.browser import chromium
 
-_CHOICES = {"architecture": "mlp", "learning_rate": 0.01, "train_fraction": 0.7, "steps": 2000}
-# Rates begin here: before, kernels and caches are warmed.
-_FROM_STEP = 100
+_CHOICES = {"architecture": "mlp", "learning_rate": 0.01, "train_fraction": 0.7, "steps": 6000}
+# Where the child notes its stretches.
+_NOTES = "JOULES_WATCHING_NOTES"
 
-# Steps a second of open window, and of the wall's clock.
-Rates = tuple[float, float]
+
+class Alternating(LiveSession):
+    """Tells what it sees in every two of four stretches, and notes how each went."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._number = 0
+        self._steps: list[tuple[int, float]] = []
+        self._telling_s = 0.0
+
+    def seen(self, point: Callable[[], dict[str, Any]]) -> None:
+        if self._number % 4 < 2:
+            begun_s = time.monotonic()
+            super().seen(point)
+            self._telling_s += time.monotonic() - begun_s
+
+    def step(self, index: int) -> None:
+        super().step(index)
+        self._steps.append((index, time.monotonic()))
+
+    def breathe(self, progress: float, answer: Callable[[Any], Any]) -> None:
+        stopped_s, woke_s = time.monotonic(), self._woke_s
+        super().breathe(progress, answer)
+        if self._woke_s == woke_s:
+            return
+        # Before the first step is done a stretch may be over.
+        (first, from_s), (last, to_s) = self._steps[0], self._steps[-1]
+        note = {
+            "number": self._number,
+            "steps_per_s": (last - first) / (to_s - from_s) if to_s > from_s else None,
+            "worked_s": stopped_s - woke_s,
+            "stopped_s": self._woke_s - stopped_s,
+            "telling_s": self._telling_s,
+        }
+        with Path(os.environ[_NOTES]).open("a", encoding="utf-8") as notes:
+            notes.write(json.dumps(note) + "\n")
+        self._number += 1
+        self._steps, self._telling_s = [], 0.0
+        self._woke_s = time.monotonic()
+
+
+def serve() -> None:
+    """`joules live` with the session above."""
+    from joules.cli import main as joules
+    from joules.live import training
+
+    training._LiveWorker.session_class = Alternating
+    joules(["live", "--no-browser"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pairs", type=int, nargs="?", default=6)
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("trainings", type=int, nargs="?", default=8)
     options = parser.parse_args()
-    rates: dict[str, list[Rates]] = {name: [] for name in _WAYS}
+    logs: list[float] = []
+    notes: list[dict[str, Any]] = []
     with chromium() as browser:
-        for number in range(options.pairs):
-            for name in random.sample(list(_WAYS), len(_WAYS)):
-                rates[name].append(_WAYS[name](browser, options.picture))
-                print(
-                    f"round {number + 1} of {options.pairs}: {name} {rates[name][-1][0]:.1f} steps/s",
-                    flush=True,
-                )
-    for name in list(_WAYS)[1:]:
-        for place, clock in enumerate(("open window", "wall")):
-            logs = np.log(
-                [mine[place] / alone[place] for mine, alone in zip(rates[name], rates["alone"], strict=True)]
-            )
-            reach = stats.sem(logs) * stats.t.ppf(0.975, len(logs) - 1)
-            low, middle, high = np.exp(logs.mean() + np.array([-reach, 0.0, reach]))
-            print(f"{name}: {middle:.4f} [{low:.4f}, {high:.4f}] of the steps a second not watched ({clock})")
+        for number in range(options.trainings):
+            mine = _watched(browser, number)
+            notes += mine
+            # The first four warm up.
+            rates = {note["number"]: note["steps_per_s"] for note in mine if note["number"] >= 4}
+            pairs = [(rates[place], rates.get(place + 2)) for place in rates if place % 4 == 1]
+            logs += [float(np.log(told / alone)) for told, alone in pairs if alone is not None]
+            print(f"training {number + 1} of {options.trainings}: {len(logs)} pairs so far", flush=True)
+    reach = stats.sem(logs) * stats.t.ppf(0.975, len(logs) - 1)
+    low, middle, high = np.exp(np.mean(logs) + np.array([-reach, 0.0, reach]))
+    print(f"{middle:.4f} [{low:.4f}, {high:.4f}] of the steps a second that are not told ({len(logs)} pairs)")
+    told = [note for note in notes if note["telling_s"]]
+    telling = sum(note["telling_s"] for note in told) / sum(note["worked_s"] for note in told)
+    stopped_s, worked_s = (sum(note[name] for note in notes) for name in ("stopped_s", "worked_s"))
+    print(f"telling takes the child {100 * telling:.2f} % of its window")
+    print(f"stopped for {100 * stopped_s / (stopped_s + worked_s):.1f} % of the time")
 
 
-def _alone(_browser: Any, _picture: Path | None) -> Rates:
-    with machine_lock("validation.watching", print), tempfile.TemporaryDirectory() as folder:
-        job = Job(rests=True)
-        sources, _ = discover(job)
-        watch_descendants()
-        context = fork_server("grokking", usable_cores())
-        parameters = live.parameters(live.Choices.model_validate(_CHOICES))
-        with Sampler(sources) as sampler:
-            worker = Worker(
-                context, job, sampler, sources, "grokking", parameters, 0, Path(folder, "log"), 3600.0
-            )
-            while worker.turn():
-                pass
-    window = worker.window
-    if window.failure:
-        raise RuntimeError(window.failure)
-    seen = [(step, window.worked_s(at_s), at_s) for step, at_s in window.steps]
-    return _rates(seen)
-
-
-def _rates(seen: list[tuple[int, float, float]]) -> Rates:
-    (first, worked_s, wall_s), last = next(each for each in seen if each[0] >= _FROM_STEP), seen[-1]
-    return (last[0] - first) / (last[1] - worked_s), (last[0] - first) / (last[2] - wall_s)
-
-
-def _served(browser: Any, picture: Path | None, *, is_open: bool) -> Rates:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "joules", "live", "--no-browser"], stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout is not None
-    address = re.search(r"http://\S+", server.stdout.readline())[0]  # type: ignore[index]
-    page = browser.new_page(viewport={"width": 1000, "height": 1500}) if is_open else None
-    try:
-        if page:
+def _watched(browser: Any, seed: int) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        notes = Path(folder, "notes.jsonl")
+        server = subprocess.Popen(
+            [sys.executable, "-c", "from validation.watching import serve; serve()"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {_NOTES: str(notes)},
+        )
+        assert server.stdout is not None
+        address = re.search(r"http://\S+", server.stdout.readline())[0]  # type: ignore[index]
+        page = browser.new_page(viewport={"width": 1000, "height": 1600})
+        try:
             page.goto(address)
-        with urllib.request.urlopen(f"{address}events") as events:
-            request = urllib.request.Request(
-                f"{address}begin", json.dumps(_CHOICES).encode(), {"Content-Type": "application/json"}
+            page.evaluate("choices => act('begin', choices)", {**_CHOICES, "seed": seed})
+            page.wait_for_function(
+                "/over|failed/.test(document.getElementById('told').textContent)", timeout=600_000
             )
-            urllib.request.urlopen(request).close()
-            seen = []
-            for line in events:
-                event = json.loads(line[5:]) if line.startswith(b"data:") else {}
-                if event.get("event") == "seen":
-                    # All points of a stretch are told at its end: the last is the one whose instant is known.
-                    now_s = time.monotonic()
-                    seen.append((event["points"][-1]["step"], event["points"][-1]["time_s"], now_s))
-                if event.get("event") == "failed":
-                    raise RuntimeError(event["reason"])
-                if event.get("event") == "ends":
-                    break
-        if page and picture:
-            page.screenshot(path=picture)
-    finally:
-        if page:
+        finally:
             page.close()
-        server.send_signal(signal.SIGINT)
-        server.wait()
-    return _rates(seen)
-
-
-_WAYS = {
-    "alone": _alone,
-    "watched by nobody": lambda browser, picture: _served(browser, picture, is_open=False),
-    "watched in a browser": lambda browser, picture: _served(browser, picture, is_open=True),
-}
+            server.send_signal(signal.SIGINT)
+            server.wait()
+        return [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

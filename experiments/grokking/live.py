@@ -82,8 +82,7 @@ def run(prepared: workload.Prepared, session: LiveSession) -> dict[str, Any]:
 
     def watched(history: Sequence[Evaluation]) -> bool:
         latest = history[-1]
-        # The share of inactive units is a feature of the predictor, and of nothing else.
-        session.seen(**asdict(latest), **_signals(prepared, is_early=latest.step <= WINDOW_STEPS))
+        session.seen(lambda: asdict(latest) | _signals(prepared, is_judged=latest.step == WINDOW_STEPS))
         session.breathe(latest.step / prepared.parameters.steps, answer)
         return False
 
@@ -92,10 +91,11 @@ def run(prepared: workload.Prepared, session: LiveSession) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _signals(prepared: workload.Prepared, *, is_early: bool) -> dict[str, float | None]:
+def _signals(prepared: workload.Prepared, *, is_judged: bool) -> dict[str, float | None]:
+    """Norms, and the share of inactive units where the predictor is about to ask for it: it takes a pass."""
     weights = list(prepared.network.parameters())
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    active = prepared.network(prepared.train.pairs)[1] if is_early else None
+    active = prepared.network(prepared.train.pairs)[1] if is_judged else None
     return {
         "gradient_norm": float(torch.nn.utils.get_total_norm(gradients)),
         "weight_norm": float(torch.nn.utils.get_total_norm(weights)),

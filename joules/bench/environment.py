@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import multiprocessing
 import os
+import tempfile
 from typing import Any
+
+from joules.errors import UserError
 
 # How memory is handed out is the largest source of spread on a CPU. By default each forward pass returns its
 # large tensors to the kernel and faults them in again (an MNASNet at batch size one: 20 ms, against 9 ms in
@@ -57,7 +60,16 @@ def fork_server(experiment: str, threads: int) -> Any:
     workload = f"experiments.{experiment}.workload"
     context.set_forkserver_preload(["torch", "torchvision", "joules.bench.child", workload])
     starter = context.Process(target=_nothing)
-    starter.start()
+    try:
+        starter.start()
+    except OSError as fault:
+        # The fork server listens at a socket there, whose path the kernel limits to about a hundred letters.
+        if "path too long" not in str(fault):
+            raise
+        raise UserError(
+            f"the folder for temporary files has too long a path ({tempfile.gettempdir()}): set TMPDIR to a "
+            "shorter one, such as /tmp"
+        ) from None
     starter.join()
     return context
 

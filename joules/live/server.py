@@ -73,6 +73,7 @@ class Stage:
         self._loop = asyncio.get_running_loop()
         self._acting = asyncio.Lock()
         self._watchers, self._loaded_s = 0, 0.0
+        self._leaving: asyncio.Future[None] | None = None
 
     async def act(self, act: str, body: Any) -> None:
         """Does what the page asks for. Raises ValidationError or ValueError where it cannot be done."""
@@ -162,7 +163,12 @@ class Stage:
 
     def _closed(self) -> None:
         if not self._watchers and time.monotonic() - self._loaded_s > _LOADS_WITHIN_S:
-            self._ending = asyncio.ensure_future(self._end())
+            self._leaving = asyncio.ensure_future(self._leave())
+
+    async def _leave(self) -> None:
+        async with self._acting:
+            if not self._watchers:
+                await self._end()
 
 
 def application(experiment: str, config: Config, token: str, folder: Path) -> Starlette:

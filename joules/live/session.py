@@ -19,9 +19,9 @@ class LiveSession(Session):
         super().__init__(*arguments)
         self._woke_s = time.monotonic()
 
-    def seen(self, **point: Any) -> None:
+    def seen(self, point: Callable[[], dict[str, Any]]) -> None:
         """What an evaluation has shown, any JSON values."""
-        self._mark("seen", **point)
+        self._mark("seen", **point())
 
     def breathe(self, progress: float, answer: Callable[[Any], Any]) -> None:
         """Rests where the last rest is long enough ago. The window is closed while `answer` turns the

@@ -14,6 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests import ROOT
 
+pytestmark = pytest.mark.alone
+
 # It groks soonest: after seconds on two cores.
 QUICK = {"task": "add", "architecture": "mlp", "learning_rate": 0.01, "train_fraction": 0.7, "steps": 2500}
 SOON_MS, LATER_MS = 20_000, 120_000

@@ -20,7 +20,7 @@ from joules.errors import UserError
 from joules.study.campaign import Campaign
 from joules.study.design import experiment_names, load_design
 
-pytestmark = pytest.mark.chain
+pytestmark = pytest.mark.alone
 
 SMOKE = ("--cores", "all", "--config", "scale=smoke")
 BLOCK = "results/local/runs/flops_vs_energy/block-0.jsonl"
@@ -66,6 +66,8 @@ def test_the_end_says_what_the_time_was_spent_on(built):
 def test_the_paper_is_built(built):
     pdf = built.path / "paper/build/local/paper.pdf"
     assert pdf.read_bytes().startswith(b"%PDF")
+    page = built.path / "results/local/explorer.html"
+    assert b"epyc-2core-standard" in page.read_bytes(), "released campaigns stand beside it"
     log = (built.path / "paper/build/local/paper.log").read_text(errors="replace")
     assert "Overfull \\hbox (1" not in log
 
@@ -111,7 +113,7 @@ def test_a_campaign_that_is_carried_elsewhere_is_proven_there(built, tmp_path):
 
 def test_a_sentence_of_the_paper_rebuilds_the_paper_alone(built):
     built.edit("paper/paper.tex", "Joules are", "Joules, however, are")
-    assert rules_run(built.snakemake(*SMOKE).stdout) == ["inject", "typeset", "manifest"]
+    assert rules_run(built.snakemake(*SMOKE).stdout) == ["inject", "typeset", "manifest", "explorer"]
 
 
 def test_a_comment_in_a_workload_rebuilds_nothing(built):
@@ -122,7 +124,7 @@ def test_a_comment_in_a_workload_rebuilds_nothing(built):
 def test_the_style_of_a_figure_redraws_that_figure(built):
     built.edit("experiments/flops_vs_energy/figures.py", 'color="0.9"', 'color="0.8"')
     again = built.snakemake(*SMOKE)
-    assert rules_run(again.stdout) == ["draw", "inject", "typeset", "manifest"]
+    assert rules_run(again.stdout) == ["draw", "inject", "typeset", "manifest", "explorer"]
     assert "figures/local/flops_equal.pdf" in again.stdout
 
 
@@ -454,3 +456,19 @@ def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
     )
     assert spans[0][1] < spans[1][0]
     assert sum("waiting: this machine is being measured" in output for output in outputs) == 1
+
+
+def test_a_long_path_of_temporary_files_ends_in_a_sentence(repository):
+    folder = repository.path / ("long" * 25)
+    folder.mkdir()
+    measured = subprocess.run(
+        [sys.executable, "-m", "joules", "measure", "flops_vs_energy", "--option", "scale=smoke"],
+        cwd=repository.path,
+        env=os.environ | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert measured.returncode == 2
+    assert "error: the folder for temporary files has too long a path" in measured.stderr
+    assert "Traceback" not in measured.stderr

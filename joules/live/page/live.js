@@ -5,6 +5,8 @@ const META = JSON.parse(document.getElementById("meta").textContent);
 const element = (id) => document.getElementById(id);
 const told = (text) => (element("told").textContent = text);
 const MOST_POINTS_DRAWN = 400;
+// Numbers tick as they come. Charts are drawn less often: on a small machine that is work taken from the training.
+const DRAW_EVERY_MS = 3000;
 let points = [];
 let latest = null;
 let isPaused = false;
@@ -201,6 +203,7 @@ const CHARTS = {
 let views = {};
 let isDrawing = false;
 let isStale = false;
+let drawn_ms = -Infinity;
 
 // One drawing at a time: what comes meanwhile is drawn after it, at once.
 async function redraw() {
@@ -209,6 +212,7 @@ async function redraw() {
   isDrawing = true;
   while (isStale) {
     isStale = false;
+    drawn_ms = performance.now();
     await drawOnce();
   }
   isDrawing = false;
@@ -283,10 +287,11 @@ const HEARD = {
     points.push(...event.points);
     latest = points.at(-1);
     tick();
-    redraw();
+    if (performance.now() - drawn_ms > DRAW_EVERY_MS) redraw();
   },
   paused() {
     setPaused(true);
+    redraw();
     told("Paused.");
   },
   resumed() {
@@ -310,6 +315,7 @@ const HEARD = {
 function anew() {
   points = [];
   latest = null;
+  drawn_ms = -Infinity;
   setPaused(false);
   element("answers").replaceChildren();
   tick();
@@ -319,6 +325,7 @@ function anew() {
 function over(words) {
   setOn(false);
   setPaused(false);
+  redraw();
   told(words);
 }
 

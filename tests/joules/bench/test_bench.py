@@ -18,6 +18,8 @@ from joules.study.campaign import Campaign
 from joules.study.config import Config
 from tests import records
 
+pytestmark = pytest.mark.alone
+
 WORKLOAD = """
 import os, subprocess, sys, threading, time
 

@@ -1,0 +1,67 @@
+"""The pictures of the README: a figure in the explorer, and a training that is watched.
+
+python -m validation.pictures [FOLDER]
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from joules.archive import explorer
+from joules.study.campaign import Campaign
+from validation.browser import chromium
+
+_CAMPAIGN, _FIGURE = "epyc-2core-standard-2026-11-26", "flops_scatter"
+_CHOICES = {"architecture": "mlp", "steps": 6000}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "figures/pages")
+    folder.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        _explorer(browser, folder / "explorer.png")
+        _live(browser, folder / "live.png")
+
+
+def _explorer(browser: Any, picture: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "explorer.html")
+        file.write_text(explorer.page(Campaign(_CAMPAIGN)), encoding="utf-8")
+        page = browser.new_page(viewport={"width": 1000, "height": 760})
+        page.goto(f"{file.as_uri()}#figure/{_FIGURE}")
+        page.wait_for_selector("#proof.good")
+        page.locator(".mark-symbol.role-mark path").nth(12).hover()
+        page.wait_for_selector("#vg-tooltip-element.visible")
+        page.screenshot(path=picture)
+
+
+def _live(browser: Any, picture: Path) -> None:
+    command = [sys.executable, "-m", "joules", "live", "--no-browser"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    page = browser.new_page(viewport={"width": 1000, "height": 1560})
+    try:
+        page.goto(re.search(r"http://\S+", server.stdout.readline())[0])  # type: ignore[index]
+        page.evaluate("choices => act('begin', choices)", _CHOICES)
+        page.wait_for_function("latest && latest.step > 50", timeout=120_000)
+        page.click("#draw")
+        page.wait_for_function(
+            "latest.stops.plateau && latest.step > 2 * latest.stops.plateau.step", timeout=120_000
+        )
+        page.click("#draw")
+        page.wait_for_function("document.querySelectorAll('#answers p').length > 1")
+        page.screenshot(path=picture, full_page=True)
+    finally:
+        page.close()
+        server.send_signal(signal.SIGINT)
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()
