@@ -16,9 +16,13 @@ command -v "$python" >/dev/null || stop "$python was not found: install Python 3
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" ||
   stop "no virtual environment could be made: install Python's venv module (Debian: apt-get install python3-venv)"
 echo "installing the pinned packages of $* into $venv (about 6 GB, some minutes)"
-# The locks are complete, so nothing is resolved; every file must have the hash written there.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes "${@/#/-r}" ||
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
+# The locks are complete, so nothing is resolved; every file must have the hash written there. uv fetches several
+# at a time. It does not read pip's configuration: where that names an index of its own, pip goes on.
+{ "${pip[@]}" --require-hashes -r "$(dirname "$0")/setup.lock" &&
+  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --require-hashes "${@/#/-r}"; } ||
+  "${pip[@]}" --require-hashes "${@/#/-r}" ||
   stop "the pinned packages could not be installed: see the message above; a full disk and a missing network are the usual causes"
 # The command `joules`, from the sources where they are.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ||
+"${pip[@]}" --no-build-isolation --editable . ||
   stop "the package of this clone could not be installed into $venv: see the message above"

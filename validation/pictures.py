@@ -18,7 +18,6 @@ from joules.study.campaign import Campaign
 from validation.browser import chromium
 
 _CAMPAIGN, _FIGURE = "epyc-2core-standard-2026-11-26", "flops_scatter"
-_CHOICES = {"architecture": "mlp", "steps": 6000}
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def _explorer(browser: Any, picture: Path) -> None:
         page = browser.new_page(viewport={"width": 1000, "height": 760})
         page.goto(f"{file.as_uri()}#figure/{_FIGURE}")
         page.wait_for_selector("#proof.good")
-        page.locator(".mark-symbol.role-mark path").nth(12).hover()
+        page.locator(".mark-symbol.role-mark path").nth(3).hover()
         page.wait_for_selector("#vg-tooltip-element.visible")
         page.screenshot(path=picture)
 
@@ -48,7 +47,9 @@ def _live(browser: Any, picture: Path) -> None:
     page = browser.new_page(viewport={"width": 1000, "height": 1560})
     try:
         page.goto(re.search(r"http://\S+", server.stdout.readline())[0])  # type: ignore[index]
-        page.evaluate("choices => act('begin', choices)", _CHOICES)
+        page.select_option("[name=architecture]", "mlp")
+        page.fill("[name=steps]", "6000")
+        page.click("#begin")
         page.wait_for_function("latest && latest.step > 50", timeout=120_000)
         page.click("#draw")
         page.wait_for_function(

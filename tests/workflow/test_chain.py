@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import frictionless
@@ -376,6 +378,10 @@ def test_a_released_campaign_is_the_same_bytes_anywhere_and_is_never_measured(bu
     (first, files, archive), (_, again, archived_again) = made
     assert files == again
     assert archive == archived_again
+    packed = set(zipfile.ZipFile(io.BytesIO(archive)).namelist())
+    # Names by which files speak of one another hold in the archive.
+    assert {f"released/{name}" for name in files} < packed
+    assert "released/results/released/explorer.html" in packed
     folder = first.path / "results/released"
     assert frictionless.validate("datapackage.json", type="package", basepath=str(folder)).valid
 

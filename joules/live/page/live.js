@@ -281,7 +281,7 @@ const HEARD = {
     setOn(true);
     const { task, architecture } = event.parameters;
     const read = Object.entries(event.provenance).map(([domain, how]) => `${domain} ${how}`);
-    told(`A ${architecture} learns to ${task}, seed ${event.seed}. Energy: ${read.join(", ")}.`);
+    told(`The ${architecture} learns to ${task}, seed ${event.seed}. Energy: ${read.join(", ")}.`);
   },
   seen(event) {
     points.push(...event.points);
