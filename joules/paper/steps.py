@@ -19,7 +19,7 @@ from joules.models import read_json
 from joules.paper import campaign_report, claims, comparison, families, prose, values
 from joules.paper.contracts import Report
 from joules.paper.typeset import typeset
-from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_of
+from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
 from joules.study.claims import load_claims
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
@@ -178,13 +178,13 @@ def _brief(digest: str) -> str:
 
 def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text: str) -> str:
     sidecar = read_sidecar(campaign, figure)
-    machine = own["machine"].iloc[0]
-    line = (
-        f"Campaign {campaign.name} at {machine['scale']} scale on a {machine['words']}; energy "
-        f"{campaign_tables.words(own['instruments'])}; figure "
-    )
+    source = f"{figures_module(sidecar.experiment).replace('.', '/')}.py"
     digest = sidecar.files[f"{figure}.pdf"][:12]
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
-    walk = values.Link("walk it in the explorer", f"figure/{figure}").latex()
-    printed = f"{values.escape(text)} {{\\footnotesize {values.escape(line)}{chain}; {walk}.}}"
+    walk = values.Link("walk it", f"figure/{figure}").latex()
+    line = (
+        f"Energy {values.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
+        f"\\source{{{source}}}{{{values.escape(source)}}}; {walk}."
+    )
+    printed = f"{values.escape(text)} {{\\footnotesize {line}}}"
     return f"\\defcaption{{{figure}}}{{{printed}}}\n"
