@@ -33,5 +33,6 @@ rule all:
 
 onsuccess:
     spent = summary(Campaign(LOCAL).times_file, STARTED_S, time.time())
-    if spent:
-        print(spent, file=sys.stderr)
+    print(
+        *filter(None, [closing(CAMPAIGN), spent]), sep="\n", file=sys.stderr, flush=True
+    )

@@ -63,6 +63,8 @@ def test_nothing_is_left_outside_of_the_repository(built):
 
 def test_the_end_says_what_the_time_was_spent_on(built):
     assert re.search(r"in all: measured for .*, waited .* for other measurements", built.first.stdout)
+    assert re.search(r"^claims +\d+ \w+", built.first.stdout, re.MULTILINE)
+    assert re.search(r"^explorer +results/local/explorer.html$", built.first.stdout, re.MULTILINE)
 
 
 def test_the_paper_is_built(built):

@@ -25,6 +25,7 @@ _PROGRAMS = (
 )
 shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; ')
 
+from joules.archive.closing import closing
 from joules.bench.progress import summary
 from joules.errors import UserError
 from joules.study.campaign import (

@@ -1,0 +1,46 @@
+"""What a build ends with: where its results are, what they say, what they cost and what to do next."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+from joules.study.campaign import SELF, Campaign
+from joules.study.config import LOCAL
+
+
+def closing(campaign: Campaign) -> str:
+    """A few lines on a campaign that was built; empty where a file that they are read from is not there."""
+    files = [campaign.claims, campaign.tables(SELF) / "energy.csv", campaign.tables(SELF) / "instruments.csv"]
+    if not all(path.is_file() for path in files):
+        return ""
+    claims, spent, instruments = map(_rows, files)
+    verdicts = Counter(claim["verdict"] for claim in claims)
+    how = "/".join(dict.fromkeys(row["provenance"] for row in instruments))
+    low, high = _total(spent, "energy_kwh_band_low"), _total(spent, "energy_kwh_band_high")
+    band = f", {low:.2g} to {high:.2g} over models of power" if high > low else ""
+    took = (
+        f"{_total(spent, 'spent_s') / 3600:.2g} h, {_total(spent, 'energy_kwh'):.2g} kWh ({how}{band}), "
+        f"{_total(spent, 'runs'):.0f} runs, {_total(spent, 'flagged'):.0f} with a flag, "
+        f"{_total(spent, 'failed'):.0f} failed"
+    )
+    chosen = "" if campaign.name == LOCAL else f" --campaign {campaign.name}"
+    following = [f"joules trace --verify{chosen}", f"joules reproduction{chosen}"]
+    lines = {
+        "paper": campaign.relative(campaign.build / "paper.pdf"),
+        "explorer": campaign.relative(campaign.explorer),
+        "claims": ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common()),
+        "measuring": took,
+        "next": "; ".join(following if campaign.name == LOCAL else following[:1]),
+    }
+    return "\n".join(f"{name:10} {text}" for name, text in lines.items())
+
+
+def _total(rows: list[dict[str, str]], column: str) -> float:
+    return sum(float(row.get(column) or 0.0) for row in rows)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
