@@ -25,14 +25,14 @@ def closing(campaign: Campaign) -> str:
         f"{_total(spent, 'runs'):.0f} runs, {_total(spent, 'flagged'):.0f} with a flag, "
         f"{_total(spent, 'failed'):.0f} failed"
     )
-    chosen = "" if campaign.name == LOCAL else f" --campaign {campaign.name}"
-    following = [f"joules trace --verify{chosen}", f"joules reproduction{chosen}"]
+    is_own = campaign.name == LOCAL
+    proof = "joules trace --verify" + ("" if is_own else f" --campaign {campaign.name}")
     lines = {
         "paper": campaign.relative(campaign.build / "paper.pdf"),
         "explorer": campaign.relative(campaign.explorer),
         "claims": ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common()),
         "measuring": took,
-        "next": "; ".join(following if campaign.name == LOCAL else following[:1]),
+        "next": proof + ("; joules reproduction" if is_own else ""),
     }
     return "\n".join(f"{name:10} {text}" for name, text in lines.items())
 

@@ -89,3 +89,30 @@ def test_what_was_measured_beside_campaigns_names_its_day(page):
         # Shares that a design or somebody else's publication states are no readings of ours.
         bare = [line for line in bare if not re.search(r"interval|published|paper|at least|95 %", line)]
         assert not bare or re.search(r"(AMD|Intel).*\(\d+ \w+ 20\d\d\)", section, re.DOTALL), bare
+
+
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_PAGES = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not {".venv", ".snakemake", "local"} & set(path.relative_to(ROOT).parts)
+)
+
+
+def heading_anchors(page):
+    """Fragments of a page's headings, as forges make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_link_of_a_page_is_dead(page):
+    dead = []
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, fragment = target.partition("#")
+        there = page.parent / name if name else page
+        if not there.exists() or (fragment and fragment not in heading_anchors(there)):
+            dead.append(target)
+    assert dead == []
