@@ -13,6 +13,7 @@ import webbrowser
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from string import Template
+from types import FrameType
 from typing import Annotated, Any, cast
 
 import uvicorn
@@ -38,7 +39,6 @@ HOST = "127.0.0.1"
 _MOST_BYTES = 10_000
 # A page that is closed ends the training; one that is loaded again has asked for itself before it goes.
 _CLOSED_AFTER_S, _LOADS_WITHIN_S = 0.4, 15.0
-_STOP_WITHIN_S = 0.5
 _PAGE = Path(__file__).parent / "page"
 # Nothing is loaded from anywhere else, and nobody may frame the page or read it.
 _HEADERS = {
@@ -73,6 +73,7 @@ class Stage:
         self._loop = asyncio.get_running_loop()
         self._acting = asyncio.Lock()
         self._watchers, self._loaded_s = 0, 0.0
+        self._has_quit = False
         self._leaving: asyncio.Future[None] | None = None
 
     async def act(self, act: str, body: Any) -> None:
@@ -121,14 +122,21 @@ class Stage:
         self._show = make(tell)
         self._show.start()
 
-    async def _end(self, within_s: float | None = None) -> None:
+    async def _end(self) -> None:
         if self._show is not None:
-            await asyncio.to_thread(self._show.stop, within_s)
+            await asyncio.to_thread(self._show.stop)
             self._show = None
 
-    async def close(self) -> None:
-        """Ends what is on, and does not wait long for it."""
-        await self._end(_STOP_WITHIN_S)
+    def quit(self) -> None:
+        """Ends what is on, and every stream of events: nothing is waited for."""
+        self._has_quit = True
+        if self._show is not None:
+            self._show.interrupt()
+        asyncio.run_coroutine_threadsafe(self._wake(), self._loop)
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _append(self, number: int, event: dict[str, Any]) -> None:
         if number == self._number:
@@ -148,8 +156,10 @@ class Stage:
         try:
             while True:
                 async with self._changed:
-                    while number == self._number and place >= len(self._events):
+                    while number == self._number and place >= len(self._events) and not self._has_quit:
                         await self._changed.wait()
+                    if self._has_quit:
+                        return
                     if number != self._number:
                         number, place = self._number, 0
                     fresh = self._events[place:]
@@ -176,10 +186,11 @@ def application(experiment: str, config: Config, token: str, folder: Path) -> St
     stages: list[Stage] = []
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         stages.append(Stage(experiment, config, folder))
+        app.state.stage = stages[0]
         yield
-        await stages[0].close()
+        stages[0].quit()
 
     async def page(_request: Request) -> Response:
         stages[0].loads()
@@ -264,6 +275,16 @@ def _page(live: Live, config: Config) -> str:
     )
 
 
+class _Server(uvicorn.Server):
+    """A server that ends what is on when it is told to end, before it waits for anything."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        stage = getattr(self.config.app.state, "stage", None)  # type: ignore[union-attr]
+        if stage is not None:
+            stage.quit()
+        super().handle_exit(sig, frame)
+
+
 def serve(experiment: str, config: Config, port: int, *, opens: bool) -> None:
     """Serves until interrupted; says the address, and opens it where a browser is there. Raises UserError
     where the port is taken."""
@@ -278,7 +299,7 @@ def serve(experiment: str, config: Config, port: int, *, opens: bool) -> None:
             log_level="warning",
             timeout_graceful_shutdown=1,
         )
-        server = uvicorn.Server(settings)
+        server = _Server(settings)
         try:
             socket = settings.bind_socket()
         except SystemExit:

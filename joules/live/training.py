@@ -63,10 +63,14 @@ class Show(ABC):
         """Lets it go on."""
         self._goes_on.set()
 
-    def stop(self, within_s: float | None = None) -> None:
-        """Ends it now, and waits for the thread, at most `within_s` seconds."""
+    def interrupt(self) -> None:
+        """Ends it now, and waits for nothing."""
         self._is_stopped.set()
-        self._thread.join(within_s)
+
+    def stop(self) -> None:
+        """Ends it now, and waits for its thread."""
+        self.interrupt()
+        self._thread.join()
 
     @property
     def is_over(self) -> bool:
@@ -154,11 +158,10 @@ class Training(Show):
         self._before: dict[str, float] = {READ: 0.0}
         self._worked_s = 0.0
 
-    def stop(self, within_s: float | None = None) -> None:
-        self._is_stopped.set()
+    def interrupt(self) -> None:
+        super().interrupt()
         if self._worker is not None:
             self._worker.kill()
-        super().stop(within_s)
 
     def _play(self) -> None:
         holder = f"a training that is watched ({self._experiment})"

@@ -141,11 +141,14 @@ def test_a_page_that_is_closed_ends_the_training(watched, monkeypatch):
 def test_an_interrupt_ends_the_child(watched):
     page, process = watched
     begin(page)
-    children = psutil.Process(process.pid).children(recursive=True)
+    training = trainings(process)
+    assert training
+    helpers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    _, alive = psutil.wait_procs(children, timeout=3)
-    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
-    process.wait(5)
+    for children, within_s in ((training, 1.0), (helpers, 5.0)):
+        _, alive = psutil.wait_procs(children, timeout=within_s)
+        assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+    assert process.wait(5) == 0
 
 
 def test_a_recorded_training_is_played_again(watched):
