@@ -1,5 +1,6 @@
 """A training that is watched, in a real browser."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -73,9 +74,11 @@ def ask(page):
 
 def trainings(process):
     """Children of the server that are neither of its helpers: they have the workload's threads."""
-    return [
-        child for child in psutil.Process(process.pid).children(recursive=True) if child.num_threads() > 1
-    ]
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [child] if child.num_threads() > 1 else []
+    return found
 
 
 def test_a_training_is_watched_until_its_waste_grows(watched):
