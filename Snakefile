@@ -34,5 +34,8 @@ rule all:
 onsuccess:
     spent = summary(Campaign(LOCAL).times_file, STARTED_S, time.time())
     print(
-        *filter(None, [closing(CAMPAIGN), spent]), sep="\n", file=sys.stderr, flush=True
+        *filter(None, [closing(CAMPAIGN), spent]),
+        sep="\n",
+        file=sys.stderr,
+        flush=True,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import altair as alt
 
 from joules.analysis import interactive as show
 from joules.analysis.interactive import Spec, banded, exact
+from joules.study.design import load_design
 
 _COSTS = {
     "energy": banded("energy_per_inference_j"),
@@ -73,7 +75,10 @@ def flops_reference() -> Spec:
 
 def flops_equal() -> Spec:
     """Every run of the architectures that are compared at equal operations."""
-    compared = "indexof(['squeezenet1_1', 'mobilenet_v2', 'mnasnet1_0', 'efficientnet_b0'], datum.arm) >= 0"
+    families = load_design("flops_vs_energy").comparisons
+    pairs = next(family.pairs for family in families if family.family == "equal_flops")
+    arms = list(dict.fromkeys(arm for pair in pairs for arm in reversed(pair)))
+    compared = f"indexof({json.dumps(arms)}, datum.arm) >= 0"
     chart = show.points(
         show.of("runs", compared),
         show.named("arm", kind=alt.X),

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
+from experiments.sparse_parity.tables import ENERGY, PROXIES
 from joules.analysis import interactive as show
 from joules.analysis.interactive import Spec, banded, exact
-
-_METRICS = [
-    "operations",
-    "bytes_moved",
-    "launches",
-    "average_reuse_distance_bytes",
-    "data_movement_distance",
-    "peak_bytes",
-    "time_per_solve_s",
-    "cpu_per_solve_s",
-    "energy_per_solve_j",
-]
 
 
 def parity_metrics() -> Spec:
@@ -26,7 +15,7 @@ def parity_metrics() -> Spec:
         show.of("arms", "datum.bits !== null"),
         show.log("operations", "operations of a solve"),
         show.log("energy_per_solve_j", "energy of a solve in J", alt.Y),
-        (*show.OF_ARM, "problem", "process", "right_share", *_METRICS),
+        (*show.OF_ARM, "problem", "process", "right_share", *PROXIES, ENERGY),
         group="process",
         shape="problem",
         y_ends=banded("energy_per_solve_j")[1:],

@@ -72,7 +72,7 @@ class Stage:
         self._changed = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
         self._acting = asyncio.Lock()
-        self._watchers, self._loaded_s = 0, 0.0
+        self._watchers, self._loads_until_s = 0, 0.0
         self._has_quit = False
         self._leaving: asyncio.Future[None] | None = None
 
@@ -145,13 +145,14 @@ class Stage:
                 self._changed.notify_all()
 
     def loads(self) -> None:
-        """The page has been asked for: who leaves now comes back."""
-        self._loaded_s = time.monotonic()
+        """The page has been asked for: who leaves now comes back, unless it takes too long."""
+        self._loads_until_s = time.monotonic() + _LOADS_WITHIN_S
 
     async def watched(self) -> AsyncGenerator[dict[str, Any]]:
         """All events from the beginning on, as they come; of the next training, too. Closing it is
         leaving."""
         self._watchers += 1
+        self._loads_until_s = 0.0
         number, place = self._number, 0
         try:
             while True:
@@ -172,7 +173,12 @@ class Stage:
                 self._loop.call_later(_CLOSED_AFTER_S, self._closed)
 
     def _closed(self) -> None:
-        if not self._watchers and time.monotonic() - self._loaded_s > _LOADS_WITHIN_S:
+        if self._watchers:
+            return
+        left_s = self._loads_until_s - time.monotonic()
+        if left_s > 0:
+            self._loop.call_later(left_s, self._closed)
+        else:
             self._leaving = asyncio.ensure_future(self._leave())
 
     async def _leave(self) -> None:
