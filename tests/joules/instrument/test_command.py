@@ -20,6 +20,9 @@ from joules.instrument.sources.nvml import Nvml
 from tests import ROOT
 from tests.driver import Driver
 
+# Who used the processor is what is asked.
+pytestmark = pytest.mark.alone
+
 
 def meter(*arguments):
     return subprocess.run(

@@ -15,6 +15,9 @@ from joules.instrument.source import Channel
 from joules.instrument.sources.replay import Replay
 from tests import ROOT
 
+# Who used the processor is what is asked.
+pytestmark = pytest.mark.alone
+
 POWER_W = 5.0
 
 
