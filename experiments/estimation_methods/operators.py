@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import functools
 
-import torch
-from torch import nn
-
-from joules.analysis.roofline import Operator, operators_of, operators_of_model
+from joules.analysis.roofline import Operator
 
 _IMAGES, _PIXELS = 8, 224
 _VECTOR_ELEMENTS = 2**24
@@ -23,6 +20,8 @@ _BYTES = 4
 def operators_of_work(work: str) -> tuple[Operator, ...]:
     """The operators of a pass; empty where they are not known."""
     if work == "vision":
+        from joules.analysis.operators import operators_of_model
+
         return operators_of_model("resnet50", _PIXELS, _IMAGES)
     if work == "small_kernels":
         return _SMALL_PASSES * _small_network()
@@ -33,6 +32,11 @@ def operators_of_work(work: str) -> tuple[Operator, ...]:
 
 
 def _small_network() -> tuple[Operator, ...]:
+    import torch
+    from torch import nn
+
+    from joules.analysis.operators import operators_of
+
     layers: list[nn.Module] = []
     for _ in range(_SMALL_LAYERS):
         layers += [nn.Linear(_SMALL_WIDTH, _SMALL_WIDTH), nn.ReLU()]

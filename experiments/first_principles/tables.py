@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.first_principles import anchors
 from joules.analysis import records, regression, roofline, statistics
 from joules.bench.record import Idle, Run
 from joules.instrument import carbon, codecarbon_data
@@ -58,6 +57,9 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     `predictors` (one row a predictor and outcome), `anchors` (one row an anchor of mlsysim), `scaling_law`
     (one row a published optimal model), `processors`, `trainings` (published ones as energy and carbon),
     `grids` (carbon intensity and sources of electricity), `statistics`."""
+    # Seconds to import, which figures and values must not pay for.
+    from experiments.first_principles import anchors
+
     runs = roofline.runs_at_limits([entry for entry in entries if entry.experiment not in OTHERS])
     limits = records.in_order(roofline.table_of_limits(runs), design)
     rooflines = _rooflines(entries, limits)
@@ -104,6 +106,8 @@ def _rooflines(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> pd.DataFr
 
 
 def _of_networks(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> Iterator[dict[str, object]]:
+    from joules.analysis.operators import operators_of_model
+
     parameters = ("family", "model", "factor", "batch_size", "image_size")
     for arm, group in _by_arm(entries, NETWORKS, parameters, ("threads", "inferences", "layers")):
         first = group.iloc[0]
@@ -111,7 +115,7 @@ def _of_networks(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> Iterato
         if known is None:
             continue
         batch = int(first["batch_size"])
-        operators = roofline.operators_of_model(str(first["model"]), int(first["image_size"]), batch)
+        operators = operators_of_model(str(first["model"]), int(first["image_size"]), batch)
         yield _roofline(
             arm, group, group["inferences"] / batch, operators, known, NETWORKS, str(first["family"])
         )

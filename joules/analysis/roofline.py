@@ -7,21 +7,14 @@ without. Power is that of the limit which binds. Nothing is fitted.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
-import torch
-import torchvision
-from torch import Tensor, nn
-from torch.utils.flop_counter import flop_registry
 
 from joules.analysis import records, statistics
 from joules.bench.record import Idle, Run
-from joules.workload.counting import OperatorCounter
 
 # Kinds of limits whose faster one is the peak of arithmetic: libraries reach it by either.
 ARITHMETIC = ("matmul", "convolution")
@@ -165,46 +158,6 @@ def limits_at(table: pd.DataFrame, threads: int) -> Limits | None:
         float(stream["mean_power_w"]),
         float(quickest["mean_power_w"]),
     )
-
-
-@functools.cache
-def operators_of_model(model: str, image_size: int, batch_size: int) -> tuple[Operator, ...]:
-    """The operators of a forward pass of a torchvision network, which is made once on the processor: tensors
-    without numbers would be taken apart into other operators than those that run."""
-    auxiliary = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
-    network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
-    return operators_of(network, torch.zeros(batch_size, 3, image_size, image_size))
-
-
-# Not in inference mode, which hands over composite operators whole.
-@torch.no_grad()
-def operators_of(network: nn.Module, value: Tensor) -> tuple[Operator, ...]:
-    """The operators of one forward pass, views left out, by the rules of `OperatorCounter`."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with _Listing() as listing:
-            network(value)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-    return tuple(listing.found)
-
-
-class _Listing(OperatorCounter):  # type: ignore[no-untyped-call]
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[Operator] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        operators, bytes_moved = self.operators, self.bytes_moved
-        output = super().__torch_dispatch__(func, types, args, kwargs)
-        if self.operators > operators:
-            count = flop_registry.get(func._overloadpacket)
-            flops = count(*args, **(kwargs or {}), out_val=output) if count else 0
-            self.found.append(Operator(float(flops), float(self.bytes_moved - bytes_moved)))
-        return output
 
 
 def columns_of(predictions: Mapping[str, Prediction], limits: Limits) -> dict[str, float]:

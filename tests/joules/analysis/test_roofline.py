@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from joules.analysis import regression, roofline
+from joules.analysis import operators, regression, roofline
 from joules.analysis.roofline import Limits, Operator
 from joules.workload.counting import count
 from tests import records
@@ -41,14 +41,14 @@ def test_a_form_of_more_is_never_shorter():
 
 def test_operators_are_counted_by_hand():
     network = nn.Sequential(nn.Linear(3, 5, bias=False), nn.ReLU())
-    linear, relu = roofline.operators_of(network, torch.randn(2, 3))
+    linear, relu = operators.operators_of(network, torch.randn(2, 3))
     assert linear == Operator(2 * 2 * 3 * 5, 4 * (2 * 3 + 3 * 5 + 2 * 5))
     assert relu == Operator(0, 4 * (2 * 5 + 2 * 5))
 
 
 @pytest.mark.parametrize("model", ["resnet18", "vit_b_16", "mobilenet_v2"])
 def test_operators_are_those_that_a_workload_counts(model):
-    listed = roofline.operators_of_model(model, 224, 1)
+    listed = operators.operators_of_model(model, 224, 1)
     network = torchvision.models.get_model(model, weights=None).eval()
     counted = count(network, torch.randn(1, 3, 224, 224))
     assert len(listed) == counted["operators"]

@@ -1,0 +1,17 @@
+"""Steps that list no operators and predict no anchors do not pay for the packages that do."""
+
+import subprocess
+import sys
+
+from tests import ROOT
+
+
+def test_figures_values_and_charts_import_neither_torch_nor_mlsysim():
+    modules = [
+        f"experiments.{question}.{part}"
+        for question in ("first_principles", "estimation_methods")
+        for part in ("figures", "report", "charts", "tables")
+    ]
+    code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'mlsysim'}} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
