@@ -7,7 +7,7 @@ DATA := envs/data.lock
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint format lock setup latex browser
+.PHONY: help reproduce test docs lint format lock setup latex browser
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ reproduce: setup latex ## measure on this machine and build the paper (SCALE=smo
 test: setup latex browser ## run every test, the workflow at the smoke scale included
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not alone"
 	$(VENV)/bin/python -m pytest -m alone
+
+docs: setup ## build the site in docs/_build; a dead link stops it
+	$(VENV)/bin/sphinx-build -W -q -b html docs docs/_build
 
 lint: setup ## check style, types, borders between modules and the workflow
 	$(VENV)/bin/ruff check .

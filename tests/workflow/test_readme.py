@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -39,7 +41,8 @@ def test_the_minutes_of_a_question_are_those_of_released_campaigns(experiment):
 
 def test_every_released_campaign_is_named_and_no_other():
     released = {path.parent.name for path in ROOT.glob("results/*/manifest.json")} - {"local"}
-    named = set(re.findall(r"^\| `([a-z0-9_.-]+)` \|.*\[paper\]", README, re.MULTILINE))
+    page = (ROOT / "docs" / "reference" / "campaigns.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([a-z0-9_.-]+)` \|.*\[paper\]", page, re.MULTILINE))
     assert named == released
 
 
@@ -49,7 +52,7 @@ _VALUE = re.compile(r"([\d,]*\.?\d+)<!-- ([\w.]+) -->")
 
 
 def readmes_with_values():
-    pages = [ROOT / "README.md", *sorted((ROOT / "experiments").glob("*/README.md"))]
+    pages = [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "experiments").glob("*/README.md"))]
     return [page for page in pages if _VALUE.search(page.read_text(encoding="utf-8"))]
 
 
@@ -116,3 +119,10 @@ def test_no_link_of_a_page_is_dead(page):
         if not there.exists() or (fragment and fragment not in heading_anchors(there)):
             dead.append(target)
     assert dead == []
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", ROOT / "docs", tmp_path]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert "Your first campaign" in (tmp_path / "index.html").read_text(encoding="utf-8")
