@@ -52,7 +52,7 @@ def methods_ratio(tables: Tables) -> Figure:
         # A difference from a reading that is itself a model is no finding.
         for place, mark in zip(places, rows["stars"], strict=True):
             if isinstance(mark, str) and not is_banded:
-                axes.annotate(mark, (1.8 * high, place), fontsize=6, va="center")
+                axes.annotate(mark, (1.8 * high, place), fontsize=7, va="center")
         axes.set(xscale="log", title=arm.replace("_", " "))
         axes.xaxis.set_major_locator(LogLocator(numticks=3))
     panels[0][0].set_yticks(np.arange(len(names)), [METHODS[name].words for name in names], fontsize=7)

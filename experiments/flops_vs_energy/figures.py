@@ -34,7 +34,7 @@ def flops_scatter(tables: Tables) -> Figure:
         plotting.bands(axes, arms["flops"], arms, outcome)
         axes.set(xscale="log", yscale="log", xlabel="FLOPs per inference", ylabel=words)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=6.5)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7.5)
     figure.canvas.draw()
     for axes, outcome in zip(panels, outcomes, strict=True):
         plotting.label_points(axes, arms["flops"], arms[outcome], arms["arm"])
@@ -86,7 +86,7 @@ def flops_reference(tables: Tables) -> Figure:
         for axes in grid
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=6.5)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=7.5)
     return figure
 
 

@@ -50,7 +50,7 @@ def grokking_curves(tables: Tables) -> Figure:
         energy.set_ylabel(f"energy in J ({run['provenance']})")
         if axes is panels[0][0]:
             handles = [axes.get_legend_handles_labels(), energy.get_legend_handles_labels()]
-            axes.legend(*(one + other for one, other in zip(*handles, strict=True)), fontsize=6)
+            axes.legend(*(one + other for one, other in zip(*handles, strict=True)), fontsize=7)
     panels[0][0].set_ylabel("accuracy")
     return figure
 
@@ -107,7 +107,7 @@ def grokking_schedule(tables: Tables) -> Figure:
     for row in published().itertuples():
         axes.axhline(row.percent, color="0.7", linewidth=0.8)
         place = (table["schedule"].max(), row.percent)
-        axes.annotate(f"{row.what}, published", place, fontsize=6, ha="right", va="bottom")
+        axes.annotate(f"{row.what}, published", place, fontsize=7, ha="right", va="bottom")
     axes.set(
         xscale="log",
         ylim=(0, 102),
@@ -173,5 +173,5 @@ def grokking_predictor(tables: Tables) -> Figure:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter(NullFormatter())
-    axes.legend(fontsize=6)
+    axes.legend(fontsize=7)
     return figure

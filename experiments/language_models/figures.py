@@ -121,7 +121,7 @@ def language_ranking(tables: Tables) -> Figure:
     axes.set(yscale="log")
     plotting.bands(axes, range(len(order)), on_board, "energy_per_training_j")
     plotting.annotate(axes, tables["statistics"].query("family == 'board'"), **plotted)
-    axes.set_xticks(range(len(order)), [name.replace("_", "\n") for name in order], fontsize=6)
+    axes.set_xticks(range(len(order)), [name.replace("_", "\n") for name in order], fontsize=7)
     axes.set(xlabel="", ylabel=f"energy of a training in J\n({plotting.provenance(board)})")
     return figure
 

@@ -40,7 +40,7 @@ def rl_curves(tables: Tables) -> Figure:
         axes.axhline(start, color="0.5", linewidth=0.8, linestyle=":")
         axes.set(title=f"{game}\n(yardstick {yardsticks[game]:g})", xlim=(0, None))
         upper = axes.secondary_xaxis("top", functions=_wh_of(evaluated[evaluated["game"] == game]))
-        upper.tick_params(labelsize=6)
+        upper.tick_params(labelsize=7)
         if game == games[len(games) // 2]:
             # Not the figure's own label: a legend outside the panels would cover it.
             axes.set_xlabel("time of training in s")
@@ -106,7 +106,7 @@ def rl_steps(tables: Tables) -> Figure:
             plotting.bands(axes, np.arange(len(order)) + 0.36, means, column, 1e3)
             plotting.annotate(axes, _of_family(tables, family), **plotted)
             first = runs.drop_duplicates("arm").set_index("arm")
-            axes.set_xticks(range(len(order)), [_label(first.loc[arm]) for arm in order], fontsize=6)
+            axes.set_xticks(range(len(order)), [_label(first.loc[arm]) for arm in order], fontsize=7)
         axes.set(xlabel="", ylabel=words)
         axes.set_ylim(bottom=0)
     return figure

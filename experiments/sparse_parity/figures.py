@@ -61,7 +61,7 @@ def parity_metrics(tables: Tables) -> Figure:
                 linewidth=0.7,
             )
         axes.set(yscale="log", title=problem)
-        axes.set_xticks(range(len(metrics)), [WORDS[metric] for metric in metrics], rotation=60, fontsize=6)
+        axes.set_xticks(range(len(metrics)), [WORDS[metric] for metric in metrics], rotation=60, fontsize=7)
     for axes in panels[:, 0]:
         axes.set_ylabel("times the least of a\nprocess that solves it", fontsize=7)
     for axes in panels.flat[len(problems) :]:
@@ -70,7 +70,7 @@ def parity_metrics(tables: Tables) -> Figure:
         plt.Line2D([], [], marker="o", markersize=3, color=colour, label=name.replace("_", " "))
         for name, colour in shade.items()
     ]
-    figure.legend(handles=marks, fontsize=6, ncols=4, loc="outside lower center")
+    figure.legend(handles=marks, fontsize=7, ncols=4, loc="outside lower center")
     return figure
 
 
@@ -115,5 +115,5 @@ def parity_regret(tables: Tables) -> Figure:
     kinds = plotting.provenance(tables["arms"]) if len(tables["arms"]) else "missing"
     axes.set(yscale="log", ylabel=f"energy over that of the cheapest\n({kinds})")
     if problems:
-        axes.legend(fontsize=6)
+        axes.legend(fontsize=7)
     return figure

@@ -76,5 +76,5 @@ def power_headlines(tables: Tables) -> Figure:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.invert_yaxis()
-    axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure

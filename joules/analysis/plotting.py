@@ -26,6 +26,9 @@ SIDECAR = ".provenance.json"
 # Widths of a text column of the paper, in inches.
 COLUMN_IN = 6.3
 
+# Of Okabe and Ito 2008, told apart by every kind of colour vision.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
 # Below so many pairs a difference that was not found says little.
 _LEAST_FOR_NS = 4
 
@@ -36,6 +39,10 @@ _STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.02,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 7,
     "pdf.fonttype": 42,
     "svg.hashsalt": "fixed",
 }
@@ -51,9 +58,10 @@ def style() -> Iterator[None]:
 
 
 def colours(names: Sequence[str]) -> dict[str, Any]:
-    """One colour a name, the same for the same set of names."""
+    """One colour a name, the same for the same set of names; of Okabe and Ito's where those suffice."""
     ordered = sorted(set(names))
-    return dict(zip(ordered, sns.color_palette("husl", len(ordered)), strict=True))
+    palette = OKABE_ITO if len(ordered) <= len(OKABE_ITO) else sns.color_palette("husl", len(ordered))
+    return dict(zip(ordered, palette, strict=False))
 
 
 def provenance(table: pd.DataFrame) -> str:
@@ -105,7 +113,7 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequ
         taken.append(legend.get_window_extent())
     for point, name in zip(zip(x, y, strict=True), names, strict=True):
         for place in places:
-            text = axes.annotate(name, point, textcoords="offset points", fontsize=6, **place)
+            text = axes.annotate(name, point, textcoords="offset points", fontsize=7, **place)
             box = text.get_window_extent()
             within = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
             if within and not any(box.overlaps(other) for other in taken):

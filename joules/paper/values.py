@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ _LATEX = {
 _ENERGY_UNITS = {r"\joule", r"\milli\joule", r"\kilo\joule", r"\kWh", r"\watt\hour"}
 _ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
 _OF_OTHERS = "_published"
+# A cell of a table of more letters is a sentence, and a head is broken into lines of no fewer.
+_SENTENCE, _NARROWEST = 45, 5
 # Within these a number is printed in full, beyond them with a power of ten.
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e6
 
@@ -204,14 +207,31 @@ def listing(values: Sequence[Value]) -> pd.DataFrame:
 
 
 def tabular(table: pd.DataFrame) -> str:
-    """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right."""
-    aligned = "".join("r" if _is_numeric(table[column]) else "l" for column in table)
-    head = " & ".join(escape(str(column)) for column in table)
+    """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right, heads in as many
+    lines as keep columns narrow. Columns of sentences share the rest of the line (tabularx, column type
+    `Y`)."""
+    widths = {column: max((len(str(cell)) for cell in table[column]), default=0) for column in table}
+    kinds = {
+        column: "r" if _is_numeric(table[column]) else "Y" if widths[column] > _SENTENCE else "l"
+        for column in table
+    }
+    head = " & ".join(_head(str(column), widths[column], kinds[column]) for column in table)
     body = "".join(" & ".join(map(_cell, row)) + " \\\\\n" for row in table.itertuples(index=False))
+    aligned = "".join(kinds.values())
+    begin, end = ("tabularx}{\\linewidth", "tabularx") if "Y" in aligned else ("tabular", "tabular")
     return (
-        f"\\begin{{tabular}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
-        "\\bottomrule\n\\end{tabular}\n"
+        f"\\begin{{{begin}}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
+        f"\\bottomrule\n\\end{{{end}}}\n"
     )
+
+
+def _head(words: str, width: int, kind: str) -> str:
+    """The head of a column, in lines as long as its cells where its words allow that."""
+    lines = textwrap.wrap(words, max(width, _NARROWEST), break_long_words=False, break_on_hyphens=False)
+    if kind == "Y" or len(lines) < 2:
+        return escape(words)
+    stacked = "\\\\".join(map(escape, lines))
+    return f"\\shortstack[{kind}]{{{stacked}}}"
 
 
 def _cell(cell: Any) -> str:
