@@ -79,7 +79,7 @@ def parity_agreement(tables: Tables) -> Figure:
     names = [*PROXIES, ENERGY]
     matrix = tables["agreement"].pivot(index="metric", columns="other", values="tau")
     matrix = matrix.reindex(index=names[:-1], columns=names[1:]).rename(index=WORDS, columns=WORDS)
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.8))
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.9, 4.2))
     sns.heatmap(
         matrix,
         vmin=-1,
@@ -87,7 +87,7 @@ def parity_agreement(tables: Tables) -> Figure:
         cmap="vlag",
         annot=True,
         fmt=".2f",
-        annot_kws={"fontsize": 6},
+        annot_kws={"fontsize": 7},
         mask=matrix.isna(),
         ax=axes,
         cbar_kws={"label": "Kendall's tau"},

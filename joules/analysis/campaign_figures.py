@@ -24,7 +24,7 @@ def power_watts(tables: Tables) -> Figure:
     """A row a model, a marker a state of the machine, joined by a line."""
     watts = tables["watts"].set_index("power_model").reindex(list(POWER_MODELS)).reset_index()
     places = np.arange(len(watts))
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 0.9 + 0.22 * len(watts)))
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 0.9 + 0.22 * len(watts)), layout="constrained")
     states = watts[list(_STATES)]
     axes.hlines(places, states.min(axis=1), states.max(axis=1), color="0.7", linewidth=1)
     shades = sns.color_palette("colorblind", len(_STATES))
@@ -36,7 +36,7 @@ def power_watts(tables: Tables) -> Figure:
     axes.set_yticks(places, watts["words"], fontsize=8)
     axes.set(xlabel="modelled power of the whole machine in W", xlim=(0, None))
     axes.invert_yaxis()
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=7, loc="lower right")
     return figure
 
 
@@ -46,7 +46,9 @@ def power_headlines(tables: Tables) -> Figure:
     # What is off by orders of magnitude would leave the others no room.
     spread = ratios.groupby("claim")["estimate"].agg(lambda each: np.log(each.max() / each.min()))
     order = list(spread.sort_values(ascending=False, kind="stable").index)
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 1.0 + 0.42 * max(len(order), 1)))
+    figure, axes = plt.subplots(
+        figsize=(plotting.COLUMN_IN, 1.4 + 0.24 * max(len(order), 1)), layout="constrained"
+    )
     if not order:
         axes.text(0.5, 0.5, "no ratio was measured", transform=axes.transAxes, ha="center")
         return figure
@@ -76,5 +78,5 @@ def power_headlines(tables: Tables) -> Figure:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.invert_yaxis()
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.legend(fontsize=7, loc="outside lower center", ncols=4)
     return figure
