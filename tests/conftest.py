@@ -29,7 +29,8 @@ class Repository:
         self._environment = os.environ | {"TMPDIR": str(self.temporary)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "snakemake", *arguments)
+        """Runs Snakemake, which says what rules it runs."""
+        return self.run("-m", "snakemake", "--quiet", "host", *arguments)
 
     def joules(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "joules", *arguments)

@@ -28,14 +28,16 @@ def test_no_joule_of_the_prose_stands_alone(campaign):
 def test_no_joule_of_a_table_stands_alone(campaign):
     text = (ROOT / "paper" / "build" / campaign / "tables.tex").read_text(encoding="utf-8")
     checked = 0
-    for name, table in re.findall(r"\\deftable\{(\w+)\}\{(.*?)\\end\{tabular\}", text, re.DOTALL):
+    for name, table in re.findall(
+        r"\\deftable\{(\w+)\}\{(.*?)\\end\{(?:tabularx?|longtable)\}", text, re.DOTALL
+    ):
         lines = [line.rstrip("\\ ").split(" & ") for line in table.splitlines() if " & " in line]
         # A single column says in words that there is nothing to print.
         if not lines:
             continue
         head, *rows = lines
         places = [
-            place for place, cell in enumerate(head) if re.search(r"(?:^|\s)(?:mJ|kJ|J|kWh|Wh)\b", cell)
+            place for place, cell in enumerate(head) if re.search(r"(?:^|[\s{\\])(?:mJ|kJ|J|kWh|Wh)\b", cell)
         ]
         if name.endswith("_published"):
             continue

@@ -1,0 +1,79 @@
+"""What the workflow refuses before it measures, and what it plans on a cluster."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from joules.study.design import experiment_names, load_design
+from tests.workflow import SMOKE, rules_run
+
+
+def test_a_typo_is_refused_before_anything_is_measured(repository):
+    refused = repository.snakemake("--cores", "all", "--config", "scale=quik")
+    assert refused.returncode != 0
+    assert "did you mean 'quick'" in refused.stdout
+    assert rules_run(refused.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            ["campaign=epyc-2core-standard", "experiments=[grokking]"],
+            "is rebuilt whole: leave 'experiments' out",
+        ),
+        (["scale=smoke", "region=NO"], "did you mean 'NOR'"),
+        (["scale=smoke", "region=fra"], "did you mean 'FRA'"),
+    ],
+)
+def test_an_option_that_would_be_misread_is_refused(repository, given, sentence):
+    refused = repository.snakemake("--cores", "all", "-n", "--config", *given)
+    assert refused.returncode != 0
+    assert sentence in refused.stdout
+
+
+def test_a_key_that_stands_twice_is_refused_before_anything_is_measured(repository):
+    repository.edit("workflow/config.yaml", "scale: quick", "scale: quick\nscale: standard")
+    refused = repository.snakemake("--cores", "all", "-n")
+    assert refused.returncode != 0
+    assert "'scale' stands twice" in refused.stdout
+
+
+def test_on_a_cluster_a_block_takes_a_node(repository):
+    cluster = ("--workflow-profile", "profiles/slurm", "--config", "scale=smoke")
+    unsaid = repository.snakemake(*cluster, "--slurm-init-seconds-before-status-checks", "1")
+    assert unsaid.returncode != 0
+    assert "say how many logical processors a node has" in unsaid.stdout
+    asked = ("--set-threads", "measure=48", "--set-resources", "measure:gpu=1")
+    asked += ("--default-resources", "slurm_partition=gpus")
+    planned = repository.snakemake(*cluster, *asked, "-n")
+    assert planned.returncode == 0, planned.stdout
+    blocks = sum(load_design(name).at("smoke").blocks for name in experiment_names())
+    assert planned.stdout.count("slurm_extra=--exclusive") == blocks
+    assert planned.stdout.count("gpu=1") >= 10
+
+
+def test_a_question_that_lacks_a_file_is_refused_before_anything_is_measured(repository):
+    (repository.path / "experiments/grokking/columns.yaml").unlink()
+    refused = repository.snakemake(*SMOKE)
+    assert refused.returncode != 0
+    assert "experiments/grokking/columns.yaml is missing" in refused.stdout
+    assert rules_run(refused.stdout) == []
+
+
+def test_a_long_path_of_temporary_files_ends_in_a_sentence(repository):
+    folder = repository.path / ("long" * 25)
+    folder.mkdir()
+    measured = subprocess.run(
+        [sys.executable, "-m", "joules", "measure", "flops_vs_energy", "--option", "scale=smoke"],
+        cwd=repository.path,
+        env=os.environ | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert measured.returncode == 2
+    assert "error: the folder for temporary files has too long a path" in measured.stderr
+    assert "Traceback" not in measured.stderr
