@@ -14,7 +14,6 @@ localrules:
     all,
     tabulate_campaign,
     judge,
-    draw,
     inject,
     typeset,
     manifest,
@@ -29,6 +28,14 @@ rule all:
         CAMPAIGN.build / "paper.pdf",
         CAMPAIGN.manifest,
         CAMPAIGN.explorer,
+
+
+onstart:
+    from joules.bench.opening import opening
+
+    begun = opening(Campaign(LOCAL), CONFIG, RUN_FINGERPRINTS)
+    if begun:
+        print(begun, file=sys.stderr, flush=True)
 
 
 onsuccess:

@@ -111,6 +111,8 @@ def _complain(sentence: str) -> None:
 def _enter_repository(options: Options, given: Sequence[str]) -> None:
     """Goes to the clone's folder, where its questions can be imported. Where another copy of this package is
     running, such as an installed one, the clone's own takes over: its code is what fingerprints name."""
+    import tempfile
+
     import joules
     from joules.study.repository import repository_root
 
@@ -126,6 +128,9 @@ def _enter_repository(options: Options, given: Sequence[str]) -> None:
         os.execv(sys.executable, [sys.executable, "-m", "joules", *rest])
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+    # PyTorch makes a folder for kernels that it compiles as soon as torchvision is imported, and leaves it.
+    # Nothing is compiled here, and the folder around it is there already.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -330,14 +335,16 @@ def _tabulate(options: Options) -> None:
 
 def _declare_draw(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment")
-    parser.add_argument("figure")
+    parser.add_argument("figures", nargs="*", metavar="figure", help="all of the experiment's by default")
     _of_campaign(parser)
 
 
 def _draw(options: Options) -> None:
     from joules.analysis.steps import draw
+    from joules.study.campaign import figures_of
 
-    draw(_campaign(options), options.experiment, options.figure)
+    for figure in options.figures or figures_of(options.experiment):
+        draw(_campaign(options), options.experiment, figure)
 
 
 def _judge(options: Options) -> None:
@@ -457,7 +464,7 @@ COMMANDS = {
     ),
     "measure": Command("measure one block of an experiment on this machine", _measure, _declare_measure),
     "tabulate": Command("records to CSV tables", _tabulate, _declare_tabulate),
-    "draw": Command("tables to one figure", _draw, _declare_draw),
+    "draw": Command("tables to figures", _draw, _declare_draw),
     "judge": Command(
         "which of the paper's claims a campaign supports", _judge, _declare(_of_experiments, _of_campaign)
     ),

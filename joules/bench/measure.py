@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from joules.bench.journal import Journal, write_entries
 from joules.bench.lock import machine_lock
 from joules.bench.progress import Progress, expectation
-from joules.bench.record import Idle, Run
+from joules.bench.record import Entry, Idle, Run
 from joules.bench.scheduler import Arm, Block, Scheduler, in_random_order
 from joules.errors import UserError
 from joules.instrument.host import machine
@@ -50,7 +50,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         if journal.recovered:
             progress.say(journal.recovered)
         fingerprints = {arm: run_fingerprint(block.experiment, arm, arms[arm]) for arm in arms}
-        kept = recorded_runs(journal, block, fingerprints)
+        kept = recorded_runs(journal.entries, block, fingerprints)
         missing = [
             Arm(name, dict(arms[name]), fingerprints[name], position)
             for position, name in enumerate(in_random_order(block, arms))
@@ -64,7 +64,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
             used = sources or _discover(job, progress)
             with Sampler(used) as sampler:
                 Scheduler(block, design, job, sampler, used, journal, progress).run_all(missing)
-        runs = recorded_runs(journal, block, fingerprints, without_result_too=True)
+        runs = recorded_runs(journal.entries, block, fingerprints, without_result_too=True)
         if not any(run.has_result for run in runs.values()):
             first = next(iter(runs.values()))
             raise UserError(
@@ -79,13 +79,13 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
 
 
 def recorded_runs(
-    journal: Journal, block: Block, fingerprints: Mapping[str, str], without_result_too: bool = False
+    entries: Iterable[Entry], block: Block, fingerprints: Mapping[str, str], without_result_too: bool = False
 ) -> dict[str, Run]:
     """The newest usable run of each arm of the block."""
     here = machine.describe().id
     return {
         run.arm: run
-        for run in journal.entries
+        for run in entries
         if isinstance(run, Run)
         and run.block == block.index
         and run.seed == block.seed

@@ -18,11 +18,12 @@ from joules.study.design import Scale
 
 @dataclass(frozen=True)
 class Expectation:
-    """How long runs took in a released campaign at the same scale: seconds by arm, set-up included."""
+    """What runs took in a released campaign at the same scale: seconds and joules by arm, set-up included."""
 
     campaign: str
     machine: str
     seconds: Mapping[str, float]
+    energy_j: Mapping[str, float]
 
     def words(self, arms: Iterable[str]) -> str:
         """What that makes for `arms`, as a clause; empty where it has none of them."""
@@ -31,19 +32,23 @@ class Expectation:
 
 
 def expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectation | None:
-    """How long runs took in the newest released campaign at this scale; None where there is none."""
+    """What runs took in the newest released campaign at this scale; None where there is none."""
     newest: tuple[str, Expectation] | None = None
     for other in other_releases(campaign):
-        spent: dict[str, list[float]] = {}
+        spent: dict[str, list[tuple[float, float]]] = {}
         machine, measured_at = "", ""
         for entry in _entries(other, experiment):
             if entry.get("kind") == "run" and entry["scale"] == scale:
-                spent.setdefault(entry["arm"], []).append(entry["spent"]["duration_s"])
+                took = entry["spent"]["duration_s"], entry["spent"]["energy_j"] or 0.0
+                spent.setdefault(entry["arm"], []).append(took)
                 machine = entry["machine"]["processor"]
                 measured_at = max(measured_at, entry["measured_at"])
         if spent and (newest is None or measured_at > newest[0]):
-            means = {arm: sum(times) / len(times) for arm, times in spent.items()}
-            newest = measured_at, Expectation(other.name, machine, means)
+            seconds, energy_j = (
+                {arm: sum(took[part] for took in all_took) / len(all_took) for arm, all_took in spent.items()}
+                for part in (0, 1)
+            )
+            newest = measured_at, Expectation(other.name, machine, seconds, energy_j)
     return newest[1] if newest else None
 
 

@@ -294,8 +294,8 @@ def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
     for entry in (records.run("read"), records.unread(records.run("not_read"))):
         journal.append(entry)
     prints = {"read": "f", "not_read": "f"}
-    assert set(recorded_runs(journal, block, prints)) == {"read"}
-    assert set(recorded_runs(journal, block, prints, without_result_too=True)) == {"read", "not_read"}
+    assert set(recorded_runs(journal.entries, block, prints)) == {"read"}
+    assert set(recorded_runs(journal.entries, block, prints, without_result_too=True)) == {"read", "not_read"}
 
 
 def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
@@ -311,7 +311,7 @@ def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
     assert orders[0] != orders[1]
     journal = Journal(campaign.journal_file("flops_vs_energy", 2))
     journal.append(records.run("one", block=2, seed=2))
-    found = [set(recorded_runs(journal, block, {"one": "f"})) for block in blocks]
+    found = [set(recorded_runs(journal.entries, block, {"one": "f"})) for block in blocks]
     assert found == [{"one"}, set()]
 
 

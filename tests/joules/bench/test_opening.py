@@ -1,0 +1,52 @@
+"""What a campaign says before it measures: how much, and what that took elsewhere."""
+
+import pytest
+
+from joules.bench import opening
+from joules.bench.journal import Journal
+from joules.instrument.host import machine
+from joules.study.campaign import Campaign
+from joules.study.config import Config
+from tests import records
+from tests.joules.bench.test_progress import released
+
+CONFIG = Config(experiments=["flops_vs_energy"], scale="smoke")
+PRINTS = {"flops_vs_energy": {"one": "f", "two": "f", "new": "f"}}
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "describe", lambda: records.MACHINE)
+    return Campaign("local", tmp_path)
+
+
+def test_it_says_how_many_runs_and_what_they_took_elsewhere(own, tmp_path):
+    released(tmp_path, "newer", "2026-02-01", one=30.0, two=60.0)
+    said = opening.opening(own, CONFIG, PRINTS)
+    assert said.startswith(
+        "to measure: 6 runs of flops_vs_energy, at scale smoke; about 3 min 0 s and 0.004 kJ"
+    )
+    assert "as in newer (on Test CPU), and 2 runs more that none of them has" in said
+
+
+def test_what_is_recorded_already_is_left_out(own):
+    journal = Journal(own.journal_file("flops_vs_energy", 1))
+    journal.append(records.run("one", block=1))
+    journal.append(records.run("two", block=1, fingerprint="of other code"))
+    with journal.path.open("a") as file:
+        file.write('{"kind": "run", "torn')
+    assert opening.opening(own, CONFIG, PRINTS).startswith("to measure: 6 runs")
+    journal.path.write_text(journal.path.read_text().rpartition("\n")[0] + "\n")
+    said = opening.opening(own, CONFIG, PRINTS)
+    assert said == (
+        "to measure: 5 runs of flops_vs_energy, at scale smoke; "
+        "no released campaign of this scale says how long that takes"
+    )
+
+
+def test_where_all_is_recorded_nothing_is_said(own):
+    for block in (0, 1):
+        journal = Journal(own.journal_file("flops_vs_energy", block))
+        for arm in PRINTS["flops_vs_energy"]:
+            journal.append(records.run(arm, block=block))
+    assert opening.opening(own, CONFIG, PRINTS) == ""
