@@ -311,16 +311,30 @@ def _carbon(runs: pd.DataFrame) -> pd.DataFrame:
     region's."""
     energy_kwh = runs["energy_j"].sum() / carbon.JOULES_PER_KWH
     world = carbon.grid(carbon.WORLD)
-    places = [("world", world.name, world.intensity_g_per_kwh, world.source)]
-    for code in _COUNTRIES:
-        country = carbon.grid(code)
-        places.append(("country", country.name, country.intensity_g_per_kwh, country.source))
+    places = [_place("world", world), *(_place("country", carbon.grid(code)) for code in _COUNTRIES)]
     places += [
-        ("region", region, intensity, "Henderson et al. 2020")
+        {
+            "level": "region",
+            "place": region,
+            "intensity_g_per_kwh": intensity,
+            "source": "Henderson et al. 2020",
+        }
         for region, intensity in pd.read_csv(_REGIONS).itertuples(index=False)
     ]
-    table = pd.DataFrame(places, columns=["level", "place", "intensity_g_per_kwh", "source"])
+    table = pd.DataFrame(places)
     return table.assign(
         emissions_g=energy_kwh * table["intensity_g_per_kwh"],
         ratio_to_world=table["intensity_g_per_kwh"] / world.intensity_g_per_kwh,
     )
+
+
+def _place(level: str, grid: carbon.Grid) -> dict[str, object]:
+    share = grid.generated_share
+    return {
+        "level": level,
+        "place": grid.name,
+        "intensity_g_per_kwh": grid.intensity_g_per_kwh,
+        "source": grid.source,
+        "generated_by": grid.generated_by,
+        "generated_percent": None if share is None else 100 * share,
+    }

@@ -76,7 +76,14 @@ def first_principles_errors(tables: Tables) -> Figure:
     for place, name in enumerate(names):
         factors = np.exp(errors[name].astype(float))
         axes.plot(factors, np.full(len(factors), place), "o", color="0.2", markersize=3, alpha=0.5)
-        axes.plot([np.exp(errors[name].mean())], [place], "|", color="C3", markersize=14, markeredgewidth=2)
+        axes.plot(
+            [np.exp(errors[name].mean())],
+            [place],
+            "|",
+            color=plotting.VERMILION,
+            markersize=14,
+            markeredgewidth=2,
+        )
     axes.axvline(1, color="0.6", linewidth=0.8)
     axes.set_yticks(range(len(names)), [WORDS[name] for name in names], fontsize=7)
     axes.set(xscale="log", xlabel="predicted over measured time of an inference")
@@ -104,12 +111,17 @@ def first_principles_anchors(tables: Tables) -> Figure:
         places,
         anchors["unfitted_low"] / middle,
         anchors["unfitted_high"] / middle,
-        color="C0",
+        color=plotting.BLUE,
         linewidth=2,
         label="predicted without a fit",
     )
     axes.plot(
-        anchors["fitted"] / middle, places, "o", color="C3", markersize=4, label="with its authors' constant"
+        anchors["fitted"] / middle,
+        places,
+        "o",
+        color=plotting.VERMILION,
+        markersize=4,
+        label="with its authors' constant",
     )
     axes.set_yticks(places, anchors["words"], fontsize=7)
     axes.set(xscale="log", xlabel="over what was published")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,7 +19,7 @@ def flops_scatter(tables: Tables) -> Figure:
     """FLOPs against time and against kWh per inference, all logarithmic, with a power law within each family
     of three or more; grey lines are bands over models of power."""
     arms = _architectures(tables)
-    colours = plotting.colours(arms["family"].to_list())
+    marks = plotting.marks(arms["family"])
     figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.6), layout="constrained")
     outcomes = {
         "time_per_inference_s": "time per inference in s",
@@ -28,16 +27,17 @@ def flops_scatter(tables: Tables) -> Figure:
     }
     for axes, (outcome, words) in zip(panels, outcomes.items(), strict=True):
         for family, members in arms.groupby("family"):
-            axes.scatter(members["flops"], members[outcome], color=colours[family], s=14, label=family)
+            axes.scatter(members["flops"], members[outcome], s=14, label=family, **marks[family])
             if len(members) >= 3:
-                _power_law(axes, members, colours[family], outcome)
+                _power_law(axes, members, marks[family]["color"], outcome)
         plotting.bands(axes, arms["flops"], arms, outcome)
         axes.set(xscale="log", yscale="log", xlabel="FLOPs per inference", ylabel=words)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7.5)
     figure.canvas.draw()
+    names = [plotting.plain(*row) for row in zip(arms["arm"], arms["family"], strict=True)]
     for axes, outcome in zip(panels, outcomes, strict=True):
-        plotting.label_points(axes, arms["flops"], arms[outcome], arms["arm"])
+        plotting.label_points(axes, arms["flops"], arms[outcome], names)
     return figure
 
 
@@ -47,17 +47,19 @@ def flops_predictors(tables: Tables) -> Figure:
     regressions = tables["regressions"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 2.6), layout="constrained")
     places = np.arange(len(associations))
-    left.barh(places, associations["r2"], color="0.85")
-    left.hlines(places, associations["r2_low"], associations["r2_high"], color="0.2", linewidth=1.2)
+    left.hlines(places, associations["r2_low"], associations["r2_high"], color=plotting.BLUE, linewidth=1.2)
+    left.plot(associations["r2"], places, "o", color=plotting.BLUE, markersize=5)
     left.set_yticks(places, [name.replace("_", " ") for name in associations["predictor"]])
     left.set(xlim=(0, 1), xlabel=f"R² with energy per inference\n({plotting.provenance(tables['arms'])})")
-    right.barh(np.arange(len(regressions)), regressions["error_factor"] - 1, left=1, color="0.85")
+    right.plot(
+        regressions["error_factor"], np.arange(len(regressions)), "o", color=plotting.BLUE, markersize=5
+    )
     right.set_yticks(
         np.arange(len(regressions)), [name.replace("_", " ") for name in regressions["regression"]]
     )
     right.set(xlabel="median factor of error on unseen families", xlim=(1, None))
-    for axes in (left, right):
-        axes.invert_yaxis()
+    for axes, rows in ((left, associations), (right, regressions)):
+        axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     return figure
 
 
@@ -68,17 +70,17 @@ def flops_reference(tables: Tables) -> Figure:
         "Titan V, published (sampled)": tables["reference"],
     }
     families = [family for arms in panels.values() for family in arms["family"]]
-    colours = plotting.colours(families)
+    marks = plotting.marks(families)
     figure, grid = plt.subplots(
         1, 2, figsize=(plotting.COLUMN_IN, 3.2), sharex=True, sharey=True, layout="constrained"
     )
     for axes, (title, arms) in zip(grid, panels.items(), strict=True):
         for family, members in arms.groupby("family"):
             axes.scatter(
-                members["flops"], members["energy_per_inference_j"], color=colours[family], s=18, label=family
+                members["flops"], members["energy_per_inference_j"], s=18, label=family, **marks[family]
             )
             if len(members) >= 3:
-                _power_law(axes, members, colours[family], "energy_per_inference_j")
+                _power_law(axes, members, marks[family]["color"], "energy_per_inference_j")
         axes.set(xscale="log", yscale="log", title=title, xlabel="FLOPs per inference")
     grid[0].set_ylabel("energy per inference in J")
     handles = {
@@ -91,17 +93,19 @@ def flops_reference(tables: Tables) -> Figure:
 
 
 def flops_equal(tables: Tables) -> Figure:
-    """Energy per inference by block of the architectures compared at equal FLOPs, with stars."""
+    """Energy per inference of architectures compared at equal FLOPs: blocks, mean with interval, stars."""
     statistics = tables["statistics"].query("family == 'equal_flops'")
     compared = [*dict.fromkeys([*statistics["base"], *statistics["group"]])]
     runs = records.with_result(tables["runs"]).query("arm in @compared")
     order = [arm for arm in compared if arm in set(runs["arm"])]
     runs = runs.assign(energy_mj=runs["energy_per_inference_j"] * 1e3)
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2))
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2), layout="constrained")
     plotted = {"data": runs, "x": "arm", "y": "energy_mj", "order": order}
-    sns.boxplot(**plotted, ax=axes, color="0.9", width=0.5, fliersize=0)
-    sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+    plotting.dots(axes, **plotted)
     plotting.annotate(axes, statistics, **plotted)
+    plotting.legend_of_stars(figure)
+    names = runs.drop_duplicates("arm").set_index("arm")
+    axes.set_xticks(range(len(order)), [plotting.plain(arm, names.loc[arm, "family"]) for arm in order])
     axes.set(
         xlabel="",
         ylabel=f"energy per inference in mJ\n({plotting.provenance(runs)})",

@@ -102,6 +102,14 @@ def _statistics(
     rows.append(
         others | {"statistic": "published_flops_energy_r2.without_HarDNet", "group": "without HarDNet"}
     )
+    shared = set(architectures["model"]) & set(reference["arm"])
+    if len(shared) >= predictors.LEAST_MEMBERS:
+        for prefix, column, arms in (
+            ("flops_energy_r2", "model", architectures),
+            ("published_flops_energy_r2", "arm", reference),
+        ):
+            of_shared = _determinations(prefix, arms[arms[column].isin(shared)])[0]
+            rows.append(of_shared | {"statistic": f"{prefix}.shared", "group": "shared"})
     rows += predictors.against_flops(errors, architectures["family"])
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +22,8 @@ _ARCHITECTURES = ("transformer", "mlp")
 
 
 def grokking_curves(tables: Tables) -> Figure:
-    """One training of each architecture: accuracies to the left, energy so far to the right."""
+    """One training of each architecture against energy, on a linear axis, so that the shaded width is the
+    share of energy after grokking; steps on the upper axis."""
     runs = tables["runs"]
     fixed = records.with_result(runs[runs["rule"] == "fixed"])
     # The task first in the design, on its own schedule's settings.
@@ -32,31 +34,41 @@ def grokking_curves(tables: Tables) -> Figure:
         for _, group in plain[plain["task"] == first].groupby("architecture", sort=False)
     ]
     figure, panels = plt.subplots(
-        1, len(shown), figsize=(plotting.COLUMN_IN, 2.6), layout="constrained", squeeze=False
+        1, len(shown), figsize=(plotting.COLUMN_IN, 2.8), layout="constrained", squeeze=False, sharey=True
     )
     curves = tables["curves"].set_index(["arm", "block"]).sort_index()
     for axes, run in zip(panels[0], shown, strict=True):
         curve = curves.loc[(run["arm"], run["block"])]
-        axes.plot(curve["step"], curve["train_accuracy"], color="0.6", label="training pairs")
-        axes.plot(curve["step"], curve["validation_accuracy"], color="C0", label="held-out pairs")
-        axes.set(xscale="log", xlabel="optimiser step", title=run["arm"].replace("_", " "), ylim=(0, 1.05))
-        energy = axes.twinx()
-        energy.spines["right"].set_visible(True)
-        energy.plot(curve["step"], curve["energy_j"], color="C3", linestyle="--", label="energy")
+        energy_j = curve["energy_j"].to_numpy()
+        axes.plot(energy_j, curve["train_accuracy"], "--", color="0.5", label="training pairs")
+        axes.plot(energy_j, curve["validation_accuracy"], color=plotting.BLUE, label="held-out pairs")
         if np.isfinite(run["grok_step"]):
-            after = curve[curve["step"] >= run["grok_step"]]
-            energy.fill_between(after["step"], after["energy_j"], color="C3", alpha=0.2, label="waste")
-        energy.set_ylim(bottom=0)
-        energy.set_ylabel(f"energy in J ({run['provenance']})")
-        if axes is panels[0][0]:
-            handles = [axes.get_legend_handles_labels(), energy.get_legend_handles_labels()]
-            axes.legend(*(one + other for one, other in zip(*handles, strict=True)), fontsize=7)
+            grokked_j = np.interp(run["grok_step"], curve["step"], energy_j)
+            axes.axvspan(
+                grokked_j, energy_j[-1], color=plotting.VERMILION, alpha=0.15, linewidth=0, label="waste"
+            )
+        axes.set(
+            xlabel=f"energy in J ({run['provenance']})",
+            title=f"{run['architecture']}, {run['task']}",
+            xlim=(0, energy_j[-1]),
+            ylim=(0, 1.05),
+        )
+        upper = axes.secondary_xaxis("top", functions=_steps_of(energy_j, curve["step"].to_numpy()))
+        upper.set_xlabel("optimiser step", fontsize=7)
+        upper.tick_params(labelsize=7)
     panels[0][0].set_ylabel("accuracy")
+    panels[0][0].legend(fontsize=7, loc="center right")
     return figure
 
 
+def _steps_of(energy_j: np.ndarray, steps: np.ndarray) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Joules to steps at the training's mean energy of a step, and back."""
+    per_j = (steps[-1] - steps[0]) / (energy_j[-1] - energy_j[0])
+    return (lambda joules: per_j * joules), (lambda taken: taken / per_j)
+
+
 def grokking_waste(tables: Tables) -> Figure:
-    """A panel an architecture; bars are means over blocks, stars from the table."""
+    """A panel an architecture: blocks, means with their intervals, stars from the table."""
     arms = tables["arms"]
     runs = tables["runs"]
     fixed = records.with_result(runs[runs["rule"] == "fixed"]).assign(percent=100 * runs["waste"])
@@ -78,13 +90,13 @@ def grokking_waste(tables: Tables) -> Figure:
             axes.set_xticks([])
             continue
         plotted = {"data": fixed[fixed["arm"].isin(order)], "x": "arm", "y": "percent", "order": order}
-        sns.barplot(**plotted, ax=axes, errorbar=None, color="0.85", width=0.6)
-        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+        plotting.dots(axes, **plotted)
         plotting.annotate(axes, families, **plotted)
         words = [name.replace(f"_{architecture}", "").replace("_", "\n") for name in order]
         axes.set_xticks(axes.get_xticks(), words, rotation=60, fontsize=7)
         axes.set_xlabel("")
     panels[0][0].set_ylabel(f"energy after grokking in %\n({plotting.provenance(arms)})")
+    plotting.legend_of_stars(figure)
     return figure
 
 
@@ -96,12 +108,22 @@ def grokking_schedule(tables: Tables) -> Figure:
         axes.text(0.5, 0.5, "no training grokked", transform=axes.transAxes, ha="center")
         return figure
     run, share = table[table["extrapolated"] == 0], 100 * table["grokked_share"]
-    axes.plot(table["schedule"], 100 * table["waste"], "--", color="C3", linewidth=1)
+    axes.plot(table["schedule"], 100 * table["waste"], "--", color=plotting.VERMILION, linewidth=1)
     axes.plot(
-        run["schedule"], 100 * run["waste"], "o-", color="C3", markersize=3, label="energy after grokking"
+        run["schedule"],
+        100 * run["waste"],
+        "o-",
+        color=plotting.VERMILION,
+        markersize=3,
+        label="energy after grokking",
     )
     axes.fill_between(
-        table["schedule"], 100 * table["waste_low"], 100 * table["waste_high"], color="C3", alpha=0.15
+        table["schedule"],
+        100 * table["waste_low"],
+        100 * table["waste_high"],
+        color=plotting.VERMILION,
+        alpha=0.15,
+        linewidth=0,
     )
     axes.plot(table["schedule"], share, "s:", color="0.4", markersize=3, label="grokked by then")
     for row in published().itertuples():
@@ -123,14 +145,15 @@ def grokking_rules(tables: Tables) -> Figure:
     table = tables["frontier"]
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.4))
     for number, (rule, rows) in enumerate(table.groupby("rule", sort=False)):
+        shape = "osD^"[number % 4]
         x, y = 100 * rows["saved"], rows["lost_points"]
-        colour = "black" if rule == "oracle" else f"C{number - 1}"
+        colour = "black" if rule == "oracle" else plotting.OKABE_ITO[number - 1]
         axes.errorbar(
             x,
             y,
             xerr=np.abs(np.nan_to_num([x - 100 * rows["saved_low"], 100 * rows["saved_high"] - x])),
             yerr=np.abs(np.nan_to_num([y - rows["lost_points_low"], rows["lost_points_high"] - y])),
-            fmt="*-" if rule == "oracle" else "o-",
+            fmt="*-" if rule == "oracle" else f"{shape}-",
             color=colour,
             markerfacecolor=colour if rule == "oracle" else "white",
             markersize=8 if rule == "oracle" else 4,
@@ -140,7 +163,7 @@ def grokking_rules(tables: Tables) -> Figure:
         )
         for row in rows.itertuples():
             if (row.rule, row.setting) == OURS:
-                axes.plot(100 * row.saved, row.lost_points, "o", color=colour, markersize=5)
+                axes.plot(100 * row.saved, row.lost_points, shape, color=colour, markersize=5)
     axes.axhline(SAFE_POINTS, color="0.7", linewidth=0.8, linestyle=":")
     axes.set_yscale("symlog", linthresh=1)
     axes.set(

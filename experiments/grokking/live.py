@@ -267,8 +267,9 @@ def recorded(name: str) -> Recorded:
     arm, _, block = rest.partition(", block ")
     entries = records.load([Campaign(campaign).block_file(_EXPERIMENT, int(block))])
     found = next(entry for entry in entries if isinstance(entry, Run) and entry.arm == arm)
-    others, _ = ensemble.covered([found])
-    by_model = {READ: found, **{model: cast(Run, runs[0]) for model, runs in others.items()}}
+    by_model = {READ: found} | {
+        model: cast(Run, ensemble.under([found], model)[0]) for model in ensemble.covering([found])
+    }
     points = [
         (
             {**asdict(evaluation), "gradient_norm": gradient, "weight_norm": weight, "sparsity": sparsity},

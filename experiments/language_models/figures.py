@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,7 +16,11 @@ from joules.study.design import load_design
 
 Tables = Mapping[str, pd.DataFrame]
 
-_COLOURS = {"tables": "C0", "network": "C3", "both": "C2"}
+_MARKS: dict[str, dict[str, Any]] = {
+    "tables": {"color": plotting.BLUE, "marker": "o"},
+    "network": {"color": plotting.VERMILION, "marker": "s"},
+    "both": {"color": plotting.GREEN, "marker": "D"},
+}
 _SPENT = {
     "energy_per_training_j": "energy of a training in J",
     "time_per_training_s": "time of a training in s",
@@ -43,10 +47,7 @@ def language_board(tables: Tables) -> Figure:
             )
     for axes in panels[:, 0]:
         axes.set_ylabel("validation accuracy")
-    marks = [
-        plt.Line2D([], [], marker="o", linestyle="", color=colour, label=kind)
-        for kind, colour in _COLOURS.items()
-    ]
+    marks = [plt.Line2D([], [], linestyle="", label=kind, **mark) for kind, mark in _MARKS.items()]
     hollow = {"marker": "o", "linestyle": "", "markerfacecolor": "white", "color": "0.3"}
     marks.append(plt.Line2D([], [], label="disqualified", **hollow))
     panels[1][1].legend(handles=marks, fontsize=7, loc="lower right")
@@ -55,7 +56,7 @@ def language_board(tables: Tables) -> Figure:
 
 def _points(axes: Axes, board: pd.DataFrame, column: str) -> None:
     for row in board.to_dict("records"):
-        colour, out = _COLOURS[row["kind"]], row["disqualified_blocks"] > 0
+        mark, out = _MARKS[row["kind"]], row["disqualified_blocks"] > 0
         low, high = row["validation_accuracy_low"], row["validation_accuracy_high"]
         accuracy = row["validation_accuracy"]
         if np.isfinite(low):
@@ -63,12 +64,11 @@ def _points(axes: Axes, board: pd.DataFrame, column: str) -> None:
                 row[column],
                 accuracy,
                 yerr=[[accuracy - low], [high - accuracy]],
-                color=colour,
+                color=mark["color"],
                 elinewidth=0.8,
             )
-        axes.plot(
-            row[column], accuracy, "o", color=colour, markersize=5, markerfacecolor="white" if out else colour
-        )
+        fill = "white" if out else mark["color"]
+        axes.plot(row[column], accuracy, markersize=4.5, markerfacecolor=fill, **mark)
     plotting.spans(axes, board["validation_accuracy"], board, column)
 
 
@@ -76,13 +76,13 @@ def language_reached(tables: Tables) -> Figure:
     """Curves of networks, and the tables of all orders on the same text joined by a line."""
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6))
     curves, board, runs = tables["curves"], tables["board"], tables["runs"]
-    shade = plotting.colours(list(dict.fromkeys(curves["arm"])))
+    marks = plotting.marks(curves["arm"])
     for arm, of_arm in curves.groupby("arm", sort=False):
         for number, (_, curve) in enumerate(of_arm.groupby("block")):
             axes.plot(
                 curve["energy_j"],
                 curve["accuracy"],
-                color=shade[arm],
+                color=marks[arm]["color"],
                 linewidth=0.8,
                 label=arm.replace("_", " ") if number == 0 else None,
             )
@@ -105,7 +105,7 @@ def language_ranking(tables: Tables) -> Figure:
     """Energy of a training by entry on the board, the cheapest first, with the stars of the table."""
     board = tables["board"]
     on_board = board[board["disqualified_blocks"] == 0].sort_values("energy_per_training_j")
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6))
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6), layout="constrained")
     if on_board.empty:
         axes.text(0.5, 0.5, "every entry is disqualified", transform=axes.transAxes, ha="center")
         return figure
@@ -117,12 +117,13 @@ def language_ranking(tables: Tables) -> Figure:
         "y": "energy_per_training_j",
         "order": order,
     }
-    sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+    plotting.dots(axes, **plotted, geometric=True)
     axes.set(yscale="log")
-    plotting.bands(axes, range(len(order)), on_board, "energy_per_training_j")
+    plotting.bands(axes, np.arange(len(order)) + 0.36, on_board, "energy_per_training_j")
     plotting.annotate(axes, tables["statistics"].query("family == 'board'"), **plotted)
     axes.set_xticks(range(len(order)), [name.replace("_", "\n") for name in order], fontsize=7)
     axes.set(xlabel="", ylabel=f"energy of a training in J\n({plotting.provenance(board)})")
+    plotting.legend_of_stars(figure)
     return figure
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from experiments.layer_kinds.tables import KINDS
@@ -17,7 +16,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def layers_equal(tables: Tables) -> Figure:
-    """Time and energy per GFLOP of single layers: geometric mean as a bar, blocks as points, stars from the
+    """Time and energy per GFLOP of single layers: blocks, geometric mean with its interval, stars from the
     table; grey lines are bands over models of power."""
     runs, arms = tables["runs"], tables["arms"]
     alone = records.with_result(runs[runs["model"].isna() & runs["factor"].isna()])
@@ -39,14 +38,14 @@ def layers_equal(tables: Tables) -> Figure:
             "y": "per_gflop",
             "order": order,
         }
-        sns.barplot(**plotted, ax=axes, estimator=_geometric_mean, errorbar=None, color="0.85", width=0.6)
-        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+        plotting.dots(axes, **plotted, geometric=True)
         axes.set(yscale="log")
-        # Beside the bar, where neither points nor bar hide it. All these layers have the same operations.
+        # Beside the dot, where neither points nor dot hide it. All these layers have the same operations.
         plotting.bands(axes, np.arange(len(order)) + 0.36, means, column, 1e12 / means["flops"].iloc[0])
         plotting.annotate(axes, _of_family(tables, family), **plotted)
         axes.set_xticks(axes.get_xticks(), [KINDS[kind].replace(" ", "\n") for kind in order])
         axes.set(xlabel="", ylabel=words)
+    plotting.legend_of_stars(figure)
     return figure
 
 
@@ -79,10 +78,6 @@ def layers_mobilenet(tables: Tables) -> Figure:
         axes.legend(fontsize=7)
     panels[0].set_ylabel("share in %")
     return figure
-
-
-def _geometric_mean(values: pd.Series) -> float:
-    return float(np.exp(np.log(values).mean()))
 
 
 def _of_family(tables: Tables, family: str) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from experiments.rl_ranking.parameters import ON_PIXELS
@@ -27,15 +26,16 @@ def rl_curves(tables: Tables) -> Figure:
     evaluated = tables["evaluations"]
     yardsticks = tables["runs"].groupby("game")["yardstick_return"].first()
     games = list(dict.fromkeys(evaluated.loc[evaluated["step"] > 0, "game"]))
-    palette = plotting.colours(list(ALGORITHMS))
+    marks = plotting.marks(ALGORITHMS)
     figure, grid = plt.subplots(
         1, len(games), figsize=(plotting.COLUMN_IN, 3.0), squeeze=False, layout="constrained"
     )
     for axes, game in zip(grid[0], games, strict=True):
         for algorithm, group in evaluated[evaluated["game"] == game].groupby("algorithm"):
             seconds, mean, low, high = _band(group)
-            axes.plot(seconds, mean, color=palette[algorithm], label=ALGORITHMS[algorithm])
-            axes.fill_between(seconds, low, high, color=palette[algorithm], alpha=0.2, linewidth=0)
+            colour = marks[algorithm]["color"]
+            axes.plot(seconds, mean, color=colour, label=ALGORITHMS[algorithm])
+            axes.fill_between(seconds, low, high, color=colour, alpha=0.2, linewidth=0)
         start = evaluated.loc[(evaluated["game"] == game) & (evaluated["step"] == 0), "return_mean"].mean()
         axes.axhline(start, color="0.5", linewidth=0.8, linestyle=":")
         axes.set(title=f"{game}\n(yardstick {yardsticks[game]:g})", xlim=(0, None))
@@ -68,12 +68,12 @@ def rl_ranking(tables: Tables) -> Figure:
         best_first = ranked[ranked["game"] == game].sort_values("place")["algorithm"]
         arms = of_game.drop_duplicates("algorithm").set_index("algorithm")["arm"]
         plotted = {"data": of_game, "x": "arm", "y": "area_score", "order": list(arms[best_first])}
-        sns.boxplot(**plotted, ax=axes, color="0.9", width=0.5, fliersize=0)
-        sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+        plotting.dots(axes, **plotted)
         plotting.annotate(axes, tables["statistics"].query("metric == 'area_score'"), **plotted)
         axes.set_xticks(range(len(best_first)), [ALGORITHMS[name].replace("+", "+\n") for name in best_first])
         axes.set(title=game, xlabel="", ylabel="")
     grid[0][0].set_ylabel(f"mean score over equal energy\n({plotting.provenance(tables['arms'])})")
+    plotting.legend_of_stars(figure)
     return figure
 
 
@@ -100,15 +100,15 @@ def rl_steps(tables: Tables) -> Figure:
             "order": order,
         }
         if len(runs):
-            sns.barplot(**plotted, ax=axes, estimator="mean", errorbar=None, color="0.85", width=0.6)
-            sns.stripplot(**plotted, ax=axes, color="0.2", size=3.5, jitter=False)
+            plotting.dots(axes, **plotted)
             means = tables["arms"].set_index("arm").reindex(order)
             plotting.bands(axes, np.arange(len(order)) + 0.36, means, column, 1e3)
             plotting.annotate(axes, _of_family(tables, family), **plotted)
             first = runs.drop_duplicates("arm").set_index("arm")
-            axes.set_xticks(range(len(order)), [_label(first.loc[arm]) for arm in order], fontsize=7)
+            axes.set_xticks(range(len(order)), [_label(first.loc[arm]) for arm in order], rotation=60)
         axes.set(xlabel="", ylabel=words)
         axes.set_ylim(bottom=0)
+    plotting.legend_of_stars(figure)
     return figure
 
 

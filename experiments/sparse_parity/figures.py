@@ -33,7 +33,7 @@ def parity_metrics(tables: Tables) -> Figure:
     # Of the board of language models nothing was traced.
     arms = tables["arms"].dropna(subset=["bits"])
     problems = list(dict.fromkeys(arms["problem"]))
-    shade = plotting.colours(list(arms["process"]))
+    marks = plotting.marks(arms["process"])
     rows = -(-len(problems) // 2)
     figure, panels = plt.subplots(
         rows,
@@ -49,16 +49,15 @@ def parity_metrics(tables: Tables) -> Figure:
         least = group.loc[group["solved"], metrics].min() if group["solved"].any() else group[metrics].min()
         for row in group.to_dict("records"):
             relative = [row[metric] / least[metric] for metric in metrics]
-            fill = shade[row["process"]] if row["solved"] else "white"
-            style = "-" if row["solved"] else ":"
+            mark = marks[row["process"]]
             axes.plot(
                 range(len(metrics)),
                 relative,
-                f"o{style}",
-                color=shade[row["process"]],
-                markerfacecolor=fill,
+                linestyle="-" if row["solved"] else ":",
+                markerfacecolor=mark["color"] if row["solved"] else "white",
                 markersize=3,
                 linewidth=0.7,
+                **mark,
             )
         axes.set(yscale="log", title=problem)
         axes.set_xticks(range(len(metrics)), [WORDS[metric] for metric in metrics], rotation=60, fontsize=7)
@@ -66,11 +65,10 @@ def parity_metrics(tables: Tables) -> Figure:
         axes.set_ylabel("times the least of a\nprocess that solves it", fontsize=7)
     for axes in panels.flat[len(problems) :]:
         axes.set_axis_off()
-    marks = [
-        plt.Line2D([], [], marker="o", markersize=3, color=colour, label=name.replace("_", " "))
-        for name, colour in shade.items()
+    handles = [
+        plt.Line2D([], [], markersize=3, label=name.replace("_", " "), **mark) for name, mark in marks.items()
     ]
-    figure.legend(handles=marks, fontsize=7, ncols=4, loc="outside lower center")
+    figure.legend(handles=handles, fontsize=7, ncols=4, loc="outside lower center")
     return figure
 
 
@@ -102,12 +100,12 @@ def parity_regret(tables: Tables) -> Figure:
     regret = tables["regret"]
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2))
     problems = list(dict.fromkeys(regret["problem"]))
-    shade = plotting.colours(problems)
+    marks = plotting.marks(problems)
     for number, problem in enumerate(problems):
         rows = regret[regret["problem"] == problem].set_index("metric").reindex(list(PROXIES))
         x = np.arange(len(PROXIES)) + 0.6 * (number - (len(problems) - 1) / 2) / max(len(problems), 1)
-        axes.vlines(x, rows["regret_low"], rows["regret_high"], color=shade[problem], linewidth=0.8)
-        axes.plot(x, rows["regret"], "o", color=shade[problem], markersize=4, label=problem)
+        axes.vlines(x, rows["regret_low"], rows["regret_high"], color=marks[problem]["color"], linewidth=0.8)
+        axes.plot(x, rows["regret"], linestyle="", markersize=4, label=problem, **marks[problem])
     axes.axhline(1, color="0.6", linewidth=0.8)
     axes.set_xticks(
         range(len(PROXIES)), [WORDS[name] for name in PROXIES], rotation=45, ha="right", fontsize=7

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
@@ -27,8 +26,7 @@ def power_watts(tables: Tables) -> Figure:
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 0.9 + 0.22 * len(watts)), layout="constrained")
     states = watts[list(_STATES)]
     axes.hlines(places, states.min(axis=1), states.max(axis=1), color="0.7", linewidth=1)
-    shades = sns.color_palette("colorblind", len(_STATES))
-    for (column, words), marker, shade in zip(_STATES.items(), _MARKERS, shades, strict=True):
+    for (column, words), marker, shade in zip(_STATES.items(), _MARKERS, plotting.OKABE_ITO, strict=False):
         axes.plot(watts[column], places, marker, color=shade, markersize=4, label=words)
     for place, gap in zip(places, watts["gap"], strict=True):
         if isinstance(gap, str):
@@ -54,9 +52,7 @@ def power_headlines(tables: Tables) -> Figure:
         return figure
     models = [name for name in POWER_MODELS if name in set(ratios["power_model"])]
     others = [name for name in models if name != HEADLINE]
-    shades = dict(zip(others, sns.color_palette("colorblind", len(others)), strict=True)) | {
-        HEADLINE: "black"
-    }
+    marks = plotting.marks(others) | {HEADLINE: {"color": "black", "marker": "*"}}
     for number, model in enumerate(models):
         rows = ratios[ratios["power_model"] == model].set_index("claim").reindex(order)
         places = np.arange(len(order)) + 0.7 * ((number + 0.5) / len(models) - 0.5)
@@ -65,10 +61,10 @@ def power_headlines(tables: Tables) -> Figure:
             rows["estimate"],
             places,
             xerr=np.nan_to_num(np.abs(np.array(reach, dtype=np.float64))),
-            fmt="o",
-            markersize=2.5,
+            linestyle="",
+            markersize=3,
             elinewidth=0.7,
-            color=shades[model],
+            **marks[model],
             label=POWER_MODELS[model].words,
         )
     axes.axvline(1, color="0.6", linewidth=0.8, linestyle=":")

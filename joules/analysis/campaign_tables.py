@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from joules.analysis import campaign_power
-from joules.analysis.records import flags_of
+from joules.analysis.records import flags_of, rests_by_session
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
 from joules.instrument import carbon
@@ -101,6 +101,7 @@ def _instruments(entries: Entries) -> pd.DataFrame:
 
 def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, object]:
     runs = [entry for entry in entries if isinstance(entry, Run)]
+    rests = rests_by_session(entries)
     spent_j = sum(entry.spent.energy_j or 0.0 for entry in entries)
     grid = carbon.grid(config.region)
     impact = carbon.impact(spent_j, grid, config.pue, config.price_usd_per_kwh)
@@ -110,7 +111,7 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
         "runs": len(runs),
         "failed": sum(run.failure is not None for run in runs),
         "unread": sum(run.failure is None and not run.has_result for run in runs),
-        "flagged": sum(bool(flags_of(run, entries)) for run in runs),
+        "flagged": sum(bool(flags_of(run, rests.get(run.session, []))) for run in runs),
         "windows_j": sum(run.total.energy_j for run in runs if run.total),
         "windows_s": sum(run.duration_s or 0.0 for run in runs if run.total),
         "spent_j": spent_j,
@@ -133,9 +134,10 @@ def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, 
 
 def _flag_rows(experiment: str, entries: Entries) -> list[dict[str, object]]:
     evidence: dict[str, list[str]] = {}
+    rests = rests_by_session(entries)
     for run in (entry for entry in entries if isinstance(entry, Run)):
         for kind, evidence_of_kind in {
-            flag.partition(": ")[0]: flag for flag in flags_of(run, entries)
+            flag.partition(": ")[0]: flag for flag in flags_of(run, rests.get(run.session, []))
         }.items():
             evidence.setdefault(kind, []).append(
                 f"{run.arm} block {run.block}, {evidence_of_kind.partition(': ')[2]}"

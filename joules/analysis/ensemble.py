@@ -8,7 +8,7 @@ record keeps no course of the load, so the energy of a part, a phase or a step g
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -69,20 +69,24 @@ def under(entries: Entries, model: str) -> list[Run | Idle]:
     return [_under(entry, model) for entry in entries]
 
 
-def covered(entries: Entries) -> tuple[dict[str, list[Run | Idle]], dict[str, str]]:
-    """(entries by each model but the headline, why each of the others does not cover the machine); neither
-    where nothing of the machine is modelled."""
-    readings, gaps = {}, {}
-    if not any(modelled_domains(entry.readings) for entry in entries):
-        return {}, {}
-    for model in POWER_MODELS:
-        if model == HEADLINE:
-            continue
-        try:
-            readings[model] = under(entries, model)
-        except NotCovered as gap:
-            gaps[model] = str(gap)
-    return readings, gaps
+def covering(entries: Entries) -> list[str]:
+    """Models but the headline that say something of every machine that `entries` are of; none where nothing
+    of it is modelled."""
+    kinds = {
+        (entry.machine.id, frozenset(domains)): entry
+        for entry in entries
+        if (domains := modelled_domains(entry.readings)) and use_of(entry) is not None
+    }
+    return [model for model in POWER_MODELS if model != HEADLINE and kinds and _covers(model, kinds.values())]
+
+
+def _covers(model: str, entries: Iterable[Run | Idle]) -> bool:
+    try:
+        for entry in entries:
+            _under(entry, model)
+    except NotCovered:
+        return False
+    return True
 
 
 def _under(entry: Run | Idle, model: str) -> Run | Idle:
@@ -166,8 +170,7 @@ def beside(made: TableSet, entries: Entries, tabulate: Callable[[Entries], Table
     column of what goes with energy gets its band, `<column>_band_low` and `<column>_band_high`. Where nothing
     is modelled there is no band and `power_models` is empty.
     """
-    readings, _ = covered(entries)
-    others = {model: tabulate(again) for model, again in readings.items()}
+    others = {model: tabulate(under(entries, model)) for model in covering(entries)}
     models = _statistics_by_model({HEADLINE: made, **others} if others else {})
     banded = {
         name: with_bands(table, [each[name] for each in others.values()]) for name, table in made.items()

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from statannotations.Annotator import Annotator
 
-from joules.analysis import columns
+from joules.analysis import columns, statistics
 from joules.analysis.ensemble import HIGH, LOW
+from joules.analysis.sidecar import SIDECAR
 from joules.study.fingerprint import file_sha256
 
-# How the name of the file ends that says what a figure was drawn from.
-SIDECAR = ".provenance.json"
 # Widths of a text column of the paper, in inches.
 COLUMN_IN = 6.3
 
-# Of Okabe and Ito 2008, told apart by every kind of colour vision.
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# Of Okabe and Ito 2008, told apart by every kind of colour vision; their yellow is too pale for a line.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BLUE, VERMILION, GREEN, *_ = OKABE_ITO
+_SHAPES = ("o", "s", "^", "D", "v", "P")
 
 # Below so many pairs a difference that was not found says little.
 _LEAST_FOR_NS = 4
@@ -43,6 +47,7 @@ _STYLE: dict[str, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 7,
+    "axes.prop_cycle": cycler(color=OKABE_ITO),
     "pdf.fonttype": 42,
     "svg.hashsalt": "fixed",
 }
@@ -57,11 +62,16 @@ def style() -> Iterator[None]:
         yield
 
 
-def colours(names: Sequence[str]) -> dict[str, Any]:
-    """One colour a name, the same for the same set of names; of Okabe and Ito's where those suffice."""
-    ordered = sorted(set(names))
-    palette = OKABE_ITO if len(ordered) <= len(OKABE_ITO) else sns.color_palette("husl", len(ordered))
-    return dict(zip(ordered, palette, strict=False))
+def marks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """A colour and a shape for each name, the same for the same set of names: keywords of matplotlib's plots.
+    No two of up to 42 names share both."""
+    return {
+        name: {
+            "color": OKABE_ITO[number % len(OKABE_ITO)],
+            "marker": _SHAPES[number % len(_SHAPES)],
+        }
+        for number, name in enumerate(sorted(set(names)))
+    }
 
 
 def provenance(table: pd.DataFrame) -> str:
@@ -122,6 +132,14 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequ
             text.remove()
 
 
+def plain(model: str, family: str) -> str:
+    """A model as its family is written, and what tells it apart: 'squeezenet1_1' is 'SqueezeNet 1.1'."""
+    rest = model.removeprefix(family.lower().replace(" ", "_")).strip("_")
+    if re.fullmatch(r"\d_\d", rest):
+        return f"{family} {rest.replace('_', '.')}"
+    return f"{family} {rest.replace('_', ' ')}".strip()
+
+
 def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
     """Draws the stars of `statistics` (rows with group, base and stars) on a seaborn plot.
 
@@ -135,7 +153,7 @@ def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
     if not rows:
         return
     annotator = Annotator(axes, [(row.group, row.base) for row in rows], verbose=False, **plotted)
-    annotator.configure(text_format="star", loc="inside", line_width=0.8)
+    annotator.configure(text_format="star", loc="inside", line_width=0.8, fontsize=8, text_offset=0)
     annotator.set_custom_annotations([_mark(row) for row in rows])
     annotator.annotate()
 
@@ -143,6 +161,33 @@ def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
 def _mark(row: Any) -> str:
     """The stars of a row; of a test that could hardly have found anything, its n instead of 'ns'."""
     return f"n={row.n:.0f}" if row.stars == "ns" and row.n < _LEAST_FOR_NS else str(row.stars)
+
+
+def legend_of_stars(figure: Figure) -> None:
+    """Says below a figure of constrained layout what stars stand for."""
+    levels = ", ".join(
+        f"{mark} p ≤ {f'{limit:g}'.removeprefix('0')}" for limit, mark in reversed(statistics.STARS)
+    )
+    figure.supxlabel(f"{levels}, ns above, after Holm; n, too few blocks to find a difference", fontsize=7)
+
+
+def dots(
+    axes: Axes, data: pd.DataFrame, x: str, y: str, order: Sequence[str], geometric: bool = False
+) -> None:
+    """Every row of `data` as a small grey point above its name in `order`, and beside them their mean as a
+    dot with its interval; the geometric mean for axes that are logarithmic."""
+    for place, name in enumerate(order):
+        values = data.loc[data[x] == name, y].dropna().to_numpy(dtype=np.float64)
+        axes.plot(np.full(len(values), place - 0.12), values, "o", color="0.65", markersize=3)
+        if not len(values):
+            continue
+        mean, low, high = (statistics.mean_ci if geometric else statistics.mean_with_interval)(values)
+        reach = np.nan_to_num([[mean - low], [high - mean]])
+        axes.errorbar(
+            place + 0.12, mean, yerr=np.abs(reach), fmt="o", color=BLUE, markersize=4.5, elinewidth=1.2
+        )
+    axes.set_xticks(range(len(order)), order)
+    axes.set_xlim(-0.5, len(order) - 0.5)
 
 
 def save(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:

@@ -87,7 +87,8 @@ def runs_table(entries: Sequence[Run | Idle]) -> pd.DataFrame:
         (entry for entry in entries if isinstance(entry, Run)),
         key=lambda run: (run.block, run.position),
     )
-    return pd.DataFrame([_row(run, entries) for run in runs])
+    rests = rests_by_session(entries)
+    return pd.DataFrame([_row(run, rests.get(run.session, [])) for run in runs])
 
 
 def with_metrics(
@@ -107,9 +108,19 @@ def with_result(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["failure"].isna() & runs["energy_j"].notna()]
 
 
-def flags_of(run: Run, entries: Sequence[Run | Idle]) -> list[str]:
-    """Everything that speaks against a run, or against the rest around it: each a word and its evidence."""
-    return [*run.flags, *_idle_flags(_idle_powers_w(run, entries))]
+def rests_by_session(entries: Sequence[Run | Idle]) -> dict[str, list[float]]:
+    """Power in watts of the machine at rest around the runs of each session, where it was read."""
+    rests: dict[str, list[float]] = {}
+    for entry in entries:
+        if isinstance(entry, Idle) and (power_w := _power_w(entry)) is not None:
+            rests.setdefault(entry.session, []).append(power_w)
+    return rests
+
+
+def flags_of(run: Run, idle_powers_w: Sequence[float]) -> list[str]:
+    """Everything that speaks against a run, or against the rest around its session, of which the powers are
+    given: each a word and its evidence."""
+    return [*run.flags, *_idle_flags(idle_powers_w)]
 
 
 def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
@@ -120,9 +131,8 @@ def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
     return table.sort_values("arm", key=lambda arms: arms.map(places), kind="stable", ignore_index=True)
 
 
-def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
+def _row(run: Run, idle_powers_w: Sequence[float]) -> dict[str, object]:
     domains = {reading.domain: reading for reading in primary(run.readings)}
-    idle_powers_w = _idle_powers_w(run, entries)
     idle_power_w = sum(idle_powers_w) / len(idle_powers_w) if idle_powers_w else None
     gross_j = run.total.energy_j if run.total else None
     net_j = net_uncertainty_j = None
@@ -150,16 +160,10 @@ def _row(run: Run, entries: Sequence[Run | Idle]) -> dict[str, object]:
         "foreign_cores": run.contention.foreign_cores if run.contention else None,
         "peak_memory_bytes": run.peak_memory_bytes,
         "failure": run.failure,
-        "flags": "; ".join(flags_of(run, entries)),
+        "flags": "; ".join(flags_of(run, idle_powers_w)),
         "fingerprint": run.fingerprint,
         "measured_at": run.measured_at,
     }
-
-
-def _idle_powers_w(run: Run, entries: Sequence[Run | Idle]) -> list[float]:
-    """Power of the machine at rest around the run's session, where it was read."""
-    rests = [entry for entry in entries if isinstance(entry, Idle) and entry.session == run.session]
-    return [power_w for rest in rests if (power_w := _power_w(rest)) is not None]
 
 
 def _power_w(idle: Idle) -> float | None:

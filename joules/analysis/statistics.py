@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from joules.study.design import Comparison, Test
 
@@ -36,9 +35,10 @@ COLUMNS = [
 CONFIDENCE = 0.95
 # What `association` tells of two columns, each with an interval.
 CORRELATIONS = [f"{name}{end}" for name in ("r2", "pearson", "spearman") for end in ("", "_low", "_high")]
-_STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
-# Below this many blocks a bootstrap of them says nothing; the interval is Student's instead.
-LEAST_FOR_BOOTSTRAP = 6
+STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
+# Below so many blocks a bootstrap of them says nothing, and above so many it says what Student's interval
+# says, from as many numbers as values times resamples.
+_FOR_BOOTSTRAP = range(6, 201)
 # Contrasts that lie closer together than this are equal, and fewer degrees of freedom are none.
 _ROUNDING = 1e-9
 
@@ -53,7 +53,7 @@ def row(**cells: object) -> Row:
 
 def stars(p: float) -> str:
     """The usual marks of a corrected p-value; 'ns' above .05."""
-    return next((mark for limit, mark in _STARS if p <= limit), "ns")
+    return next((mark for limit, mark in STARS if p <= limit), "ns")
 
 
 def compare(runs: pd.DataFrame, comparison: Comparison) -> list[Row]:
@@ -145,6 +145,8 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
 def p_value(contrasts: Floats, test: Test) -> float:
     """Two-sided p of paired contrasts (log ratios or differences) where there is no difference: Student's t,
     or the exact sign-flip test."""
+    from scipy import stats
+
     if test == "paired_t":
         return float(stats.ttest_1samp(contrasts, 0.0).pvalue)
     result = stats.permutation_test(
@@ -153,12 +155,19 @@ def p_value(contrasts: Floats, test: Test) -> float:
     return float(result.pvalue)
 
 
+def is_resampled(values: int) -> bool:
+    """Whether the interval of the mean of so many values is a bootstrap's."""
+    return values in _FOR_BOOTSTRAP
+
+
 def mean_interval(values: Floats) -> tuple[float, float]:
-    """Interval of the mean: BCa bootstrap, or Student's where blocks are too few to resample."""
+    """Interval of the mean: BCa bootstrap where `is_resampled`, Student's elsewhere."""
+    from scipy import stats
+
     # Contrasts of what is one formula differ by rounding, of which a bootstrap makes no interval.
     if np.ptp(values) < _ROUNDING:
         return float(values[0]), float(values[0])
-    if len(values) >= LEAST_FOR_BOOTSTRAP:
+    if is_resampled(len(values)):
         interval = stats.bootstrap(
             (values,),
             np.mean,
@@ -206,6 +215,8 @@ def association(x: Floats, y: Floats) -> dict[str, float]:
     Pearson's interval is Fisher's; Spearman's is Fisher's with the variance 1.06 / (n - 3) of Fieller,
     Hartley and Pearson 1957. R squared's is Pearson's squared, from 0 where that spans 0.
     """
+    from scipy import stats
+
     pearson = float(stats.pearsonr(x, y).statistic)
     spearman = float(stats.spearmanr(x, y).statistic)
     p_low, p_high = _fisher(pearson, len(x), 1.0)
@@ -226,6 +237,8 @@ def association(x: Floats, y: Floats) -> dict[str, float]:
 
 
 def _fisher(correlation: float, points: int, variance: float) -> tuple[float, float]:
+    from scipy import stats
+
     if points < 4:
         return math.nan, math.nan
     if abs(correlation) >= 1:
@@ -241,6 +254,8 @@ def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> R
     The interval is that of Pearson's r by Fisher's transformation, squared (0 where it spans 0); it
     needs four points. `n` counts points.
     """
+    from scipy import stats
+
     cells = row(
         statistic=name,
         family="determination",

@@ -6,30 +6,15 @@ import importlib
 from collections.abc import Mapping
 from typing import cast
 
-from pydantic import ValidationError
-
-from joules.analysis import campaign_power, campaign_tables, ensemble, plotting, records, sensitivity, tables
+from joules.analysis import campaign_power, campaign_tables, ensemble, records, sensitivity, tables
 from joules.analysis.contracts import Figure, Tables
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
-from joules.models import Closed, did_you_mean, read_json
+from joules.models import did_you_mean
 from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
-from joules.study.fingerprint import check_unchanged, code_fingerprint, file_sha256
-
-
-class Sidecar(Closed):
-    """What a figure was drawn from and by: `files` with their SHA-256, those of the tables' manifest, and the
-    fingerprint of the code."""
-
-    figure: str
-    campaign: str
-    experiment: str
-    tables: str
-    manifest_sha256: str
-    code_fingerprint: str
-    files: dict[str, str]
+from joules.study.fingerprint import code_fingerprint, file_sha256
 
 
 def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
@@ -78,7 +63,7 @@ def _of_campaign(
     made = campaign_tables.tabulate(entries, config, stated.basis if stated else None)
     again = [
         campaign_tables.energy({name: ensemble.under(each, model) for name, each in entries.items()}, config)
-        for model in ensemble.covered(everything)[0]
+        for model in ensemble.covering(everything)
     ]
     return {
         **made,
@@ -95,6 +80,8 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
     known = figures_of(experiment)
     if figure not in known:
         raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")
+    from joules.analysis import plotting
+
     module = figures_module(experiment)
     draw_one: Figure = getattr(importlib.import_module(module), figure)
     folder = campaign.tables(experiment)
@@ -113,17 +100,3 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
                 "code_fingerprint": code_fingerprint(module, [figure]),
             },
         )
-
-
-def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
-    """The provenance of a figure. Raises UserError where a file of the figure was changed."""
-    path = campaign.figure_file(figure, plotting.SIDECAR)
-    again = campaign.again("draw")
-    body = read_json(path, "draw the figure first", again)
-    try:
-        sidecar = Sidecar.model_validate(body)
-    except ValidationError:
-        raise UserError(f"{path} is torn or was changed: {again}") from None
-    for name, stated in sidecar.files.items():
-        check_unchanged(campaign.figures / name, stated, "drawn", again)
-    return sidecar

@@ -35,18 +35,31 @@ _LAMP_W = 10.0
 _HOURS_PER_YEAR = 8766.0
 
 _FOLDER = "data/private_infra"
+_GENERATORS = {
+    "coal": "coal",
+    "gas": "gas",
+    "oil": "oil",
+    "nuclear": "nuclear",
+    "hydroelectricity": "hydro",
+    "wind": "wind",
+    "solar": "solar",
+    "biofuel": "biofuel",
+}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Carbon intensity of a region's electricity in g CO2e per kWh, and the data it came from (its SHA-256 is
-    empty where that is no file)."""
+    """Carbon intensity of a region's electricity in g CO2e per kWh, the source that generates most of it with
+    its share (None where the data does not say), and the data it came from (its SHA-256 is empty where that
+    is no file)."""
 
     region: str
     name: str
     intensity_g_per_kwh: float
     source: str
     sha256: str
+    generated_by: str | None = None
+    generated_share: float | None = None
 
 
 class Impact(Closed):
@@ -91,12 +104,16 @@ def grid(region: str) -> Grid:
     if region not in data:
         raise UserError(f"no grid data for region '{region}' ({region_hint(region)})")
     entry = data[region]
+    most = max(_GENERATORS, key=lambda name: float(entry.get(f"{name}_TWh") or 0.0))
+    total_twh = float(entry.get("total_TWh") or 0.0)
     return Grid(
         region,
         entry["country_name"],
         float(entry["carbon_intensity"]),
         f"CodeCarbon, mix of {entry['year']}",
         digest,
+        generated_by=_GENERATORS[most] if total_twh else None,
+        generated_share=float(entry[f"{most}_TWh"]) / total_twh if total_twh else None,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from joules.analysis import columns, tables
 from joules.analysis.records import stated_of
-from joules.analysis.steps import read_sidecar
+from joules.analysis.sidecar import read_sidecar
 from joules.archive import manifest
 from joules.bench.journal import Journal, read_entries
 from joules.bench.record import dump_line

@@ -1,30 +1,38 @@
-rule draw:
-    input:
-        lambda wildcards: [
-            Campaign(wildcards.campaign).tables(FIGURES[wildcards.figure]) / table
-            for table in [
-                "manifest.json",
-                *(f"{table}.csv" for table in tables_of(FIGURES[wildcards.figure])),
-            ]
-        ],
-    output:
-        report(
-            update("figures/{campaign}/{figure}.pdf"),
-            caption="../report/figure.rst",
-            category=lambda wildcards: title_of(FIGURES[wildcards.figure]),
-        ),
-        update("figures/{campaign}/{figure}.png"),
-        update("figures/{campaign}/{figure}.provenance.json"),
-    log:
-        "results/{campaign}/logs/draw/{figure}.log",
-    params:
-        experiment=lambda wildcards: FIGURES[wildcards.figure],
-        caption=lambda wildcards: figures_of(FIGURES[wildcards.figure])[
-            wildcards.figure
-        ],
-        code=lambda wildcards: code_fingerprint(
-            figures_module(FIGURES[wildcards.figure]), [wildcards.figure]
-        ),
-    shell:
-        "python -m joules draw {params.experiment} {wildcards.figure}"
-        " --campaign {wildcards.campaign} 2> {log}"
+# One job an experiment: starting Python and its plots takes longer than drawing.
+for name in [*EXPERIMENTS, SELF]:
+
+    rule:
+        name:
+            f"draw_{name}"
+        input:
+            [
+                f"results/{{campaign}}/tables/{name}/{table}"
+                for table in (
+                    "manifest.json",
+                    *(f"{table}.csv" for table in tables_of(name)),
+                )
+            ],
+        output:
+            [
+                report(
+                    update(f"figures/{{campaign}}/{figure}.pdf"),
+                    caption="../report/figure.rst",
+                    category=title_of(name),
+                    labels={"figure": figure.replace("_", " ")},
+                )
+                for figure in figures_of(name)
+            ],
+            [
+                update(f"figures/{{campaign}}/{figure}{suffix}")
+                for figure in figures_of(name)
+                for suffix in (".png", ".provenance.json")
+            ],
+        log:
+            f"results/{{campaign}}/logs/draw/{name}.log",
+        localrule: True
+        params:
+            experiment=name,
+            captions=figures_of(name),
+            code=code_fingerprint(figures_module(name), list(figures_of(name))),
+        shell:
+            "python -m joules draw {params.experiment} --campaign {wildcards.campaign} 2> {log}"

@@ -149,6 +149,10 @@ def test_the_doctor_says_what_is_measured_and_what_is_modelled():
 
 def test_impact_follows_from_energy_pue_and_grid():
     world = carbon.grid("WOR")
+    assert world.generated_by is None
+    france = carbon.grid("FRA")
+    assert france.generated_by == "nuclear"
+    assert 0.5 < france.generated_share < 0.8
     impact = carbon.impact(3.6e6, world, pue=1.5, price_usd_per_kwh=0.2)
     assert impact.energy_kwh == pytest.approx(1.5)
     assert impact.emissions_g == pytest.approx(1.5 * world.intensity_g_per_kwh)

@@ -1,0 +1,40 @@
+"""What stands beside a figure: what it was drawn from and by."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from joules.errors import UserError
+from joules.models import Closed, read_json
+from joules.study.campaign import Campaign
+from joules.study.fingerprint import check_unchanged
+
+# How the name of the file ends.
+SIDECAR = ".provenance.json"
+
+
+class Sidecar(Closed):
+    """What a figure was drawn from and by: `files` with their SHA-256, those of the tables' manifest, and the
+    fingerprint of the code."""
+
+    figure: str
+    campaign: str
+    experiment: str
+    tables: str
+    manifest_sha256: str
+    code_fingerprint: str
+    files: dict[str, str]
+
+
+def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
+    """The provenance of a figure. Raises UserError where a file of the figure was changed."""
+    path = campaign.figure_file(figure, SIDECAR)
+    again = campaign.drawn_again(figure)
+    body = read_json(path, "draw the figure first", again)
+    try:
+        sidecar = Sidecar.model_validate(body)
+    except ValidationError:
+        raise UserError(f"{path} is torn or was changed: {again}") from None
+    for name, stated in sidecar.files.items():
+        check_unchanged(campaign.figures / name, stated, "drawn", again)
+    return sidecar

@@ -1,0 +1,108 @@
+"""What tables, figures, verdicts and verification cost as records grow in number.
+
+    python -m validation.records [RUNS ...]
+
+Makes campaigns of ever more runs of one question, from the records of a released campaign and in a copy of
+the repository, and takes each through every step from records to the proof of the campaign. Prints the
+seconds and the peak memory of every step, which is a process of its own, and how many times the seconds of
+the campaign before that is, beside how many times its runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from joules.bench.journal import read_entries
+from joules.bench.record import Run, dump_line
+from joules.study.campaign import Campaign
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SOURCE = Campaign("epyc-2core-standard-2026-11-26", _ROOT)
+_QUESTION = "layer_kinds"
+_COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml")
+_STEPS = {
+    "tables": ("tabulate", _QUESTION),
+    "tables of campaign": ("tabulate", "campaign"),
+    "figures": ("draw", _QUESTION),
+    "verdicts": ("judge", _QUESTION),
+    "figures of campaign": ("draw", "campaign"),
+    "values": ("inject", _QUESTION),
+    "paper": ("typeset",),
+    "manifest": ("manifest", _QUESTION),
+    "verification": ("trace", "--verify"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=int, nargs="*", default=[1_000, 10_000, 100_000])
+    options = parser.parse_args()
+    before: dict[str, float] = {}
+    smaller = 0
+    for runs in sorted(options.runs):
+        with tempfile.TemporaryDirectory(prefix="joules-records-") as folder:
+            campaign = _made(Path(folder), runs)
+            size_mb = sum(path.stat().st_size for path in campaign.runs.rglob("*.jsonl")) / 1e6
+            times_more = f", {runs / smaller:.3g} times as many" if smaller else ""
+            print(f"{runs} runs in {size_mb:.0f} MB of records{times_more}", flush=True)
+            taken: dict[str, float] = {}
+            for words, step in _STEPS.items():
+                taken[words], peak_gb = _run(campaign, step)
+                ratio = f"  {taken[words] / before[words]:6.1f} times" if before else ""
+                print(f"  {words:20} {taken[words]:8.1f} s  {peak_gb:5.2f} GB{ratio}", flush=True)
+            before, smaller = taken, runs
+
+
+def _made(folder: Path, runs: int) -> Campaign:
+    """A campaign of so many runs, a block after a block of those of a released one."""
+    for name in _COPIED:
+        source = _ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("build", "__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    campaign = Campaign("many", folder)
+    blocks = [read_entries(path) for path in sorted((_SOURCE.runs / _QUESTION).glob("block-*.jsonl"))]
+    number = made = 0
+    while made < runs:
+        path = campaign.block_file(_QUESTION, number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:
+            for entry in blocks[number % len(blocks)]:
+                changes = {"block": number, "session": f"{number}-{entry.session}"}
+                file.write(dump_line(entry.model_copy(update=changes)))
+                made += isinstance(entry, Run)
+        number += 1
+    return campaign
+
+
+def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
+    """(seconds, peak memory in GB) of one command on the campaign."""
+    command = [
+        sys.executable,
+        "-m",
+        "joules",
+        *step,
+        "--campaign",
+        campaign.name,
+        "--root",
+        str(campaign.root),
+    ]
+    begun_s = time.perf_counter()
+    process = subprocess.Popen(command, cwd=campaign.root, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    duration_s = time.perf_counter() - begun_s
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return duration_s, usage.ru_maxrss / 1e6
+
+
+if __name__ == "__main__":
+    main()
