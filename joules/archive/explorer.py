@@ -23,7 +23,7 @@ import vl_convert
 from joules.analysis import columns
 from joules.analysis.contracts import Chart
 from joules.analysis.interactive import VEGA_LITE
-from joules.analysis.steps import read_sidecar
+from joules.analysis.sidecar import read_sidecar
 from joules.archive import manifest
 from joules.errors import UserError
 from joules.study.campaign import (

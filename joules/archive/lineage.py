@@ -9,7 +9,7 @@ import pandas as pd
 
 from joules.analysis import columns
 from joules.analysis.records import load
-from joules.analysis.steps import read_sidecar
+from joules.analysis.sidecar import read_sidecar
 from joules.analysis.tables import MANIFEST, inputs, verified_names
 from joules.bench.record import Run
 from joules.errors import UserError
@@ -44,7 +44,7 @@ def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
     yield f"  drawn by code {sidecar.code_fingerprint[:16]}"
     folder = campaign.root / sidecar.tables
     if file_sha256(folder / MANIFEST) != sidecar.manifest_sha256:
-        raise UserError(f"{folder} is not what this figure was drawn from: {campaign.again('draw')}")
+        raise UserError(f"{folder} is not what this figure was drawn from: {campaign.drawn_again(figure)}")
     yield from _tables(campaign, folder)
 
 

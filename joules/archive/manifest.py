@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from joules.analysis.plotting import SIDECAR
-from joules.analysis.steps import draw, tabulate
+from joules.analysis.sidecar import SIDECAR
 from joules.bench.journal import read_entries
 from joules.errors import UserError
 from joules.models import Closed, read_json
@@ -126,6 +125,8 @@ def _read(campaign: Campaign) -> Manifest:
 
 def _recompute(campaign: Campaign, config: Config) -> Iterator[str]:
     """Makes everything again from the records in a temporary folder, by the same steps, and compares."""
+    from joules.analysis.steps import draw, tabulate
+
     experiments = config.experiments
     with tempfile.TemporaryDirectory(prefix="joules-verify-") as folder:
         again = Campaign(campaign.name, Path(folder))

@@ -1,4 +1,5 @@
-"""A campaign as others can cite it: a Frictionless data package, an RO-Crate, a README, one archive."""
+"""A campaign as others can cite it: a Frictionless data package, an RO-Crate, metadata of a deposit, a
+README, one archive."""
 
 from __future__ import annotations
 
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from joules.analysis import columns
 from joules.archive import explorer, manifest
 from joules.archive.codebook import codebook
 from joules.errors import UserError
 from joules.study.campaign import SELF, Campaign
+from joules.study.citation import author_name, citation
 from joules.study.design import load_design
 from joules.study.fingerprint import file_sha256
 from joules.study.repository import repository_root
@@ -31,8 +32,8 @@ _ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 
 
 def release(campaign: Campaign) -> list[Path]:
-    """Writes `datapackage.json`, `ro-crate-metadata.json`, `README.md` and `results/<campaign>.zip`; returns
-    their paths.
+    """Writes `datapackage.json`, `ro-crate-metadata.json`, `deposit.json`, `README.md` and
+    `results/<campaign>.zip`; returns their paths.
 
     Raises UserError where the campaign does not verify, where its page is another one's, or where nobody has
     said what a column means: nothing unproven or unexplained is released.
@@ -43,25 +44,20 @@ def release(campaign: Campaign) -> list[Path]:
     if not page.exists() or page.read_text(encoding="utf-8") != explorer.page(campaign):
         raise UserError(f"{page} is not what the campaign gives: {campaign.again('explorer')}")
     package, crate = campaign.results / "datapackage.json", campaign.results / "ro-crate-metadata.json"
+    deposit = campaign.results / "deposit.json"
     described = _datapackage(campaign)
     _write(package, described)
     _write(crate, _crate(campaign))
+    _write(deposit, _deposit(campaign))
     readme = campaign.results / "README.md"
     readme.write_text(codebook(described, _machine(campaign), _instruments(campaign)), encoding="utf-8")
     archive = campaign.archive
-    _archive(campaign, archive, [package, crate, readme, page])
-    return [package, crate, readme, archive]
+    _archive(campaign, archive, [package, crate, deposit, readme, page])
+    return [package, crate, deposit, readme, archive]
 
 
 def _write(path: Path, body: dict[str, Any]) -> None:
     path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _citation() -> dict[str, Any]:
-    citation: dict[str, Any] = yaml.safe_load(
-        (repository_root() / "CITATION.cff").read_text(encoding="utf-8")
-    )
-    return citation
 
 
 def _tables(campaign: Campaign) -> Iterator[tuple[str, Path]]:
@@ -83,20 +79,28 @@ def _how(campaign: Campaign) -> str:
     return ", ".join(f"{row.domain} {row.provenance}" for row in _instruments(campaign).itertuples())
 
 
-def _datapackage(campaign: Campaign) -> dict[str, Any]:
-    citation, machine = _citation(), _machine(campaign)
+def _described(campaign: Campaign) -> dict[str, str]:
+    """What every catalogue is told of a campaign."""
+    cited, machine = citation(), _machine(campaign)
     return {
-        "profile": "tabular-data-package",
-        "name": campaign.name,
-        "title": f"{citation['title']}: campaign {campaign.name}",
+        "title": f"{cited['title']}: campaign {campaign.name}",
         "description": (
             f"Energy of machine learning experiments at {machine['scale']} scale on a {machine['words']}. "
             f"Energy of every table by domain: {_how(campaign)}; a modelled energy is not a measurement."
         ),
-        "version": str(citation["version"]),
+        "version": str(cited["version"]),
         "created": machine["last_measured_at"],
+    }
+
+
+def _datapackage(campaign: Campaign) -> dict[str, Any]:
+    authors = citation()["authors"]
+    return {
+        "profile": "tabular-data-package",
+        "name": campaign.name,
+        **_described(campaign),
         "licenses": [DATA_LICENCE],
-        "contributors": [{"title": _author(author), "role": "author"} for author in citation["authors"]],
+        "contributors": [{"title": author_name(author), "role": "author"} for author in authors],
         "resources": [
             *(_resource(campaign, experiment, path) for experiment, path in _tables(campaign)),
             _plain_resource(campaign.claims, "", "claims", "Verdicts on the paper's claims"),
@@ -104,8 +108,30 @@ def _datapackage(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _author(author: dict[str, str]) -> str:
-    return author.get("name") or f"{author['given-names']} {author['family-names']}"
+def _deposit(campaign: Campaign) -> dict[str, Any]:
+    """Metadata of a deposit of the archive, as the interface of Zenodo takes it."""
+    cited, package = citation(), _described(campaign)
+    return {
+        "metadata": {
+            "upload_type": "dataset",
+            "title": package["title"],
+            "description": package["description"],
+            "version": package["version"],
+            "publication_date": str(package["created"])[:10],
+            "license": "cc0-1.0",
+            "access_right": "open",
+            "keywords": cited.get("keywords", []),
+            "creators": [
+                {
+                    "name": f"{author['family-names']}, {author['given-names']}"
+                    if "family-names" in author
+                    else author["name"]
+                }
+                | ({"orcid": author["orcid"].rpartition("/")[2]} if "orcid" in author else {})
+                for author in cited["authors"]
+            ],
+        }
+    }
 
 
 def _resource(campaign: Campaign, experiment: str, path: Path) -> dict[str, Any]:
@@ -167,7 +193,7 @@ def _primary_key(table: pd.DataFrame) -> list[str]:
 
 
 def _crate(campaign: Campaign) -> dict[str, Any]:
-    citation, machine = _citation(), _machine(campaign)
+    cited, machine = citation(), _machine(campaign)
     energy = pd.read_csv(campaign.tables(SELF) / "energy.csv")
     how = _how(campaign)
     paths = [
@@ -177,9 +203,9 @@ def _crate(campaign: Campaign) -> dict[str, Any]:
         {
             "@id": f"#author-{place}",
             "@type": "Organization" if "name" in author else "Person",
-            "name": _author(author),
+            "name": author_name(author),
         }
-        for place, author in enumerate(citation["authors"])
+        for place, author in enumerate(cited["authors"])
     ]
     usage = [
         ("energy", f"{energy['spent_j'].sum():.9g}", "http://qudt.org/vocab/unit/J", "joules"),
@@ -195,13 +221,13 @@ def _crate(campaign: Campaign) -> dict[str, Any]:
         {
             "@id": "./",
             "@type": "Dataset",
-            "name": f"{citation['title']}: campaign {campaign.name}",
+            "name": f"{cited['title']}: campaign {campaign.name}",
             "description": (
                 f"Records, tables and verdicts of campaign {campaign.name}, {machine['scale']} scale, "
                 f"measured on a {machine['words']}. Energy by domain: {how}."
             ),
             "datePublished": str(machine["last_measured_at"])[:10],
-            "version": str(citation["version"]),
+            "version": str(cited["version"]),
             "license": {"@id": DATA_LICENCE["path"]},
             "author": [{"@id": author["@id"]} for author in authors],
             "hasPart": [{"@id": str(path)} for path in paths],
@@ -218,9 +244,9 @@ def _crate(campaign: Campaign) -> dict[str, Any]:
         {
             "@id": "#software",
             "@type": "SoftwareApplication",
-            "name": citation["title"],
-            "version": str(citation["version"]),
-            "url": citation.get("repository-code", "https://w3id.org/ro/crate"),
+            "name": cited["title"],
+            "version": str(cited["version"]),
+            "url": cited.get("repository-code", "https://w3id.org/ro/crate"),
         },
         {
             "@id": "#campaign",

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from joules.analysis import ensemble, sensitivity
 from joules.analysis.statistics import CONFIDENCE, holm
@@ -146,6 +145,8 @@ def p_against(bound: float, estimate: float, low: float, high: float, *, n: int,
     That is the t test itself where the interval is Student's, and an approximation where it was resampled or
     transformed. NaN without an interval.
     """
+    from scipy import stats
+
     if any(math.isnan(number) for number in (estimate, low, high)) or n < 2:
         return math.nan
     end = low if bound < estimate else high

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.analysis.statistics import LEAST_FOR_BOOTSTRAP
+from joules.analysis.statistics import is_resampled
 
 _TESTS = {
     ("paired_t", "ratio"): "paired t on logarithms",
@@ -48,7 +48,7 @@ def _test(row: pd.Series) -> str:
 def _interval(row: pd.Series) -> str:
     if row["test"] == "r_squared":
         return "Fisher's"
-    return "BCa bootstrap" if row["n"] >= LEAST_FOR_BOOTSTRAP else "Student's"
+    return "BCa bootstrap" if is_resampled(int(row["n"])) else "Student's"
 
 
 def _span(counts: pd.Series) -> str:

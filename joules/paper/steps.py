@@ -13,13 +13,14 @@ from typing import cast
 import pandas as pd
 
 from joules.analysis import campaign_tables, tables
-from joules.analysis.steps import read_sidecar
+from joules.analysis.sidecar import read_sidecar
 from joules.errors import UserError
 from joules.models import read_json
 from joules.paper import campaign_report, claims, comparison, families, prose, values
 from joules.paper.contracts import Report
 from joules.paper.typeset import typeset
 from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
+from joules.study.citation import author_name, citation
 from joules.study.claims import load_claims
 from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
@@ -28,6 +29,8 @@ from joules.study.repository import repository_root
 
 # Hashes of what the inject step wrote for LaTeX.
 INJECTED = "injected.json"
+# Tables that grow with the claims, figures or families of a campaign, and go over pages.
+_LONG = ("claims", "over", "provenance", "families")
 
 
 def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
@@ -109,7 +112,10 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
         "values.tex": values.macros(checked),
         "captions.tex": "".join(captions),
         "tables.tex": "".join(
-            f"\\deftable{{{name}}}{{{values.tabular(table)}}}\n" for name, table in printed.items()
+            f"\\deftable{{{name}}}{{"
+            + (values.long_table(name, table) if name in _LONG else values.tabular(table))
+            + "}\n"
+            for name, table in printed.items()
         ),
         "questions.tex": "".join(
             f"\\item {values.escape(load_design(experiment).question)}\n" for experiment in experiments
@@ -130,7 +136,9 @@ def typeset_paper(campaign: Campaign) -> Path:
     for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
     # Relative, so that nothing in the PDF tells where it was made.
-    return typeset(Path(os.path.relpath(paper_source())), campaign.build, campaign.figures, campaign.explorer)
+    paper = Path(os.path.relpath(paper_source()))
+    authors = r" \and ".join(values.escape(author_name(author)) for author in citation()["authors"])
+    return typeset(paper, campaign.build, campaign.figures, campaign.explorer, authors)
 
 
 def read_values(campaign: Campaign) -> pd.DataFrame:
@@ -180,11 +188,15 @@ def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text
     sidecar = read_sidecar(campaign, figure)
     source = f"{figures_module(sidecar.experiment).replace('.', '/')}.py"
     digest = sidecar.files[f"{figure}.pdf"][:12]
+    runs = campaign.tables(sidecar.experiment) / "runs.csv"
+    blocks = pd.read_csv(runs, usecols=["block"])["block"].nunique() if runs.exists() else 0
+    number = f"$n={blocks}$ blocks, " if blocks else ""
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
     walk = values.Link("walk it", f"figure/{figure}").latex()
     line = (
-        f"Energy {values.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
+        f"{number}energy {values.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
         f"\\source{{{source}}}{{{values.escape(source)}}}; {walk}."
     )
     printed = f"{values.escape(text)} {{\\footnotesize {line}}}"
-    return f"\\defcaption{{{figure}}}{{{printed}}}\n"
+    spoken = text.encode("utf-16-be").hex().upper()
+    return f"\\defcaption{{{figure}}}{{{printed}}}\n\\defalt{{{figure}}}{{FEFF{spoken}}}\n"

@@ -14,9 +14,9 @@ from joules.errors import UserError
 _EPOCH = "1767225600"
 
 
-def typeset(paper: Path, build: Path, figures: Path, explorer: Path) -> Path:
-    """Typesets `paper` (a .tex file) in `build` with the figures of a folder and links to a page; returns the
-    PDF.
+def typeset(paper: Path, build: Path, figures: Path, explorer: Path, authors: str) -> Path:
+    """Typesets `paper` (a .tex file) in `build` with the figures of a folder, links to a page and the names
+    of its authors, as LaTeX takes them; returns the PDF.
 
     Raises UserError where LaTeX is absent or stops, with the line it stopped at.
     """
@@ -28,7 +28,8 @@ def typeset(paper: Path, build: Path, figures: Path, explorer: Path) -> Path:
     build.mkdir(parents=True, exist_ok=True)
     (build / "campaign.tex").write_text(
         f"\\newcommand{{\\figurefolder}}{{{figures.as_posix()}}}\n"
-        f"\\newcommand{{\\explorerpage}}{{{Path(os.path.relpath(explorer, build)).as_posix()}}}\n",
+        f"\\newcommand{{\\explorerpage}}{{{Path(os.path.relpath(explorer, build)).as_posix()}}}\n"
+        f"\\newcommand{{\\authors}}{{{authors}}}\n",
         encoding="utf-8",
     )
     search = os.pathsep.join([str(build), str(paper.parent), ""])

@@ -26,6 +26,8 @@ _ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
 _OF_OTHERS = "_published"
 # A cell of a table of more letters is a sentence, and a head is broken into lines of no fewer.
 _SENTENCE, _NARROWEST = 45, 5
+# A column of a long table is no wider than for so many letters, and wraps; so many are left between columns.
+_LONGEST, _GAP = 40, 6
 # Within these a number is printed in full, beyond them with a power of ten.
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e6
 
@@ -210,7 +212,9 @@ def tabular(table: pd.DataFrame) -> str:
     """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right, heads in as many
     lines as keep columns narrow. Columns of sentences share the rest of the line (tabularx, column type
     `Y`)."""
-    widths = {column: max((len(str(cell)) for cell in table[column]), default=0) for column in table}
+    widths = {
+        column: max((len(str(cell)) for cell in table[column]), default=len(str(column))) for column in table
+    }
     kinds = {
         column: "r" if _is_numeric(table[column]) else "Y" if widths[column] > _SENTENCE else "l"
         for column in table
@@ -222,6 +226,25 @@ def tabular(table: pd.DataFrame) -> str:
     return (
         f"\\begin{{{begin}}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
         f"\\bottomrule\n\\end{{{end}}}\n"
+    )
+
+
+def long_table(name: str, table: pd.DataFrame) -> str:
+    """A table of printed cells that may go over pages (longtable), with `\\longcaption` above it: columns
+    share the line as their longest cells do, words and numbers to the left."""
+    widths = [
+        _GAP + min(max(len(str(words)) for words in (column, *table[column])), _LONGEST) for column in table
+    ]
+    line = sum(widths)
+    aligned = "".join(
+        rf">{{\raggedright\arraybackslash}}p{{\dimexpr{width / line:.4f}\linewidth-2\tabcolsep\relax}}"
+        for width in widths
+    )
+    head = " & ".join(escape(column) for column in table) + " \\\\\n\\midrule\n"
+    body = "".join(" & ".join(map(_cell, row)) + " \\\\\n" for row in table.itertuples(index=False))
+    return (
+        f"\\begin{{longtable}}{{{aligned}}}\n\\caption{{\\longcaption}}\\label{{tab:{name}}}\\\\\n\\toprule\n{head}"
+        f"\\endfirsthead\n\\toprule\n{head}\\endhead\n\\bottomrule\n\\endfoot\n{body}\\end{{longtable}}\n"
     )
 
 

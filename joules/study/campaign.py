@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from joules.errors import UserError
 from joules.models import did_you_mean
 from joules.study.config import LOCAL, Config, paper_order
-from joules.study.design import load_design
+from joules.study.design import experiment_names, load_design
 
 # The folder of tables about the campaign itself, beside those of its experiments.
 SELF = "campaign"
@@ -94,6 +95,10 @@ class Campaign:
         chosen = "" if self.name == LOCAL else f" --config campaign={self.name}"
         return f"run 'snakemake --cores all{chosen} --forcerun {' '.join(steps)}'"
 
+    def drawn_again(self, figure: str) -> str:
+        """How to have a figure drawn again, with the others of its experiment."""
+        return self.again(f"draw_{_owner(figure)}")
+
     def tables(self, experiment: str) -> Path:
         return self.results / "tables" / experiment
 
@@ -159,6 +164,11 @@ class Campaign:
 def tables_of(experiment: str) -> list[str]:
     """Names of the tables of an experiment, or of those of the campaign itself for 'campaign'."""
     return CAMPAIGN_TABLES if experiment == SELF else [*load_design(experiment).tables, POWER_MODELS]
+
+
+@functools.cache
+def _owner(figure: str) -> str:
+    return next((name for name in experiment_names() if figure in figures_of(name)), SELF)
 
 
 def figures_of(experiment: str) -> dict[str, str]:

@@ -84,13 +84,12 @@ RUN_FINGERPRINTS = {
     }
     for name in (EXPERIMENTS if CONFIG.campaign == LOCAL else [])
 }
-FIGURES = {figure: name for name in [*EXPERIMENTS, SELF] for figure in figures_of(name)}
+FIGURES = [figure for name in [*EXPERIMENTS, SELF] for figure in figures_of(name)]
 
 
 wildcard_constraints:
     campaign=r"[a-z0-9][a-z0-9_.-]*",
     experiment="|".join(EXPERIMENTS),
-    figure="|".join(FIGURES),
     block=r"\d+",
 
 

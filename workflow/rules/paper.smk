@@ -49,6 +49,7 @@ rule typeset:
     input:
         SOURCES,
         "paper/references.bib",
+        "CITATION.cff",
         [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
         rules.inject.output,
     output:

@@ -47,6 +47,7 @@ rule package:
     output:
         update("results/{campaign}/datapackage.json"),
         update("results/{campaign}/ro-crate-metadata.json"),
+        update("results/{campaign}/deposit.json"),
         update("results/{campaign}/README.md"),
         update("results/{campaign}.zip"),
     log:
@@ -59,5 +60,6 @@ rule release:
     input:
         CAMPAIGN.results / "datapackage.json",
         CAMPAIGN.results / "ro-crate-metadata.json",
+        CAMPAIGN.results / "deposit.json",
         CAMPAIGN.results / "README.md",
         CAMPAIGN.archive,

@@ -15,13 +15,14 @@ from rocrate_validator.utils.http import HttpRequester
 
 from joules.archive import release
 from joules.errors import UserError
+from joules.study.citation import citation
 from joules.study.config import LOCAL
 from joules.version import VERSION
 from tests import ROOT
 
 
 def test_everything_that_names_a_version_names_the_same():
-    assert str(release._citation()["version"]) == VERSION
+    assert str(citation()["version"]) == VERSION
     assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
 
 

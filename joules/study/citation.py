@@ -1,0 +1,29 @@
+"""How the artifact is cited: what `CITATION.cff` says, which is the one place that names its authors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from joules.errors import UserError
+from joules.models import read_yaml
+from joules.study.repository import repository_root
+
+
+def citation_file() -> Path:
+    return repository_root() / "CITATION.cff"
+
+
+def citation() -> dict[str, Any]:
+    """The fields of `CITATION.cff`. Raises UserError where it cannot be read or names nobody."""
+    cited: dict[str, Any] = read_yaml(citation_file())
+    if not cited.get("authors"):
+        raise UserError(f"{citation_file()} names no authors: list them, each with 'name' or 'given-names'")
+    return cited
+
+
+def author_name(author: dict[str, str]) -> str:
+    """A person's or an organisation's name, as it is printed."""
+    return author.get("name") or " ".join(
+        author[part] for part in ("given-names", "name-particle", "family-names") if part in author
+    )
