@@ -56,34 +56,44 @@ def clone(copy_repository):
 def test_a_command_of_a_page_is_taken(clone, command):
     for place, given in _PLACES.items():
         command = command.replace(place, given)
-    done = _tried(clone, command)
+    words = shlex.split(command.removeprefix("python -m joules "), comments=True)
+    if command.startswith("python -m joules "):
+        words.insert(0, "joules")
+    program = "module" if words[:2] == ["python", "-m"] and words[2] != "pip" else words[0]
+    done = _TRIES.get(program, _read_by_the_shell)(clone, words)
     assert done is None or done.returncode == 0, done.stdout
 
 
-def _tried(clone, command):
-    program, *arguments = shlex.split(command, comments=True)
-    if program == "python" and arguments[:2] == ["-m", "joules"]:
-        program, arguments = "joules", arguments[2:]
-    if program == "snakemake":
-        # Reports need a campaign that is built, which the chain has, and lints end with a status of their own.
-        if {"--report", "--lint"} & set(arguments):
-            return None
-        return clone.snakemake(*([] if "--unlock" in arguments else ["-n"]), *arguments)
-    if program == "joules":
-        if " ".join(arguments).startswith(_READS):
-            return clone.joules(*arguments)
-        if arguments:
-            cli._parser().parse_args(arguments)
+def _planned(clone, words):
+    # Reports need a campaign that is built, which the chain has, and lints have a status of their own.
+    if {"--report", "--lint"} & set(words):
         return None
-    if program == "make":
-        return _shell(clone, "make", "-n", *arguments)
-    if program == "python" and arguments[0] == "-m":
-        assert importlib.util.find_spec(arguments[1])
-        return None
-    return _shell(clone, "bash", "-n", "-c", command)
+    return clone.snakemake(*([] if "--unlock" in words else ["-n"]), *words[1:])
 
 
-def _shell(clone, *words):
+def _parsed(clone, words):
+    if " ".join(words[1:]).startswith(_READS):
+        return clone.joules(*words[1:])
+    cli._parser().parse_args(words[1:])
+    return None
+
+
+def _found(clone, words):
+    assert importlib.util.find_spec(words[2])
+
+
+def _made(clone, words):
+    return _run(clone, ["make", "-n", *words[1:]])
+
+
+def _read_by_the_shell(clone, words):
+    return _run(clone, ["bash", "-n", "-c", " ".join(words)])
+
+
+def _run(clone, words):
     return subprocess.run(
         words, cwd=clone.path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
+
+
+_TRIES = {"snakemake": _planned, "joules": _parsed, "module": _found, "make": _made}
