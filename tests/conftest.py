@@ -69,6 +69,11 @@ def _copy(to: Path) -> Repository:
     return Repository(to)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that it is not what one of several processes is left with."""
+    items.sort(key=lambda item: item.path.name != "test_rebuild.py")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _logs_of_learners(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Stable-Baselines3 as it comes logs into the folder for temporary files."""
