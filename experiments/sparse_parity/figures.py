@@ -38,7 +38,7 @@ def parity_metrics(tables: Tables) -> Figure:
     figure, panels = plt.subplots(
         rows,
         min(2, len(problems)),
-        figsize=(plotting.COLUMN_IN, 0.9 + 2.3 * rows),
+        figsize=(plotting.COLUMN_IN, 0.9 + 1.9 * rows),
         layout="constrained",
         squeeze=False,
         sharey=True,

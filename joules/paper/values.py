@@ -26,6 +26,8 @@ _ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
 _OF_OTHERS = "_published"
 # A cell of a table of more letters is a sentence, and a head is broken into lines of no fewer.
 _SENTENCE, _NARROWEST = 45, 5
+# In a table of more letters than a line has in seven points, columns of more than a name are sentences.
+_LINE, _NAME = 135, 16
 # A column of a long table is no wider than for so many letters, and wraps; so many are left between columns.
 _LONGEST, _GAP = 40, 6
 # Within these a number is printed in full, beyond them with a power of ten.
@@ -215,8 +217,13 @@ def tabular(table: pd.DataFrame) -> str:
     widths = {
         column: max((len(str(cell)) for cell in table[column]), default=len(str(column))) for column in table
     }
+    is_wide = sum(max(width, _NARROWEST) for width in widths.values()) > _LINE
     kinds = {
-        column: "r" if _is_numeric(table[column]) else "Y" if widths[column] > _SENTENCE else "l"
+        column: "r"
+        if _is_numeric(table[column])
+        else "Y"
+        if widths[column] > (_NAME if is_wide else _SENTENCE)
+        else "l"
         for column in table
     }
     head = " & ".join(_head(str(column), widths[column], kinds[column]) for column in table)
