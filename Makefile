@@ -16,7 +16,7 @@ reproduce: setup latex ## measure on this machine and build the paper (SCALE=smo
 	$(VENV)/bin/snakemake --cores all $(if $(SCALE),--config scale=$(SCALE))
 
 test: setup latex browser ## run every test, the workflow at the smoke scale included
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(VENV)/bin/python -m pytest -m alone
 
 docs: setup ## build the site in docs/_build; a dead link stops it
