@@ -54,7 +54,8 @@ def _cost(missing: Mapping[str, list[str]], known: Mapping[str, Expectation]) ->
     rest = f", and {unknown} runs more that none of them has" if unknown else ""
     names = ", ".join(dict.fromkeys(expected.campaign for expected in known.values()))
     machines = ", ".join(dict.fromkeys(expected.machine for expected in known.values()))
-    return f"{clock(duration_s)} and {energy_j / 1000:.2g} kJ as in {names} (on {machines}){rest}"
+    how = ", ".join(dict.fromkeys(expected.provenance for expected in known.values()))
+    return f"{clock(duration_s)} and {energy_j / 1000:.2g} kJ ({how}) as in {names} (on {machines}){rest}"
 
 
 def _entries(block: Block) -> list[Entry]:

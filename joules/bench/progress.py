@@ -18,12 +18,14 @@ from joules.study.design import Scale
 
 @dataclass(frozen=True)
 class Expectation:
-    """What runs took in a released campaign at the same scale: seconds and joules by arm, set-up included."""
+    """What runs took in a released campaign at the same scale: seconds and joules by arm, set-up included,
+    and how the joules were read."""
 
     campaign: str
     machine: str
     seconds: Mapping[str, float]
     energy_j: Mapping[str, float]
+    provenance: str
 
     def words(self, arms: Iterable[str]) -> str:
         """What that makes for `arms`, as a clause; empty where it has none of them."""
@@ -37,10 +39,12 @@ def expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectatio
     for other in other_releases(campaign):
         spent: dict[str, list[tuple[float, float]]] = {}
         machine, measured_at = "", ""
+        kinds: dict[str, None] = {}
         for entry in _entries(other, experiment):
             if entry.get("kind") == "run" and entry["scale"] == scale:
                 took = entry["spent"]["duration_s"], entry["spent"]["energy_j"] or 0.0
                 spent.setdefault(entry["arm"], []).append(took)
+                kinds[entry["total"]["provenance"] if entry["total"] else "missing"] = None
                 machine = entry["machine"]["processor"]
                 measured_at = max(measured_at, entry["measured_at"])
         if spent and (newest is None or measured_at > newest[0]):
@@ -48,7 +52,7 @@ def expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectatio
                 {arm: sum(took[part] for took in all_took) / len(all_took) for arm, all_took in spent.items()}
                 for part in (0, 1)
             )
-            newest = measured_at, Expectation(other.name, machine, seconds, energy_j)
+            newest = measured_at, Expectation(other.name, machine, seconds, energy_j, "/".join(kinds))
     return newest[1] if newest else None
 
 

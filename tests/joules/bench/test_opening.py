@@ -24,7 +24,7 @@ def test_it_says_how_many_runs_and_what_they_took_elsewhere(own, tmp_path):
     released(tmp_path, "newer", "2026-02-01", one=30.0, two=60.0)
     said = opening.opening(own, CONFIG, PRINTS)
     assert said.startswith(
-        "to measure: 6 runs of flops_vs_energy, at scale smoke; about 3 min 0 s and 0.004 kJ"
+        "to measure: 6 runs of flops_vs_energy, at scale smoke; about 3 min 0 s and 0.004 kJ (modelled)"
     )
     assert "as in newer (on Test CPU), and 2 runs more that none of them has" in said
 
