@@ -147,7 +147,7 @@ def grokking_rules(tables: Tables) -> Figure:
     for number, (rule, rows) in enumerate(table.groupby("rule", sort=False)):
         shape = "osD^"[number % 4]
         x, y = 100 * rows["saved"], rows["lost_points"]
-        colour = "black" if rule == "oracle" else plotting.OKABE_ITO[number - 1]
+        colour = "black" if rule == "oracle" else plotting.COLOURS[number - 1]
         axes.errorbar(
             x,
             y,

@@ -26,7 +26,7 @@ def power_watts(tables: Tables) -> Figure:
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 0.9 + 0.22 * len(watts)), layout="constrained")
     states = watts[list(_STATES)]
     axes.hlines(places, states.min(axis=1), states.max(axis=1), color="0.7", linewidth=1)
-    for (column, words), marker, shade in zip(_STATES.items(), _MARKERS, plotting.OKABE_ITO, strict=False):
+    for (column, words), marker, shade in zip(_STATES.items(), _MARKERS, plotting.COLOURS, strict=False):
         axes.plot(watts[column], places, marker, color=shade, markersize=4, label=words)
     for place, gap in zip(places, watts["gap"], strict=True):
         if isinstance(gap, str):

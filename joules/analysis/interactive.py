@@ -12,13 +12,14 @@ from typing import Any
 import altair as alt
 
 from joules.analysis.ensemble import HIGH, LOW
+from joules.analysis.palette import HUES, YELLOW
 
 Spec = dict[str, Any]
 # The version of the grammar, and of its script in the package vl-convert.
 VEGA_LITE = "6.4"
 
-# Of Okabe and Ito 2008, told apart by every kind of colour vision; shapes repeat what colours say.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#F0E442")
+# Grey stands for black, which a dark page would swallow; shapes repeat what colours say.
+COLOURS = (*HUES, "#7F7F7F", YELLOW)
 # One fewer than the colours, so that no two of many groups look alike.
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
 HEIGHT = 320

@@ -22,15 +22,15 @@ from statannotations.Annotator import Annotator
 
 from joules.analysis import columns, statistics
 from joules.analysis.ensemble import HIGH, LOW
+from joules.analysis.palette import HUES
 from joules.analysis.sidecar import SIDECAR
 from joules.study.fingerprint import file_sha256
 
 # Widths of a text column of the paper, in inches.
 COLUMN_IN = 6.3
 
-# Of Okabe and Ito 2008, told apart by every kind of colour vision; their yellow is too pale for a line.
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-BLUE, VERMILION, GREEN, *_ = OKABE_ITO
+COLOURS = (*HUES, "#000000")
+BLUE, VERMILION, GREEN, *_ = COLOURS
 _SHAPES = ("o", "s", "^", "D", "v", "P")
 
 # Below so many pairs a difference that was not found says little.
@@ -47,7 +47,7 @@ _STYLE: dict[str, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 7,
-    "axes.prop_cycle": cycler(color=OKABE_ITO),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "pdf.fonttype": 42,
     "svg.hashsalt": "fixed",
 }
@@ -67,7 +67,7 @@ def marks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     No two of up to 42 names share both."""
     return {
         name: {
-            "color": OKABE_ITO[number % len(OKABE_ITO)],
+            "color": COLOURS[number % len(COLOURS)],
             "marker": _SHAPES[number % len(_SHAPES)],
         }
         for number, name in enumerate(sorted(set(names)))

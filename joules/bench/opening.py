@@ -44,18 +44,22 @@ def opening(campaign: Campaign, config: Config, fingerprints: Mapping[str, Mappi
 
 def _cost(missing: Mapping[str, list[str]], known: Mapping[str, Expectation]) -> str:
     duration_s = energy_j = 0.0
-    counted = 0
+    counted = unread = 0
     for experiment, expected in known.items():
         arms = [arm for arm in missing[experiment] if arm in expected.seconds]
         counted += len(arms)
         duration_s += sum(expected.seconds[arm] for arm in arms)
-        energy_j += sum(expected.energy_j[arm] for arm in arms)
+        energy_j += sum(expected.energy_j.get(arm, 0.0) for arm in arms)
+        unread += sum(arm not in expected.energy_j for arm in arms)
     unknown = sum(map(len, missing.values())) - counted
-    rest = f", and {unknown} runs more that none of them has" if unknown else ""
+    rest = f", without the energy of {unread} runs, which could not be read there" if unread else ""
+    rest += f", and {unknown} runs more that none of them has" if unknown else ""
     names = ", ".join(dict.fromkeys(expected.campaign for expected in known.values()))
     machines = ", ".join(dict.fromkeys(expected.machine for expected in known.values()))
     how = ", ".join(dict.fromkeys(expected.provenance for expected in known.values()))
-    return f"{clock(duration_s)} and {energy_j / 1000:.2g} kJ ({how}) as in {names} (on {machines}){rest}"
+    # Two figures, and never a power of ten.
+    energy_kj = float(f"{energy_j / 1000:.2g}")
+    return f"{clock(duration_s)} and {energy_kj:g} kJ ({how}) as in {names} (on {machines}){rest}"
 
 
 def _entries(block: Block) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ from joules.study.design import Scale
 @dataclass(frozen=True)
 class Expectation:
     """What runs took in a released campaign at the same scale: seconds and joules by arm, set-up included,
-    and how the joules were read."""
+    and how the joules were read. Arms whose energy could not be read there have no joules."""
 
     campaign: str
     machine: str
@@ -30,29 +31,31 @@ class Expectation:
     def words(self, arms: Iterable[str]) -> str:
         """What that makes for `arms`, as a clause; empty where it has none of them."""
         known = [self.seconds[arm] for arm in arms if arm in self.seconds]
-        return f"about {clock(sum(known))} as in {self.campaign} (on a {self.machine})" if known else ""
+        return f"about {clock(sum(known))} as in {self.campaign} (on {self.machine})" if known else ""
 
 
 def expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectation | None:
     """What runs took in the newest released campaign at this scale; None where there is none."""
     newest: tuple[str, Expectation] | None = None
     for other in other_releases(campaign):
-        spent: dict[str, list[tuple[float, float]]] = {}
+        seconds: dict[str, list[float]] = {}
+        energy_j: dict[str, list[float]] = {}
         machine, measured_at = "", ""
         kinds: dict[str, None] = {}
         for entry in _entries(other, experiment):
             if entry.get("kind") == "run" and entry["scale"] == scale:
-                took = entry["spent"]["duration_s"], entry["spent"]["energy_j"] or 0.0
-                spent.setdefault(entry["arm"], []).append(took)
+                seconds.setdefault(entry["arm"], []).append(entry["spent"]["duration_s"])
+                if entry["spent"]["energy_j"] is not None:
+                    energy_j.setdefault(entry["arm"], []).append(entry["spent"]["energy_j"])
                 kinds[entry["total"]["provenance"] if entry["total"] else "missing"] = None
                 machine = entry["machine"]["processor"]
                 measured_at = max(measured_at, entry["measured_at"])
-        if spent and (newest is None or measured_at > newest[0]):
-            seconds, energy_j = (
-                {arm: sum(took[part] for took in all_took) / len(all_took) for arm, all_took in spent.items()}
-                for part in (0, 1)
+        if seconds and (newest is None or measured_at > newest[0]):
+            means = (
+                {arm: statistics.fmean(numbers) for arm, numbers in each.items()}
+                for each in (seconds, energy_j)
             )
-            newest = measured_at, Expectation(other.name, machine, seconds, energy_j, "/".join(kinds))
+            newest = measured_at, Expectation(other.name, machine, *means, provenance="/".join(kinds))
     return newest[1] if newest else None
 
 

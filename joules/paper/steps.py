@@ -14,6 +14,7 @@ import pandas as pd
 
 from joules.analysis import campaign_tables, tables
 from joules.analysis.sidecar import read_sidecar
+from joules.analysis.statistics import CONFIDENCE
 from joules.errors import UserError
 from joules.models import read_json
 from joules.paper import campaign_report, claims, comparison, families, prose, values
@@ -190,13 +191,16 @@ def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text
     digest = sidecar.files[f"{figure}.pdf"][:12]
     runs = campaign.tables(sidecar.experiment) / "runs.csv"
     blocks = pd.read_csv(runs, usecols=["block"])["block"].nunique() if runs.exists() else 0
-    number = f"$n={blocks}$ blocks, " if blocks else ""
+    spread = f"$n={blocks}$ blocks, " if blocks else ""
+    spread += f"{100 * CONFIDENCE:.0f}\\,\\% intervals, " if "interval" in text else ""
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
     walk = values.Link("walk it", f"figure/{figure}").latex()
     line = (
-        f"{number}energy {values.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
+        f"{spread}energy {values.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
         f"\\source{{{source}}}{{{values.escape(source)}}}; {walk}."
     )
-    printed = f"{values.escape(text)} {{\\footnotesize {line}}}"
     spoken = text.encode("utf-16-be").hex().upper()
-    return f"\\defcaption{{{figure}}}{{{printed}}}\n\\defalt{{{figure}}}{{FEFF{spoken}}}\n"
+    return (
+        f"\\defcaption{{{figure}}}{{{values.escape(text)}}}\n\\defchain{{{figure}}}{{{line}}}\n"
+        f"\\defalt{{{figure}}}{{FEFF{spoken}}}\n"
+    )

@@ -29,6 +29,13 @@ def test_it_says_how_many_runs_and_what_they_took_elsewhere(own, tmp_path):
     assert "as in newer (on Test CPU), and 2 runs more that none of them has" in said
 
 
+def test_energy_that_was_not_read_there_is_no_zero(own, tmp_path):
+    released(tmp_path, "newer", "2026-02-01", unread=["two"], one=30.0, two=60.0, new=10.0)
+    said = opening.opening(own, CONFIG, PRINTS)
+    assert "3 min 20 s and 0.004 kJ" in said
+    assert said.endswith(", without the energy of 2 runs, which could not be read there")
+
+
 def test_what_is_recorded_already_is_left_out(own):
     journal = Journal(own.journal_file("flops_vs_energy", 1))
     journal.append(records.run("one", block=1))
