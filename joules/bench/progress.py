@@ -51,12 +51,16 @@ def expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectatio
                 machine = entry["machine"]["processor"]
                 measured_at = max(measured_at, entry["measured_at"])
         if seconds and (newest is None or measured_at > newest[0]):
-            means = (
-                {arm: statistics.fmean(numbers) for arm, numbers in each.items()}
-                for each in (seconds, energy_j)
+            provenance = "/".join(kinds)
+            newest = (
+                measured_at,
+                Expectation(other.name, machine, _means(seconds), _means(energy_j), provenance),
             )
-            newest = measured_at, Expectation(other.name, machine, *means, provenance="/".join(kinds))
     return newest[1] if newest else None
+
+
+def _means(numbers: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.fmean(each) for name, each in numbers.items()}
 
 
 def _entries(campaign: Campaign, experiment: str) -> Iterator[dict[str, Any]]:

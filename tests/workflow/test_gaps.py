@@ -19,10 +19,8 @@ from joules.study.design import experiment_names, load_design
 from tests import ROOT
 from tests.records import failed, idle, reading, run, unread
 
-RELEASED = [
-    Campaign(name, ROOT)
-    for name in ("epyc-2core-standard", "epyc-2core-standard-2026-11-25", "epyc-2core-standard-2026-11-26")
-]
+# One that has every question.
+RELEASED = Campaign("epyc-2core-standard-2026-11-26b", ROOT)
 CONFIG = Config(experiments=experiment_names())
 
 
@@ -61,10 +59,9 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     spoil, spoilt = GAPS[gap]
     design = load_design(experiment)
     first_arm = next(iter(design.arms))
-    released = next(campaign for campaign in RELEASED if experiment in campaign.experiments())
     entries = [
         spoil(entry) if isinstance(entry, Run) and spoilt(entry, first_arm) else entry
-        for entry in records.load(released.read_files(experiment, CONFIG))
+        for entry in records.load(RELEASED.read_files(experiment, CONFIG))
     ]
     report, figures = (
         importlib.import_module(f"experiments.{experiment}.{part}") for part in ("report", "figures")
