@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
-from matplotlib import figure
 
 from joules.bench.record import Idle, Run
 from joules.study.design import Design
+
+if TYPE_CHECKING:
+    from matplotlib import figure
 
 
 class Tables(Protocol):

@@ -11,18 +11,22 @@ from typing import Any
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from joules.analysis.roofline import Operator
 from joules.workload.counting import OperatorCounter
 
+_DRAWS = {torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default}
+
 
 @functools.cache
 def operators_of_model(model: str, image_size: int, batch_size: int) -> tuple[Operator, ...]:
-    """The operators of a forward pass of a torchvision network, which is made once on the processor: tensors
+    """The operators of a forward pass of a torchvision network, which runs once on the processor: tensors
     without numbers would be taken apart into other operators than those that run."""
     auxiliary = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
-    network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
+    with _NoDraws():
+        network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
     return operators_of(network, torch.zeros(batch_size, 3, image_size, image_size))
 
 
@@ -38,6 +42,15 @@ def operators_of(network: nn.Module, value: Tensor) -> tuple[Operator, ...]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return tuple(listing.found)
+
+
+class _NoDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Makes weights zero: any do, and to draw those of a VGG takes longer than its pass."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0].zero_() if func in _DRAWS else func(*args, **(kwargs or {}))
 
 
 class _Listing(OperatorCounter):  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
 
 # Fewer families than this are none to leave one out of.
 LEAST_FAMILIES = 3
@@ -33,7 +33,7 @@ def unseen_errors(arms: pd.DataFrame, regressions: Mapping[str, Sequence[str]], 
         errors = np.empty(len(arms))
         for family in families:
             left_out = (arms["family"] == family).to_numpy()
-            fit = sm.OLS(logs[~left_out], design[~left_out]).fit()
+            fit = OLS(logs[~left_out], design[~left_out]).fit()
             errors[left_out] = fit.predict(design[left_out]) - logs[left_out]
         by_regression[name] = errors
     return pd.DataFrame(by_regression)

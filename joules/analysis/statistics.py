@@ -5,6 +5,7 @@ Every function returns rows of `statistics.csv`, whose columns are `COLUMNS`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -145,6 +146,12 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
 def p_value(contrasts: Floats, test: Test) -> float:
     """Two-sided p of paired contrasts (log ratios or differences) where there is no difference: Student's t,
     or the exact sign-flip test."""
+    return _p_value(tuple(contrasts.tolist()), test)
+
+
+# What no model of power touches, such as times, is the same under each of them: resampled once.
+@functools.cache
+def _p_value(contrasts: tuple[float, ...], test: Test) -> float:
     from scipy import stats
 
     if test == "paired_t":
@@ -162,22 +169,29 @@ def is_resampled(values: int) -> bool:
 
 def mean_interval(values: Floats) -> tuple[float, float]:
     """Interval of the mean: BCa bootstrap where `is_resampled`, Student's elsewhere."""
-    from scipy import stats
-
     # Contrasts of what is one formula differ by rounding, of which a bootstrap makes no interval.
     if np.ptp(values) < _ROUNDING:
         return float(values[0]), float(values[0])
     if is_resampled(len(values)):
-        interval = stats.bootstrap(
-            (values,),
-            np.mean,
-            confidence_level=CONFIDENCE,
-            method="BCa",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        return float(interval.low), float(interval.high)
+        return _bootstrapped(tuple(values.tolist()))
+    from scipy import stats
+
     low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
     return float(low), float(high)
+
+
+@functools.cache
+def _bootstrapped(values: tuple[float, ...]) -> tuple[float, float]:
+    from scipy import stats
+
+    interval = stats.bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        method="BCa",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def mean_ci(values: Sequence[float]) -> tuple[float, float, float]:

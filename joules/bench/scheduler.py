@@ -35,7 +35,6 @@ from joules.study.campaign import Campaign
 from joules.study.config import Config
 from joules.study.design import Design, Scalar
 
-IDLE_S = 2.0
 # How long to wait for foreign work to end before measuring anyway, flagged.
 _QUIET_WAIT_S = 20.0
 _QUIET_CORES = 0.1
@@ -158,7 +157,7 @@ class Scheduler:
         # The bench's own bookkeeping must not be read as idle power.
         time.sleep(0.2)
         opening = open_stretch(self._sampler, job=self._job)
-        time.sleep(IDLE_S)
+        time.sleep(self._design.at(self._block.config.scale).idle_s)
         stretch = close_stretch(self._sampler, self._sources, opening, job=self._job)
         spent = self._spent()
         readings = self._sampler.readings(stretch.start_s, stretch.end_s)

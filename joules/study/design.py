@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,11 +49,12 @@ class ScaleDesign(Closed):
     """How large an experiment is at one scale.
 
     `settings` go into every arm; `analysis` holds numbers that the analysis takes and that are to be declared
-    before anything is measured.
+    before anything is measured. The machine is read at rest for `idle_s` before a block's runs and after.
     """
 
     blocks: PositiveInt
     arms: list[Name] | Literal["all"]
+    idle_s: PositiveFloat = 2.0
     settings: dict[str, Scalar] = Field(default_factory=dict)
     analysis: dict[str, float] = Field(default_factory=dict)
 
@@ -128,6 +130,12 @@ def experiment_folder(name: str) -> Path:
 def load_design(experiment: str) -> Design:
     """The validated design of `experiment`."""
     path = experiment_folder(experiment) / "design.yaml"
+    return _read_design(path, path.read_bytes() if path.is_file() else b"")
+
+
+# A step asks for designs by the hundred, of every figure for one, and to parse one takes a while.
+@functools.cache
+def _read_design(path: Path, _content: bytes) -> Design:
     return validate(Design, read_yaml(path), str(path.relative_to(repository_root())))
 
 

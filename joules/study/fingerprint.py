@@ -101,6 +101,18 @@ class _Place:
 _EFFECTS = ""
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A definition as JSON, cut where the numbers of the places stand that it reaches."""
+
+    pieces: tuple[str, ...]
+    places: tuple[_Place, ...]
+
+
+# Stands for a place until it has its number: no name, and constants are written in ASCII.
+_MARK = "\ue000"
+
+
 class SourceTree:
     """The own packages below `root` as syntax trees."""
 
@@ -108,6 +120,7 @@ class SourceTree:
         self._root = root
         self._modules: dict[str, dict[str, list[ast.stmt]] | None] = {}
         self._fingerprints: dict[tuple[str, tuple[str, ...], tuple[str, ...]], str] = {}
+        self._written: dict[tuple[_Place, tuple[str, ...]], _Written] = {}
         # How many files have been read.
         self.parsed = 0
 
@@ -119,6 +132,20 @@ class SourceTree:
         if key not in self._fingerprints:
             self._fingerprints[key] = _Walk(self, module, names, not_followed).digest()
         return self._fingerprints[key]
+
+    def written(self, place: _Place, not_followed: tuple[str, ...]) -> _Written:
+        """The definition at a place: written once, however many fingerprints it is part of."""
+        key = (place, not_followed)
+        if key not in self._written:
+            places: list[_Place] = []
+
+            def mark(reached: _Place) -> str:
+                places.append(reached)
+                return _MARK
+
+            text = json.dumps(_Writer(self, place.module, not_followed).place(place.name), default=mark)
+            self._written[key] = _Written(tuple(text.split(json.dumps(_MARK))), tuple(places))
+        return self._written[key]
 
     def statements(self, module: str) -> dict[str, list[ast.stmt]] | None:
         """The top-level statements of a module by the name that they bind, `_EFFECTS` for those that do more;
@@ -159,22 +186,27 @@ class SourceTree:
 
 
 class _Walk:
-    """One walk over all that some names reach."""
+    """One walk over all that some names reach, which are numbered in the order in which they are reached."""
 
     def __init__(
         self, sources: SourceTree, module: str, names: tuple[str, ...], not_followed: tuple[str, ...]
     ) -> None:
-        self.sources = sources
+        self._sources = sources
         self._not_followed = not_followed
         self._order: dict[_Place, int] = {}
         self._waiting: list[_Place] = []
         self._starts = [self._number(_Place(module, name)) for name in names]
 
     def digest(self) -> str:
-        written: list[Tree] = []
+        written: list[str] = []
         while self._waiting:
-            written.append(self._written(self._waiting.pop(0)))
-        return data_sha256([self._starts, written])
+            written.append(self._numbered(self._sources.written(self._waiting.pop(0), self._not_followed)))
+        return hashlib.sha256(f"[{json.dumps(self._starts)}, [{', '.join(written)}]]".encode()).hexdigest()
+
+    def _numbered(self, definition: _Written) -> str:
+        first, *others = definition.pieces
+        numbers = [str(self._number(place)) for place in definition.places]
+        return first + "".join(f"{number}{piece}" for number, piece in zip(numbers, others, strict=True))
 
     def _number(self, place: _Place) -> int:
         if place not in self._order:
@@ -182,44 +214,53 @@ class _Walk:
             self._waiting.append(place)
         return self._order[place]
 
-    def _written(self, place: _Place) -> Tree:
-        statements = self.sources.statements(place.module) or {}
-        writer = _Writer(self, place.module)
-        tree: Tree = [writer.definition(node) for node in statements.get(place.name, [])]
-        if place.name != _EFFECTS and _EFFECTS in statements:
+
+class _Writer:
+    """Writes syntax trees of one module as nested lists of JSON values and of places."""
+
+    def __init__(self, sources: SourceTree, module: str, not_followed: tuple[str, ...]) -> None:
+        self._sources = sources
+        self._module = module
+        self._not_followed = not_followed
+
+    def place(self, name: str) -> Tree:
+        """All statements that bind a name."""
+        statements = self._sources.statements(self._module) or {}
+        tree: Tree = [self.definition(node) for node in statements.get(name, [])]
+        if name != _EFFECTS and _EFFECTS in statements:
             # To use a name of a module is to import it.
-            tree.append(self._number(_Place(place.module, _EFFECTS)))
+            tree.append(_Place(self._module, _EFFECTS))
         return tree
 
     def _followed(self, module: str) -> dict[str, list[ast.stmt]] | None:
         """Statements of a module of the repository; None of any other."""
         if any(module == name or module.startswith(f"{name}.") for name in self._not_followed):
             return None
-        return self.sources.statements(module)
+        return self._sources.statements(module)
 
-    def reference(self, module: str, name: str) -> Tree | None:
+    def _reference(self, module: str, name: str) -> Tree | None:
         """What a name used in `module` refers to; None where it is not bound at the module's top."""
-        statements = self.sources.statements(module) or {}
+        statements = self._sources.statements(module) or {}
         if name not in statements:
             return None
         (node, *others) = statements[name]
         if others or not isinstance(node, ast.Import | ast.ImportFrom):
-            return ["own", self._number(_Place(module, name))]
+            return ["own", _Place(module, name)]
         if isinstance(node, ast.Import):
             alias = next(a for a in node.names if (a.asname or a.name.split(".")[0]) == name)
             return ["module", alias.name if alias.asname else alias.name.split(".")[0]]
         original = next(a.name for a in node.names if (a.asname or a.name) == name)
-        return self.attribute(self.sources.origin(module, node), original)
+        return self._attribute_of(self._sources.origin(module, node), original)
 
-    def attribute(self, module: str, name: str) -> Tree:
+    def _attribute_of(self, module: str, name: str) -> Tree:
         """What `name` of an imported module refers to."""
-        if self.sources.statements(f"{module}.{name}") is not None:
+        if self._sources.statements(f"{module}.{name}") is not None:
             return ["module", f"{module}.{name}"]
         if name in (self._followed(module) or {}):
-            return self.reference(module, name) or []
+            return self._reference(module, name) or []
         return ["other", f"{module}.{name}"]
 
-    def whole(self, module: str) -> Tree:
+    def _whole(self, module: str) -> Tree:
         """An imported module that is used as a value: everything it defines counts."""
         statements = self._followed(module)
         if statements is None:
@@ -229,15 +270,7 @@ class _Walk:
             for name, nodes in sorted(statements.items())
             if name != _EFFECTS and not isinstance(nodes[0], ast.Import | ast.ImportFrom)
         ]
-        return ["whole", *([name, self._number(_Place(module, name))] for name in defined)]
-
-
-class _Writer:
-    """Writes a syntax tree of one module as nested lists of JSON values."""
-
-    def __init__(self, walk: _Walk, module: str) -> None:
-        self._walk = walk
-        self._module = module
+        return ["whole", *([name, _Place(module, name)] for name in defined)]
 
     def definition(self, node: ast.stmt) -> Tree:
         """A top-level statement. What a function or class is called does not count."""
@@ -255,10 +288,10 @@ class _Writer:
 
     def _node(self, node: ast.AST) -> Tree:
         if isinstance(node, ast.Name):
-            reference = self._walk.reference(self._module, node.id)
+            reference = self._reference(self._module, node.id)
             if reference is None:
                 return ["Name", node.id]
-            return self._walk.whole(reference[1]) if reference[0] == "module" else reference
+            return self._whole(reference[1]) if reference[0] == "module" else reference
         if isinstance(node, ast.Attribute):
             return self._attribute(node)
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -281,17 +314,17 @@ class _Writer:
         owner = self._as_module(node.value)
         if owner is None:
             return ["Attribute", self.write(node.value), node.attr]
-        reference = self._walk.attribute(owner, node.attr)
-        return self._walk.whole(reference[1]) if reference[0] == "module" else reference
+        reference = self._attribute_of(owner, node.attr)
+        return self._whole(reference[1]) if reference[0] == "module" else reference
 
     def _as_module(self, node: ast.expr) -> str | None:
         """The module that an expression names, None where it is no module."""
         if isinstance(node, ast.Name):
-            reference = self._walk.reference(self._module, node.id)
+            reference = self._reference(self._module, node.id)
         elif isinstance(node, ast.Attribute) and (owner := self._as_module(node.value)) is not None:
-            if self._walk.attribute(owner, node.attr)[0] == "other":
+            if self._attribute_of(owner, node.attr)[0] == "other":
                 return None
-            reference = self._walk.attribute(owner, node.attr)
+            reference = self._attribute_of(owner, node.attr)
         else:
             return None
         return reference[1] if reference is not None and reference[0] == "module" else None
@@ -302,9 +335,9 @@ class _Writer:
         for alias in node.names:
             target = ["module", alias.name]
             if isinstance(node, ast.ImportFrom):
-                target = self._walk.attribute(self._walk.sources.origin(self._module, node), alias.name)
+                target = self._attribute_of(self._sources.origin(self._module, node), alias.name)
             if target[0] == "module":
-                target = self._walk.whole(target[1])
+                target = self._whole(target[1])
             bound.append([alias.asname or alias.name, target])
         return ["Import", *bound]
 

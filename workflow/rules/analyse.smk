@@ -19,6 +19,8 @@ for name in EXPERIMENTS:
         log:
             f"results/{{campaign}}/logs/tabulate/{name}.log",
         localrule: True
+        # Verdicts wait for all tables, and figures are drawn beside them.
+        priority: 1
         params:
             experiment=name,
             # Whose records are there besides, where it uses those of others.
@@ -64,6 +66,7 @@ rule tabulate_campaign:
         ),
     log:
         "results/{campaign}/logs/tabulate/campaign.log",
+    priority: 1
     params:
         experiment=SELF,
         options=option_arguments(
@@ -86,6 +89,7 @@ rule judge:
         update("results/{campaign}/claims.csv"),
     log:
         "results/{campaign}/logs/judge.log",
+    priority: 1
     params:
         experiments=EXPERIMENTS,
         code=code_fingerprint("joules.paper.claims", ["evaluate_claims"]),

@@ -18,6 +18,8 @@ rule measure:
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
     threads: every_core
+    # Before all else: a step in between has one core, and the next block waits for it.
+    priority: 2
     # Of a cluster's node, of which nobody else may have a part. Vision runs that take turns hold 9 GB together at
     # scale standard; runtime is minutes a block.
     resources:
