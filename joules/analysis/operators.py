@@ -25,7 +25,7 @@ def operators_of_model(model: str, image_size: int, batch_size: int) -> tuple[Op
     """The operators of a forward pass of a torchvision network, which runs once on the processor: tensors
     without numbers would be taken apart into other operators than those that run."""
     auxiliary = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
-    with _NoDraws():
+    with _NoDraws():  # type: ignore[no-untyped-call]
         network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
     return operators_of(network, torch.zeros(batch_size, 3, image_size, image_size))
 

@@ -18,8 +18,9 @@ rule measure:
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
     threads: every_core
-    # Before all else: a step in between has one core, and the next block waits for it.
-    priority: 2
+    # More than all steps that could run in its place: of a machine's cores they would leave some without work, and
+    # the next block would wait for them.
+    priority: 100
     # Of a cluster's node, of which nobody else may have a part. Vision runs that take turns hold 9 GB together at
     # scale standard; runtime is minutes a block.
     resources:
