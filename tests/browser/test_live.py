@@ -22,9 +22,8 @@ QUICK = {"task": "add", "architecture": "mlp", "learning_rate": 0.01, "train_fra
 SOON_MS, LATER_MS = 20_000, 120_000
 
 
-@pytest.fixture
-def live(tmp_path):
-    """A server in a process of its own, and its address."""
+@contextlib.contextmanager
+def server():
     command = [sys.executable, "-m", "joules", "live", "--no-browser"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     address = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline())[0]
@@ -32,6 +31,20 @@ def live(tmp_path):
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         process.wait(10)
+
+
+@pytest.fixture
+def live():
+    """A server in a process of its own, and its address."""
+    with server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Of one server for all that ask and begin nothing."""
+    with server() as (_, at):
+        yield at
 
 
 @pytest.fixture
@@ -175,15 +188,13 @@ def test_it_waits_while_a_campaign_measures(watched):
 
 
 @pytest.mark.parametrize("path", ["/", "/events", "/begin", "/wrong/", "/wrong/events"])
-def test_without_the_token_nothing_is_served(live, path):
-    _, address = live
+def test_without_the_token_nothing_is_served(address, path):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(address.rsplit("/", 2)[0] + path, timeout=5)
     assert refused.value.code == 404
 
 
-def test_another_host_or_origin_is_not_answered(live):
-    _, address = live
+def test_another_host_or_origin_is_not_answered(address):
     for name, value in (("Host", "evil.example"), ("Sec-Fetch-Site", "cross-site")):
         request = urllib.request.Request(
             f"{address}begin", data=b"{}", headers={"Content-Type": "application/json", name: value}

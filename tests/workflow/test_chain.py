@@ -144,11 +144,12 @@ def test_a_question_made_from_the_template_reaches_the_paper(repository):
 
 def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
     """Two clones with a block to measure each: the windows of their runs must not overlap."""
+    block = "results/local/runs/first_principles/block-0.jsonl"
     repositories = [copy_repository(), copy_repository()]
-    started = [repository.start("-m", "snakemake", *SMOKE, "--", BLOCK) for repository in repositories]
+    started = [repository.start("-m", "snakemake", *SMOKE, "--", block) for repository in repositories]
     outputs = [process.communicate()[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
-    recorded = [runs(repository.path / BLOCK) for repository in repositories]
+    recorded = [runs(repository.path / block) for repository in repositories]
     spans = sorted(
         (min(r["measured_at"] for r in each), max(r["measured_at"] for r in each)) for each in recorded
     )

@@ -14,7 +14,7 @@ from tests import ROOT
 README = (ROOT / "README.md").read_text()
 # The campaigns that the minutes are of, newest first: a question's are of the first that has it.
 SCALES = {
-    "quick": ["epyc-2core-quick-2026-11-26", "epyc-2core-quick-2026-11-25b"],
+    "quick": ["epyc-2core-quick-2026-11-26b"],
     "standard": ["epyc-2core-standard-2026-11-26b"],
 }
 

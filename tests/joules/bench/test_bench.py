@@ -114,9 +114,9 @@ arms:
   rest_two: {what: rest}
   rest_and_fail: {what: rest_and_fail}
 scales:
-  smoke: {blocks: 1, arms: all}
-  quick: {blocks: 1, arms: [die, refuse]}
-  standard: {blocks: 3, arms: [good]}
+  smoke: {blocks: 1, idle_s: 0.2, arms: all}
+  quick: {blocks: 1, idle_s: 0.2, arms: [die, refuse]}
+  standard: {blocks: 3, idle_s: 0.2, arms: [good]}
 """
 PARAMETERS = """
 from joules.models import Closed

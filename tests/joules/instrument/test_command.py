@@ -20,9 +20,6 @@ from joules.instrument.sources.nvml import Nvml
 from tests import ROOT
 from tests.driver import Driver
 
-# Who used the processor is what is asked.
-pytestmark = pytest.mark.alone
-
 
 def meter(*arguments):
     return subprocess.run(
@@ -48,6 +45,7 @@ def test_the_exit_code_is_the_commands():
     assert killed.returncode == 128 + 9
 
 
+@pytest.mark.alone
 def test_the_json_says_everything(tmp_path):
     path = tmp_path / "energy.json"
     assert meter("--json", str(path), "--", "sleep", "0.3").returncode == 0
@@ -58,6 +56,7 @@ def test_the_json_says_everything(tmp_path):
     assert metered["impact"]["energy_j"] == metered["total"]["energy_j"]
 
 
+@pytest.mark.alone
 def test_a_commands_use_of_a_gpu_is_its_own_after_it_has_ended(monkeypatch):
     driver = Driver(monkeypatch)
     monkeypatch.setattr("pynvml.nvmlDeviceGetTotalEnergyConsumption", lambda _: int(time.monotonic() * 1e5))
@@ -79,6 +78,7 @@ def test_a_commands_use_of_a_gpu_is_its_own_after_it_has_ended(monkeypatch):
     assert "gpu0 worked, 100% of it its own" in report(metered, grid)
 
 
+@pytest.mark.alone
 def test_an_interrupt_still_prints_what_was_read():
     process = subprocess.Popen(
         [sys.executable, "-m", "joules", "meter", "--idle", "0", "--", "sleep", "60"],
@@ -252,6 +252,7 @@ while time.time() < end:
 """
 
 
+@pytest.mark.alone
 def test_what_a_daemon_uses_later_is_said_and_can_be_waited_for(tmp_path):
     file = tmp_path / "energy.json"
     left = meter("--json", str(file), "--", sys.executable, "-c", DAEMON)
@@ -365,6 +366,7 @@ def test_orphans_are_reaped_as_they_end(tmp_path):
     assert int(seen.read_text()) < 100
 
 
+@pytest.mark.alone
 def test_the_meter_names_a_program_whose_name_is_no_text(tmp_path):
     """A name is cut at fifteen bytes, within a letter where that has two."""
     name = "aaaaaaaaaaaaaaé"
