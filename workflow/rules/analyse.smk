@@ -18,9 +18,9 @@ for name in EXPERIMENTS:
             ),
         log:
             f"results/{{campaign}}/logs/tabulate/{name}.log",
-        localrule: True
         # Verdicts wait for all tables, and figures are drawn beside them.
         priority: 1
+        localrule: True
         params:
             experiment=name,
             # Whose records are there besides, where it uses those of others.

@@ -17,10 +17,10 @@ rule measure:
         str(Campaign(LOCAL).block_file("{experiment}", "{block}")),
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
-    threads: every_core
     # More than all steps that could run in its place: of a machine's cores they would leave some without work, and
     # the next block would wait for them.
     priority: 100
+    threads: every_core
     # Of a cluster's node, of which nobody else may have a part. Vision runs that take turns hold 9 GB together at
     # scale standard; runtime is minutes a block.
     resources:
