@@ -26,7 +26,7 @@ from joules.study.campaign import Campaign
 _ROOT = Path(__file__).resolve().parent.parent
 _SOURCE = Campaign("epyc-2core-standard-2026-11-26", _ROOT)
 _QUESTION = "layer_kinds"
-_COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml")
+_COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml", "CITATION.cff")
 _STEPS = {
     "tables": ("tabulate", _QUESTION),
     "tables of campaign": ("tabulate", "campaign"),
