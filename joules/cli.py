@@ -31,7 +31,7 @@ _DISK_REMEDIES = {
     errno.EPERM: "you may not change it; work in a copy that is yours",
 }
 _LOCAL = "local"
-_GARBAGE = 100_000
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 Options = argparse.Namespace
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[options.command]
     # Commands keep what they read to their end; to look for garbage as often as Python does by itself takes a
     # tenth of their time.
-    gc.set_threshold(_GARBAGE)
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         if command.of_a_repository:
             _enter_repository(options, given)
