@@ -59,10 +59,10 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
 
 
 def known_of(
-    run: Run, idle_power_w: float | None, attributed_j: float | None, limits: pd.DataFrame | None = None
+    run: Run, idle_power_w: float | None, attributed_j: float | None, roofline_pass_s: float | None = None
 ) -> Known:
-    """What the record of a run says to the estimates, and what the machine's `limits` do, where they were
-    reached."""
+    """What the record of a run says to the estimates, and what a pass takes by the machine's roofline, where
+    its limits were reached."""
     machine_j = {
         reading.domain: reading.energy_j for reading in primary(run.readings) if reading.energy_j is not None
     }
@@ -90,17 +90,16 @@ def known_of(
         flops=run.metrics.get("flops"),
         published_flops=run.metrics.get("published_flops"),
         peak_flops_per_s=run.metrics.get("peak_flops_per_s"),
-        roofline_s=_roofline_s(run, limits),
+        roofline_s=None if roofline_pass_s is None else float(run.metrics["passes"]) * roofline_pass_s,
     )
 
 
-def _roofline_s(run: Run, limits: pd.DataFrame | None) -> float | None:
-    """Seconds that a roofline by operator with launches predicts for a run."""
-    operators = operators_of_work(str(run.parameters.get("work")))
-    known = None if limits is None else roofline.limits_at(limits, int(run.metrics.get("threads", 0)))
+def _roofline_pass_s(work: str, threads: int, limits: pd.DataFrame) -> float | None:
+    """Seconds that a roofline by operator with launches predicts for a pass."""
+    operators, known = operators_of_work(work), roofline.limits_at(limits, threads)
     if known is None or not operators:
         return None
-    return float(run.metrics["passes"]) * roofline.predict(operators, known)["per_operator_launches"].time_s
+    return roofline.predict(operators, known)["per_operator_launches"].time_s
 
 
 def whole_power(run: Run) -> tuple[tuple[float, float], ...]:
@@ -123,10 +122,17 @@ def _held(course: Sequence[tuple[float, float]], at_s: float) -> float:
 
 def _estimates(entries: Sequence[Run | Idle], runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     run_of = {(entry.arm, entry.block): entry for entry in entries if isinstance(entry, Run)}
+    work_of = {key: _work(run) for key, run in run_of.items()}
+    pass_s = {work: _roofline_pass_s(*work, limits) for work in set(work_of.values())}
     rows = []
     for row in records.with_result(runs).to_dict("records"):
-        run = run_of[row["arm"], row["block"]]
-        known = known_of(run, _finite(row["idle_power_w"]), _finite(row["energy_attributed_j"]), limits)
+        place = row["arm"], row["block"]
+        known = known_of(
+            run_of[place],
+            _finite(row["idle_power_w"]),
+            _finite(row["energy_attributed_j"]),
+            pass_s[work_of[place]],
+        )
         reference = METHODS[REFERENCE].estimate(known)
         for name, method in METHODS.items():
             cells = {"arm": row["arm"], "block": row["block"], "method": name}
@@ -137,6 +143,10 @@ def _estimates(entries: Sequence[Run | Idle], runs: pd.DataFrame, limits: pd.Dat
             else:
                 rows.append({**cells, "energy_kwh": estimate, "ratio": estimate / reference, "gap": None})
     return pd.DataFrame(rows, columns=["arm", "block", "method", "energy_kwh", "ratio", "gap"])
+
+
+def _work(run: Run) -> tuple[str, int]:
+    return str(run.parameters.get("work")), int(run.metrics.get("threads", 0))
 
 
 def _finite(cell: object) -> float | None:
@@ -204,18 +214,15 @@ def _twin(name: str, known: pd.DataFrame) -> tuple[str | None, float | None]:
 def _contrasts(known: pd.DataFrame, methods: pd.DataFrame, design: Design) -> list[statistics.Row]:
     """Each method against the reference on the same runs, one family a workload, corrected by Holm. One that
     is another times a constant is not compared again."""
-    distinct = set(methods.loc[methods["same_as"].isna(), "method"])
+    distinct = set(methods.loc[methods["same_as"].isna(), "method"]) - {REFERENCE}
+    compared = known[known["method"].isin(distinct) & (known["ratio"] > 0)]
+    ratios = {
+        pair: group.to_numpy(dtype=np.float64)
+        for pair, group in compared.groupby(["arm", "method"], sort=False)["ratio"]
+    }
     rows: list[statistics.Row] = []
     for arm in design.arms:
-        family = [
-            _contrast(arm, name, of_pair["ratio"].to_numpy(dtype=np.float64))
-            for name in METHODS
-            if name != REFERENCE
-            and name in distinct
-            and len(
-                of_pair := known[(known["arm"] == arm) & (known["method"] == name) & (known["ratio"] > 0)]
-            )
-        ]
+        family = [_contrast(arm, name, ratios[arm, name]) for name in METHODS if (arm, name) in ratios]
         statistics.correct(family)
         rows += family
     return rows
@@ -247,16 +254,12 @@ def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Ro
 def _orders(known: pd.DataFrame, runs: pd.DataFrame) -> list[statistics.Row]:
     """Kendall's tau-b over the workloads of a block between the mean power by a method and the cores that the
     job kept busy, mean over blocks: whether an estimate orders work as processor time does."""
-    usable = records.with_result(runs).set_index(["arm", "block"])
-    busy = usable["cpu_s"] / usable["duration_s"]
     rows = []
-    for name in METHODS:
-        energies = known[known["method"] == name].set_index(["arm", "block"])["energy_kwh"]
-        powers = energies / usable["duration_s"].reindex(energies.index)
+    for name, table in _powers(known, runs).items():
         taus = [
             tau
-            for _, each in powers.groupby("block")
-            if len(each) > 2 and (tau := _tau(each, busy.reindex(each.index))) is not None
+            for _, each in table.groupby("block")
+            if len(each) > 2 and (tau := _tau(each["power_w"], each["busy_cores"])) is not None
         ]
         if taus:
             rows.append(statistics.mean_row(f"order.{name}", taus, "order", "Kendall's tau-b", group=name))
@@ -282,26 +285,36 @@ def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
 def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Kendall's tau-b of mean power over all runs, by method: with the reference, and with the cores the job
     kept busy, which no power model has touched. Empty where a method gives every run the same power."""
-    usable = records.with_result(runs).set_index(["arm", "block"])
-    rows = []
-    for name in METHODS:
-        energies = known[known["method"] == name].set_index(["arm", "block"])["energy_kwh"]
-        powers = energies / usable["duration_s"].reindex(energies.index)
-        against = {
-            "reference": usable["energy_j"] / usable["duration_s"],
-            "busy_cores": usable["cpu_s"] / usable["duration_s"],
+    rows = [
+        {
+            "method": name,
+            "runs": len(table),
+            "tau_reference": _tau(table["power_w"], table["reference_w"]),
+            "tau_busy_cores": _tau(table["power_w"], table["busy_cores"]),
         }
-        row: dict[str, object] = {"method": name, "runs": len(powers)}
-        for other, column in against.items():
-            row[f"tau_{other}"] = _tau(powers, column.reindex(powers.index))
-        rows.append(row)
+        for name, table in _powers(known, runs).items()
+    ]
     return pd.DataFrame(rows, columns=["method", "runs", "tau_reference", "tau_busy_cores"])
+
+
+def _powers(known: pd.DataFrame, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Of each method a row an estimate: its block, mean power by the method and by the meter, and the cores
+    that the job kept busy."""
+    usable = records.with_result(runs)
+    duration_s = usable["duration_s"]
+    of_runs = usable[["arm", "block", "duration_s"]].assign(
+        reference_w=usable["energy_j"] / duration_s, busy_cores=usable["cpu_s"] / duration_s
+    )
+    powers = known[["arm", "block", "method", "energy_kwh"]].merge(of_runs, on=["arm", "block"], how="left")
+    powers["power_w"] = powers["energy_kwh"] * carbon.JOULES_PER_KWH / powers["duration_s"]
+    by_method = dict(iter(powers.groupby("method")))
+    return {name: by_method.get(name, powers.iloc[:0]) for name in METHODS}
 
 
 def _tau(x: pd.Series, y: pd.Series) -> float | None:
     # Twelve digits: powers of a method that knows only time differ by rounding, and that is no ranking.
-    first, second = (pd.Series([float(f"{value:.12g}") for value in column]) for column in (x, y))
-    if first.nunique() < 2 or second.nunique() < 2:
+    first, second = ([float(f"{value:.12g}") for value in column] for column in (x, y))
+    if any(len({value for value in values if not math.isnan(value)}) < 2 for values in (first, second)):
         return None
     return float(stats.kendalltau(first, second).statistic)
 

@@ -13,12 +13,17 @@ import importlib.metadata
 import math
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 import pandas as pd
-from mlsysim import Hardware, Literature, Models, solvers
-from mlsysim.core.units import Q_
-from mlsysim.models.types import TransformerWorkload
-from mlsysim.systems.types import Fleet, NetworkFabric, Node
+import yaml
+
+# mlsysim reads its registries as it is imported: two seconds by PyYAML's own parser, a tenth by libyaml's.
+with patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    from mlsysim import Hardware, Literature, Models, solvers
+    from mlsysim.core.units import Q_
+    from mlsysim.models.types import TransformerWorkload
+    from mlsysim.systems.types import Fleet, NetworkFabric, Node
 
 from joules.errors import UserError
 from joules.models import Closed, read_yaml, validate

@@ -10,7 +10,6 @@ import sys
 
 import pandas as pd
 
-from joules.analysis.plotting import provenance
 from joules.analysis.tables import read_tables
 from joules.errors import UserError
 from joules.instrument.carbon import JOULES_PER_KWH, PRICE_USD_PER_KWH, WORLD, Grid, grid, impact
@@ -54,6 +53,9 @@ def main() -> int:
     )
     parser.add_argument("--price", type=float, default=PRICE_USD_PER_KWH, help="US dollars a kWh (0.151)")
     options = parser.parse_args()
+    # Matplotlib with it, whose import the tables must not pay for.
+    from joules.analysis.plotting import provenance
+
     try:
         tables = read_tables(Campaign(options.campaign, repository_root()).tables("grokking"))
         # A training that a rule stopped is no schedule, and its waste is not a schedule's.

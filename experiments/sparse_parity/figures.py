@@ -10,22 +10,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from experiments.sparse_parity.tables import ENERGY, PROXIES
+from experiments.sparse_parity.tables import ENERGY, PROXIES, WORDS
 from joules.analysis import plotting
 
 Tables = Mapping[str, pd.DataFrame]
-
-WORDS = {
-    "operations": "operations",
-    "bytes_moved": "bytes moved",
-    "launches": "launches",
-    "average_reuse_distance_bytes": "reuse distance",
-    "data_movement_distance": "movement distance",
-    "peak_bytes": "peak memory",
-    "time_per_solve_s": "time",
-    "cpu_per_solve_s": "processor time",
-    ENERGY: "energy",
-}
 
 
 def parity_metrics(tables: Tables) -> Figure:

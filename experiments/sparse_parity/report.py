@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from experiments.sparse_parity.figures import WORDS
-from experiments.sparse_parity.tables import ENERGY, PROXIES, SOLVED
+from experiments.sparse_parity.tables import ENERGY, PROXIES, SOLVED, WORDS
 from joules.paper.values import Value, banded_cell, cell, known, statistic_values
 
 _KEY = "sparse_parity"

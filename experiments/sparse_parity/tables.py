@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from joules.analysis import records, statistics
 from joules.bench.record import Idle, Run
@@ -28,6 +27,18 @@ TRACED = (
 METERED = ("time_per_solve_s", "cpu_per_solve_s")
 ENERGY = "energy_per_solve_j"
 PROXIES = (*TRACED, *METERED)
+# What figures and tables call them.
+WORDS = {
+    "operations": "operations",
+    "bytes_moved": "bytes moved",
+    "launches": "launches",
+    "average_reuse_distance_bytes": "reuse distance",
+    "data_movement_distance": "movement distance",
+    "peak_bytes": "peak memory",
+    "time_per_solve_s": "time",
+    "cpu_per_solve_s": "processor time",
+    ENERGY: "energy",
+}
 # The question whose trainings are a problem more, and what that problem is called.
 BOARD, BOARD_PROBLEM = "language_models", "language models"
 # Share of right answers that counts as solving a problem.
@@ -204,6 +215,8 @@ def _explained(arms: pd.DataFrame, proxy: str) -> dict[str, float]:
     known = arms.dropna(subset=[proxy])
     if known["process"].nunique() < 3 or known[proxy].nunique() < 3:
         return {"n": 0, "r2": math.nan, "error_factor": math.nan, "spearman": math.nan}
+    from scipy import stats
+
     x, y = (np.log(known[name].to_numpy(dtype=np.float64)) for name in (proxy, ENERGY))
     processes = known["process"].to_numpy()
     residuals = np.empty(len(y))

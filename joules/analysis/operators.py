@@ -17,15 +17,17 @@ from torch.utils.flop_counter import flop_registry
 from joules.analysis.roofline import Operator
 from joules.workload.counting import OperatorCounter
 
-_DRAWS = {torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default}
+_ATEN = torch.ops.aten
+_DRAWS = {_ATEN.uniform_.default, _ATEN.normal_.default}
+_PRODUCTS = {_ATEN.convolution.default, _ATEN.addmm.default, _ATEN.mm.default, _ATEN.bmm.default}
 
 
 @functools.cache
 def operators_of_model(model: str, image_size: int, batch_size: int) -> tuple[Operator, ...]:
-    """The operators of a forward pass of a torchvision network, which runs once on the processor: tensors
-    without numbers would be taken apart into other operators than those that run."""
+    """The operators of a forward pass of a torchvision network, on tensors of the processor: those without
+    numbers would be taken apart into other operators than those that run."""
     auxiliary = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
-    with _NoDraws():  # type: ignore[no-untyped-call]
+    with _NoArithmetic():  # type: ignore[no-untyped-call]
         network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
     return operators_of(network, torch.zeros(batch_size, 3, image_size, image_size))
 
@@ -37,20 +39,26 @@ def operators_of(network: nn.Module, value: Tensor) -> tuple[Operator, ...]:
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with _Listing() as listing:
+        with _NoArithmetic(), _Listing() as listing:  # type: ignore[no-untyped-call]
             network(value)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return tuple(listing.found)
 
 
-class _NoDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Makes weights zero: any do, and to draw those of a VGG takes longer than its pass."""
+class _NoArithmetic(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Weights are zero, not drawn, and products not computed: an operator is its kind and its sizes."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return args[0].zero_() if func in _DRAWS else func(*args, **(kwargs or {}))
+        if func in _DRAWS:
+            return args[0].zero_()
+        if func in _PRODUCTS:
+            sizes = [value.to("meta") if isinstance(value, Tensor) else value for value in args]
+            output = func(*sizes, **(kwargs or {}))
+            return torch.zeros(output.shape, dtype=output.dtype)
+        return func(*args, **(kwargs or {}))
 
 
 class _Listing(OperatorCounter):  # type: ignore[no-untyped-call]

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from joules.analysis.statistics import mean_with_interval
 
@@ -54,4 +53,6 @@ def place_probabilities(wide: pd.DataFrame, *, largest_first: bool = True, seed:
 
 def interquartile_mean(scores: NDArray[np.float64]) -> float:
     """Mean of the middle half of `scores` (Agarwal et al. 2021)."""
+    from scipy import stats
+
     return float(stats.trim_mean(scores, 0.25))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from statsmodels.regression.linear_model import OLS
 
 # Fewer families than this are none to leave one out of.
 LEAST_FAMILIES = 3
@@ -33,7 +32,7 @@ def unseen_errors(arms: pd.DataFrame, regressions: Mapping[str, Sequence[str]], 
         errors = np.empty(len(arms))
         for family in families:
             left_out = (arms["family"] == family).to_numpy()
-            fit = OLS(logs[~left_out], design[~left_out]).fit()
-            errors[left_out] = fit.predict(design[left_out]) - logs[left_out]
+            coefficients = np.linalg.lstsq(design[~left_out], logs[~left_out])[0]
+            errors[left_out] = design[left_out] @ coefficients - logs[left_out]
         by_regression[name] = errors
     return pd.DataFrame(by_regression)

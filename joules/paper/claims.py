@@ -145,7 +145,7 @@ def p_against(bound: float, estimate: float, low: float, high: float, *, n: int,
     That is the t test itself where the interval is Student's, and an approximation where it was resampled or
     transformed. NaN without an interval.
     """
-    from scipy import stats
+    from scipy import special
 
     if any(math.isnan(number) for number in (estimate, low, high)) or n < 2:
         return math.nan
@@ -156,9 +156,9 @@ def p_against(bound: float, estimate: float, low: float, high: float, *, n: int,
         return 1.0
     if end == estimate:
         return 0.0
-    t = stats.t(n - 1)
-    distance = float(t.ppf((1 + CONFIDENCE) / 2)) * abs(bound - estimate) / abs(end - estimate)
-    return float(2 * t.sf(distance))
+    quantile = float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+    distance = quantile * abs(bound - estimate) / abs(end - estimate)
+    return float(2 * special.stdtr(n - 1, -distance))
 
 
 def _row(

@@ -186,6 +186,32 @@ def test_the_sign_flip_test_is_exact():
     assert row["p"] == pytest.approx(2 / 2**8)
 
 
+@pytest.mark.parametrize("n", [2, 5, 8])
+def test_p_values_are_those_of_scipy(n):
+    random = np.random.default_rng(n)
+    for contrasts in (random.normal(0.5, 1, n), random.integers(-2, 4, n) / 2):
+        flipped = stats.permutation_test(
+            (contrasts,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
+        )
+        assert statistics.p_value(contrasts, "sign_flip") == pytest.approx(float(flipped.pvalue))
+        students = stats.ttest_1samp(contrasts, 0.0)
+        assert statistics.p_value(contrasts, "paired_t") == pytest.approx(float(students.pvalue))
+
+
+def test_the_interval_of_few_values_is_students():
+    values = np.array([1.0, 1.5, 2.5, 2.0])
+    interval = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
+    assert statistics.mean_interval(values) == pytest.approx(tuple(map(float, interval)))
+
+
+def test_the_sign_flip_of_more_blocks_than_can_be_counted_is_near():
+    contrasts = np.random.default_rng(0).normal(0.2, 1, 41)
+    drawn = stats.permutation_test(
+        (contrasts,), np.mean, permutation_type="samples", rng=np.random.default_rng(1), vectorized=True
+    )
+    assert 0.1 < statistics.p_value(contrasts, "sign_flip") == pytest.approx(float(drawn.pvalue), abs=0.02)
+
+
 def test_a_pair_that_was_not_measured_is_a_stated_gap():
     first, second = statistics.compare(blocks(a=[2.0, 2.0], b=[1.0, 1.1]), family())
     assert first["p_holm"] == first["p"]
