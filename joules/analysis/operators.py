@@ -26,10 +26,15 @@ _PRODUCTS = {_ATEN.convolution.default, _ATEN.addmm.default, _ATEN.mm.default, _
 def operators_of_model(model: str, image_size: int, batch_size: int) -> tuple[Operator, ...]:
     """The operators of a forward pass of a torchvision network, on tensors of the processor: those without
     numbers would be taken apart into other operators than those that run."""
+    return operators_of(undrawn(model), torch.zeros(batch_size, 3, image_size, image_size))
+
+
+def undrawn(model: str) -> nn.Module:
+    """A torchvision network whose weights are zero: to draw those of a VGG takes longer than its pass."""
     auxiliary = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
     with _NoArithmetic():  # type: ignore[no-untyped-call]
-        network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
-    return operators_of(network, torch.zeros(batch_size, 3, image_size, image_size))
+        network: nn.Module = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
+    return network
 
 
 # Not in inference mode, which hands over composite operators whole.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -32,6 +33,7 @@ from joules.study.repository import repository_root
 INJECTED = "injected.json"
 # Tables that grow with the claims, figures or families of a campaign, and go over pages.
 _LONG = ("claims", "over", "provenance", "families")
+_LISTED = 60
 
 
 def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
@@ -172,12 +174,18 @@ def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
                     "file": _brief(sidecar.files[f"{figure}.pdf"]),
                     "tables": _brief(sidecar.manifest_sha256),
                     "code": _brief(sidecar.code_fingerprint),
-                    "records": ", ".join(
-                        _brief(digest) for digest in tables.inputs(campaign.tables(experiment)).values()
-                    ),
+                    "records": listing(tables.inputs(campaign.tables(experiment)).values()),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def listing(digests: Collection[str]) -> str:
+    """First digits of hashes, in a cell of a table; of more than LaTeX can set in a row it says how many, and
+    where they are."""
+    listed = ", ".join(_brief(digest) for digest in itertools.islice(digests, _LISTED))
+    more = len(digests) - _LISTED
+    return f"{listed} and {more} more, which the manifest of the tables lists" if more > 0 else listed
 
 
 def _brief(digest: str) -> str:

@@ -33,18 +33,11 @@ def server():
         process.wait(10)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def live():
     """A server in a process of its own, and its address."""
     with server() as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def address():
-    """Of one server for all that ask and begin nothing."""
-    with server() as (_, at):
-        yield at
 
 
 @pytest.fixture
@@ -56,6 +49,11 @@ def watched(opened, live):
     page.wait_for_selector("#region option", state="attached")
     yield page, process
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    # A page that is left ends its training: the next test finds the server as it was.
+    page.goto("about:blank")
+    deadline_s = time.monotonic() + SOON_MS / 1000
+    while process.poll() is None and trainings(process) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
 
 
 def begin(page, **choices):
@@ -65,6 +63,8 @@ def begin(page, **choices):
             field.select_option(str(value))
         else:
             field.fill(str(value))
+    # The page may show what is left of the training before.
+    page.evaluate("anew()")
     page.click("#begin")
     page.wait_for_function("latest !== null", timeout=LATER_MS)
 
@@ -152,19 +152,6 @@ def test_a_page_that_is_closed_ends_the_training(watched):
     assert not trainings(process)
 
 
-def test_an_interrupt_ends_the_child(watched):
-    page, process = watched
-    begin(page)
-    training = trainings(process)
-    assert training
-    helpers = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
-    for children, within_s in ((training, 1.0), (helpers, 5.0)):
-        _, alive = psutil.wait_procs(children, timeout=within_s)
-        assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
-    assert process.wait(5) == 0
-
-
 def test_a_recorded_training_is_played_again(watched):
     page, _ = watched
     page.fill("#speed", "100")
@@ -187,14 +174,31 @@ def test_it_waits_while_a_campaign_measures(watched):
         told(page, "Stopped.")
 
 
+def test_an_interrupt_ends_the_child(opened):
+    with server() as (process, address):
+        page, _ = opened
+        page.goto(address)
+        begin(page)
+        training = trainings(process)
+        assert training
+        helpers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        for children, within_s in ((training, 1.0), (helpers, 5.0)):
+            _, alive = psutil.wait_procs(children, timeout=within_s)
+            assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+        assert process.wait(5) == 0
+
+
 @pytest.mark.parametrize("path", ["/", "/events", "/begin", "/wrong/", "/wrong/events"])
-def test_without_the_token_nothing_is_served(address, path):
+def test_without_the_token_nothing_is_served(live, path):
+    _, address = live
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(address.rsplit("/", 2)[0] + path, timeout=5)
     assert refused.value.code == 404
 
 
-def test_another_host_or_origin_is_not_answered(address):
+def test_another_host_or_origin_is_not_answered(live):
+    _, address = live
     for name, value in (("Host", "evil.example"), ("Sec-Fetch-Site", "cross-site")):
         request = urllib.request.Request(
             f"{address}begin", data=b"{}", headers={"Content-Type": "application/json", name: value}

@@ -52,6 +52,12 @@ def test_the_end_says_what_the_time_was_spent_on(built):
     assert re.search(r"^explorer +results/local/explorer.html$", built.first.stdout, re.MULTILINE)
 
 
+def test_everything_is_measured_before_anything_is_built(built):
+    # What is built in between leaves a core without work, and the next block waits for it.
+    rules = rules_run(built.first.stdout)
+    assert set(rules[: rules.count("measure")]) == {"measure"}
+
+
 def test_the_paper_is_built(built):
     pdf = built.path / "paper/build/local/paper.pdf"
     assert pdf.read_bytes().startswith(b"%PDF")

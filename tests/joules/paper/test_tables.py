@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from joules.paper import values
+from joules.paper import steps, values
 
 
 def kinds(table):
@@ -33,3 +33,10 @@ def test_columns_of_a_long_table_share_its_line():
     assert shares[0] < shares[1]
     assert made.count("\\toprule") == 2
     assert "\\caption{\\longcaption}\\label{tab:claims}" in made
+
+
+def test_hashes_of_more_records_than_a_row_holds_are_counted():
+    digests = [f"{number:064x}"[::-1] for number in range(100)]
+    few, many = steps.listing(digests[:60]), steps.listing(digests)
+    assert few.count("#") == 60
+    assert many == f"{few} and 40 more, which the manifest of the tables lists"
