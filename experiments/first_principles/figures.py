@@ -33,10 +33,8 @@ def first_principles_roofline(tables: Tables) -> Figure:
     rooflines = tables["rooflines"]
     one = rooflines[rooflines["threads"] == 1]
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.4), layout="constrained")
-    for words, marker, shown in (
-        ("networks", "o", architectures(one)),
-        ("single layers", "^", one[one["question"] == LAYERS]),
-    ):
+    networks, layers = architectures(one), one[one["question"] == LAYERS]
+    for words, marker, shown in (("networks", "o", networks), ("single layers", "^", layers)):
         if len(shown):
             axes.plot(
                 shown["flops"] / shown["bytes_moved"],
@@ -58,11 +56,12 @@ def first_principles_roofline(tables: Tables) -> Figure:
         ends = np.geomspace(intensities.min() / 2, max(intensities.max(), peak / stream) * 2, 200)
         axes.plot(ends, np.minimum(peak, stream * ends), color="0.4", linewidth=1, label="limits, measured")
         axes.legend(fontsize=7)
+        named = pd.concat([networks, layers])
         plotting.label_points(
             axes,
-            intensities.to_list(),
-            (one["flops"] / one["measured_s"]).to_list(),
-            one["arm"].to_list(),
+            (named["flops"] / named["bytes_moved"]).to_list(),
+            (named["flops"] / named["measured_s"]).to_list(),
+            [*map(plotting.plain, networks["arm"], networks["family"]), *layers["arm"]],
         )
     return figure
 

@@ -102,8 +102,6 @@ def flops_equal(tables: Tables) -> Figure:
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2), layout="constrained")
     plotted = {"data": runs, "x": "arm", "y": "energy_mj", "order": order}
     plotting.dots(axes, **plotted)
-    plotting.annotate(axes, statistics, **plotted)
-    plotting.legend_of_stars(figure)
     names = runs.drop_duplicates("arm").set_index("arm")
     axes.set_xticks(range(len(order)), [plotting.plain(arm, names.loc[arm, "family"]) for arm in order])
     axes.set(
@@ -111,6 +109,7 @@ def flops_equal(tables: Tables) -> Figure:
         ylabel=f"energy per inference in mJ\n({plotting.provenance(runs)})",
     )
     axes.set_ylim(bottom=0)
+    plotting.stars(figure, [(axes, statistics, plotted)])
     return figure
 
 

@@ -77,6 +77,7 @@ def grokking_waste(tables: Tables) -> Figure:
     figure, panels = plt.subplots(
         1, len(present), figsize=(plotting.COLUMN_IN, 3.4), sharey=True, layout="constrained", squeeze=False
     )
+    compared = []
     for axes, architecture in zip(panels[0], present, strict=True):
         order = [
             row["arm"]
@@ -85,18 +86,19 @@ def grokking_waste(tables: Tables) -> Figure:
         ]
         axes.set_title(architecture)
         axes.set_ylim(0, 100)
+        axes.set_yticks(range(0, 101, 20))
         if not order:
             axes.text(0.5, 0.5, "no training grokked", transform=axes.transAxes, ha="center")
             axes.set_xticks([])
             continue
         plotted = {"data": fixed[fixed["arm"].isin(order)], "x": "arm", "y": "percent", "order": order}
         plotting.dots(axes, **plotted)
-        plotting.annotate(axes, families, **plotted)
+        compared.append((axes, families, plotted))
         words = [name.replace(f"_{architecture}", "").replace("_", "\n") for name in order]
         axes.set_xticks(axes.get_xticks(), words, rotation=60, fontsize=7)
         axes.set_xlabel("")
     panels[0][0].set_ylabel(f"energy after grokking in %\n({plotting.provenance(arms)})")
-    plotting.legend_of_stars(figure)
+    plotting.stars(figure, compared)
     return figure
 
 

@@ -120,10 +120,9 @@ def language_ranking(tables: Tables) -> Figure:
     plotting.dots(axes, **plotted, geometric=True)
     axes.set(yscale="log")
     plotting.bands(axes, np.arange(len(order)) + 0.36, on_board, "energy_per_training_j")
-    plotting.annotate(axes, tables["statistics"].query("family == 'board'"), **plotted)
     axes.set_xticks(range(len(order)), [name.replace("_", "\n") for name in order], fontsize=7)
     axes.set(xlabel="", ylabel=f"energy of a training in J\n({plotting.provenance(board)})")
-    plotting.legend_of_stars(figure)
+    plotting.stars(figure, [(axes, tables["statistics"].query("family == 'board'"), plotted)])
     return figure
 
 

@@ -31,6 +31,7 @@ def layers_equal(tables: Tables) -> Figure:
             f"energy per GFLOP in mJ\n({plotting.provenance(arms)})",
         ),
     ]
+    compared = []
     for axes, (column, family, words) in zip(panels, contents, strict=True):
         plotted = {
             "data": alone.assign(per_gflop=1e12 * alone[column] / alone["flops"]),
@@ -42,10 +43,10 @@ def layers_equal(tables: Tables) -> Figure:
         axes.set(yscale="log")
         # Beside the dot, where neither points nor dot hide it. All these layers have the same operations.
         plotting.bands(axes, np.arange(len(order)) + 0.36, means, column, 1e12 / means["flops"].iloc[0])
-        plotting.annotate(axes, _of_family(tables, family), **plotted)
+        compared.append((axes, _of_family(tables, family), plotted))
         axes.set_xticks(axes.get_xticks(), [KINDS[kind].replace(" ", "\n") for kind in order])
         axes.set(xlabel="", ylabel=words)
-    plotting.legend_of_stars(figure)
+    plotting.stars(figure, compared)
     return figure
 
 

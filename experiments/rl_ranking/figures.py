@@ -63,17 +63,18 @@ def rl_ranking(tables: Tables) -> Figure:
     figure, grid = plt.subplots(
         1, max(len(games), 1), figsize=(plotting.COLUMN_IN, 3.6), squeeze=False, layout="constrained"
     )
+    compared = []
     for axes, game in zip(grid[0], games, strict=False):
         of_game = runs[runs["game"] == game]
         best_first = ranked[ranked["game"] == game].sort_values("place")["algorithm"]
         arms = of_game.drop_duplicates("algorithm").set_index("algorithm")["arm"]
         plotted = {"data": of_game, "x": "arm", "y": "area_score", "order": list(arms[best_first])}
         plotting.dots(axes, **plotted)
-        plotting.annotate(axes, tables["statistics"].query("metric == 'area_score'"), **plotted)
+        compared.append((axes, tables["statistics"].query("metric == 'area_score'"), plotted))
         axes.set_xticks(range(len(best_first)), [ALGORITHMS[name].replace("+", "+\n") for name in best_first])
         axes.set(title=game, xlabel="", ylabel="")
     grid[0][0].set_ylabel(f"mean score over equal energy\n({plotting.provenance(tables['arms'])})")
-    plotting.legend_of_stars(figure)
+    plotting.stars(figure, compared)
     return figure
 
 
@@ -92,6 +93,7 @@ def rl_steps(tables: Tables) -> Figure:
         ),
     ]
     figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.2), layout="constrained")
+    compared = []
     for axes, (column, family, words) in zip(panels, contents, strict=True):
         plotted = {
             "data": runs.assign(per_step=1e3 * runs[column]),
@@ -103,12 +105,12 @@ def rl_steps(tables: Tables) -> Figure:
             plotting.dots(axes, **plotted)
             means = tables["arms"].set_index("arm").reindex(order)
             plotting.bands(axes, np.arange(len(order)) + 0.36, means, column, 1e3)
-            plotting.annotate(axes, _of_family(tables, family), **plotted)
             first = runs.drop_duplicates("arm").set_index("arm")
             axes.set_xticks(range(len(order)), [_label(first.loc[arm]) for arm in order], rotation=60)
+            compared.append((axes, _of_family(tables, family), plotted))
         axes.set(xlabel="", ylabel=words)
         axes.set_ylim(bottom=0)
-    plotting.legend_of_stars(figure)
+    plotting.stars(figure, compared)
     return figure
 
 

@@ -122,7 +122,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     rows = arms.to_dict("records")
     costs = pd.DataFrame(
         {
-            "game": arms["game"],
+            "game": arms["game"].str.removeprefix("MinAtar "),
             "algorithm": [_name(row) for row in arms.itertuples()],
             "steps": [significant(steps, 3) for steps in arms["steps"]],
             "MFLOPs/step": [cell(flops / 1e6) for flops in arms["flops_per_step"]],

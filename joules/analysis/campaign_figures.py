@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from joules.analysis import plotting
 from joules.instrument.power_models import HEADLINE, POWER_MODELS
@@ -71,7 +71,7 @@ def power_headlines(tables: Tables) -> Figure:
     axes.set_yticks(np.arange(len(order)), [name.replace("_", " ") for name in order], fontsize=7)
     axes.set(xscale="log", xlabel="ratio")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.invert_yaxis()
     figure.legend(fontsize=7, loc="outside lower center", ncols=4)

@@ -34,7 +34,7 @@ class Figure(Protocol):
 
     def __call__(self, tables: Mapping[str, pd.DataFrame], /) -> figure.Figure:
         """The tables of the question as a figure. Reads nothing else, and draws stars from `statistics`
-        alone (`plotting.annotate`)."""
+        alone (`plotting.stars`)."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import pandas as pd
 import seaborn as sns
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.path import Path as Line
 from matplotlib.transforms import Bbox
 from statannotations.Annotator import Annotator
 
@@ -106,9 +108,9 @@ def spans(axes: Axes, places: Any, table: pd.DataFrame, column: str) -> None:
 
 
 def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> None:
-    """Writes each name beside its point where it stays within the axes and covers no point, no legend and no
-    name written before; where there is no such place, the name is left out. Call last, with scales, limits
-    and legend set."""
+    """Writes each name beside its point where it stays within the axes and covers no point, line or legend
+    and no name written before; where there is no such place, the name is left out. Call last, with scales,
+    limits and legend set."""
     axes.figure.canvas.draw()
     places: list[dict[str, Any]] = [
         {"xytext": (4, 3), "ha": "left", "va": "bottom"},
@@ -121,31 +123,55 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequ
     legend = axes.get_legend()
     if legend is not None:
         taken.append(legend.get_window_extent())
+    lines = list(_lines(axes))
     for point, name in zip(zip(x, y, strict=True), names, strict=True):
         for place in places:
             text = axes.annotate(name, point, textcoords="offset points", fontsize=7, **place)
             box = text.get_window_extent()
             within = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
-            if within and not any(box.overlaps(other) for other in taken):
+            within &= axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1
+            is_free = not any(box.overlaps(other) for other in taken)
+            if within and is_free and not any(line.intersects_bbox(box, filled=False) for line in lines):
                 taken.append(box)
                 break
             text.remove()
 
 
+def _lines(axes: Axes) -> Iterator[Line]:
+    """What is drawn as a line, in pixels."""
+    for line in axes.get_lines():
+        if line.get_linestyle() != "None":
+            yield line.get_transform().transform_path(line.get_path())
+    for collection in axes.collections:
+        if isinstance(collection, LineCollection):
+            yield from map(collection.get_transform().transform_path, collection.get_paths())
+
+
 def plain(model: str, family: str) -> str:
     """A model as its family is written, and what tells it apart: 'squeezenet1_1' is 'SqueezeNet 1.1'."""
     rest = model.removeprefix(family.lower().replace(" ", "_")).strip("_")
-    if re.fullmatch(r"\d_\d", rest):
-        return f"{family} {rest.replace('_', '.')}"
+    rest = re.sub(r"(^|_)(x?\d)_(\d(?:gf)?)$", r"\1\2.\3", rest)
     return f"{family} {rest.replace('_', ' ')}".strip()
 
 
-def annotate(axes: Axes, statistics: pd.DataFrame, **plotted: Any) -> None:
-    """Draws the stars of `statistics` (rows with group, base and stars) on a seaborn plot.
+def stars(figure: Figure, compared: Iterable[tuple[Axes, pd.DataFrame, Mapping[str, Any]]]) -> None:
+    """Draws stars on panels of a figure of constrained layout, and says below it what they stand for.
 
-    `plotted` are the plot's data, x, y and order. Nothing is tested here: what the figure shows is
-    what the table says.
+    `compared` are a panel each: a seaborn plot, rows of statistics.csv, and the plot's data, x, y and order.
+    Nothing is tested here: what the figure shows is what the table says. Call last, with scales, limits and
+    labels set: brackets stay where they are put.
     """
+    levels = ", ".join(
+        f"{mark} p ≤ {f'{limit:g}'.removeprefix('0')}" for limit, mark in reversed(statistics.STARS)
+    )
+    figure.supxlabel(f"{levels}, ns above, after Holm; n, too few blocks to find a difference", fontsize=7)
+    # Until it is drawn a plot knows neither its limits nor its place.
+    figure.canvas.draw()
+    for axes, rows, plotted in compared:
+        _annotate(axes, rows, plotted)
+
+
+def _annotate(axes: Axes, statistics: pd.DataFrame, plotted: Mapping[str, Any]) -> None:
     present = set(plotted["order"])
     rows = [
         row for row in statistics.dropna(subset=["stars"]).itertuples() if {row.group, row.base} <= present
@@ -163,14 +189,6 @@ def _mark(row: Any) -> str:
     return f"n={row.n:.0f}" if row.stars == "ns" and row.n < _LEAST_FOR_NS else str(row.stars)
 
 
-def legend_of_stars(figure: Figure) -> None:
-    """Says below a figure of constrained layout what stars stand for."""
-    levels = ", ".join(
-        f"{mark} p ≤ {f'{limit:g}'.removeprefix('0')}" for limit, mark in reversed(statistics.STARS)
-    )
-    figure.supxlabel(f"{levels}, ns above, after Holm; n, too few blocks to find a difference", fontsize=7)
-
-
 def dots(
     axes: Axes, data: pd.DataFrame, x: str, y: str, order: Sequence[str], geometric: bool = False
 ) -> None:
@@ -182,10 +200,11 @@ def dots(
         if not len(values):
             continue
         mean, low, high = (statistics.mean_ci if geometric else statistics.mean_with_interval)(values)
-        reach = np.nan_to_num([[mean - low], [high - mean]])
-        axes.errorbar(
-            place + 0.12, mean, yerr=np.abs(reach), fmt="o", color=BLUE, markersize=4.5, elinewidth=1.2
-        )
+        axes.plot(place + 0.12, mean, "o", color=BLUE, markersize=4.5)
+        if np.isfinite(low):
+            # No error bar, which brackets do not keep clear of. Where limits are set it ends at them.
+            ends = (low, high) if axes.get_autoscaley_on() else np.clip((low, high), *axes.get_ylim())
+            axes.plot([place + 0.12] * 2, ends, color=BLUE, linewidth=1.2)
     axes.set_xticks(range(len(order)), order)
     axes.set_xlim(-0.5, len(order) - 0.5)
 

@@ -18,7 +18,6 @@ def question_name_energy(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 2.8), layout="constrained")
     plotting.dots(axes, **plotted, geometric=True)
     axes.set(yscale="log")
-    plotting.annotate(axes, tables["statistics"], **plotted)
-    plotting.legend_of_stars(figure)
     axes.set(xlabel="", ylabel=f"energy of a product in J\n({plotting.provenance(tables['arms'])})")
+    plotting.stars(figure, [(axes, tables["statistics"], plotted)])
     return figure

@@ -70,9 +70,10 @@ def test_pairs_without_stars_are_drawn_without_any(stars):
     """One replicate, or none that varies, has no test."""
     data = pd.DataFrame({"arm": ["a", "b", "c"], "energy": [1.0, 1.0, 2.0]})
     rows = pd.DataFrame({"group": ["a", "b"], "base": ["c", "c"], "n": 4, "stars": stars})
-    _, axes = plt.subplots()
+    figure, axes = plt.subplots()
     sns.stripplot(data=data, x="arm", y="energy", ax=axes)
-    plotting.annotate(axes, rows, data=data, x="arm", y="energy", order=["a", "b", "c"])
+    plotted = {"data": data, "x": "arm", "y": "energy", "order": ["a", "b", "c"]}
+    plotting.stars(figure, [(axes, rows, plotted)])
     drawn = sorted(text.get_text() for text in axes.texts)
     assert drawn == sorted(mark for mark in stars if isinstance(mark, str))
     plt.close()
@@ -319,6 +320,19 @@ def test_names_of_points_stay_within_the_axes():
     boxes, (left, right) = names_beside([(0.99, 0.5), (0.01, 0.5)], names)
     assert set(boxes) == set(names)
     assert all(left <= box.x0 and box.x1 <= right for box in boxes.values())
+
+
+def test_a_name_covers_no_line():
+    with plotting.style():
+        figure, axes = plt.subplots()
+        axes.plot([0, 1], [0.4, 0.6])
+        axes.vlines([0.45], 0, 1)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        plotting.label_points(axes, [0.5], [0.5], ["on the line and beside another"])
+        (name,) = axes.texts
+        assert name.get_ha() == "left"
+        assert name.get_va() == "top"
+        plt.close(figure)
 
 
 def test_a_name_that_would_cover_others_is_left_out():
