@@ -17,7 +17,7 @@ from joules.archive import explorer
 from joules.study.campaign import Campaign
 from validation.browser import chromium
 
-_CAMPAIGN, _FIGURE = "epyc-2core-standard-2026-11-26", "flops_scatter"
+_CAMPAIGN, _FIGURE = "epyc-2core-standard-2026-11-26b", "flops_scatter"
 
 
 def main() -> None:

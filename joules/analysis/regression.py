@@ -32,7 +32,7 @@ def unseen_errors(arms: pd.DataFrame, regressions: Mapping[str, Sequence[str]], 
         errors = np.empty(len(arms))
         for family in families:
             left_out = (arms["family"] == family).to_numpy()
-            coefficients = np.linalg.lstsq(design[~left_out], logs[~left_out])[0]
+            coefficients = np.linalg.pinv(design[~left_out]) @ logs[~left_out]
             errors[left_out] = design[left_out] @ coefficients - logs[left_out]
         by_regression[name] = errors
     return pd.DataFrame(by_regression)
