@@ -17,24 +17,17 @@ from torch.utils.flop_counter import flop_registry
 from joules.analysis.roofline import Operator
 from joules.workload.counting import OperatorCounter
 
-_ATEN = torch.ops.aten
-_DRAWS = {_ATEN.uniform_.default, _ATEN.normal_.default}
-_PRODUCTS = {_ATEN.convolution.default, _ATEN.addmm.default, _ATEN.mm.default, _ATEN.bmm.default}
+_DRAWS = {torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default}
 
 
 @functools.cache
 def operators_of_model(model: str, image_size: int, batch_size: int) -> tuple[Operator, ...]:
     """The operators of a forward pass of a torchvision network, on tensors of the processor: those without
     numbers would be taken apart into other operators than those that run."""
-    return operators_of(undrawn(model), torch.zeros(batch_size, 3, image_size, image_size))
-
-
-def undrawn(model: str) -> nn.Module:
-    """A torchvision network whose weights are zero: to draw those of a VGG takes longer than its pass."""
     auxiliary = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
     with _NoArithmetic():  # type: ignore[no-untyped-call]
-        network: nn.Module = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
-    return network
+        network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
+    return operators_of(network, torch.zeros(batch_size, 3, image_size, image_size))
 
 
 # Not in inference mode, which hands over composite operators whole.
@@ -52,14 +45,16 @@ def operators_of(network: nn.Module, value: Tensor) -> tuple[Operator, ...]:
 
 
 class _NoArithmetic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Weights are zero, not drawn, and products not computed: an operator is its kind and its sizes."""
+    """Weights are zero, not drawn, and products not computed: an operator is its kind and its sizes. To draw
+    the weights of a VGG takes longer than its pass."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func in _DRAWS:
             return args[0].zero_()
-        if func in _PRODUCTS:
+        # Those whose operations PyTorch counts, but for fused ones, which return more than their product.
+        if func._overloadpacket in flop_registry and len(func._schema.returns) == 1:
             sizes = [value.to("meta") if isinstance(value, Tensor) else value for value in args]
             output = func(*sizes, **(kwargs or {}))
             return torch.zeros(output.shape, dtype=output.dtype)

@@ -147,7 +147,7 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
 
 def p_value(contrasts: Floats, test: Test) -> float:
     """Two-sided p of paired contrasts (log ratios or differences) where there is no difference: Student's t,
-    or the exact sign-flip test."""
+    or the sign-flip test, which is exact where it `is_counted`."""
     return _p_value(tuple(contrasts.tolist()), test)
 
 
@@ -161,7 +161,9 @@ def _student(contrasts: tuple[float, ...]) -> float:
     from scipy import special
 
     values = np.asarray(contrasts)
-    t = values.mean() / np.sqrt(values.var(ddof=1) / len(values))
+    # Contrasts without a spread are infinitely many errors away from zero.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = values.mean() / np.sqrt(values.var(ddof=1) / len(values))
     return float(2 * special.stdtr(len(values) - 1, -abs(t)))
 
 
@@ -169,16 +171,16 @@ def _sign_flip(contrasts: tuple[float, ...]) -> float:
     """The share of all 2^n sums of contrasts under either sign that are no nearer to zero than theirs.
 
     A sum is one of the first half of the contrasts and one of the second, of which every pair is counted and
-    none is formed, so that forty blocks take a second. The sums of more are normal.
+    none is formed, so that forty blocks take less than a second. Sums of more blocks are taken to be normal.
     """
-    sum_of = abs(math.fsum(contrasts)) - _ROUNDING * math.fsum(map(abs, contrasts))
-    if sum_of <= 0:
+    least = abs(math.fsum(contrasts)) - _ROUNDING * math.fsum(map(abs, contrasts))
+    if least <= 0:
         return 1.0
-    if len(contrasts) > _COUNTED:
-        return math.erfc(sum_of / math.sqrt(2 * math.fsum(each**2 for each in contrasts)))
+    if not is_counted(len(contrasts)):
+        return math.erfc(least / math.sqrt(2 * math.fsum(each**2 for each in contrasts)))
     half = len(contrasts) // 2
     first, second = _signed_sums(contrasts[:half]), np.sort(_signed_sums(contrasts[half:]))
-    reached = len(second) - np.searchsorted(second, sum_of - first)
+    reached = len(second) - np.searchsorted(second, least - first)
     # As many sums lie below zero by as much.
     return float(2 * reached.sum() / (len(first) * len(second)))
 
@@ -188,6 +190,11 @@ def _signed_sums(values: tuple[float, ...]) -> Floats:
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
     return sums
+
+
+def is_counted(contrasts: int) -> bool:
+    """Whether a sign-flip test of so many contrasts counts every sum, and is exact."""
+    return contrasts <= _COUNTED
 
 
 def is_resampled(values: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.analysis.statistics import is_resampled
+from joules.analysis.statistics import is_counted, is_resampled
 
 _TESTS = {
     ("paired_t", "ratio"): "paired t on logarithms",
@@ -42,7 +42,10 @@ def display(statistics: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 def _test(row: pd.Series) -> str:
     if row["test"] == "r_squared":
         return "Pearson's r"
-    return _TESTS.get((row["test"], row["unit"]), str(row["test"]).replace("_", " "))
+    words = _TESTS.get((row["test"], row["unit"]), str(row["test"]).replace("_", " "))
+    if row["test"] == "sign_flip" and not is_counted(int(row["n"])):
+        return f"{words.removeprefix('exact ')}, sums taken to be normal"
+    return words
 
 
 def _interval(row: pd.Series) -> str:

@@ -33,7 +33,8 @@ from joules.study.repository import repository_root
 INJECTED = "injected.json"
 # Tables that grow with the claims, figures or families of a campaign, and go over pages.
 _LONG = ("claims", "over", "provenance", "families")
-_LISTED = 60
+# Hashes in a row of the table of provenance: LaTeX cannot set one of thousands.
+_IN_A_ROW = 60
 
 
 def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
@@ -174,17 +175,17 @@ def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
                     "file": _brief(sidecar.files[f"{figure}.pdf"]),
                     "tables": _brief(sidecar.manifest_sha256),
                     "code": _brief(sidecar.code_fingerprint),
-                    "records": listing(tables.inputs(campaign.tables(experiment)).values()),
+                    "records": brief_digests(tables.inputs(campaign.tables(experiment)).values()),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def listing(digests: Collection[str]) -> str:
+def brief_digests(digests: Collection[str]) -> str:
     """First digits of hashes, in a cell of a table; of more than LaTeX can set in a row it says how many, and
     where they are."""
-    listed = ", ".join(_brief(digest) for digest in itertools.islice(digests, _LISTED))
-    more = len(digests) - _LISTED
+    listed = ", ".join(_brief(digest) for digest in itertools.islice(digests, _IN_A_ROW))
+    more = len(digests) - _IN_A_ROW
     return f"{listed} and {more} more, which the manifest of the tables lists" if more > 0 else listed
 
 

@@ -40,15 +40,22 @@ def live():
         yield started
 
 
-@pytest.fixture
-def watched(opened, live):
-    """A page at the address of the server, which may ask that address alone."""
+@contextlib.contextmanager
+def watching(opened, started):
+    """A page at the address of a server, which may ask that address alone."""
     page, asked = opened
-    process, address = live
+    process, address = started
     page.goto(address)
     page.wait_for_selector("#region option", state="attached")
     yield page, process
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def watched(opened, live):
+    """A page of the server that tests share."""
+    with watching(opened, live) as (page, process):
+        yield page, process
     # A page that is left ends its training: the next test finds the server as it was.
     page.goto("about:blank")
     deadline_s = time.monotonic() + SOON_MS / 1000
@@ -175,9 +182,7 @@ def test_it_waits_while_a_campaign_measures(watched):
 
 
 def test_an_interrupt_ends_the_child(opened):
-    with server() as (process, address):
-        page, _ = opened
-        page.goto(address)
+    with server() as started, watching(opened, started) as (page, process):
         begin(page)
         training = trainings(process)
         assert training

@@ -407,9 +407,11 @@ def test_the_paper_names_the_test_of_each_family():
         statistics.row(family="b", test="sign_flip", metric="m", unit="difference", n=10, p=0.1, p_holm=0.1),
         statistics.row(family="c", test="r_squared", metric="m", unit="1", n=28, p=0.1),
         statistics.row(family="d", test="none", metric="m", unit="1", n=3),
+        statistics.row(family="e", test="sign_flip", metric="m", unit="ratio", n=41, p=0.1, p_holm=0.1),
     ]
     printed = families.display({"any": pd.DataFrame(rows)})["families"].set_index("family")
-    assert list(printed.index) == ["a", "b", "c"]
+    assert list(printed.index) == ["a", "b", "c", "e"]
+    assert printed.loc["e", "test"] == "sign flip on logarithms, sums taken to be normal"
     assert printed.loc["a", ["test", "tests", "n", "interval", "correction"]].to_list() == [
         "paired t on logarithms", "2", "3 to 4", "Student's", "Holm",
     ]  # fmt: skip

@@ -37,6 +37,6 @@ def test_columns_of_a_long_table_share_its_line():
 
 def test_hashes_of_more_records_than_a_row_holds_are_counted():
     digests = [f"{number:064x}"[::-1] for number in range(100)]
-    few, many = steps.listing(digests[:60]), steps.listing(digests)
+    few, many = steps.brief_digests(digests[:60]), steps.brief_digests(digests)
     assert few.count("#") == 60
     assert many == f"{few} and 40 more, which the manifest of the tables lists"
