@@ -110,3 +110,33 @@ def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
     monkeypatch.setitem(cli.COMMANDS, "schemas", cli.Command("fails", fail))
     assert cli.main(["schemas"]) == 2
     assert "'schemas' needs matplotlib, which is not installed" in capsys.readouterr().err
+
+
+# What is summed in another order, or by other instructions, has other last digits.
+SUMS = """
+import dataclasses, hashlib
+from joules import cli
+
+def compute(_options):
+    import numpy as np
+    numbers = np.random.default_rng(0).random((40, 40))
+    print(hashlib.sha256(np.linalg.pinv(numbers).tobytes() + np.exp(numbers).tobytes()).hexdigest())
+
+cli.COMMANDS["judge"] = dataclasses.replace(cli.COMMANDS["judge"], run=compute)
+cli.main(["judge"])
+"""
+
+
+def test_what_is_computed_does_not_depend_on_the_processor():
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", SUMS],
+            cwd=ROOT,
+            env=os.environ | kernels,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for kernels in ({"OPENBLAS_CORETYPE": "Prescott"}, {"OPENBLAS_CORETYPE": "Haswell"}, {})
+    }
+    assert len(printed) == 1
