@@ -42,6 +42,8 @@ STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
 _FOR_BOOTSTRAP = range(6, 201)
 # Contrasts that lie closer together than this are equal, and fewer degrees of freedom are none.
 _ROUNDING = 1e-9
+# Means are the same where they agree to so many digits of the spread of what they are of.
+_DIGITS_OF_SPREAD = 10
 # Contrasts whose sums under either sign can be counted.
 _COUNTED = 40
 
@@ -222,9 +224,16 @@ def mean_interval(values: Floats) -> tuple[float, float]:
 def _bootstrapped(values: tuple[float, ...]) -> tuple[float, float]:
     from scipy import stats
 
+    # A resample that is the sample in another order has its mean, but for rounding, and BCa counts how many
+    # lie below it: unrounded, the interval would hang on the processor.
+    decimals = _DIGITS_OF_SPREAD - math.floor(math.log10(np.ptp(values)))
+
+    def mean(resamples: Floats, axis: int) -> Floats:
+        return np.asarray(np.mean(resamples, axis=axis)).round(decimals)
+
     interval = stats.bootstrap(
         (values,),
-        np.mean,
+        mean,
         confidence_level=CONFIDENCE,
         method="BCa",
         rng=np.random.default_rng(0),

@@ -205,6 +205,15 @@ def test_the_interval_of_few_values_is_students():
     assert statistics.mean_interval(values) == pytest.approx(tuple(map(float, interval)))
 
 
+def test_an_interval_does_not_hang_on_the_last_digit():
+    for seed in range(10):
+        contrasts = np.random.default_rng(seed).normal(-1.0, 0.01, size=10)
+        other = np.nextafter(contrasts, np.where(np.arange(10) % 2, 0.0, -2.0))
+        assert statistics.mean_interval(other) == pytest.approx(
+            statistics.mean_interval(contrasts), rel=1e-12
+        )
+
+
 def test_the_sign_flip_of_more_blocks_than_can_be_counted_is_near():
     contrasts = np.random.default_rng(0).normal(0.2, 1, 41)
     drawn = stats.permutation_test(
