@@ -267,9 +267,8 @@ def recorded(name: str) -> Recorded:
     arm, _, block = rest.partition(", block ")
     entries = records.load([Campaign(campaign).block_file(_EXPERIMENT, int(block))])
     found = next(entry for entry in entries if isinstance(entry, Run) and entry.arm == arm)
-    by_model = {READ: found} | {
-        model: cast(Run, ensemble.under([found], model)[0]) for model in ensemble.covering([found])
-    }
+    again = ensemble.Rereading([found])
+    by_model = {READ: found} | {model: cast(Run, again.under(model)[0]) for model in again.models}
     points = [
         (
             {**asdict(evaluation), "gradient_norm": gradient, "weight_norm": weight, "sparsity": sparsity},

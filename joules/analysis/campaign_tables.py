@@ -57,8 +57,15 @@ def tabulate(
 
 
 def energy(records: Mapping[str, Entries], config: Config) -> pd.DataFrame:
-    """What the campaign itself used, a row an experiment, and what that means."""
-    return pd.DataFrame([_energy_row(name, entries, config) for name, entries in records.items()])
+    """What the campaign itself used, a row an experiment, and what that means; how many runs it has, and how
+    many of them are at fault."""
+    counts = pd.DataFrame([_counts(name, entries) for name, entries in records.items()])
+    return counts.merge(spending(records, config), on="experiment", validate="one_to_one")
+
+
+def spending(records: Mapping[str, Entries], config: Config) -> pd.DataFrame:
+    """Of `energy`, what a model of power may move."""
+    return pd.DataFrame([_spent(name, entries, config) for name, entries in records.items()])
 
 
 def _machine_row(machine: Machine, entries: Entries, stated: str | None) -> dict[str, object]:
@@ -99,19 +106,26 @@ def _instruments(entries: Entries) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=columns)
 
 
-def _energy_row(experiment: str, entries: Entries, config: Config) -> dict[str, object]:
+def _counts(experiment: str, entries: Entries) -> dict[str, object]:
     runs = [entry for entry in entries if isinstance(entry, Run)]
     rests = rests_by_session(entries)
-    spent_j = sum(entry.spent.energy_j or 0.0 for entry in entries)
-    grid = carbon.grid(config.region)
-    impact = carbon.impact(spent_j, grid, config.pue, config.price_usd_per_kwh)
-    low_usd, median_usd, high_usd = impact.social_cost_usd
     return {
         "experiment": experiment,
         "runs": len(runs),
         "failed": sum(run.failure is not None for run in runs),
         "unread": sum(run.failure is None and not run.has_result for run in runs),
         "flagged": sum(bool(flags_of(run, rests.get(run.session, []))) for run in runs),
+    }
+
+
+def _spent(experiment: str, entries: Entries, config: Config) -> dict[str, object]:
+    runs = [entry for entry in entries if isinstance(entry, Run)]
+    spent_j = sum(entry.spent.energy_j or 0.0 for entry in entries)
+    grid = carbon.grid(config.region)
+    impact = carbon.impact(spent_j, grid, config.pue, config.price_usd_per_kwh)
+    low_usd, median_usd, high_usd = impact.social_cost_usd
+    return {
+        "experiment": experiment,
         "windows_j": sum(run.total.energy_j for run in runs if run.total),
         "windows_s": sum(run.duration_s or 0.0 for run in runs if run.total),
         "spent_j": spent_j,

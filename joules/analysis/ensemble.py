@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from joules.analysis import columns
 from joules.bench.record import Idle, Run
-from joules.instrument.host.contention import Contention
 from joules.instrument.power_models import (
     HEADLINE,
     MEMORY,
@@ -32,6 +33,7 @@ from joules.study.campaign import POWER_MODELS as POWER_MODELS_TABLE
 
 Entries = Sequence[Run | Idle]
 TableSet = dict[str, pd.DataFrame]
+Changed = TypeVar("Changed", bound=BaseModel)
 
 LOW, HIGH = "_band_low", "_band_high"
 # What the bands of statistics are: the least and the largest estimate over models, and the ends of all their
@@ -61,81 +63,111 @@ def use_of(entry: Run | Idle) -> Use | None:
     return use(entry.readings, entry.contention, entry.machine, entry.duration_s)
 
 
-def under(entries: Entries, model: str) -> list[Run | Idle]:
-    """`entries` as `model` would have read them. Raises NotCovered where it says nothing of their machine.
+class Rereading:
+    """`entries` as other models of power would have read them.
 
-    The uncertainty of what is read again is left at zero: that is what the band over models is for.
+    `models` are those but the headline that say something of every machine that `entries` are of; none where
+    nothing of it is modelled.
     """
-    return [_under(entry, model) for entry in entries]
+
+    def __init__(self, entries: Entries) -> None:
+        self._entries = [(entry, _known(entry)) for entry in entries]
+        kinds = {
+            (entry.machine.id, known.domains): known for entry, known in self._entries if known is not None
+        }
+        self.models = [
+            model for model in POWER_MODELS if model != HEADLINE and kinds and _covers(model, kinds.values())
+        ]
+
+    def under(self, model: str) -> list[Run | Idle]:
+        """The entries as `model` would have read them. Raises NotCovered where it says nothing of their
+        machine.
+
+        The uncertainty of what is read again is left at zero: that is what the band over models is for.
+        """
+        return [entry if known is None else _under(entry, known, model) for entry, known in self._entries]
 
 
-def covering(entries: Entries) -> list[str]:
-    """Models but the headline that say something of every machine that `entries` are of; none where nothing
-    of it is modelled."""
-    kinds = {
-        (entry.machine.id, frozenset(domains)): entry
-        for entry in entries
-        if (domains := modelled_domains(entry.readings)) and use_of(entry) is not None
-    }
-    return [model for model in POWER_MODELS if model != HEADLINE and kinds and _covers(model, kinds.values())]
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Known:
+    """What a record tells every model alike: the use of its machine over its window, and that of its job had
+    it been alone; which domains are modelled, the power that they were taken to have, and whether nothing
+    else was read."""
+
+    window_s: float
+    whole: Use
+    job: Use
+    domains: frozenset[str]
+    before_w: Power
+    is_all: bool
 
 
-def _covers(model: str, entries: Iterable[Run | Idle]) -> bool:
+def _known(entry: Run | Idle) -> _Known | None:
+    """None where no model has anything to read again."""
+    domains, whole = modelled_domains(entry.readings), use_of(entry)
+    if not domains or whole is None or entry.contention is None or not entry.duration_s:
+        return None
+    read_j = {reading.domain: reading.energy_j or 0.0 for reading in primary(entry.readings)}
+    return _Known(
+        window_s=entry.duration_s,
+        whole=whole,
+        job=dataclasses.replace(whole, busy_cores=entry.contention.job_cpu_s / entry.duration_s),
+        domains=domains,
+        before_w={domain: read_j[domain] / entry.duration_s for domain in sorted(domains)},
+        is_all=domains == set(read_j),
+    )
+
+
+def _covers(model: str, each: Iterable[_Known]) -> bool:
     try:
-        for entry in entries:
-            _under(entry, model)
+        for known in each:
+            power_w(POWER_MODELS[model], known.whole, known.domains)
     except NotCovered:
         return False
     return True
 
 
-def _under(entry: Run | Idle, model: str) -> Run | Idle:
-    known, domains = use_of(entry), modelled_domains(entry.readings)
-    if known is None or not entry.duration_s or not domains:
-        return entry
-    window_s = entry.duration_s
-    power = power_w(POWER_MODELS[model], known, domains)
-    own = power_w(POWER_MODELS[model], _of_job(known, entry.contention, window_s), domains)
-    before = {r.domain: (r.energy_j or 0.0) / window_s for r in primary(entry.readings) if r.domain in power}
-    is_whole = {r.domain for r in primary(entry.readings)} == set(power)
+def _under(entry: Run | Idle, known: _Known, model: str) -> Run | Idle:
+    power = power_w(POWER_MODELS[model], known.whole, known.domains)
+    own = power_w(POWER_MODELS[model], known.job, known.domains)
+    before, window_s = known.before_w, known.window_s
+    before_w, after_w = sum(before.values()), sum(power.values())
 
     def again(energy_j: float | None, seconds: float) -> float | None:
         if energy_j is None:
             return None
         # What is read keeps its course; of what is modelled no course is known.
-        read_j = 0.0 if is_whole else energy_j - sum(before.values()) * seconds
-        return read_j + sum(power.values()) * seconds
+        read_j = 0.0 if known.is_all else energy_j - before_w * seconds
+        return read_j + after_w * seconds
 
     readings = [_read_again(reading, model, power, own, before, window_s) for reading in entry.readings]
-    spent = entry.spent.model_copy(update={"energy_j": again(entry.spent.energy_j, entry.spent.duration_s)})
+    spent = _with(entry.spent, energy_j=again(entry.spent.energy_j, entry.spent.duration_s))
     if isinstance(entry, Idle):
-        return entry.model_copy(update={"readings": readings, "spent": spent})
-    return entry.model_copy(
-        update={
-            "readings": readings,
-            "spent": spent,
-            "total": total(readings, window_s, entry.floor_power_w),
-            "parts": [
-                part.model_copy(update={"energy_j": again(part.energy_j, part.duration_s)})
-                for part in entry.parts
-            ],
-            "phases": [
-                phase.model_copy(update={"energy_j": again(phase.energy_j, phase.end_s - phase.start_s)})
-                for phase in entry.phases
-            ],
-            "steps": [
-                step.model_copy(update={"energy_j": again(step.energy_j, step.time_s)})
-                for step in entry.steps
-            ],
-            "power": [_course(course, power, before) for course in entry.power],
-        }
+        return _with(entry, readings=readings, spent=spent)
+    return _with(
+        entry,
+        readings=readings,
+        spent=spent,
+        total=total(readings, window_s, entry.floor_power_w),
+        parts=[_with(part, energy_j=again(part.energy_j, part.duration_s)) for part in entry.parts],
+        phases=[
+            _with(phase, energy_j=again(phase.energy_j, phase.end_s - phase.start_s))
+            for phase in entry.phases
+        ],
+        steps=[_with(step, energy_j=again(step.energy_j, step.time_s)) for step in entry.steps],
+        power=[_course(course, power, before) for course in entry.power],
     )
 
 
-def _of_job(known: Use, contention: Contention | None, duration_s: float) -> Use:
-    """The same machine had the job been alone on it."""
-    job_s = contention.job_cpu_s if contention else 0.0
-    return dataclasses.replace(known, busy_cores=job_s / duration_s)
+def _with(model: Changed, **changes: Any) -> Changed:
+    """A copy with other values of some fields. Pydantic's own takes three times as long, and a table takes
+    thousands of them under every model."""
+    copy = object.__new__(type(model))
+    object.__setattr__(copy, "__dict__", model.__dict__ | changes)
+    object.__setattr__(copy, "__pydantic_fields_set__", model.model_fields_set)
+    object.__setattr__(copy, "__pydantic_extra__", None)
+    object.__setattr__(copy, "__pydantic_private__", None)
+    return copy
 
 
 def _read_again(
@@ -151,16 +183,14 @@ def _read_again(
         energy_j = share * power[domain] * duration_s
     else:
         energy_j = own[domain] * duration_s
-    return reading.model_copy(
-        update={"energy_j": energy_j, "uncertainty_j": 0.0, "detail": POWER_MODELS[model].words}
-    )
+    return _with(reading, energy_j=energy_j, uncertainty_j=0.0, detail=POWER_MODELS[model].words)
 
 
 def _course(course: PowerCourse, power: Power, before: Power) -> PowerCourse:
     if not before.get(course.domain):
         return course
     factor = power[course.domain] / before[course.domain]
-    return course.model_copy(update={"power_w": [factor * watts for watts in course.power_w]})
+    return _with(course, power_w=[factor * watts for watts in course.power_w])
 
 
 def beside(made: TableSet, entries: Entries, tabulate: Callable[[Entries], TableSet]) -> TableSet:
@@ -170,7 +200,8 @@ def beside(made: TableSet, entries: Entries, tabulate: Callable[[Entries], Table
     column of what goes with energy gets its band, `<column>_band_low` and `<column>_band_high`. Where nothing
     is modelled there is no band and `power_models` is empty.
     """
-    others = {model: tabulate(under(entries, model)) for model in covering(entries)}
+    again = Rereading(entries)
+    others = {model: tabulate(again.under(model)) for model in again.models}
     models = _statistics_by_model({HEADLINE: made, **others} if others else {})
     banded = {
         name: with_bands(table, [each[name] for each in others.values()]) for name, table in made.items()
@@ -231,10 +262,11 @@ def with_bands(table: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFr
             )
     bands: dict[str, Any] = {}
     for name in names:
-        numbers = pd.DataFrame([each[name].to_numpy(dtype=float) for each in (table, *others)])
-        low, high = numbers.min(), numbers.max()
-        if not (low.equals(numbers.iloc[0].rename(None)) and high.equals(low)):
-            bands |= {f"{name}{LOW}": low.to_numpy(), f"{name}{HIGH}": high.to_numpy()}
+        numbers = np.array([each[name].to_numpy(dtype=np.float64) for each in (table, *others)])
+        # NaN is what is missing under every model.
+        low, high = np.fmin.reduce(numbers), np.fmax.reduce(numbers)
+        if not all(np.array_equal(end, numbers[0], equal_nan=True) for end in (low, high)):
+            bands |= {f"{name}{LOW}": low, f"{name}{HIGH}": high}
     return table.assign(**bands)
 
 

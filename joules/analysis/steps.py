@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Mapping
 from typing import cast
 
@@ -59,12 +60,13 @@ def _of_campaign(
     stated: records.Stated | None,
 ) -> records.TableSet:
     """Tables of the campaign itself, from the records of all experiments and from their tables."""
-    everything = [entry for of_experiment in entries.values() for entry in of_experiment]
     made = campaign_tables.tabulate(entries, config, stated.basis if stated else None)
-    again = [
-        campaign_tables.energy({name: ensemble.under(each, model) for name, each in entries.items()}, config)
-        for model in ensemble.covering(everything)
-    ]
+    rereading = ensemble.Rereading([entry for of_experiment in entries.values() for entry in of_experiment])
+    again = []
+    for model in rereading.models:
+        left = iter(rereading.under(model))
+        under = {name: list(itertools.islice(left, len(each))) for name, each in entries.items()}
+        again.append(campaign_tables.spending(under, config))
     return {
         **made,
         "energy": ensemble.with_bands(made["energy"], again),

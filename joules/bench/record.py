@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import Annotated, Any, Literal
@@ -128,6 +129,7 @@ class Run(Closed):
 
 
 Entry = Annotated[Run | Idle, Field(discriminator="kind")]
+_HASHED = '"sha256": "'
 _ENTRY: TypeAdapter[Run | Idle] = TypeAdapter(Entry)
 
 
@@ -143,6 +145,24 @@ def dump_line(entry: Run | Idle) -> str:
 
 def parse_line(line: str) -> Run | Idle:
     """The entry of one line. Raises BadEntry where the line is torn or its hash does not fit."""
+    written = _as_written(line)
+    if written is not None:
+        with contextlib.suppress(ValidationError):
+            entry = _ENTRY.validate_json(written)
+            if entry.schema_version == SCHEMA_VERSION:
+                return entry
+    return _parsed(line)
+
+
+def _as_written(line: str) -> str | None:
+    """The line without its hash, where the hash is that of precisely this text, as of every line that
+    `dump_line` wrote; else None. Parsing it and writing it again to compare takes twice as long."""
+    before, found, after = line.rstrip("\n").rpartition(_HASHED)
+    stated, body = after[:64], before + after[67:]
+    return body if found and hashlib.sha256(body.encode()).hexdigest() == stated else None
+
+
+def _parsed(line: str) -> Run | Idle:
     try:
         body = json.loads(line)
         stated = body.pop("sha256")

@@ -55,7 +55,7 @@ def test_a_record_is_read_again_whole():
         "phases": [Phase(name="any", start_s=0.5, end_s=1.0, energy_j=7.0)],
         "steps": [Step(index=1, time_s=1.0, energy_j=30.0), Step(index=2, time_s=2.0, energy_j=None)],
     }
-    (again,) = ensemble.under([modelled("one", 1.0, **marks)], "processor_time_alone")
+    (again,) = ensemble.Rereading([modelled("one", 1.0, **marks)]).under("processor_time_alone")
     assert again.total.energy_j == pytest.approx(SECONDS * 4.0)
     assert [part.energy_j for part in again.parts] == pytest.approx([2.0, 6.0])
     assert again.phases[0].energy_j == pytest.approx(2.0)
@@ -66,7 +66,7 @@ def test_a_record_is_read_again_whole():
 
 
 def test_the_job_has_its_share_of_the_memory_under_every_model():
-    (again,) = ensemble.under([modelled("one", 1.0)], "cloud_carbon_footprint")
+    (again,) = ensemble.Rereading([modelled("one", 1.0)]).under("cloud_carbon_footprint")
     jobs = {each.domain: each.energy_j for each in again.readings if each.scope == "job"}
     assert jobs["dram"] == pytest.approx(0.1 * SECONDS * 24 * 0.392)
 
@@ -75,22 +75,24 @@ def test_what_was_read_keeps_its_course():
     gpu = reading(100.0, domain="gpu0", provenance="sampled")
     before = modelled("one", 1.0, parts=[Part(start_s=0, duration_s=1.0, energy_j=21.7 + 80.0)])
     before = before.model_copy(update={"readings": [*before.readings, gpu]})
-    (again,) = ensemble.under([before], "time_alone")
+    (again,) = ensemble.Rereading([before]).under("time_alone")
     assert again.total.energy_j == pytest.approx(SECONDS * 24 + 100)
     assert again.parts[0].energy_j == pytest.approx(24 + 80)
 
 
 def test_a_counted_machine_is_not_read_again():
     counted = run(readings=[reading(30.0, provenance="counter")])
-    assert ensemble.under([counted], "boavizta") == [counted]
-    assert ensemble.covering([counted]) == []
+    assert ensemble.Rereading([counted]).under("boavizta") == [counted]
+    assert ensemble.Rereading([counted]).models == []
 
 
 def test_an_unknown_processor_leaves_reasons_and_the_other_models():
     unknown = modelled("one", 1.0).model_copy(update={"machine": MACHINE})
-    assert set(ensemble.covering([unknown, idle()])).isdisjoint({"servers", "servers_low", "servers_high"})
+    assert set(ensemble.Rereading([unknown, idle()]).models).isdisjoint(
+        {"servers", "servers_low", "servers_high"}
+    )
     with pytest.raises(NotCovered, match="no published servers"):
-        ensemble.under([unknown], "servers")
+        ensemble.Rereading([unknown]).under("servers")
     watts = campaign_power.watts([unknown]).set_index("power_model")
     assert watts.loc["servers", "gap"].startswith("no published servers")
     assert watts.loc["boavizta", "all_cores_w"] > 0
@@ -270,5 +272,5 @@ def test_a_band_is_printed_behind_its_number():
 
 def test_runs_whose_window_was_not_watched_stay_as_they_are():
     lost = modelled("one", 1.0).model_copy(update={"contention": None})
-    assert ensemble.under([lost], "boavizta") == [lost]
+    assert ensemble.Rereading([lost]).under("boavizta") == [lost]
     assert isinstance(lost, Run)

@@ -17,6 +17,13 @@ def test_what_is_written_is_read_back(tmp_path):
     assert read_entries(tmp_path / "block-0.jsonl") == entries
 
 
+def test_a_record_may_be_written_in_another_way(tmp_path):
+    path = tmp_path / "block-0.jsonl"
+    body = json.loads(dump_line(run()))
+    path.write_text(json.dumps(dict(reversed(body.items())), separators=(",", ":")) + "\n")
+    assert read_entries(path) == [run()]
+
+
 def test_a_torn_last_line_is_cut_off_and_said(tmp_path):
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
