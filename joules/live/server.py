@@ -227,7 +227,8 @@ def application(experiment: str, config: Config, token: str, folder: Path) -> St
         routes=[
             Route(f"/{token}/", page),
             Route(f"/{token}/events", events),
-            Route(f"/{token}/{{act}}", act, methods=["POST"]),
+            # Whatever its name, or it would be led to another one.
+            Route(f"/{token}/{{act:path}}", act, methods=["POST"]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
         lifespan=lifespan,
