@@ -47,7 +47,7 @@ class Command:
     """A command: what it does in a line, how its arguments are declared, and what runs it.
 
     One that is `of_a_repository` runs in the clone's folder, by the clone's own code. One that `is_exact`
-    writes the same bytes on any x86-64 with AVX2.
+    is to write the same bytes on any x86-64 with AVX2.
     """
 
     summary: str
