@@ -13,7 +13,8 @@ from scipy import stats
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
 from experiments.estimation_methods.operators import operators_of_work
 from joules.analysis import records, roofline, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
+from joules.bench.record import Run
 from joules.instrument import carbon
 from joules.instrument.reading import primary
 from joules.study.design import Design, Test
@@ -29,14 +30,12 @@ _MODELLED = ("codecarbon-cpu", "codecarbon-ram")
 _SAME = 1e-6
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `estimates` (a row a run and method), `methods` (bias, spread and needs of
     each, and whether it is another times a constant here), `statistics`, `agreement` (rank correlations),
     `carbon`."""
-    own = [entry for entry in entries if entry.experiment != LIMITS]
-    limits = roofline.table_of_limits(
-        roofline.runs_at_limits([entry for entry in entries if entry.experiment == LIMITS])
-    )
+    own = entries.of_others(LIMITS)
+    limits = roofline.table_of_limits(roofline.runs_at_limits(entries.of_question(LIMITS)))
     runs = records.with_metrics(own, parameters=("work",), metrics=_FACTS)
     estimates = _estimates(own, runs, limits)
     known = estimates.dropna(subset=["ratio"])
@@ -120,7 +119,7 @@ def _held(course: Sequence[tuple[float, float]], at_s: float) -> float:
     return before[-1] if before else course[0][1]
 
 
-def _estimates(entries: Sequence[Run | Idle], runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+def _estimates(entries: Records, runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     run_of = {(entry.arm, entry.block): entry for entry in entries if isinstance(entry, Run)}
     work_of = {key: _work(run) for key, run in run_of.items()}
     pass_s = {work: _roofline_pass_s(*work, limits) for work in set(work_of.values())}

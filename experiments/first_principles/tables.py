@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from joules.analysis import records, regression, roofline, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 from joules.instrument import carbon, codecarbon_data
 from joules.study.design import Design
 
@@ -52,7 +52,7 @@ _SOURCES = {
 _MIX = "data/private_infra/global_energy_mix.json"
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `limits` (one row an arm), `rooflines` (one row a network or a single layer),
     `predictors` (one row a predictor and outcome), `anchors` (one row an anchor of mlsysim), `scaling_law`
     (one row a published optimal model), `processors`, `trainings` (published ones as energy and carbon),
@@ -60,7 +60,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     # Seconds to import, which figures and values must not pay for.
     from experiments.first_principles import anchors
 
-    runs = roofline.runs_at_limits([entry for entry in entries if entry.experiment not in OTHERS])
+    runs = roofline.runs_at_limits(entries.of_others(*OTHERS))
     limits = records.in_order(roofline.table_of_limits(runs), design)
     rooflines = _rooflines(entries, limits)
     errors = unseen_errors(architectures(rooflines))
@@ -81,7 +81,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     }
 
 
-def _rooflines(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> pd.DataFrame:
+def _rooflines(entries: Records, limits: pd.DataFrame) -> pd.DataFrame:
     """One row an arm of the other questions whose threads reached the machine's limits."""
     rows = [*_of_networks(entries, limits), *_of_layers(entries, limits)]
     columns = [
@@ -105,7 +105,7 @@ def _rooflines(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame(rows, columns=columns)
 
 
-def _of_networks(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> Iterator[dict[str, object]]:
+def _of_networks(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
     from joules.analysis.operators import operators_of_model
 
     parameters = ("family", "model", "factor", "batch_size", "image_size")
@@ -121,7 +121,7 @@ def _of_networks(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> Iterato
         )
 
 
-def _of_layers(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> Iterator[dict[str, object]]:
+def _of_layers(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
     """Single layers, each one operator; those inside a network are in it above."""
     metrics = ("threads", "passes", "flops", "bytes_moved", "layers")
     for arm, group in _by_arm(entries, LAYERS, ("kind", "model", "factor"), metrics):
@@ -134,10 +134,10 @@ def _of_layers(entries: Sequence[Run | Idle], limits: pd.DataFrame) -> Iterator[
 
 
 def _by_arm(
-    entries: Sequence[Run | Idle], question: str, parameters: Sequence[str], metrics: Sequence[str]
+    entries: Records, question: str, parameters: Sequence[str], metrics: Sequence[str]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    own = [entry for entry in entries if entry.experiment == question]
-    if any(isinstance(entry, Run) for entry in own):
+    own = entries.of_question(question)
+    if own.has_runs:
         table = records.with_result(records.with_metrics(own, parameters, metrics))
         # Rows come in the order of the first block, which is the same under every model of power.
         yield from table.groupby("arm", sort=False)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from experiments.flops_vs_energy import predictors
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 from joules.instrument.carbon import JOULES_PER_KWH
 from joules.study.design import Comparison, Design
 
@@ -26,7 +24,7 @@ _FACTS = (
 )
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row a model), `statistics`, `predictors` (what goes with energy
     and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
     runs = _runs(entries)
@@ -43,7 +41,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     }
 
 
-def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+def _runs(entries: Records) -> pd.DataFrame:
     parameters = ("family", "model", "factor", "batch_size", "image_size", "turns")
     table = records.with_metrics(entries, parameters, _FACTS)
     table["time_per_inference_s"] = table["duration_s"] / table["inferences"]

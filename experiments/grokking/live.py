@@ -226,7 +226,7 @@ def predicted_step(
     return None
 
 
-def _tables(campaign: Campaign) -> dict[str, Any]:
+def _tables(campaign: Campaign) -> Mapping[str, Any]:
     from joules.analysis.tables import read_tables
 
     return read_tables(campaign.tables(_EXPERIMENT))
@@ -259,6 +259,7 @@ def recorded(name: str) -> Recorded:
     is none."""
     from experiments.grokking.outcomes import evaluations_of
     from joules.analysis import ensemble, records
+    from joules.analysis.records import Records
     from joules.bench.record import Run
 
     if name not in replays():
@@ -267,8 +268,10 @@ def recorded(name: str) -> Recorded:
     arm, _, block = rest.partition(", block ")
     entries = records.load([Campaign(campaign).block_file(_EXPERIMENT, int(block))])
     found = next(entry for entry in entries if isinstance(entry, Run) and entry.arm == arm)
-    again = ensemble.Rereading([found])
-    by_model = {READ: found} | {model: cast(Run, again.under(model)[0]) for model in again.models}
+    alone = Records.of([found])
+    by_model = {READ: found} | {
+        model: cast(Run, ensemble.under(alone, model)[0]) for model in ensemble.models([alone])
+    }
     points = [
         (
             {**asdict(evaluation), "gradient_norm": gradient, "weight_norm": weight, "sparsity": sparsity},

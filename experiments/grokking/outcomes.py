@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from experiments.grokking.rules import GROKKED, Evaluation, first_sustained
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
+from joules.bench.record import Run
 
 _PUBLISHED = Path(__file__).parent / "reference" / "powerdown.csv"
 
@@ -53,7 +54,7 @@ def energies_at(run: Run, steps: Sequence[float]) -> NDArray[np.float64]:
     return np.interp(steps, marked, energies_j)
 
 
-def runs_table(entries: Sequence[Run | Idle], trainings: Trainings) -> pd.DataFrame:
+def runs_table(entries: Records, trainings: Trainings) -> pd.DataFrame:
     """A row a run: steps, energies of its phases, waste."""
     table = records.with_metrics(entries, parameters=_PARAMETERS, metrics=_METRICS)
     table.insert(

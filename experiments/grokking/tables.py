@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from experiments.grokking import frontier, outcomes, prediction, stopping
 from experiments.grokking.fleet import fleet
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
+from joules.bench.record import Run
 from joules.instrument import carbon
 from joules.study.design import Design
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (a row a run: steps, energies of its phases, waste), `curves` (a row an evaluation), `arms`,
     `statistics`, `predictions` (a row a run that grokked after the window), `coefficients`, `rules` (a row
     a run and rule), `frontier` (a row a rule and setting), `schedules` (a row a length), `fleet`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import pandas as pd
 
 from experiments.language_models import exam
 from joules.analysis import ranking, records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
+from joules.bench.record import Run
 from joules.errors import UserError
 from joules.study.design import Design
 
@@ -49,7 +49,7 @@ _PER_TRAINING = {
 }
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run, with what disqualifies it), `curves` (networks on their way), `board` (one row
     an arm), `reached` (energy to each accuracy), `statistics`, `published` (another board)."""
     runs = records.with_metrics(entries, parameters=("entry", "share", "order", "text"), metrics=_METRICS)
@@ -94,7 +94,7 @@ def disqualified(run: dict[str, object], gate_accuracy: float, cap_s: float) -> 
     return " and ".join(reasons) or None
 
 
-def _curves(entries: Sequence[Run | Idle]) -> list[list[object]]:
+def _curves(entries: Records) -> list[list[object]]:
     return [
         [run.arm, run.parameters["entry"], run.block, step, mark.energy_j, mark.time_s, accuracy, bits]
         for run in entries

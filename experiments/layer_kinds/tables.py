@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 from joules.study.design import Design
 
 # How the paper names a kind, in the order of the figures.
@@ -22,7 +21,7 @@ _FACTS = ("flops", "parameters", "activations", "bytes_moved", "layers", "passes
 _PUBLISHED = Path(__file__).parent / "reference" / "caffe_mobilenet_shares.csv"
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row an arm), `statistics`, `shares` (what each kind takes inside
     the network, one row a network and kind, with the published ones)."""
     runs = _runs(entries)
@@ -42,7 +41,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     }
 
 
-def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+def _runs(entries: Records) -> pd.DataFrame:
     table = records.with_metrics(
         entries, parameters=("kind", "model", "factor", "image_size"), metrics=_FACTS
     )
@@ -83,20 +82,20 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 def _shares_by_block(runs: pd.DataFrame) -> pd.DataFrame:
     """Shares of a network's operations, parameters, energy and time by block and kind; blocks that lack
     a kind are left out. Columns block, model, kind, flops, parameters, energy, time (fractions)."""
-    inside = runs.dropna(subset=["model"])
+    columns = {
+        "flops": "flops",
+        "parameters": "parameters",
+        "energy": "energy_per_pass_j",
+        "time": "latency_median_s",
+    }
+    inside = runs[["block", "model", "kind", *columns.values()]].dropna(subset=["model"])
     kinds = inside.groupby("model")["kind"].transform("nunique")
     counted = inside.groupby(["model", "block"])["kind"].transform("nunique")
     whole = inside[counted == kinds]
-    columns = {
-        "flops": whole["flops"],
-        "parameters": whole["parameters"],
-        "energy": whole["energy_per_pass_j"],
-        "time": whole["latency_median_s"],
-    }
     shares = whole[["block", "model", "kind"]].reset_index(drop=True)
-    for name, values in columns.items():
-        total = values.groupby([whole["model"], whole["block"]]).transform("sum")
-        shares[name] = (values / total).to_numpy()
+    for name, column in columns.items():
+        total = whole.groupby(["model", "block"])[column].transform("sum")
+        shares[name] = (whole[column] / total).to_numpy()
     return shares
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from joules.analysis import ranking
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
+from joules.bench.record import Run
 
 EVALUATION = "evaluation"
 _COLUMNS = [
@@ -26,7 +25,7 @@ _COLUMNS = [
 ]
 
 
-def evaluations(entries: Sequence[Idle | Run]) -> pd.DataFrame:
+def evaluations(entries: Records) -> pd.DataFrame:
     """One row an evaluation of a run with a result, and one at step 0 for the policy that has learnt nothing.
 
     `energy_j` and `duration_s` are of training alone: what evaluations before this one used is taken off.

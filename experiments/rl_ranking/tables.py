@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import pandas as pd
 from experiments.rl_ranking import curves
 from experiments.rl_ranking.parameters import ON_PIXELS
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
+from joules.bench.record import Run
 from joules.instrument.carbon import JOULES_PER_KWH
 from joules.study.design import Design
 
@@ -42,7 +42,7 @@ _PUBLISHED_ALGORITHMS = {
 }
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `evaluations` (the learning curves), `arms` (means over blocks), `statistics`,
     `ranks` (the probability of each place for equal energy, time and steps, in games where something was
     learned), `improvements` (pairs of algorithms), `published` (the leaderboard)."""
@@ -62,7 +62,7 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     }
 
 
-def _runs(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+def _runs(entries: Records) -> pd.DataFrame:
     parameters = ("game", "algorithm", "network", "environments", "yardstick_return")
     table = records.with_metrics(entries, parameters, _METRICS)
     cost = {(run.arm, run.block): curves.evaluation_cost(run) for run in entries if isinstance(run, Run)}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 from joules.study.design import Design, load_design
 
 # Metrics that need no meter, then those that do; the last is what the others stand in for.
@@ -48,16 +47,17 @@ _RESAMPLES = 500
 _PER_SOLVE = {ENERGY: "energy_j", "time_per_solve_s": "duration_s", "cpu_per_solve_s": "cpu_s"}
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row a process on a problem), `agreement` (one row a pair of
     metrics), `regret` (one row a problem and metric), `proxies` (one row a proxy), `statistics`."""
-    own = [entry for entry in entries if entry.experiment != BOARD]
-    runs = records.with_metrics(own, _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED))
+    runs = records.with_metrics(
+        entries.of_others(BOARD), _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED)
+    )
     runs["noise"] = runs["noise"].fillna(0.0)
     runs.insert(2, "problem", [problem_of(run) for run in runs.to_dict("records")])
     for name, whole in _PER_SOLVE.items():
         runs[name] = runs[whole] / runs["solves"]
-    solved, board = records.with_result(runs), _board([each for each in entries if each.experiment == BOARD])
+    solved, board = records.with_result(runs), _board(entries.of_question(BOARD))
     arms = pd.concat([records.in_order(_arms(solved), design), _arms(board)], ignore_index=True)
     good = pd.concat([solved, board], ignore_index=True)
     regret = _regret(good, arms)
@@ -72,10 +72,10 @@ def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.Data
     }
 
 
-def _board(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+def _board(entries: Records) -> pd.DataFrame:
     """Trainings of the board of language models as solves of one problem more, the realistic end: right where
     they are accurate enough for it. What is traced of small problems is not known of them."""
-    if not any(isinstance(entry, Run) for entry in entries):
+    if not entries.has_runs:
         return pd.DataFrame()
     runs = records.with_metrics(entries, ("entry",), ("trainings", "validation_accuracy"))
     gate = load_design(BOARD).at(runs["scale"].iloc[0]).analysis["gate_accuracy"]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from joules.analysis.ensemble import UNDER, use_of
-from joules.bench.record import Idle, Run
+from joules.analysis.ensemble import UNDER
+from joules.analysis.records import Records
 from joules.instrument.power_models import DOMAINS, POWER_MODELS, NotCovered, PowerModel, Use, power_w
-from joules.instrument.reading import primary
 from joules.study.claims import load_claims
-
-Entries = Sequence[Run | Idle]
 
 _WATTS = [
     "power_model",
@@ -31,18 +28,19 @@ _WATTS = [
 ]
 
 
-def watts(entries: Entries) -> pd.DataFrame:
+def watts(every: Iterable[Records]) -> pd.DataFrame:
     """A row a model: its watts of this machine at rest, with one core and with all cores busy, or why it says
     nothing of it; and how far it is off where a counter reads what it models.
 
     `counter_ratio` is the geometric mean over runs of the model's energy over the counter's, `counter_factor`
     the median factor by which a run is off. Rows with a counter's verdict come first, the best before.
     """
-    uses = [use for entry in entries if (use := use_of(entry)) is not None]
+    every = list(every)
+    uses = [alike.use for records in every for alike in records.alike if alike.use is not None]
     rows = [
         {"power_model": name, "words": model.words, "source": model.source}
         | _states(model, uses)
-        | _against_counter(model, entries)
+        | _against_counter(model, every)
         for name, model in POWER_MODELS.items()
     ]
     table = pd.DataFrame(rows, columns=_WATTS)
@@ -52,7 +50,9 @@ def watts(entries: Entries) -> pd.DataFrame:
 def _states(model: PowerModel, uses: Sequence[Use]) -> dict[str, object]:
     if not uses:
         return {"gap": "no window was watched to its end"}
-    machine = uses[0]
+    first = uses[0]
+    memory_w = None if first.memory_w is None else float(np.ravel(first.memory_w)[0])
+    machine = dataclasses.replace(first, memory_w=memory_w)
     states = {"rest_w": 0, "one_core_w": 1, "all_cores_w": machine.threads}
     try:
         return {
@@ -63,33 +63,34 @@ def _states(model: PowerModel, uses: Sequence[Use]) -> dict[str, object]:
         return {"gap": str(gap)}
 
 
-def _against_counter(model: PowerModel, entries: Entries) -> dict[str, object]:
-    logs, gaps = [], set()
-    for run in entries:
-        if not isinstance(run, Run) or not run.has_result or not run.duration_s:
-            continue
-        counted_j = {
-            r.domain: r.energy_j
-            for r in primary(run.readings)
-            if r.domain in DOMAINS and r.provenance == "counter" and r.energy_j
-        }
-        use = use_of(run)
-        if not counted_j or use is None:
-            continue
-        try:
-            watts_ = power_w(model, use, frozenset(counted_j))
-        except NotCovered as gap:
-            gaps.add(str(gap))
-            continue
-        model_j = sum(watts_.values()) * run.duration_s
-        if model_j > 0:
-            logs.append(np.log(model_j / sum(counted_j.values())))
-    if not logs:
+def _against_counter(model: PowerModel, every: Sequence[Records]) -> dict[str, object]:
+    logs, gaps = [np.empty(0)], set()
+    for records in every:
+        for alike in records.alike:
+            counted = [
+                channel
+                for channel in alike.primary
+                if channel.domain in DOMAINS and channel.provenance == "counter" and channel.is_read
+            ]
+            if alike.layout.kind == "idle" or not counted or alike.use is None:
+                continue
+            try:
+                watts_ = power_w(model, alike.use, frozenset(channel.domain for channel in counted))
+            except NotCovered as gap:
+                gaps.add(str(gap))
+                continue
+            counted_j = alike.energy_j[:, [channel.place for channel in counted]]
+            model_j = sum(watts_.values()) * alike.duration_s
+            worked = pd.isna(records.cells.runs["failure"][alike.rows]) & ~np.isnan(alike.total_j)
+            kept = worked & (counted_j > 0).all(axis=1) & (model_j > 0)
+            logs.append(np.log(model_j[kept] / counted_j[kept].sum(axis=1)))
+    of_runs = np.concatenate(logs)
+    if not len(of_runs):
         return {"counted_runs": 0, "counter_gap": "; ".join(sorted(gaps)) or None}
     return {
-        "counted_runs": len(logs),
-        "counter_ratio": float(np.exp(np.mean(logs))),
-        "counter_factor": float(np.exp(np.median(np.abs(logs)))),
+        "counted_runs": len(of_runs),
+        "counter_ratio": float(np.exp(np.mean(of_runs))),
+        "counter_factor": float(np.exp(np.median(np.abs(of_runs)))),
     }
 
 

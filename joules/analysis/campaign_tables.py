@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from joules.analysis import campaign_power
-from joules.analysis.records import flags_of, rests_by_session
-from joules.bench.record import Idle, Run
+from joules.analysis.recorded import Floats
+from joules.analysis.records import Records
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
-from joules.instrument.reading import primary
 from joules.instrument.servers import recognised
 from joules.study.config import Config
-
-Entries = Sequence[Run | Idle]
 
 # The word for a number of each provenance, as a caption and the abstract print it.
 WORDS = {
@@ -29,7 +27,7 @@ DOMAINS = {"cpu": "processor", "dram": "memory"}
 
 
 def tabulate(
-    records: Mapping[str, Entries], config: Config, stated: str | None = None
+    records: Mapping[str, Records], config: Config, stated: str | None = None
 ) -> dict[str, pd.DataFrame]:
     """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment), `watts` (one
     row a model of power), `flags` (one row an experiment and kind of flag). `stated` is the reason to believe
@@ -37,18 +35,17 @@ def tabulate(
 
     Raises UserError where the records come from more than one machine.
     """
-    entries = [entry for of_experiment in records.values() for entry in of_experiment]
-    machines = {entry.machine.id: entry.machine for entry in entries}
+    machines = {name: machine for each in records.values() for name, machine in each.cells.machines.items()}
     if len(machines) > 1:
         raise UserError(
             "the records of this campaign come from several machines "
             f"({', '.join(machine.words for machine in machines.values())}): one campaign is one machine"
         )
     return {
-        "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), entries, stated)]),
-        "instruments": _instruments(entries),
+        "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), records.values(), stated)]),
+        "instruments": _instruments(records.values()),
         "energy": energy(records, config),
-        "watts": campaign_power.watts(entries),
+        "watts": campaign_power.watts(records.values()),
         "flags": pd.DataFrame(
             [row for name, of_experiment in records.items() for row in _flag_rows(name, of_experiment)],
             columns=["experiment", "flag", "runs", "example"],
@@ -56,23 +53,33 @@ def tabulate(
     }
 
 
-def energy(records: Mapping[str, Entries], config: Config) -> pd.DataFrame:
+def energy(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
     """What the campaign itself used, a row an experiment, and what that means; how many runs it has, and how
     many of them are at fault."""
     counts = pd.DataFrame([_counts(name, entries) for name, entries in records.items()])
     return counts.merge(spending(records, config), on="experiment", validate="one_to_one")
 
 
-def spending(records: Mapping[str, Entries], config: Config) -> pd.DataFrame:
+def spending(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
     """Of `energy`, what a model of power may move."""
     return pd.DataFrame([_spent(name, entries, config) for name, entries in records.items()])
 
 
-def _machine_row(machine: Machine, entries: Entries, stated: str | None) -> dict[str, object]:
+def _machine_row(machine: Machine, every: Collection[Records], stated: str | None) -> dict[str, object]:
     servers = recognised(machine.identity)
     generation = servers.generation if servers else None
     basis = None if machine.identity is None else stated or "recorded"
-    runs = [entry for entry in entries if isinstance(entry, Run)]
+    runs = {
+        name: np.concatenate([each.cells.runs[name] for each in every])
+        for name in ("scale", "seed", "block", "threads", "meter_version")
+    }
+    measured_at = [
+        instant
+        for each in every
+        for of in (each.cells.runs, each.cells.rests)
+        for instant in of["measured_at"].tolist()
+    ]
+    versions = next(each.cells.versions for each in every if each.has_runs)
     return {
         "machine": machine.id,
         "words": machine.words,
@@ -86,51 +93,52 @@ def _machine_row(machine: Machine, entries: Entries, stated: str | None) -> dict
         "driver": "; ".join(sorted({gpu.driver for gpu in machine.gpus})),
         "system": machine.system,
         "python": machine.python,
-        "scale": ", ".join(sorted({run.scale for run in runs})),
-        "first_seed": min(run.seed - run.block for run in runs),
-        "meter_version": entries[0].meter_version,
-        "threads": max(run.threads for run in runs),
-        "first_measured_at": min(entry.measured_at for entry in entries),
-        "last_measured_at": max(entry.measured_at for entry in entries),
-        **{f"version_{name}": version for name, version in sorted(runs[0].versions.items())},
+        "scale": ", ".join(sorted(set(runs["scale"].tolist()))),
+        "first_seed": (runs["seed"] - runs["block"]).min(),
+        "meter_version": runs["meter_version"][0],
+        "threads": runs["threads"].max(),
+        "first_measured_at": min(measured_at),
+        "last_measured_at": max(measured_at),
+        **{f"version_{name}": version for name, version in sorted(versions.items())},
     }
 
 
-def _instruments(entries: Entries) -> pd.DataFrame:
+def _instruments(every: Iterable[Records]) -> pd.DataFrame:
     rows = {
-        (reading.domain, reading.provenance, reading.source, reading.detail): None
-        for entry in entries
-        for reading in primary(entry.readings)
+        (channel.domain, channel.provenance, channel.source, channel.detail)
+        for each in every
+        for alike in each.alike
+        for channel in alike.primary
     }
     columns = ["domain", "provenance", "source", "detail"]
     return pd.DataFrame(sorted(rows), columns=columns)
 
 
-def _counts(experiment: str, entries: Entries) -> dict[str, object]:
-    runs = [entry for entry in entries if isinstance(entry, Run)]
-    rests = rests_by_session(entries)
+def _counts(experiment: str, entries: Records) -> dict[str, object]:
+    worked = pd.isna(entries.cells.runs["failure"])
     return {
         "experiment": experiment,
-        "runs": len(runs),
-        "failed": sum(run.failure is not None for run in runs),
-        "unread": sum(run.failure is None and not run.has_result for run in runs),
-        "flagged": sum(bool(flags_of(run, rests.get(run.session, []))) for run in runs),
+        "runs": len(worked),
+        "failed": int((~worked).sum()),
+        "unread": int((worked & np.isnan(entries.energies.energy_j)).sum()),
+        "flagged": sum(map(bool, entries.rests.flags)),
     }
 
 
-def _spent(experiment: str, entries: Entries, config: Config) -> dict[str, object]:
-    runs = [entry for entry in entries if isinstance(entry, Run)]
-    spent_j = sum(entry.spent.energy_j or 0.0 for entry in entries)
+def _spent(experiment: str, entries: Records, config: Config) -> dict[str, object]:
+    alike = entries.alike
+    runs = [each for each in alike if each.layout.kind == "run"]
+    spent_j = _summed(each.spent_j for each in alike)
     grid = carbon.grid(config.region)
     impact = carbon.impact(spent_j, grid, config.pue, config.price_usd_per_kwh)
     low_usd, median_usd, high_usd = impact.social_cost_usd
     return {
         "experiment": experiment,
-        "windows_j": sum(run.total.energy_j for run in runs if run.total),
-        "windows_s": sum(run.duration_s or 0.0 for run in runs if run.total),
+        "windows_j": _summed(each.total_j for each in runs),
+        "windows_s": _summed(each.duration_s[~np.isnan(each.total_j)] for each in runs),
         "spent_j": spent_j,
-        "spent_s": sum(entry.spent.duration_s for entry in entries),
-        "unread_s": sum(entry.spent.duration_s for entry in entries if entry.spent.energy_j is None),
+        "spent_s": _summed(each.spent_s for each in alike),
+        "unread_s": _summed(each.spent_s[np.isnan(each.spent_j)] for each in alike),
         "pue": config.pue,
         "region": grid.region,
         "intensity_g_per_kwh": grid.intensity_g_per_kwh,
@@ -146,16 +154,17 @@ def _spent(experiment: str, entries: Entries, config: Config) -> dict[str, objec
     }
 
 
-def _flag_rows(experiment: str, entries: Entries) -> list[dict[str, object]]:
+def _summed(numbers: Iterable[Floats]) -> float:
+    """The sum of what is known."""
+    return float(sum(np.nansum(some) for some in numbers))
+
+
+def _flag_rows(experiment: str, entries: Records) -> list[dict[str, object]]:
+    runs = entries.cells.runs
     evidence: dict[str, list[str]] = {}
-    rests = rests_by_session(entries)
-    for run in (entry for entry in entries if isinstance(entry, Run)):
-        for kind, evidence_of_kind in {
-            flag.partition(": ")[0]: flag for flag in flags_of(run, rests.get(run.session, []))
-        }.items():
-            evidence.setdefault(kind, []).append(
-                f"{run.arm} block {run.block}, {evidence_of_kind.partition(': ')[2]}"
-            )
+    for arm, block, flags in zip(runs["arm"], runs["block"], entries.rests.flags, strict=True):
+        for kind, words in dict(flag.partition(": ")[::2] for flag in flags).items():
+            evidence.setdefault(kind, []).append(f"{arm} block {block}, {words}")
     return [
         {
             "experiment": experiment,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 from joules.study.design import Design
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Tables(Protocol):
     """`experiments/<question>/tables.py`."""
 
-    def tabulate(self, entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+    def tabulate(self, entries: Records, design: Design) -> dict[str, pd.DataFrame]:
         """Records to tables, one for every name in the design's `tables`.
 
         `runs` (from `records.with_metrics`, one row a run) and `statistics` (columns `statistics.COLUMNS`)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from joules.analysis import workers
+from joules.analysis.recorded import Alike, Column, Floats, Recorded, joined, recorded
 from joules.bench.journal import read_entries
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
 from joules.instrument.host.machine import ProcessorIdentity
-from joules.instrument.reading import attributed_j, primary, total
 from joules.instrument.source import PREFERENCE
 from joules.models import Closed, read_yaml, validate
 from joules.study.campaign import STATED
@@ -22,6 +30,10 @@ TableSet = dict[str, pd.DataFrame]
 
 # An idle machine whose power before and after a block differs by more than this was not at rest.
 IDLE_MISMATCH = 0.1
+# Records of more bytes than this are not kept in memory but for their columns.
+_KEPT_BYTES = 100_000_000
+# What a process reads of them at a time.
+_READ_BYTES = 20_000_000
 
 
 class Stated(Closed):
@@ -31,23 +43,171 @@ class Stated(Closed):
     basis: str
 
 
-def load(files: Sequence[Path]) -> list[Run | Idle]:
-    """The entries of the block files of one experiment, with what was stated of their machine filled in.
+class Records(Sequence[Run | Idle]):
+    """Entries of records in order, and what tables take of all of them by columns.
+
+    Entries that are too many to keep are read from their files by whoever walks over them, each time again.
+    """
+
+    def __init__(self, columns: Recorded, entries: Iterable[Run | Idle], are_kept: bool = True) -> None:
+        """`entries` can be walked over more than once."""
+        self.cells, self.alike = self.columns = columns
+        self.are_kept = are_kept
+        self._entries = entries
+
+    @classmethod
+    def of(cls, entries: Sequence[Run | Idle]) -> Records:
+        """Entries that are at hand."""
+        return entries if isinstance(entries, Records) else cls(recorded(entries), list(entries))
+
+    def __iter__(self) -> Iterator[Run | Idle]:
+        return iter(self._list if self.are_kept else self._entries)
+
+    def __len__(self) -> int:
+        return len(self.cells.runs["arm"]) + len(self.cells.rests["session"])
+
+    @overload
+    def __getitem__(self, place: int) -> Run | Idle: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Run | Idle]: ...
+
+    def __getitem__(self, place: int | slice) -> Run | Idle | list[Run | Idle]:
+        return list(self)[place]
+
+    @functools.cached_property
+    def _list(self) -> list[Run | Idle]:
+        return list(self._entries)
+
+    @functools.cached_property
+    def energies(self) -> Energies:
+        """What was read of every run and of every rest."""
+        return _energies(self)
+
+    @functools.cached_property
+    def rests(self) -> Rests:
+        """The rests around every run."""
+        return _rests(self)
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether there is any run, failed ones included."""
+        return len(self.cells.runs["arm"]) > 0
+
+    def of_question(self, *names: str) -> Records:
+        """The records of questions that are named."""
+        return self.some(*(np.isin(of["experiment"], names) for of in (self.cells.runs, self.cells.rests)))
+
+    def of_others(self, *names: str) -> Records:
+        """The records of questions that are not named."""
+        return self.some(*(~np.isin(of["experiment"], names) for of in (self.cells.runs, self.cells.rests)))
+
+    def some(self, runs: NDArray[np.bool_], rests: NDArray[np.bool_]) -> Records:
+        """Those of the runs and those of the rests that are chosen."""
+        if runs.all() and rests.all():
+            return self
+        return Records(self.columns.some(runs, rests), _Chosen(self, runs, rests), self.are_kept)
+
+    def read_again(self, alike: list[Alike], again: Callable[[Run | Idle, int], Run | Idle]) -> Records:
+        """The same records with other readings: `alike` by columns, and what `again` makes of an entry and of
+        its place among the runs or the rests."""
+        return Records(Recorded(self.cells, alike), _Again(self, again), self.are_kept)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    entries: Iterable[Run | Idle]
+    runs: NDArray[np.bool_]
+    rests: NDArray[np.bool_]
+
+    def __iter__(self) -> Iterator[Run | Idle]:
+        for entry, place in _placed(self.entries):
+            if (self.runs if isinstance(entry, Run) else self.rests)[place]:
+                yield entry
+
+
+@dataclasses.dataclass(frozen=True)
+class _Again:
+    entries: Iterable[Run | Idle]
+    again: Callable[[Run | Idle, int], Run | Idle]
+
+    def __iter__(self) -> Iterator[Run | Idle]:
+        return itertools.starmap(self.again, _placed(self.entries))
+
+
+def _placed(entries: Iterable[Run | Idle]) -> Iterator[tuple[Run | Idle, int]]:
+    """Entries with their places, among the runs or among the rests."""
+    runs, rests = itertools.count(), itertools.count()
+    for entry in entries:
+        yield entry, next(runs if isinstance(entry, Run) else rests)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chained:
+    parts: Sequence[Records]
+
+    def __iter__(self) -> Iterator[Run | Idle]:
+        return itertools.chain.from_iterable(self.parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Files:
+    files: Sequence[Path]
+    stated: Stated | None
+
+    def __iter__(self) -> Iterator[Run | Idle]:
+        for path in self.files:
+            for entry in _of_block(path):
+                yield _identified(entry, self.stated.identity) if self.stated else entry
+
+
+def load(files: Sequence[Path]) -> Records:
+    """The entries of block files, with what was stated of their machine filled in.
 
     Raises UserError where a file is missing, was edited, or mixes versions of the meter.
     """
+    sizes = []
     for path in files:
-        if not path.exists():
-            raise UserError(f"{path} does not exist: measure the campaign first")
-    entries = [entry for path in files for entry in _of_block(path)]
-    versions = sorted({entry.meter_version for entry in entries})
+        try:
+            sizes.append(path.stat().st_size)
+        except FileNotFoundError:
+            raise UserError(f"{path} does not exist: measure the campaign first") from None
+    stated = stated_of(files[0].parent.parent / STATED) if files else None
+    if sum(sizes) <= _KEPT_BYTES:
+        loaded = Records.of(list(_Files(files, stated)))
+    else:
+        parts = [_Files(some, stated) for some in _shared_out(files, sizes)]
+        loaded = Records(joined(list(workers.each(recorded, parts))), _Files(files, stated), are_kept=False)
+    _check_versions(loaded)
+    return loaded
+
+
+def together(parts: Sequence[Records]) -> Records:
+    """The records of several questions, one after another. Raises UserError where they mix versions of the
+    meter."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = joined([part.columns for part in parts])
+    whole = Records(columns, _Chained(parts), all(part.are_kept for part in parts))
+    _check_versions(whole)
+    return whole
+
+
+def _check_versions(entries: Records) -> None:
+    cells = entries.cells
+    versions = sorted({*cells.runs["meter_version"].tolist(), *cells.rests["meter_version"].tolist()})
     if len(versions) > 1:
         raise UserError(
             f"records of meter versions {versions} cannot share a table: measure the older ones again "
-            f"(delete their block files under {files[0].parent})"
+            "(delete their block files)"
         )
-    stated = stated_of(files[0].parent.parent / STATED) if files else None
-    return [_identified(entry, stated.identity) for entry in entries] if stated else entries
+
+
+def _shared_out(files: Sequence[Path], sizes: Sequence[int]) -> list[list[Path]]:
+    """The files in order, by so many that a process reads them at a time."""
+    ends = np.cumsum(sizes) // _READ_BYTES
+    groups = itertools.groupby(zip(files, ends, strict=True), key=lambda pair: pair[1])
+    return [[path for path, _ in group] for _, group in groups]
 
 
 def stated_of(path: Path) -> Stated | None:
@@ -76,6 +236,43 @@ def _of_block(path: Path) -> list[Run | Idle]:
     return entries
 
 
+@dataclasses.dataclass(frozen=True)
+class Energies:
+    """Energies of runs in joules and powers of rests in watts, each in the order of the records and NaN where
+    it was not read; `domain_j` are those of the machine by domain."""
+
+    energy_j: Floats
+    uncertainty_j: Floats
+    attributed_j: Floats
+    provenance: Column
+    domain_j: dict[str, Floats]
+    rest_w: Floats
+
+
+def _energies(entries: Records) -> Energies:
+    runs, rests = len(entries.cells.runs["arm"]), len(entries.cells.rests["session"])
+    made = Energies(
+        energy_j=np.full(runs, np.nan),
+        uncertainty_j=np.full(runs, np.nan),
+        attributed_j=np.full(runs, np.nan),
+        provenance=np.full(runs, "missing", dtype=object),
+        domain_j={},
+        rest_w=np.full(rests, np.nan),
+    )
+    for alike in entries.alike:
+        if alike.layout.kind == "idle":
+            made.rest_w[alike.rows] = np.maximum(alike.summed_j(), 0.0) / alike.duration_s
+            continue
+        made.energy_j[alike.rows] = alike.total_j
+        made.uncertainty_j[alike.rows] = alike.total_uncertainty_j
+        made.attributed_j[alike.rows] = alike.attributed_j()
+        made.provenance[alike.rows] = alike.layout.provenance
+        for channel in alike.primary:
+            of_domain = made.domain_j.setdefault(channel.domain, np.full(runs, np.nan))
+            of_domain[alike.rows] = alike.energy_j[:, channel.place]
+    return made
+
+
 def runs_table(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     """One row a run, failed ones included, in order of block and position.
 
@@ -83,44 +280,51 @@ def runs_table(entries: Sequence[Run | Idle]) -> pd.DataFrame:
     watts; CPU time in seconds; instructions in user mode, none where the processor counts none. Flags are
     separated by '; '.
     """
-    runs = sorted(
-        (entry for entry in entries if isinstance(entry, Run)),
-        key=lambda run: (run.block, run.position),
-    )
-    rests = rests_by_session(entries)
-    return pd.DataFrame([_row(run, rests.get(run.session, [])) for run in runs])
+    return with_metrics(entries)
 
 
 def with_metrics(
     entries: Sequence[Run | Idle], parameters: Sequence[str] = (), metrics: Sequence[str] = ()
 ) -> pd.DataFrame:
     """`runs_table` with the named parameters and metrics of each run as columns; None where absent."""
-    table = runs_table(entries)
-    run_of = {(run.arm, run.block): run for run in entries if isinstance(run, Run)}
-    runs = [run_of[arm, block] for arm, block in zip(table["arm"], table["block"], strict=True)]
-    for place, name in enumerate(parameters, start=2):
-        table.insert(place, name, [run.parameters.get(name) for run in runs])
-    return table.assign(**{name: [run.metrics.get(name) for run in runs] for name in metrics})
+    records = Records.of(entries)
+    cells, energies, rests = records.cells, records.energies, records.rests
+    duration_s = cells.runs["duration_s"].astype(np.float64)
+    of_energy = {
+        "energy_j": energies.energy_j,
+        "energy_uncertainty_j": energies.uncertainty_j,
+        "energy_net_j": energies.energy_j - rests.power_w * duration_s,
+        "energy_net_uncertainty_j": energies.uncertainty_j + rests.spread_w / 2 * duration_s,
+        "energy_attributed_j": energies.attributed_j,
+        "provenance": energies.provenance,
+        **{f"energy_{domain}_j": energies.domain_j[domain] for domain in sorted(energies.domain_j)},
+        "idle_power_w": rests.power_w,
+    }
+    flags = np.array(["; ".join(each) for each in rests.flags], dtype=object)
+
+    def of_run(*names: str) -> dict[str, pd.Series]:
+        return {name: cells.column("runs", name) for name in names}
+
+    return pd.DataFrame(
+        {
+            **of_run("experiment", "arm"),
+            **{name: cells.column("parameters", name) for name in parameters},
+            **of_run("block", "position", "scale", "duration_s"),
+            **{name: column[cells.order] for name, column in of_energy.items()},
+            **of_run("cpu_s", "instructions", "foreign_cores", "peak_memory_bytes", "failure"),
+            "flags": flags[cells.order],
+            **of_run("fingerprint", "measured_at"),
+            **{name: cells.column("metrics", name) for name in metrics},
+        },
+        # Tables of the same records share what no model of power touches; Pandas copies what is changed.
+        copy=False,
+    )
 
 
 def with_result(runs: pd.DataFrame) -> pd.DataFrame:
     """The rows of a table of runs that worked to their end and whose energy was read."""
-    return runs[runs["failure"].isna() & runs["energy_j"].notna()]
-
-
-def rests_by_session(entries: Sequence[Run | Idle]) -> dict[str, list[float]]:
-    """Power in watts of the machine at rest around the runs of each session, where it was read."""
-    rests: dict[str, list[float]] = {}
-    for entry in entries:
-        if isinstance(entry, Idle) and (power_w := _power_w(entry)) is not None:
-            rests.setdefault(entry.session, []).append(power_w)
-    return rests
-
-
-def flags_of(run: Run, idle_powers_w: Sequence[float]) -> list[str]:
-    """Everything that speaks against a run, or against the rest around its session, of which the powers are
-    given: each a word and its evidence."""
-    return [*run.flags, *_idle_flags(idle_powers_w)]
+    is_result = runs["failure"].isna() & runs["energy_j"].notna()
+    return runs.copy(deep=False) if is_result.all() else runs[is_result]
 
 
 def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
@@ -131,52 +335,43 @@ def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
     return table.sort_values("arm", key=lambda arms: arms.map(places), kind="stable", ignore_index=True)
 
 
-def _row(run: Run, idle_powers_w: Sequence[float]) -> dict[str, object]:
-    domains = {reading.domain: reading for reading in primary(run.readings)}
-    idle_power_w = sum(idle_powers_w) / len(idle_powers_w) if idle_powers_w else None
-    gross_j = run.total.energy_j if run.total else None
-    net_j = net_uncertainty_j = None
-    if run.total is not None and idle_power_w is not None and run.duration_s is not None:
-        idle_uncertainty_w = (max(idle_powers_w) - min(idle_powers_w)) / 2
-        net_j = run.total.energy_j - idle_power_w * run.duration_s
-        net_uncertainty_j = run.total.uncertainty_j + idle_uncertainty_w * run.duration_s
-    return {
-        "experiment": run.experiment,
-        "arm": run.arm,
-        "block": run.block,
-        "position": run.position,
-        "scale": run.scale,
-        "duration_s": run.duration_s,
-        "energy_j": gross_j,
-        "energy_uncertainty_j": run.total.uncertainty_j if run.total else None,
-        "energy_net_j": net_j,
-        "energy_net_uncertainty_j": net_uncertainty_j,
-        "energy_attributed_j": attributed_j(run.readings),
-        "provenance": run.total.provenance if run.total else "missing",
-        **{f"energy_{domain}_j": reading.energy_j for domain, reading in domains.items()},
-        "idle_power_w": idle_power_w,
-        "cpu_s": run.contention.job_cpu_s if run.contention else None,
-        "instructions": run.contention.job_instructions if run.contention else None,
-        "foreign_cores": run.contention.foreign_cores if run.contention else None,
-        "peak_memory_bytes": run.peak_memory_bytes,
-        "failure": run.failure,
-        "flags": "; ".join(flags_of(run, idle_powers_w)),
-        "fingerprint": run.fingerprint,
-        "measured_at": run.measured_at,
-    }
+@dataclasses.dataclass(frozen=True)
+class Rests:
+    """Of the rests around the session of each run: their mean power and its spread in watts, NaN where none
+    was read; and `flags`, everything that speaks against the run or against them, each a word and its
+    evidence."""
+
+    power_w: Floats
+    spread_w: Floats
+    flags: list[tuple[str, ...]]
 
 
-def _power_w(idle: Idle) -> float | None:
-    whole = total(idle.readings, idle.duration_s, floor_power_w=0.0)
-    return whole.energy_j / idle.duration_s if whole else None
+def _rests(entries: Records) -> Rests:
+    cells = entries.cells
+    powers_w: dict[str, list[float]] = {}
+    sessions_of_rests = cells.rests["session"].tolist()
+    for session, power_w in zip(sessions_of_rests, entries.energies.rest_w.tolist(), strict=True):
+        if not math.isnan(power_w):
+            powers_w.setdefault(session, []).append(power_w)
+    session_of_run, sessions = cells.sessions
+    around_w = [powers_w.get(session, []) for session in sessions]
+    mean_w = np.array([sum(each) / len(each) if each else math.nan for each in around_w])
+    spread_w = np.array([max(each) - min(each) if each else math.nan for each in around_w])
+    flags = [_idle_flags(each) for each in around_w]
+    own = zip(cells.runs["flags"].tolist(), session_of_run.tolist(), strict=True)
+    return Rests(
+        mean_w[session_of_run],
+        spread_w[session_of_run],
+        [of_run + flags[session] for of_run, session in own],
+    )
 
 
-def _idle_flags(powers_w: Sequence[float]) -> list[str]:
+def _idle_flags(powers_w: Sequence[float]) -> tuple[str, ...]:
     if len(powers_w) < 2:
-        return ["idle-bracket: the idle machine was not measured on both sides"]
+        return ("idle-bracket: the idle machine was not measured on both sides",)
     if max(powers_w) > min(powers_w) * (1 + IDLE_MISMATCH):
-        return [f"idle-mismatch: {min(powers_w):.1f} to {max(powers_w):.1f} W"]
-    return []
+        return (f"idle-mismatch: {min(powers_w):.1f} to {max(powers_w):.1f} W",)
+    return ()
 
 
 def provenance_of(runs: pd.DataFrame) -> str:

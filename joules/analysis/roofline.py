@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 
 # Kinds of limits whose faster one is the peak of arithmetic: libraries reach it by either.
 ARITHMETIC = ("matmul", "convolution")
@@ -95,11 +95,10 @@ def _bound(operators: Sequence[Operator], limits: Limits) -> Prediction:
     return Prediction(arithmetic_s, memory_s)
 
 
-def runs_at_limits(entries: Sequence[Run | Idle]) -> pd.DataFrame:
+def runs_at_limits(entries: Records) -> pd.DataFrame:
     """One row a run of `entries`, all of a question that reaches the machine's limits; empty where there is
     none."""
-    is_there = any(isinstance(entry, Run) for entry in entries)
-    return records.with_metrics(entries, ("limit",), _METRICS) if is_there else pd.DataFrame()
+    return records.with_metrics(entries, ("limit",), _METRICS) if entries.has_runs else pd.DataFrame()
 
 
 def table_of_limits(runs: pd.DataFrame) -> pd.DataFrame:

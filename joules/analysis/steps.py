@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
-import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
+
+import pandas as pd
 
 from joules.analysis import campaign_power, campaign_tables, ensemble, records, sensitivity, tables
 from joules.analysis.contracts import Figure, Tables
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 from joules.errors import UserError
 from joules.models import did_you_mean
 from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
@@ -17,20 +19,33 @@ from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
 from joules.study.fingerprint import code_fingerprint, file_sha256
 
+# The records of an experiment by its name.
+Load = Callable[[str], Records]
 
-def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
-    """Writes the tables of an experiment, or those of the campaign itself for 'campaign'."""
+
+def loader(campaign: Campaign, config: Config) -> Load:
+    """Loads the records of an experiment of the campaign once, however often it is asked for them."""
+    return functools.cache(lambda name: records.load(campaign.block_files(name, config)))
+
+
+def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | None = None) -> None:
+    """Writes the tables of an experiment, or those of the campaign itself for 'campaign'.
+
+    `load` is the campaign's `loader`, where several experiments share one.
+    """
+    load = load or loader(campaign, config)
     if experiment == SELF:
         names = config.experiments if campaign.name == LOCAL else campaign.experiments()
         made = _of_campaign(
-            {name: records.load(campaign.block_files(name, config)) for name in names},
+            {name: load(name) for name in names},
             {name: tables.read_tables(campaign.tables(name)) for name in names},
             config,
             records.stated_of(campaign.stated),
         )
     else:
         names = [experiment]
-        made = tabulated(experiment, records.load(campaign.read_files(experiment, config)))
+        questions = campaign.read_questions(experiment, config)
+        made = tabulated(experiment, records.together([load(name) for name in questions]))
     inputs = [path for name in names for path in campaign.records(name, config)]
     tables.write_tables(
         campaign.tables(experiment),
@@ -39,7 +54,7 @@ def tabulate(campaign: Campaign, experiment: str, config: Config) -> None:
     )
 
 
-def tabulated(experiment: str, entries: list[Run | Idle]) -> records.TableSet:
+def tabulated(experiment: str, entries: Records) -> records.TableSet:
     """Tables of an experiment, with its results without flagged runs and under every model of power."""
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
     design = load_design(experiment)
@@ -54,19 +69,19 @@ def tabulated(experiment: str, entries: list[Run | Idle]) -> records.TableSet:
 
 
 def _of_campaign(
-    entries: Mapping[str, list[Run | Idle]],
-    tabulated: Mapping[str, records.TableSet],
+    entries: Mapping[str, Records],
+    tabulated: Mapping[str, Mapping[str, pd.DataFrame]],
     config: Config,
     stated: records.Stated | None,
 ) -> records.TableSet:
     """Tables of the campaign itself, from the records of all experiments and from their tables."""
     made = campaign_tables.tabulate(entries, config, stated.basis if stated else None)
-    rereading = ensemble.Rereading([entry for of_experiment in entries.values() for entry in of_experiment])
-    again = []
-    for model in rereading.models:
-        left = iter(rereading.under(model))
-        under = {name: list(itertools.islice(left, len(each))) for name, each in entries.items()}
-        again.append(campaign_tables.spending(under, config))
+    again = [
+        campaign_tables.spending(
+            {name: ensemble.under(of_experiment, model) for name, of_experiment in entries.items()}, config
+        )
+        for model in ensemble.models(entries.values())
+    ]
     return {
         **made,
         "energy": ensemble.with_bands(made["energy"], again),

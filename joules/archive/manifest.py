@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from joules.analysis.sidecar import SIDECAR
-from joules.bench.journal import read_entries
+from joules.analysis.steps import Load, draw, loader, tabulate
 from joules.errors import UserError
 from joules.models import Closed, read_json
 from joules.paper import steps
@@ -106,9 +106,10 @@ def verify(campaign: Campaign) -> Iterator[str]:
         if path not in stated:
             raise UserError(f"{path} is not listed in {campaign.manifest}: it was added")
     yield f"{len(stated)} files have the hashes of {campaign.manifest}"
-    records = sum(len(read_entries(path)) for path in stated if path.suffix == ".jsonl")
+    load = loader(campaign, config)
+    records = sum(len(load(experiment)) for experiment in config.experiments)
     yield f"{records} records have the hashes they were written with"
-    yield from _recompute(campaign, config)
+    yield from _recompute(campaign, config, load)
 
 
 def _read(campaign: Campaign) -> Manifest:
@@ -123,10 +124,8 @@ def _read(campaign: Campaign) -> Manifest:
     return manifest
 
 
-def _recompute(campaign: Campaign, config: Config) -> Iterator[str]:
+def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
     """Makes everything again from the records in a temporary folder, by the same steps, and compares."""
-    from joules.analysis.steps import draw, tabulate
-
     experiments = config.experiments
     with tempfile.TemporaryDirectory(prefix="joules-verify-") as folder:
         again = Campaign(campaign.name, Path(folder))
@@ -134,7 +133,7 @@ def _recompute(campaign: Campaign, config: Config) -> Iterator[str]:
         for other in other_releases(campaign):
             _link(other.results, Campaign(other.name, again.root).results)
         for experiment in [*experiments, SELF]:
-            tabulate(again, experiment, config)
+            tabulate(again, experiment, config, load)
             _same_files(campaign, again, again.tables(experiment))
             yield f"tables of {experiment} follow from the records"
         for experiment in [*experiments, SELF]:

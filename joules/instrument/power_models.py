@@ -1,8 +1,8 @@
 """What a machine without a counter may draw: published models of power that its records allow.
 
-A model is a pure function from what is known of a window (`Use`) to the mean power of the processors and of
-the memory over it; joules are that times the duration. None of them is the truth. What all of them agree on
-does not depend on which one is believed.
+A model is a pure function from what is known of a window (`Use`), or of many windows at once, to the mean
+power of the processors and of the memory over it; joules are that times the duration. None of them is the
+truth. What all of them agree on does not depend on which one is believed.
 
 A module sold as so many GB of memory holds as many GiB, so that coefficients a GB are multiplied by GiB here.
 """
@@ -14,9 +14,11 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from joules.instrument.host.contention import Contention
 from joules.instrument.host.machine import Machine
@@ -33,7 +35,7 @@ BOAVIZTA_MEMORY_W = 0.284
 GREEN_ALGORITHMS_MEMORY_W = 0.3725
 FORMER_CODECARBON_MEMORY_W = 3 / 8
 # Shares of the thermal design power that a processor draws by its load.
-_BOAVIZTA_SHARES = ((0.0, 0.12), (0.1, 0.32), (0.5, 0.75), (1.0, 1.02))
+_BOAVIZTA_LOADS, _BOAVIZTA_SHARES = (0.0, 0.1, 0.5, 1.0), (0.12, 0.32, 0.75, 1.02)
 # What CodeCarbon takes for the load of a processor whose load it cannot read.
 _CONSTANT_LOAD = 0.5
 
@@ -43,8 +45,10 @@ DOMAINS = frozenset({PROCESSORS, MEMORY})
 # How CodeCarbon's source words it.
 _TDP = re.compile(r"a TDP of ([\d.e+-]+) W")
 
+# A number, or an array of one for each of many windows.
+Quantity = float | NDArray[np.float64]
 # Mean power in watts by domain.
-Power = dict[str, float]
+Power = dict[str, Quantity]
 Known = TypeVar("Known")
 
 
@@ -68,19 +72,20 @@ class Use:
     `busy_cores` are logical processors that worked, on average over the window; `threads` those there are.
     `tdp_w` and `memory_w` are the thermal design power and the power of memory that CodeCarbon takes this
     machine to have; `servers` are published ones with a processor of the same generation. None: not known.
+    Of many windows of one machine, `busy_cores` and `memory_w` are arrays.
     """
 
-    busy_cores: float
+    busy_cores: Quantity
     threads: int
     memory_gib: float
     tdp_w: float | None = None
-    memory_w: float | None = None
+    memory_w: Quantity | None = None
     servers: ServerPower | None = None
 
     @property
-    def load(self) -> float:
+    def load(self) -> Quantity:
         """Share of the processors that worked, 0 to 1."""
-        return min(max(self.busy_cores / self.threads, 0.0), 1.0)
+        return np.clip(self.busy_cores / self.threads, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def codecarbon(use: Use) -> Power:
     """`TDP (.1 + .9 load^3)`, and a constant for memory by the modules that it may consist of."""
     return {
         PROCESSORS: _tdp_w(use) * (0.1 + 0.9 * use.load**3),
-        MEMORY: _need(use.memory_w, "CodeCarbon's power of memory is not known"),
+        MEMORY: _memory_w(use),
     }
 
 
@@ -146,7 +151,7 @@ def boavizta(use: Use) -> Power:
     """`TDP x share(load) + .284 W/GB`: 12, 32, 75 and 102 % of the TDP at 0, 10, 50 and 100 % load, joined by
     straight lines (BoaviztAPI joins them by a logarithm that it fits)."""
     return {
-        PROCESSORS: _tdp_w(use) * _interpolated(_BOAVIZTA_SHARES, use.load),
+        PROCESSORS: _tdp_w(use) * np.interp(np.asarray(use.load), _BOAVIZTA_LOADS, _BOAVIZTA_SHARES),
         MEMORY: BOAVIZTA_MEMORY_W * use.memory_gib,
     }
 
@@ -160,7 +165,7 @@ def time_alone(use: Use) -> Power:
     """`TDP / 2`, whatever the load, and CodeCarbon's power of memory: energy is wall-clock time."""
     return {
         PROCESSORS: _CONSTANT_LOAD * _tdp_w(use),
-        MEMORY: _need(use.memory_w, "CodeCarbon's power of memory is not known"),
+        MEMORY: _memory_w(use),
     }
 
 
@@ -236,20 +241,25 @@ def modelled_domains(readings: Sequence[Reading]) -> frozenset[str]:
 
 
 def use(readings: Sequence[Reading], contention: Contention, machine: Machine, duration_s: float) -> Use:
-    """What a window's readings and its machine say to the models. CodeCarbon's reading of the processors
-    tells the thermal design power in its words, which are all that a record keeps of it."""
+    """What a window's readings and its machine say to the models."""
     modelled = {r.domain: r for r in readings if r.scope == "machine" and r.provenance == "modelled"}
     processors, memory = modelled.get(PROCESSORS), modelled.get(MEMORY)
-    tdp = _TDP.search(processors.detail) if processors else None
     memory_j = memory.energy_j if memory else None
     return Use(
         busy_cores=contention.busy_cores,
         threads=machine.logical_cores,
         memory_gib=machine.memory_gib,
-        tdp_w=float(tdp[1]) if tdp else None,
+        tdp_w=tdp_w(processors.detail) if processors else None,
         memory_w=None if memory_j is None else memory_j / duration_s,
         servers=recognised(machine.identity),
     )
+
+
+def tdp_w(words: str) -> float | None:
+    """The thermal design power in the words of CodeCarbon's reading of the processors, which are all that a
+    record keeps of it; None where they name none."""
+    found = _TDP.search(words)
+    return float(found[1]) if found else None
 
 
 def estimates(
@@ -273,13 +283,19 @@ def estimates(
         except NotCovered as gap:
             made.append(Estimate(model=name, words=model.words, energy_j=None, gap=str(gap)))
         else:
-            energy_j = max(read_j + watts * duration_s, floor_power_w * duration_s)
+            energy_j = max(read_j + float(watts) * duration_s, floor_power_w * duration_s)
             made.append(Estimate(model=name, words=model.words, energy_j=energy_j, gap=None))
     return made
 
 
 def _tdp_w(use: Use) -> float:
     return _need(use.tdp_w, "the thermal design power of the processor is not known")
+
+
+def _memory_w(use: Use) -> Quantity:
+    if use.memory_w is None:
+        raise NotCovered("CodeCarbon's power of memory is not known")
+    return use.memory_w
 
 
 def _servers(use: Use) -> ServerPower:
@@ -298,13 +314,6 @@ def _of_servers(use: Use, idle_w: float, full_w: float, memory_w: float) -> Powe
         PROCESSORS: use.threads * (idle_w + use.load * (full_w - idle_w)),
         MEMORY: memory_w * beyond_gib,
     }
-
-
-def _interpolated(points: tuple[tuple[float, float], ...], x: float) -> float:
-    for (left, low), (right, high) in pairwise(points):
-        if x <= right:
-            return low + (high - low) * (x - left) / (right - left)
-    return points[-1][1]
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from joules.instrument.source import PREFERENCE
 from joules.models import Closed
@@ -51,14 +51,30 @@ class Total(Closed):
     floored: bool
 
 
-def primary(readings: Sequence[Reading]) -> list[Reading]:
+class Ranked(Protocol):
+    """A reading, or what is known of one without its energy."""
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def domain(self) -> str: ...
+
+    @property
+    def provenance(self) -> str: ...
+
+
+OfDomain = TypeVar("OfDomain", bound=Ranked)
+
+
+def primary(readings: Sequence[OfDomain]) -> list[OfDomain]:
     """The machine's best reading of each domain: counter, else sampled, else modelled, else missing."""
-    best: dict[str, Reading] = {}
+    best: dict[str, OfDomain] = {}
     for reading in readings:
         if reading.scope != "machine":
             continue
         held = best.get(reading.domain)
-        if held is None or _rank(reading) < _rank(held):
+        if held is None or rank(reading) < rank(held):
             best[reading.domain] = reading
     return [best[domain] for domain in sorted(best)]
 
@@ -71,7 +87,8 @@ def attributed_j(readings: Sequence[Reading]) -> float | None:
     return sum(known) if parts and len(known) == len(parts) else None
 
 
-def _rank(reading: Reading) -> int:
+def rank(reading: Ranked) -> int:
+    """The place of a reading's provenance, the best first."""
     return PREFERENCE.index(reading.provenance)
 
 
@@ -113,7 +130,7 @@ def total(readings: Sequence[Reading], duration_s: float, floor_power_w: float) 
     return Total(
         energy_j=max(summed_j, floor_j),
         uncertainty_j=sum(part.uncertainty_j or 0.0 for part in parts),
-        provenance=max(parts, key=_rank).provenance,
+        provenance=max(parts, key=rank).provenance,
         floored=floor_j > summed_j,
     )
 

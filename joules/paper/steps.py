@@ -7,7 +7,7 @@ import importlib
 import itertools
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -194,7 +194,7 @@ def _brief(digest: str) -> str:
     return f"#{digest[:7]}"
 
 
-def _caption(campaign: Campaign, own: dict[str, pd.DataFrame], figure: str, text: str) -> str:
+def _caption(campaign: Campaign, own: Mapping[str, pd.DataFrame], figure: str, text: str) -> str:
     sidecar = read_sidecar(campaign, figure)
     source = f"{figures_module(sidecar.experiment).replace('.', '/')}.py"
     digest = sidecar.files[f"{figure}.pdf"][:12]

@@ -143,12 +143,16 @@ class Campaign:
             numbered[int(number[1])] = path
         return [numbered[number] for number in sorted(numbered)]
 
-    def read_files(self, experiment: str, config: Config) -> list[Path]:
-        """The files of records that an experiment's tables are made from: its own, and those of the questions
-        that it uses, as far as the campaign has them."""
+    def read_questions(self, experiment: str, config: Config) -> list[str]:
+        """The experiments whose records an experiment's tables are made from: itself, and those that it uses,
+        as far as the campaign has them."""
         present = config.experiments if self.name == LOCAL else self.experiments()
-        used = [name for name in load_design(experiment).uses if name in present]
-        return [path for name in (experiment, *used) for path in self.block_files(name, config)]
+        return [experiment, *(name for name in load_design(experiment).uses if name in present)]
+
+    def read_files(self, experiment: str, config: Config) -> list[Path]:
+        """The files of those records."""
+        names = self.read_questions(experiment, config)
+        return [path for name in names for path in self.block_files(name, config)]
 
     def experiments(self) -> list[str]:
         """Experiments with records, in the order of the paper. Raises UserError where there is none."""

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from joules.analysis import campaign_tables, plotting, records, steps, tables
+from joules.analysis.records import Records
 from joules.bench.record import Run
 from joules.paper import campaign_report, values
 from joules.study.campaign import Campaign
@@ -66,7 +67,7 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     report, figures = (
         importlib.import_module(f"experiments.{experiment}.{part}") for part in ("report", "figures")
     )
-    tables.write_tables(tmp_path, steps.tabulated(experiment, entries), {})
+    tables.write_tables(tmp_path, steps.tabulated(experiment, Records.of(entries)), {})
     read = tables.read_tables(tmp_path)
     for figure in design.figures:
         with plotting.style():
@@ -101,7 +102,7 @@ def test_rest_that_was_not_read_is_not_rest_without_power():
 
 def test_a_campaign_says_what_of_its_own_energy_was_not_read():
     lost = unread(run("two")).model_copy(update={"spent": run().spent.model_copy(update={"energy_j": None})})
-    made = campaign_tables.tabulate({"flops_vs_energy": [run(), lost, idle()]}, CONFIG)
+    made = campaign_tables.tabulate({"flops_vs_energy": Records.of([run(), lost, idle()])}, CONFIG)
     (energy,) = made["energy"].to_dict("records")
     assert (energy["failed"], energy["unread"], energy["unread_s"]) == (0, 1, 4.0)
     keys = {value.key for value in campaign_report.values(made, "local", CONFIG)}

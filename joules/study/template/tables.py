@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from joules.analysis import records, statistics
-from joules.bench.record import Idle, Run
+from joules.analysis.records import Records
 from joules.study.design import Design
 
 
-def tabulate(entries: Sequence[Run | Idle], design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row an arm), `statistics`."""
     runs = records.with_metrics(entries, parameters=("side",), metrics=("flops", "passes"))
     runs["energy_per_pass_j"] = runs["energy_j"] / runs["passes"]

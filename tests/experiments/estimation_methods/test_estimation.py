@@ -11,6 +11,7 @@ from experiments.estimation_methods import tables as made
 from experiments.estimation_methods.methods import EQUIPMENT, REFERENCE
 from experiments.estimation_methods.operators import operators_of_work
 from experiments.estimation_methods.parameters import Parameters
+from joules.analysis.records import Records
 from joules.instrument.power_trace import PowerTrace
 from joules.instrument.reading import PowerCourse
 from joules.instrument.source import Channel
@@ -54,7 +55,7 @@ def tables_of(*runs):
         for block in (0, 1)
         for position in ("before", "after")
     ]
-    return made.tabulate([*runs, *idles], load_design("estimation_methods"))
+    return made.tabulate(Records.of([*runs, *idles]), load_design("estimation_methods"))
 
 
 def both(**changes):

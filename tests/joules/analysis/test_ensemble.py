@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from joules.analysis import campaign_power, ensemble, records
+from joules.analysis.records import Records
 from joules.bench.record import Part, Phase, Run, Step
 from joules.errors import UserError
 from joules.instrument.host.machine import ProcessorIdentity
-from joules.instrument.power_models import HEADLINE, POWER_MODELS, NotCovered
+from joules.instrument.power_models import HEADLINE, POWER_MODELS, NotCovered, use
 from joules.instrument.reading import Total
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
@@ -55,7 +56,7 @@ def test_a_record_is_read_again_whole():
         "phases": [Phase(name="any", start_s=0.5, end_s=1.0, energy_j=7.0)],
         "steps": [Step(index=1, time_s=1.0, energy_j=30.0), Step(index=2, time_s=2.0, energy_j=None)],
     }
-    (again,) = ensemble.Rereading([modelled("one", 1.0, **marks)]).under("processor_time_alone")
+    (again,) = ensemble.under(Records.of([modelled("one", 1.0, **marks)]), "processor_time_alone")
     assert again.total.energy_j == pytest.approx(SECONDS * 4.0)
     assert [part.energy_j for part in again.parts] == pytest.approx([2.0, 6.0])
     assert again.phases[0].energy_j == pytest.approx(2.0)
@@ -66,7 +67,7 @@ def test_a_record_is_read_again_whole():
 
 
 def test_the_job_has_its_share_of_the_memory_under_every_model():
-    (again,) = ensemble.Rereading([modelled("one", 1.0)]).under("cloud_carbon_footprint")
+    (again,) = ensemble.under(Records.of([modelled("one", 1.0)]), "cloud_carbon_footprint")
     jobs = {each.domain: each.energy_j for each in again.readings if each.scope == "job"}
     assert jobs["dram"] == pytest.approx(0.1 * SECONDS * 24 * 0.392)
 
@@ -75,25 +76,26 @@ def test_what_was_read_keeps_its_course():
     gpu = reading(100.0, domain="gpu0", provenance="sampled")
     before = modelled("one", 1.0, parts=[Part(start_s=0, duration_s=1.0, energy_j=21.7 + 80.0)])
     before = before.model_copy(update={"readings": [*before.readings, gpu]})
-    (again,) = ensemble.Rereading([before]).under("time_alone")
+    (again,) = ensemble.under(Records.of([before]), "time_alone")
     assert again.total.energy_j == pytest.approx(SECONDS * 24 + 100)
     assert again.parts[0].energy_j == pytest.approx(24 + 80)
 
 
 def test_a_counted_machine_is_not_read_again():
     counted = run(readings=[reading(30.0, provenance="counter")])
-    assert ensemble.Rereading([counted]).under("boavizta") == [counted]
-    assert ensemble.Rereading([counted]).models == []
+    assert list(ensemble.under(Records.of([counted]), "boavizta")) == [counted]
+    assert ensemble.models([Records.of([counted])]) == []
 
 
 def test_an_unknown_processor_leaves_reasons_and_the_other_models():
     unknown = modelled("one", 1.0).model_copy(update={"machine": MACHINE})
-    assert set(ensemble.Rereading([unknown, idle()]).models).isdisjoint(
+    alone = Records.of([unknown])
+    assert set(ensemble.models([alone, Records.of([idle()])])).isdisjoint(
         {"servers", "servers_low", "servers_high"}
     )
     with pytest.raises(NotCovered, match="no published servers"):
-        ensemble.Rereading([unknown]).under("servers")
-    watts = campaign_power.watts([unknown]).set_index("power_model")
+        ensemble.under(alone, "servers")
+    watts = campaign_power.watts([alone]).set_index("power_model")
     assert watts.loc["servers", "gap"].startswith("no published servers")
     assert watts.loc["boavizta", "all_cores_w"] > 0
 
@@ -124,7 +126,7 @@ def made():
         for block in (0, 1)
         for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))
     ]
-    return ensemble.beside(tabulate(entries), entries, tabulate)
+    return ensemble.beside(tabulate(entries), Records.of(entries), tabulate)
 
 
 def test_statistics_have_their_range_over_models(made):
@@ -144,7 +146,9 @@ def test_models_that_agree_do_so_for_a_reason(all_cores, reason):
         for block in (0, 1)
         for arm, busy, seconds in (("one_core", 1.0, 2.0), ("all_cores", all_cores, 3.0))
     ]
-    (row,) = ensemble.beside(tabulate(entries), entries, tabulate)["statistics"].to_dict("records")
+    (row,) = ensemble.beside(tabulate(entries), Records.of(entries), tabulate)["statistics"].to_dict(
+        "records"
+    )
     assert row["band_reason"] == reason
 
 
@@ -158,7 +162,7 @@ def test_what_has_no_energy_says_so():
         }
 
     entries = [modelled("one_core", 1.0), modelled("all_cores", 2.0)]
-    (row,) = ensemble.beside(counts(entries), entries, counts)["statistics"].to_dict("records")
+    (row,) = ensemble.beside(counts(entries), Records.of(entries), counts)["statistics"].to_dict("records")
     assert row["band_reason"] == ensemble.NO_ENERGY
 
 
@@ -214,14 +218,15 @@ def counted(model):
     runs = []
     for number, busy in enumerate((0.2, 0.9, 1.0, 1.6, 2.0)):
         one = modelled(f"arm{number}", busy)
-        counters = replayed_counters(POWER_MODELS[model].power_w(ensemble.use_of(one)))
+        known = use(one.readings, one.contention, one.machine, one.duration_s)
+        counters = replayed_counters(POWER_MODELS[model].power_w(known))
         runs.append(one.model_copy(update={"readings": [*counters, *one.readings]}))
     return runs
 
 
 @pytest.mark.parametrize("truth", ["cloud_carbon_footprint", "servers", "boavizta", "codecarbon"])
 def test_where_a_counter_reads_the_right_model_wins(truth):
-    table = campaign_power.watts(counted(truth))
+    table = campaign_power.watts([Records.of(counted(truth))])
     assert table["power_model"].iloc[0] == truth
     assert table["counter_factor"].iloc[0] == pytest.approx(1.0, abs=1e-4)
     assert table["counter_factor"].iloc[1] > 1.01
@@ -235,7 +240,7 @@ def test_a_model_of_the_whole_is_not_held_against_a_counter_of_a_part():
         )
         for one in counted("boavizta")
     ]
-    table = campaign_power.watts(runs).set_index("power_model")
+    table = campaign_power.watts([Records.of(runs)]).set_index("power_model")
     assert "together" in table.loc["servers", "counter_gap"]
     assert table.loc["boavizta", "counter_factor"] == pytest.approx(1.0)
 
@@ -245,9 +250,9 @@ def test_a_model_taken_away_is_missed_nowhere(monkeypatch):
     for module in (ensemble, campaign_power):
         monkeypatch.setattr(module, "POWER_MODELS", fewer)
     entries = [modelled(arm, busy) for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))]
-    made = ensemble.beside(tabulate(entries), entries, tabulate)
+    made = ensemble.beside(tabulate(entries), Records.of(entries), tabulate)
     assert made["statistics"]["band_models"].iloc[0] == len(POWER_MODELS) - 1
-    assert len(campaign_power.watts(entries)) == len(POWER_MODELS) - 1
+    assert len(campaign_power.watts([Records.of(entries)])) == len(POWER_MODELS) - 1
 
 
 def test_a_number_of_joules_is_not_printed_without_its_band():
@@ -272,5 +277,5 @@ def test_a_band_is_printed_behind_its_number():
 
 def test_runs_whose_window_was_not_watched_stay_as_they_are():
     lost = modelled("one", 1.0).model_copy(update={"contention": None})
-    assert ensemble.Rereading([lost]).under("boavizta") == [lost]
+    assert list(ensemble.under(Records.of([lost]), "boavizta")) == [lost]
     assert isinstance(lost, Run)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from joules.analysis import campaign_tables, ensemble, records, sensitivity
+from joules.analysis.records import Records
 from joules.bench.record import Run
 from joules.paper import campaign_report, claims, values
 from joules.study.config import check_config
@@ -18,7 +19,8 @@ def statistics_of(entries):
 
 
 def beside(runs):
-    entries = [idle(block, position) for block in (0, 1) for position in ("before", "after")] + runs
+    rests = [idle(block, position) for block in (0, 1) for position in ("before", "after")]
+    entries = Records.of(rests + runs)
     table = records.runs_table(entries)
     (row,) = sensitivity.beside(statistics_of(entries), table, entries, statistics_of).to_dict("records")
     return row
@@ -79,7 +81,7 @@ def test_flags_are_counted_by_kind_with_an_example():
         idle(),
         idle(position="after", energy_j=8.0),
     ]
-    made = campaign_tables.tabulate({"flops_vs_energy": entries}, check_config({}))
+    made = campaign_tables.tabulate({"flops_vs_energy": Records.of(entries)}, check_config({}))
     flags = made["flags"].set_index("flag")
     assert dict(flags["runs"]) == {"cpu-steal": 2, "idle-mismatch": 2, "short-window": 1}
     assert "one block 0" in flags.loc["short-window", "example"]
@@ -89,7 +91,7 @@ def test_flags_are_counted_by_kind_with_an_example():
 
 def test_a_campaign_without_flags_prints_an_empty_table():
     made = campaign_tables.tabulate(
-        {"flops_vs_energy": [run(), idle(), idle(position="after")]}, check_config({})
+        {"flops_vs_energy": Records.of([run(), idle(), idle(position="after")])}, check_config({})
     )
     printed = campaign_report.display(made)["flags"]
     assert printed.empty

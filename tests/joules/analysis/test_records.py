@@ -1,0 +1,179 @@
+"""Records by columns: whatever their number, tables are what they are a record at a time."""
+
+import os
+import signal
+
+import pandas as pd
+import pytest
+
+from joules.analysis import ensemble, records, tables, workers
+from joules.analysis.records import Records
+from joules.bench.journal import write_entries
+from joules.bench.record import Run
+from joules.errors import UserError
+from joules.instrument.host.machine import ProcessorIdentity
+from joules.instrument.power_models import POWER_MODELS, NotCovered
+from joules.study.campaign import Campaign
+from tests.records import MACHINE, QUIET, failed, idle, reading, run, unread
+
+GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
+HERE = MACHINE.model_copy(update={"identity": GENOA})
+MODELLED = [
+    reading(3.0, detail="load model on a TDP of 8 W (per thread) for any"),
+    reading(40.0, domain="dram"),
+    reading(2.5, scope="job"),
+    reading(1.0, scope="job", domain="dram"),
+]
+
+
+def of_every_kind():
+    """Runs that were read in every way that there is, and rests."""
+    busy = QUIET.model_copy(update={"busy_cores": 0.7, "job_cpu_s": 1.1})
+    counted = [reading(30.0, provenance="counter"), reading(31.0, provenance="modelled", source="other")]
+    readings = {
+        "modelled": MODELLED,
+        "beside_a_gpu": [*MODELLED, reading(100.0, domain="gpu0", provenance="sampled")],
+        "processors_alone": MODELLED[:1],
+        "memory_without_energy": [MODELLED[0], reading(0.0, domain="dram"), MODELLED[3]],
+        "counted": counted,
+        "counted_in_part": [*counted, *MODELLED[1:]],
+        "memory_not_read": [MODELLED[0], reading(None, domain="dram")],
+    }
+    runs = [
+        run(
+            name, position=9 - place, readings=each, machine=HERE, contention=busy, floor_power_w=20.0 * place
+        )
+        for place, (name, each) in enumerate(readings.items())
+    ]
+    runs[-1] = runs[-1].model_copy(update={"total": None})
+    odd = [failed(run("failed", readings=MODELLED)), unread(run("unread", readings=MODELLED))]
+    unwatched = run("unwatched", readings=MODELLED, machine=HERE).model_copy(update={"contention": None})
+    before, after = (
+        idle(position=position).model_copy(update={"readings": MODELLED, "machine": HERE})
+        for position in ("before", "after")
+    )
+    return [before, *runs, *odd, unwatched, after]
+
+
+def is_covered(entry, model):
+    try:
+        ensemble.under(Records.of([entry]), model)
+    except NotCovered:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("model", POWER_MODELS)
+def test_columns_are_read_again_as_records_are(model):
+    entries = [entry for entry in of_every_kind() if is_covered(entry, model)]
+    assert len(entries) >= 5
+    again = ensemble.under(Records.of(entries), model)
+    pd.testing.assert_frame_equal(
+        records.runs_table(again), records.runs_table(Records.of(list(again))), check_exact=False, rtol=1e-12
+    )
+    spent_j = [entry.spent.energy_j for entry in again]
+    assert sum(alike.spent_j.sum() for alike in again.alike) == pytest.approx(sum(spent_j))
+
+
+def in_files(folder, entries):
+    """Six blocks of such entries, each in its file."""
+    paths = []
+    for block in range(6):
+        path = Campaign("any", folder).block_file("flops_vs_energy", block)
+        changes = {"block": block, "session": f"s{block}"}
+        write_entries(path, [entry.model_copy(update=changes) for entry in entries])
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """Two processors, and no file of records so small that it is kept."""
+    monkeypatch.setattr(records, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(records, "_READ_BYTES", 1)
+    monkeypatch.setattr(workers, "_processors", lambda: 2)
+
+
+def test_records_too_many_to_keep_are_those_that_are_kept(tmp_path, many, monkeypatch):
+    paths = in_files(tmp_path, [entry for entry in of_every_kind() if is_covered(entry, "boavizta")])
+    loaded = records.load(paths)
+    assert not loaded.are_kept
+    monkeypatch.setattr(records, "_KEPT_BYTES", 1e9)
+    kept = records.load(paths)
+    assert kept.are_kept
+    assert list(loaded) == list(kept)
+    names = {"parameters": ("family", "none"), "metrics": ("flops", "inferences", "none")}
+    pd.testing.assert_frame_equal(records.with_metrics(loaded, **names), records.with_metrics(kept, **names))
+    again = ensemble.under(loaded, "boavizta")
+    assert list(again) == list(ensemble.under(kept, "boavizta"))
+    pd.testing.assert_frame_equal(
+        records.runs_table(again), records.runs_table(ensemble.under(kept, "boavizta"))
+    )
+
+
+def test_many_records_have_the_bands_of_few(tmp_path, many, monkeypatch):
+    def tabulate(entries):
+        runs = records.with_result(records.runs_table(entries))
+        mean = {"statistic": "mean", "n": len(runs), "estimate": runs["energy_j"].mean()}
+        return {"runs": runs, "statistics": pd.DataFrame([mean | {"ci_low": 0.0, "ci_high": 1.0}])}
+
+    entries = of_every_kind()
+    paths = in_files(tmp_path, [entries[0], entries[1], entries[2], entries[-1]])
+    made = []
+    for kept_bytes in (0, 1e9):
+        monkeypatch.setattr(records, "_KEPT_BYTES", kept_bytes)
+        entries = records.load(paths)
+        made.append(ensemble.beside(tabulate(entries), entries, tabulate))
+    assert {"energy_j_band_low", "energy_j_band_high"} <= set(made[0]["runs"])
+    for name, table in made[0].items():
+        pd.testing.assert_frame_equal(table, made[1][name])
+
+
+def test_a_part_of_records_is_as_if_there_were_no_others(tmp_path):
+    own = [run("one", parameters={"bits": 20}, metrics={"solves": 3}), idle()]
+    other = [run("two", parameters={"entry": "any"}, metrics={"solves": 0.5}, experiment="layer_kinds")]
+    both = records.together([Records.of(other), Records.of(own)])
+    for part in (both.of_question("flops_vs_energy"), both.of_others("layer_kinds")):
+        assert list(part) == own
+        table = records.with_metrics(part, ("bits", "entry"), ("solves",))
+        pd.testing.assert_frame_equal(table, records.with_metrics(own, ("bits", "entry"), ("solves",)))
+        assert (table["bits"].dtype, table["solves"].dtype) == ("int64", "int64")
+    assert not both.of_question("grokking").has_runs
+
+
+def test_records_are_walked_over_more_than_once():
+    entries = of_every_kind()
+    again = ensemble.under(Records.of([entry for entry in entries if isinstance(entry, Run)][:1]), "boavizta")
+    assert list(again) == list(again)
+    assert len(again) == 1
+
+
+def test_a_table_is_written_in_pieces_as_in_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_ROWS", 2)
+    monkeypatch.setattr(workers, "_processors", lambda: 2)
+    table = pd.DataFrame(
+        {
+            "text": ["plain", 'of "two", words', None, "", "line\nbreak"],
+            "number": [1 / 3, float("nan"), float("inf"), -1e-300, 123456789012.0],
+            "whole": [1, 2, 3, 4, 10**12],
+            "flag": [True, False, True, True, False],
+            "nothing": [None] * 5,
+        }
+    )
+    tables.write_tables(tmp_path, {"any": table, "empty": table.iloc[:0], "one": table[["number"]]}, {})
+    for name, each in (("any", table), ("empty", table.iloc[:0]), ("one", table[["number"]])):
+        expected = each.to_csv(index=False, float_format="%.9g", lineterminator="\n")
+        assert (tmp_path / f"{name}.csv").read_text(encoding="utf-8") == expected
+
+
+def test_a_process_that_is_killed_ends_in_a_sentence(many):
+    with pytest.raises(UserError, match="killed, most likely for want of memory"):
+        list(workers.each(lambda _: os.kill(os.getpid(), signal.SIGKILL), [1, 2]))
+
+
+def test_a_damaged_record_among_many_is_named(tmp_path, many):
+    paths = in_files(tmp_path, of_every_kind())
+    edited = paths[4].read_text(encoding="utf-8").replace('"seed": 0', '"seed": 1', 1)
+    paths[4].write_text(edited, encoding="utf-8")
+    with pytest.raises(UserError, match=r"block-4\.jsonl line \d+ was changed"):
+        records.load(paths)
