@@ -4,20 +4,22 @@
 
 Makes campaigns of ever more runs of one question, from the records of a released campaign and in a copy of
 the repository, and takes each through every step from records to the proof of the campaign. Prints the
-seconds and the peak memory of every step, which is a process of its own, and how many times the seconds of
-the campaign before that is, beside how many times its runs.
+seconds and the peak memory of every step, with all its processes, and how many times the seconds of the
+campaign before that is, beside how many times its runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from joules.bench.journal import read_entries
 from joules.bench.record import Run, dump_line
@@ -27,6 +29,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SOURCE = Campaign("epyc-2core-standard-2026-11-26", _ROOT)
 _QUESTION = "layer_kinds"
 _COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml", "CITATION.cff")
+_LOOK_EVERY_S = 0.1
 _STEPS = {
     "tables": ("tabulate", _QUESTION),
     "tables of campaign": ("tabulate", "campaign"),
@@ -96,12 +99,25 @@ def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
         str(campaign.root),
     ]
     begun_s = time.perf_counter()
-    process = subprocess.Popen(command, cwd=campaign.root, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    process = psutil.Popen(command, cwd=campaign.root, stdout=subprocess.DEVNULL)
+    peak_bytes = 0
+    while process.poll() is None:
+        peak_bytes = max(peak_bytes, _memory_bytes(process))
+        time.sleep(_LOOK_EVERY_S)
     duration_s = time.perf_counter() - begun_s
-    if status:
+    if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    return duration_s, usage.ru_maxrss / 1e6
+    return duration_s, peak_bytes / 1e9
+
+
+def _memory_bytes(process: psutil.Process) -> int:
+    """Memory of a process and of its children, what they share counted once."""
+    held = 0
+    with contextlib.suppress(psutil.Error):
+        for each in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                held += each.memory_full_info().pss
+    return held
 
 
 if __name__ == "__main__":
