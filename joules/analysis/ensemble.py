@@ -248,7 +248,7 @@ def beside(made: TableSet, entries: Records, tabulate: Callable[[Records], Table
     others = models([entries])
     statistics = {HEADLINE: made["statistics"]} if others else {}
     ends = {name: (of_energy, of_energy) for name, table in made.items() for of_energy in [_energies(table)]}
-    # Records that are not kept are too many to have a table under every model at once.
+    # Tables of few records are made before another process has begun.
     spread = map if entries.are_kept else workers.each
     for model, (of_model, energies) in zip(others, spread(again, others), strict=True):
         statistics[model] = of_model
