@@ -507,7 +507,9 @@ COMMANDS = {
         _declare_trace,
         is_exact=True,
     ),
-    "reproduction": Command("one page: this campaign against the released ones", _reproduction, _of_campaign),
+    "reproduction": Command(
+        "one page: this campaign against the released ones", _reproduction, _of_campaign, is_exact=True
+    ),
     "manifest": Command(
         "the hashes of all files of a campaign",
         _manifest,
@@ -516,7 +518,9 @@ COMMANDS = {
     "explorer": Command(
         "one page to walk a campaign, from a figure down to a reading", _explorer, _of_campaign
     ),
-    "release": Command("a data package, an RO-Crate and an archive of a campaign", _release, _of_campaign),
+    "release": Command(
+        "a data package, an RO-Crate and an archive of a campaign", _release, _of_campaign, is_exact=True
+    ),
     "new-experiment": Command(
         "a question of your own: a folder that measures from the start, to be filled in",
         _new_experiment,
