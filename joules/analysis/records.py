@@ -194,13 +194,25 @@ def together(parts: Sequence[Records]) -> Records:
 
 
 def _check_versions(entries: Records) -> None:
-    cells = entries.cells
-    versions = sorted({*cells.runs["meter_version"].tolist(), *cells.rests["meter_version"].tolist()})
-    if len(versions) > 1:
-        raise UserError(
-            f"records of meter versions {versions} cannot share a table: measure the older ones again "
-            "(delete their block files)"
-        )
+    every = (entries.cells.runs, entries.cells.rests)
+    versions = sorted({version for of in every for version in of["meter_version"].tolist()})
+    if len(versions) < 2:
+        return
+    older = sorted(
+        {
+            f"{experiment}/block-{block}.jsonl"
+            for of in every
+            for experiment, block, version in zip(
+                of["experiment"], of["block"], of["meter_version"], strict=True
+            )
+            if version < versions[-1]
+        }
+    )
+    more = f" and {len(older) - 1} more" if len(older) > 1 else ""
+    raise UserError(
+        f"records of meter versions {versions} cannot share a table: delete the older ones ({older[0]}{more} "
+        "in the campaign's folder runs) and measure them again"
+    )
 
 
 def _shared_out(files: Sequence[Path], sizes: Sequence[int]) -> list[list[Path]]:

@@ -46,7 +46,7 @@ def test_meter_versions_never_meet_in_a_table(tmp_path):
     folder = tmp_path / "flops_vs_energy"
     write_entries(folder / "block-0.jsonl", [run()])
     write_entries(folder / "block-1.jsonl", [run(block=1, meter_version=2)])
-    with pytest.raises(UserError, match="meter versions"):
+    with pytest.raises(UserError, match=r"meter versions \[1, 2\].*\(flops_vs_energy/block-0\.jsonl in"):
         records.load([folder / "block-0.jsonl", folder / "block-1.jsonl"])
 
 
