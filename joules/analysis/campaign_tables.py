@@ -121,7 +121,7 @@ def _counts(experiment: str, entries: Records) -> dict[str, object]:
         "runs": len(worked),
         "failed": int((~worked).sum()),
         "unread": int((worked & np.isnan(entries.energies.energy_j)).sum()),
-        "flagged": sum(map(bool, entries.rests.flags)),
+        "flagged": int(np.array(list(map(bool, entries.rests.flags)))[entries.rests.flags_of_run].sum()),
     }
 
 
@@ -160,20 +160,22 @@ def _summed(numbers: Iterable[Floats]) -> float:
 
 
 def _flag_rows(experiment: str, entries: Records) -> list[dict[str, object]]:
-    runs = entries.cells.runs
-    evidence: dict[str, list[str]] = {}
-    for arm, block, flags in zip(runs["arm"], runs["block"], entries.rests.flags, strict=True):
-        for kind, words in dict(flag.partition(": ")[::2] for flag in flags).items():
-            evidence.setdefault(kind, []).append(f"{arm} block {block}, {words}")
-    return [
-        {
-            "experiment": experiment,
-            "flag": kind,
-            "runs": len(evidence_of_kind),
-            "example": evidence_of_kind[0],
-        }
-        for kind, evidence_of_kind in sorted(evidence.items())
-    ]
+    runs, rests = entries.cells.runs, entries.rests
+    evidence = [dict(flag.partition(": ")[::2] for flag in flags) for flags in rests.flags]
+    rows = []
+    for kind in sorted({kind for each in evidence for kind in each}):
+        has_kind = np.array([kind in each for each in evidence])[rests.flags_of_run]
+        first = np.flatnonzero(has_kind)[0]
+        words = evidence[rests.flags_of_run[first]][kind]
+        rows.append(
+            {
+                "experiment": experiment,
+                "flag": kind,
+                "runs": int(has_kind.sum()),
+                "example": f"{runs['arm'][first]} block {runs['block'][first]}, {words}",
+            }
+        )
+    return rows
 
 
 def is_modelled(instruments: pd.DataFrame) -> bool:

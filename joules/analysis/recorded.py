@@ -203,6 +203,12 @@ class Cells:
         codes, names = pd.factorize(self.runs["session"])
         return codes, np.asarray(names, dtype=object)
 
+    @functools.cached_property
+    def own_flags(self) -> tuple[Places, Column]:
+        """The flags of each run, as their place among those that there are, and those."""
+        codes, flags = pd.factorize(self.runs["flags"])
+        return codes, np.asarray(flags, dtype=object)
+
     def column(self, kind: Literal["runs", "parameters", "metrics"], name: str) -> pd.Series:
         """The column of a table, in `order`: numbers where all cells are, NaN for those that are missing; all
         None where no run has any such."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -15,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from joules.analysis import workers
-from joules.analysis.recorded import Alike, Column, Floats, Recorded, joined, recorded
-from joules.bench.journal import read_entries
+from joules.analysis.recorded import Alike, Column, Floats, Places, Recorded, joined, recorded
+from joules.bench.journal import content_of, entries_of
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
 from joules.instrument.host.machine import ProcessorIdentity
@@ -47,12 +48,21 @@ class Records(Sequence[Run | Idle]):
     """Entries of records in order, and what tables take of all of them by columns.
 
     Entries that are too many to keep are read from their files by whoever walks over them, each time again.
+    `sha256` is that of every file they were loaded from as it was read, by its name in the campaign's folder
+    of runs.
     """
 
-    def __init__(self, columns: Recorded, entries: Iterable[Run | Idle], are_kept: bool = True) -> None:
+    def __init__(
+        self,
+        columns: Recorded,
+        entries: Iterable[Run | Idle],
+        are_kept: bool = True,
+        sha256: Mapping[str, str] | None = None,
+    ) -> None:
         """`entries` can be walked over more than once."""
         self.cells, self.alike = self.columns = columns
         self.are_kept = are_kept
+        self.sha256 = sha256 or {}
         self._entries = entries
 
     @classmethod
@@ -152,13 +162,27 @@ class _Chained:
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
+    """Files of records, which are read by whoever walks over them; `sha256` holds the hashes of those that
+    were."""
+
     files: Sequence[Path]
     stated: Stated | None
+    sha256: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Run | Idle]:
         for path in self.files:
-            for entry in _of_block(path):
+            read = content_of(path)
+            self.sha256[_name(path)] = hashlib.sha256(read).hexdigest()
+            for entry in _of_block(path, read):
                 yield _identified(entry, self.stated.identity) if self.stated else entry
+
+
+def _columns_of(files: _Files) -> tuple[Recorded, dict[str, str]]:
+    return recorded(files), files.sha256
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def load(files: Sequence[Path]) -> Records:
@@ -173,11 +197,15 @@ def load(files: Sequence[Path]) -> Records:
         except FileNotFoundError:
             raise UserError(f"{path} does not exist: measure the campaign first") from None
     stated = stated_of(files[0].parent.parent / STATED) if files else None
+    every = _Files(files, stated)
     if sum(sizes) <= _KEPT_BYTES:
-        loaded = Records.of(list(_Files(files, stated)))
+        entries = list(every)
+        loaded = Records(recorded(entries), entries, sha256=every.sha256)
     else:
         parts = [_Files(some, stated) for some in _shared_out(files, sizes)]
-        loaded = Records(joined(list(workers.each(recorded, parts))), _Files(files, stated), are_kept=False)
+        of_parts, digests = zip(*workers.each(_columns_of, parts), strict=True)
+        sha256 = {name: digest for of_part in digests for name, digest in of_part.items()}
+        loaded = Records(joined(of_parts), every, are_kept=False, sha256=sha256)
     _check_versions(loaded)
     return loaded
 
@@ -236,14 +264,15 @@ def _identified(entry: Run | Idle, identity: ProcessorIdentity) -> Run | Idle:
     return entry.model_copy(update={"machine": machine})
 
 
-def _of_block(path: Path) -> list[Run | Idle]:
-    """The entries of a block's file. Raises UserError where they are not those of that block."""
-    entries = read_entries(path)
+def _of_block(path: Path, read: bytes) -> list[Run | Idle]:
+    """The entries in what was read of a block's file. Raises UserError where they are not those of that
+    block."""
+    entries = entries_of(path, read)
     if not any(isinstance(entry, Run) for entry in entries):
         raise UserError(f"{path} holds no run: restore it, or delete it and measure that block again")
-    for entry in entries:
-        named = f"{entry.experiment}/block-{entry.block}.jsonl"
-        if named != f"{path.parent.name}/{path.name}":
+    for experiment, block in dict.fromkeys((entry.experiment, entry.block) for entry in entries):
+        named = f"{experiment}/block-{block}.jsonl"
+        if named != _name(path):
             raise UserError(f"{path} holds a record of {named}: a file was copied or renamed, restore it")
     return entries
 
@@ -312,7 +341,7 @@ def with_metrics(
         **{f"energy_{domain}_j": energies.domain_j[domain] for domain in sorted(energies.domain_j)},
         "idle_power_w": rests.power_w,
     }
-    flags = np.array(["; ".join(each) for each in rests.flags], dtype=object)
+    flags = np.array(["; ".join(each) for each in rests.flags], dtype=object)[rests.flags_of_run]
 
     def of_run(*names: str) -> dict[str, pd.Series]:
         return {name: cells.column("runs", name) for name in names}
@@ -350,12 +379,13 @@ def in_order(table: pd.DataFrame, design: Design) -> pd.DataFrame:
 @dataclasses.dataclass(frozen=True)
 class Rests:
     """Of the rests around the session of each run: their mean power and its spread in watts, NaN where none
-    was read; and `flags`, everything that speaks against the run or against them, each a word and its
-    evidence."""
+    was read. `flags` is everything that speaks against a run or against them, each a word and its evidence,
+    once for all runs that have the same; `flags_of_run` are the places there of those of each run."""
 
     power_w: Floats
     spread_w: Floats
     flags: list[tuple[str, ...]]
+    flags_of_run: Places
 
 
 def _rests(entries: Records) -> Rests:
@@ -369,12 +399,15 @@ def _rests(entries: Records) -> Rests:
     around_w = [powers_w.get(session, []) for session in sessions]
     mean_w = np.array([sum(each) / len(each) if each else math.nan for each in around_w])
     spread_w = np.array([max(each) - min(each) if each else math.nan for each in around_w])
-    flags = [_idle_flags(each) for each in around_w]
-    own = zip(cells.runs["flags"].tolist(), session_of_run.tolist(), strict=True)
+    # Of a million runs few have flags of their own, and those of a session are the same for all of its runs.
+    idle, of_idle = pd.factorize(pd.Series([_idle_flags(each) for each in around_w], dtype=object).to_numpy())
+    own, of_own = cells.own_flags
+    flags_of_run, both = pd.factorize(own * len(of_idle) + idle[session_of_run])
     return Rests(
-        mean_w[session_of_run],
-        spread_w[session_of_run],
-        [of_run + flags[session] for of_run, session in own],
+        power_w=mean_w[session_of_run],
+        spread_w=spread_w[session_of_run],
+        flags=[of_own[each // len(of_idle)] + of_idle[each % len(of_idle)] for each in both],
+        flags_of_run=flags_of_run,
     )
 
 
@@ -388,5 +421,5 @@ def _idle_flags(powers_w: Sequence[float]) -> tuple[str, ...]:
 
 def provenance_of(runs: pd.DataFrame) -> str:
     """The weakest provenance among runs with a result: what a caption must say."""
-    kinds = set(with_result(runs)["provenance"])
-    return max(kinds, key=[*PREFERENCE].index) if kinds else "missing"
+    kinds = with_result(runs)["provenance"].unique()
+    return max(kinds, key=[*PREFERENCE].index) if len(kinds) else "missing"

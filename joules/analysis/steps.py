@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import pandas as pd
@@ -35,7 +35,7 @@ def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | N
     """
     load = load or loader(campaign, config)
     if experiment == SELF:
-        names = config.experiments if campaign.name == LOCAL else campaign.experiments()
+        names: Sequence[str] = config.experiments if campaign.name == LOCAL else campaign.experiments()
         made = _of_campaign(
             {name: load(name) for name in names},
             {name: tables.read_tables(campaign.tables(name)) for name in names},
@@ -43,15 +43,12 @@ def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | N
             records.stated_of(campaign.stated),
         )
     else:
-        names = [experiment]
-        questions = campaign.read_questions(experiment, config)
-        made = tabulated(experiment, records.together([load(name) for name in questions]))
-    inputs = [path for name in names for path in campaign.records(name, config)]
-    tables.write_tables(
-        campaign.tables(experiment),
-        made,
-        {path.relative_to(campaign.runs).as_posix(): path for path in inputs},
-    )
+        names = campaign.read_questions(experiment, config)
+        made = tabulated(experiment, records.together([load(name) for name in names]))
+    inputs = {path: digest for name in names for path, digest in load(name).sha256.items()}
+    if campaign.stated.exists():
+        inputs[campaign.stated.name] = file_sha256(campaign.stated)
+    tables.write_tables(campaign.tables(experiment), made, inputs)
 
 
 def tabulated(experiment: str, entries: Records) -> records.TableSet:

@@ -21,9 +21,10 @@ _ROWS = 20_000
 _NUMBER = "%.9g\n"
 
 
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Mapping[str, Path]) -> None:
-    """Writes each table as CSV and a manifest of their hashes and of the files they came from, by their names
-    in the campaign's folder of runs. Tables of the folder that are made no longer are deleted."""
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Mapping[str, str]) -> None:
+    """Writes each table as CSV and a manifest of their SHA-256 and of `inputs`, that of the files they came
+    from by their names in the campaign's folder of runs. Tables of the folder that are made no longer are
+    deleted."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.csv"):
         if path.stem not in tables:
@@ -33,7 +34,7 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Mappi
             file.writelines(_csv(table))
     manifest = {
         "tables": {name: file_sha256(folder / f"{name}.csv") for name in sorted(tables)},
-        "inputs": {name: file_sha256(path) for name, path in sorted(inputs.items())},
+        "inputs": dict(sorted(inputs.items())),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from joules.analysis import workers
 from joules.analysis.sidecar import SIDECAR
 from joules.analysis.steps import Load, draw, loader, tabulate
 from joules.errors import UserError
@@ -69,11 +70,11 @@ def listed(campaign: Campaign) -> list[Path]:
 
 
 def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[Path]:
-    """Every file of a campaign whose bytes are vouched for, sorted: records, tables, verdicts, figures with
-    their sidecars, and what the paper is made of. Raises UserError where one is missing."""
+    """Every file of a campaign whose bytes are vouched for: records, tables, verdicts, figures with their
+    sidecars, and what the paper is made of. Raises UserError where one is missing."""
     figures = [name for one in [*experiments, SELF] for name in figures_of(one)]
     files = [
-        *{path for one in experiments for path in campaign.records(one, config)},
+        *dict.fromkeys(path for one in experiments for path in campaign.records(one, config)),
         *(path for one in [*experiments, SELF] for path in campaign.tables(one).iterdir()),
         campaign.claims,
         *(campaign.figure_file(name, suffix) for name in figures for suffix in (".pdf", ".png", SIDECAR)),
@@ -82,7 +83,7 @@ def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> li
     for path in files:
         if not path.exists():
             raise UserError(f"{path} is missing: run the workflow first")
-    return sorted(files)
+    return files
 
 
 def verify(campaign: Campaign) -> Iterator[str]:
@@ -95,21 +96,29 @@ def verify(campaign: Campaign) -> Iterator[str]:
     config = check_config(
         {**body.options, "campaign": campaign.name, "experiments": body.experiments}, str(campaign.manifest)
     )
+    load = loader(campaign, config)
     stated = {campaign.root / name: digest for name, digest in body.files.items()}
-    for path, digest in stated.items():
-        present = present_sha256(path)
-        if present is None:
-            raise UserError(f"{path} is listed in {campaign.manifest} and is missing")
-        if present != digest:
-            raise UserError(f"{path} is not what {campaign.manifest} lists: one of the two was changed")
+    # Records are hashed as they are read for their tables.
+    of_records = [path for path in stated if path.parent.parent == campaign.runs]
+    for path in sorted(stated.keys() - set(of_records)):
+        _check(campaign, path, stated[path], present_sha256(path))
+    loaded = [load(experiment) for experiment in config.experiments]
+    read = {campaign.runs / name: digest for each in loaded for name, digest in each.sha256.items()}
+    for path in of_records:
+        _check(campaign, path, stated[path], read.get(path) or present_sha256(path))
     for path in _files(campaign, config.experiments, config):
         if path not in stated:
             raise UserError(f"{path} is not listed in {campaign.manifest}: it was added")
     yield f"{len(stated)} files have the hashes of {campaign.manifest}"
-    load = loader(campaign, config)
-    records = sum(len(load(experiment)) for experiment in config.experiments)
-    yield f"{records} records have the hashes they were written with"
+    yield f"{sum(map(len, loaded))} records have the hashes they were written with"
     yield from _recompute(campaign, config, load)
+
+
+def _check(campaign: Campaign, path: Path, stated: str, present: str | None) -> None:
+    if present is None:
+        raise UserError(f"{path} is listed in {campaign.manifest} and is missing")
+    if present != stated:
+        raise UserError(f"{path} is not what {campaign.manifest} lists: one of the two was changed")
 
 
 def _read(campaign: Campaign) -> Manifest:
@@ -132,13 +141,26 @@ def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
         _link(campaign.runs, again.runs)
         for other in other_releases(campaign):
             _link(other.results, Campaign(other.name, again.root).results)
-        for experiment in [*experiments, SELF]:
-            tabulate(again, experiment, config, load)
+
+        def tables_of(name: str) -> None:
+            tabulate(again, name, config, load)
+
+        def drawn(name: str) -> None:
+            if name == SELF:
+                # What the campaign says of itself takes the tables of all questions, and no figure of theirs.
+                tables_of(SELF)
+            for figure in figures_of(name):
+                draw(again, name, figure)
+
+        # Tables of more records than are kept take all processors, and much memory, themselves.
+        spread = workers.each if all(load(experiment).are_kept for experiment in experiments) else map
+        for experiment, _ in zip(experiments, spread(tables_of, experiments), strict=True):
             _same_files(campaign, again, again.tables(experiment))
             yield f"tables of {experiment} follow from the records"
-        for experiment in [*experiments, SELF]:
-            for figure in figures_of(experiment):
-                draw(again, experiment, figure)
+        for _ in workers.each(drawn, [SELF, *experiments]):
+            pass
+        _same_files(campaign, again, again.tables(SELF))
+        yield f"tables of {SELF} follow from the records"
         _same_files(campaign, again, again.figures)
         yield "figures follow from the tables"
         steps.evaluate_claims(again, experiments)

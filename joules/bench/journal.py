@@ -61,17 +61,28 @@ class Journal:
 
 def read_entries(path: Path) -> list[Run | Idle]:
     """The entries of a file of records. Raises UserError naming the first line that is not one."""
+    return entries_of(path, content_of(path))
+
+
+def content_of(path: Path) -> bytes:
+    """What is in a file of records. Raises UserError where it is none."""
+    try:
+        return path.read_bytes()
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder and not a file of records: move it away") from None
+
+
+def entries_of(path: Path, content: bytes) -> list[Run | Idle]:
+    """The entries in the content of a file of records. Raises UserError naming the first line that is not
+    one."""
     entries = []
-    if path.is_dir():
-        raise UserError(f"{path} is a folder and not a file of records: move it away")
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                entries.append(parse_line(line))
-            except BadEntry as fault:
-                raise UserError(
-                    f"{path} line {number} {fault}: restore the file, or delete it and measure again"
-                ) from None
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            entries.append(parse_line(line))
+        except BadEntry as fault:
+            raise UserError(
+                f"{path} line {number} {fault}: restore the file, or delete it and measure again"
+            ) from None
     return entries
 
 

@@ -129,7 +129,7 @@ class Run(Closed):
 
 
 Entry = Annotated[Run | Idle, Field(discriminator="kind")]
-_HASHED = '"sha256": "'
+_HASHED = b'"sha256": "'
 _ENTRY: TypeAdapter[Run | Idle] = TypeAdapter(Entry)
 
 
@@ -143,23 +143,23 @@ def dump_line(entry: Run | Idle) -> str:
     return json.dumps({**body, "sha256": _digest(body)}, sort_keys=True) + "\n"
 
 
-def parse_line(line: str) -> Run | Idle:
-    """The entry of one line. Raises BadEntry where the line is torn or its hash does not fit."""
+def parse_line(line: bytes) -> Run | Idle:
+    """The entry of one line in UTF-8. Raises BadEntry where the line is torn or its hash does not fit."""
     written = _as_written(line)
     if written is not None:
         with contextlib.suppress(ValidationError):
             entry = _ENTRY.validate_json(written)
             if entry.schema_version == SCHEMA_VERSION:
                 return entry
-    return _parsed(line)
+    return _parsed(line.decode(errors="replace"))
 
 
-def _as_written(line: str) -> str | None:
+def _as_written(line: bytes) -> bytes | None:
     """The line without its hash, where the hash is that of precisely this text, as of every line that
     `dump_line` wrote; else None. Parsing it and writing it again to compare takes twice as long."""
-    before, found, after = line.rstrip("\n").rpartition(_HASHED)
+    before, found, after = line.rpartition(_HASHED)
     stated, body = after[:64], before + after[67:]
-    return body if found and hashlib.sha256(body.encode()).hexdigest() == stated else None
+    return body if found and hashlib.sha256(body).hexdigest().encode() == stated else None
 
 
 def _parsed(line: str) -> Run | Idle:

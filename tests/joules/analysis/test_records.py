@@ -6,7 +6,7 @@ import signal
 import pandas as pd
 import pytest
 
-from joules.analysis import ensemble, records, tables, workers
+from joules.analysis import campaign_tables, ensemble, records, tables, workers
 from joules.analysis.records import Records
 from joules.bench.journal import write_entries
 from joules.bench.record import Run
@@ -14,6 +14,8 @@ from joules.errors import UserError
 from joules.instrument.host.machine import ProcessorIdentity
 from joules.instrument.power_models import POWER_MODELS, NotCovered
 from joules.study.campaign import Campaign
+from joules.study.config import check_config
+from joules.study.fingerprint import file_sha256
 from tests.records import MACHINE, QUIET, failed, idle, reading, run, unread
 
 GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
@@ -102,6 +104,8 @@ def test_records_too_many_to_keep_are_those_that_are_kept(tmp_path, many, monkey
     kept = records.load(paths)
     assert kept.are_kept
     assert list(loaded) == list(kept)
+    hashes = {f"flops_vs_energy/{path.name}": file_sha256(path) for path in paths}
+    assert dict(loaded.sha256) == dict(kept.sha256) == hashes
     names = {"parameters": ("family", "none"), "metrics": ("flops", "inferences", "none")}
     pd.testing.assert_frame_equal(records.with_metrics(loaded, **names), records.with_metrics(kept, **names))
     again = ensemble.under(loaded, "boavizta")
@@ -127,6 +131,33 @@ def test_many_records_have_the_bands_of_few(tmp_path, many, monkeypatch):
     assert {"energy_j_band_low", "energy_j_band_high"} <= set(made[0]["runs"])
     for name, table in made[0].items():
         pd.testing.assert_frame_equal(table, made[1][name])
+
+
+def test_flags_of_a_run_and_of_its_rests_stand_together():
+    sessions = {
+        "rested": [idle(), idle(position="after")],
+        "unsettled": [idle(), idle(position="after", energy_j=8.0)],
+        "alone": [],
+    }
+    entries = []
+    for session, rests in sessions.items():
+        for arm, flags in (
+            ("plain", []),
+            ("stolen", ["cpu-steal: 12 %"]),
+            ("both", ["cpu-steal: 9 %", "x: y"]),
+        ):
+            entries.append(run(f"{arm}-{session}", flags=flags, session=session))
+        entries += [rest.model_copy(update={"session": session}) for rest in rests]
+    loaded = Records.of(entries)
+    flags = records.runs_table(loaded).set_index("arm")["flags"]
+    assert (flags["plain-rested"], flags["both-rested"]) == ("", "cpu-steal: 9 %; x: y")
+    assert flags["plain-unsettled"].startswith("idle-mismatch: ")
+    assert flags["stolen-alone"].startswith("cpu-steal: 12 %; idle-bracket: ")
+    of_campaign = campaign_tables.tabulate({"flops_vs_energy": loaded}, check_config({}))
+    assert of_campaign["energy"]["flagged"].tolist() == [8]
+    by_flag = of_campaign["flags"].set_index("flag")
+    assert by_flag["runs"].to_dict() == {"cpu-steal": 6, "idle-bracket": 3, "idle-mismatch": 3, "x": 3}
+    assert by_flag["example"]["cpu-steal"] == "stolen-rested block 0, 12 %"
 
 
 def test_a_part_of_records_is_as_if_there_were_no_others(tmp_path):
