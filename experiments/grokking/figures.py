@@ -105,10 +105,9 @@ def grokking_waste(tables: Tables) -> Figure:
 def grokking_schedule(tables: Tables) -> Figure:
     """Waste by length of schedule, with the shares that others report, and how many trainings grok in it."""
     table = tables["schedules"].dropna(subset=["waste"])
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.7, 3.0))
     if table.empty:
-        axes.text(0.5, 0.5, "no training grokked", transform=axes.transAxes, ha="center")
-        return figure
+        return plotting.nothing("no training grokked")
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.7, 3.0))
     run, share = table[table["extrapolated"] == 0], 100 * table["grokked_share"]
     axes.plot(table["schedule"], 100 * table["waste"], "--", color=plotting.VERMILION, linewidth=1)
     axes.plot(
@@ -181,10 +180,9 @@ def grokking_rules(tables: Tables) -> Figure:
 def grokking_predictor(tables: Tables) -> Figure:
     """True against predicted steps, both logarithmic; the diagonal is a perfect prediction."""
     predictions = tables["predictions"].dropna(subset=["unseen_task"])
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.65, 3.4))
     if predictions.empty:
-        axes.text(0.5, 0.5, "too few trainings to predict from", transform=axes.transAxes, ha="center")
-        return figure
+        return plotting.nothing("too few trainings to predict from")
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.65, 3.4))
     sns.scatterplot(
         predictions, x="unseen_task", y="grok_step", hue="task", style="architecture", ax=axes, s=28
     )

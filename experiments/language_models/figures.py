@@ -105,10 +105,9 @@ def language_ranking(tables: Tables) -> Figure:
     """Energy of a training by entry on the board, the cheapest first, with the stars of the table."""
     board = tables["board"]
     on_board = board[board["disqualified_blocks"] == 0].sort_values("energy_per_training_j")
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6), layout="constrained")
     if on_board.empty:
-        axes.text(0.5, 0.5, "every entry is disqualified", transform=axes.transAxes, ha="center")
-        return figure
+        return plotting.nothing("every entry is disqualified")
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6), layout="constrained")
     order = list(on_board["arm"])
     runs = records.with_result(tables["runs"])
     plotted = {

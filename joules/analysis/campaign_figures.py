@@ -23,7 +23,7 @@ def power_watts(tables: Tables) -> Figure:
     """A row a model, a marker a state of the machine, joined by a line."""
     watts = tables["watts"].set_index("power_model").reindex(list(POWER_MODELS)).reset_index()
     places = np.arange(len(watts))
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 0.9 + 0.22 * len(watts)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 1.1 + 0.22 * len(watts)), layout="constrained")
     states = watts[list(_STATES)]
     axes.hlines(places, states.min(axis=1), states.max(axis=1), color="0.7", linewidth=1)
     for (column, words), marker, shade in zip(_STATES.items(), _MARKERS, plotting.COLOURS, strict=False):
@@ -34,7 +34,7 @@ def power_watts(tables: Tables) -> Figure:
     axes.set_yticks(places, watts["words"], fontsize=8)
     axes.set(xlabel="modelled power of the whole machine in W", xlim=(0, None))
     axes.invert_yaxis()
-    axes.legend(fontsize=7, loc="lower right")
+    figure.legend(fontsize=7, loc="outside lower center", ncols=len(_STATES))
     return figure
 
 
@@ -44,12 +44,9 @@ def power_headlines(tables: Tables) -> Figure:
     # What is off by orders of magnitude would leave the others no room.
     spread = ratios.groupby("claim")["estimate"].agg(lambda each: np.log(each.max() / each.min()))
     order = list(spread.sort_values(ascending=False, kind="stable").index)
-    figure, axes = plt.subplots(
-        figsize=(plotting.COLUMN_IN, 1.4 + 0.24 * max(len(order), 1)), layout="constrained"
-    )
     if not order:
-        axes.text(0.5, 0.5, "no ratio was measured", transform=axes.transAxes, ha="center")
-        return figure
+        return plotting.nothing("no ratio was measured")
+    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 1.4 + 0.24 * len(order)), layout="constrained")
     models = [name for name in POWER_MODELS if name in set(ratios["power_model"])]
     others = [name for name in models if name != HEADLINE]
     marks = plotting.marks(others) | {HEADLINE: {"color": "black", "marker": "*"}}

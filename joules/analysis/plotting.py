@@ -20,6 +20,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.path import Path as Line
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 from statannotations.Annotator import Annotator
 
 from joules.analysis import columns, statistics
@@ -34,6 +35,10 @@ COLUMN_IN = 6.3
 COLOURS = (*HUES, "#000000")
 BLUE, VERMILION, GREEN, *_ = COLOURS
 _SHAPES = ("o", "s", "^", "D", "v", "P")
+
+# Of more points than this above a name, those are drawn that can be told apart: as many as this from the
+# lowest to the highest, on a column that has fewer pixels.
+_CLOUD = 2_000
 
 # Below so many pairs a difference that was not found says little.
 _LEAST_FOR_NS = 4
@@ -62,6 +67,14 @@ def style() -> Iterator[None]:
     with mpl.rc_context(), sns.axes_style("ticks"):
         mpl.rcParams.update(_STYLE)
         yield
+
+
+def nothing(words: str) -> Figure:
+    """A sentence, where there is nothing to draw."""
+    figure, axes = plt.subplots(figsize=(COLUMN_IN, 0.4), layout="constrained")
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center")
+    return figure
 
 
 def marks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -196,7 +209,8 @@ def dots(
     dot with its interval; the geometric mean for axes that are logarithmic."""
     for place, name in enumerate(order):
         values = data.loc[data[x] == name, y].dropna().to_numpy(dtype=np.float64)
-        axes.plot(np.full(len(values), place - 0.12), values, "o", color="0.65", markersize=3)
+        points = _apart(values, geometric) if len(values) > _CLOUD else values
+        axes.plot(np.full(len(points), place - 0.12), points, "o", color="0.65", markersize=3)
         if not len(values):
             continue
         mean, low, high = (statistics.mean_ci if geometric else statistics.mean_with_interval)(values)
@@ -206,7 +220,13 @@ def dots(
             ends = (low, high) if axes.get_autoscaley_on() else np.clip((low, high), *axes.get_ylim())
             axes.plot([place + 0.12] * 2, ends, color=BLUE, linewidth=1.2)
     axes.set_xticks(range(len(order)), order)
-    axes.set_xlim(-0.5, len(order) - 0.5)
+    axes.set_xlim(-0.5, max(len(order), 1) - 0.5)
+
+
+def _apart(values: NDArray[np.float64], geometric: bool) -> NDArray[np.float64]:
+    heights = np.log(values) if geometric else values
+    steps = np.round((heights - heights.min()) / (np.ptp(heights) or 1.0) * _CLOUD)
+    return values[np.unique(steps, return_index=True)[1]]
 
 
 def save(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -212,7 +213,7 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(without, block
     printed = report.display(made)
     assert len(printed["language_board"]) == len(ENTRIES) - len(without)
     for name in DESIGN.figures:
-        getattr(figures, name)(made)
+        plt.close(getattr(figures, name)(made))
 
 
 def test_a_run_that_failed_or_was_not_read_is_no_row_of_the_board():

@@ -29,11 +29,40 @@ def test_every_block_is_a_point_and_beside_them_stands_their_mean(axes, geometri
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "never run"]
 
 
+def test_nothing_to_draw_is_a_sentence_without_axes():
+    figure = plotting.nothing("no ratio was measured")
+    (axes,) = figure.axes
+    assert not axes.axison
+    assert [text.get_text() for text in axes.texts] == ["no ratio was measured"]
+    plt.close(figure)
+
+
 def test_many_names_are_told_apart_by_colour_and_shape_together():
     names = [f"name {number}" for number in range(42)]
     marks = plotting.marks(names)
     assert len({(mark["color"], mark["marker"]) for mark in marks.values()}) == 42
     assert plotting.marks(reversed(names)) == marks
+
+
+@pytest.mark.parametrize("geometric", [False, True])
+def test_a_cloud_is_drawn_by_the_points_that_can_be_told_apart(axes, geometric):
+    many = np.exp(np.random.default_rng(0).normal(0, 3, 50_000))
+    data = pd.DataFrame({"arm": ["a"] * len(many), "y": many})
+    plotting.dots(axes, data, "arm", "y", ["a"], geometric=geometric)
+    points = axes.get_lines()[0].get_ydata()
+    assert len(points) <= 2001
+    heights, drawn = (np.sort(np.log(each) if geometric else each) for each in (many, points))
+    above = np.clip(np.searchsorted(drawn, heights), 1, len(drawn) - 1)
+    nearest = np.minimum(abs(drawn[above] - heights), abs(heights - drawn[above - 1]))
+    assert nearest.max() <= np.ptp(heights) / 2000
+    (mean,) = axes.get_lines()[1].get_ydata()
+    assert mean == (mean_ci if geometric else mean_with_interval)(many)[0]
+
+
+def test_points_of_one_height_are_a_point(axes):
+    data = pd.DataFrame({"arm": ["a"] * 3000, "y": 2.0})
+    plotting.dots(axes, data, "arm", "y", ["a"])
+    assert list(axes.get_lines()[0].get_ydata()) == [2.0]
 
 
 def test_an_interval_ends_at_limits_that_are_set(axes):
