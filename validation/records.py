@@ -29,7 +29,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SOURCE = Campaign("epyc-2core-standard-2026-11-26", _ROOT)
 _QUESTION = "layer_kinds"
 _COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml", "CITATION.cff")
-_LOOK_EVERY_S = 0.1
+# Between looks at the memory of a step passes this many times what a look takes: of gigabytes that is long.
+_PAUSE = 20
+_LEAST_PAUSE_S = 0.05
 _STEPS = {
     "tables": ("tabulate", _QUESTION),
     "tables of campaign": ("tabulate", "campaign"),
@@ -102,8 +104,9 @@ def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
     process = psutil.Popen(command, cwd=campaign.root, stdout=subprocess.DEVNULL)
     peak_bytes = 0
     while process.poll() is None:
+        looked_s = time.perf_counter()
         peak_bytes = max(peak_bytes, _memory_bytes(process))
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(max(_PAUSE * (time.perf_counter() - looked_s), _LEAST_PAUSE_S))
     duration_s = time.perf_counter() - begun_s
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
