@@ -19,8 +19,10 @@ echo "installing the pinned packages of $* into $venv (about 6 GB, some minutes)
 pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
 # The locks are complete, so nothing is resolved; every file must have the hash written there. uv fetches several
 # at a time. It does not read pip's configuration: where that names an index of its own, pip goes on.
+# Packages are compiled once, here: where Python may not write what it compiles (PYTHONDONTWRITEBYTECODE, as many
+# containers have it) every step of the workflow would compile them anew.
 { "${pip[@]}" --require-hashes -r "$(dirname "$0")/setup.lock" &&
-  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --require-hashes "${@/#/-r}"; } ||
+  "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --no-deps --require-hashes "${@/#/-r}"; } ||
   "${pip[@]}" --require-hashes "${@/#/-r}" ||
   stop "the pinned packages could not be installed: see the message above; a full disk and a missing network are the usual causes"
 # The command `joules`, from the sources where they are.
