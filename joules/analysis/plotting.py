@@ -206,7 +206,8 @@ def dots(
     axes: Axes, data: pd.DataFrame, x: str, y: str, order: Sequence[str], geometric: bool = False
 ) -> None:
     """Every row of `data` as a small grey point above its name in `order`, and beside them their mean as a
-    dot with its interval; the geometric mean for axes that are logarithmic."""
+    dot with its interval; the geometric mean for axes that are logarithmic. Of thousands of rows a point
+    stands for all that no reader could tell from it; mean and interval are those of every row."""
     for place, name in enumerate(order):
         values = data.loc[data[x] == name, y].dropna().to_numpy(dtype=np.float64)
         points = _apart(values, geometric) if len(values) > _CLOUD else values
