@@ -21,15 +21,14 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from joules.instrument.carbon import JOULES_PER_KWH
-from joules.instrument.power_models import GREEN_ALGORITHMS_MEMORY_W
+from joules.power.memory import GREEN_ALGORITHMS_W
+from joules.power.models import SERVER_FLOOR_W, UNKNOWN_PROCESSOR_W_PER_THREAD
 
 # Mean power usage effectiveness of data centres: of 2018 (Uptime Institute), used by Strubell et al. and by
 # Henderson et al., and of the Green Algorithms calculator.
 PUE_2018 = 1.58
 PUE_GREEN_ALGORITHMS = 1.67
 _A_THIRD = 0.33
-_W_PER_THREAD = 4.0
-_SERVER_FLOOR_W = 50.0
 
 
 class Unavailable(Exception):
@@ -181,7 +180,7 @@ def green_algorithms(run: Known) -> float:
     """
     memory_gb = _need(run.memory_gib, "installed memory is not known")
     processors_w = _need(run.cpu_tdp_w, "the processor's TDP is not known") + (run.gpu_tdp_w or 0.0)
-    power_w = processors_w + GREEN_ALGORITHMS_MEMORY_W * memory_gb
+    power_w = processors_w + GREEN_ALGORITHMS_W * memory_gb
     return PUE_GREEN_ALGORITHMS * _kwh(power_w * run.duration_s)
 
 
@@ -225,14 +224,16 @@ def active_share(run: Known) -> float:
 
 def per_thread(run: Known) -> float:
     """`t x 4 W x threads`: CodeCarbon's stand-in for a processor it does not know, at full load."""
-    return _kwh(run.duration_s * _W_PER_THREAD * _need(run.cores, "the number of cores is not known"))
+    return _kwh(
+        run.duration_s * UNKNOWN_PROCESSOR_W_PER_THREAD * _need(run.cores, "the number of cores is not known")
+    )
 
 
 def floored(run: Known) -> float:
     """`max(gpu + cpu, 50 W t)`: the rule of the character-level language-model leaderboard."""
     if "cpu" not in run.domains_j:
         raise Unavailable("the processor was not read")
-    return max(cpu_only(run) + _gpu_kwh(run), _kwh(_SERVER_FLOOR_W * run.duration_s))
+    return max(cpu_only(run) + _gpu_kwh(run), _kwh(SERVER_FLOOR_W * run.duration_s))
 
 
 def _gpu_kwh(run: Known) -> float:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from joules.analysis import plotting
-from joules.instrument.power_models import HEADLINE, POWER_MODELS
+from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -48,8 +48,8 @@ def power_headlines(tables: Tables) -> Figure:
         return plotting.nothing("no ratio was measured")
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 1.4 + 0.24 * len(order)), layout="constrained")
     models = [name for name in POWER_MODELS if name in set(ratios["power_model"])]
-    others = [name for name in models if name != HEADLINE]
-    marks = plotting.marks(others) | {HEADLINE: {"color": "black", "marker": "*"}}
+    others = [name for name in models if name != DEFAULT_MODEL]
+    marks = plotting.marks(others) | {DEFAULT_MODEL: {"color": "black", "marker": "*"}}
     for number, model in enumerate(models):
         rows = ratios[ratios["power_model"] == model].set_index("claim").reindex(order)
         places = np.arange(len(order)) + 0.7 * ((number + 0.5) / len(models) - 0.5)

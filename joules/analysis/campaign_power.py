@@ -10,7 +10,8 @@ import pandas as pd
 
 from joules.analysis.ensemble import UNDER
 from joules.analysis.records import Records
-from joules.instrument.power_models import DOMAINS, POWER_MODELS, NotCovered, PowerModel, Use, power_w
+from joules.power.models import POWER_MODELS, PowerModel, power_w
+from joules.power.use import DOMAINS, NotCovered, Use
 from joules.study.claims import load_claims
 
 _WATTS = [

@@ -13,7 +13,7 @@ from joules.analysis.records import Records
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
-from joules.instrument.servers import recognised
+from joules.power.servers import recognize_servers
 from joules.study.config import Config
 
 # The word for a number of each provenance, as a caption and the abstract print it.
@@ -66,7 +66,7 @@ def spending(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
 
 
 def _machine_row(machine: Machine, every: Collection[Records], stated: str | None) -> dict[str, object]:
-    servers = recognised(machine.identity)
+    servers = recognize_servers(machine.identity)
     generation = servers.generation if servers else None
     basis = None if machine.identity is None else stated or "recorded"
     runs = {

@@ -20,8 +20,9 @@ from joules.analysis import columns, workers
 from joules.analysis.recorded import Alike, Channel, Floats
 from joules.analysis.records import Records, TableSet
 from joules.bench.record import Idle, Run
-from joules.instrument.power_models import HEADLINE, MEMORY, POWER_MODELS, NotCovered, power_w
 from joules.instrument.reading import PowerCourse, rank, total
+from joules.power.models import DEFAULT_MODEL, POWER_MODELS, power_w
+from joules.power.use import MEMORY, NotCovered
 from joules.study.campaign import POWER_MODELS as POWER_MODELS_TABLE
 
 Changed = TypeVar("Changed", bound=BaseModel)
@@ -51,7 +52,9 @@ def models(every: Iterable[Records]) -> list[str]:
     """The models but the headline that say something of every machine that all these records are of; none
     where nothing of it is modelled."""
     modelled = [alike for records in every for alike in records.alike if _is_modelled(alike)]
-    return [model for model in POWER_MODELS if model != HEADLINE and modelled and _covers(model, modelled)]
+    return [
+        model for model in POWER_MODELS if model != DEFAULT_MODEL and modelled and _covers(model, modelled)
+    ]
 
 
 def under(records: Records, model: str) -> Records:
@@ -246,7 +249,7 @@ def beside(made: TableSet, entries: Records, tabulate: Callable[[Records], Table
         return other["statistics"], {name: _energies(table, other[name]) for name, table in made.items()}
 
     others = models([entries])
-    statistics = {HEADLINE: made["statistics"]} if others else {}
+    statistics = {DEFAULT_MODEL: made["statistics"]} if others else {}
     ends = {name: (of_energy, of_energy) for name, table in made.items() for of_energy in [_energies(table)]}
     # Tables of few records are made before another process has begun.
     spread = map if entries.are_kept else workers.each

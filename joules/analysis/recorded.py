@@ -17,10 +17,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from joules.bench.record import Idle, Run
-from joules.instrument.host.machine import Machine, ProcessorIdentity
-from joules.instrument.power_models import DOMAINS, Use, tdp_w
+from joules.instrument.host.machine import Machine
 from joules.instrument.reading import primary
-from joules.instrument.servers import recognised
+from joules.power.servers import ProcessorIdentity, recognize_servers
+from joules.power.use import DOMAINS, Use, parse_tdp_w
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -143,9 +143,9 @@ class Alike:
             busy_cores=self.busy_cores,
             threads=layout.logical_cores,
             memory_gib=layout.memory_gib,
-            tdp_w=tdp_w(processors.detail) if processors else None,
+            tdp_w=parse_tdp_w(processors.detail) if processors else None,
             memory_w=self.energy_j[:, memory.place] / self.duration_s if memory and memory.is_read else None,
-            servers=recognised(layout.identity),
+            servers=recognize_servers(layout.identity),
         )
 
     @functools.cached_property

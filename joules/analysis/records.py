@@ -20,9 +20,9 @@ from joules.analysis.recorded import Alike, Column, Floats, Places, Recorded, jo
 from joules.bench.journal import content_of, entries_of
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
-from joules.instrument.host.machine import ProcessorIdentity
 from joules.instrument.source import PREFERENCE
 from joules.models import Closed, read_yaml, validate
+from joules.power.servers import ProcessorIdentity
 from joules.study.campaign import STATED
 from joules.study.design import Design
 

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from joules.instrument import METER_VERSION
 from joules.instrument.host import contention, limits, machine
 from joules.instrument.host.instructions import DescendantCounter, NotCountedError
-from joules.instrument.power_models import POWER_MODELS, NotCovered, Use
-from joules.instrument.servers import published_servers, recognised
 from joules.instrument.source import PREFERENCE, Channel
 from joules.instrument.sources import discover
-from joules.instrument.sources.codecarbon_model import is_arm, memory_power_w, processor_tdp, tdp_words
+from joules.instrument.sources.codecarbon_model import memory_kind, processor_tdp, tdp_words
 from joules.instrument.sources.nvml import Nvml
+from joules.power.memory import codecarbon_memory_w
+from joules.power.models import POWER_MODELS
+from joules.power.servers import published_servers, recognize_servers
+from joules.power.use import NotCovered, Use
 
 _WATCH_S = 2.0
 
@@ -56,7 +58,7 @@ def _generation(here: machine.Machine) -> str:
         return "tells no family and model, so its generation is not known"
     numbers = f"{here.identity.vendor} family {here.identity.family} model {here.identity.model}"
     numbers += f" stepping {here.identity.stepping}"
-    servers = recognised(here.identity)
+    servers = recognize_servers(here.identity)
     if servers is None:
         return (
             f"{numbers}: none of the {len(published_servers())} generations with published powers of servers"
@@ -81,8 +83,8 @@ def _models(here: machine.Machine, tdp_w: float) -> Iterator[str]:
                             threads=here.logical_cores,
                             memory_gib=here.memory_gib,
                             tdp_w=tdp_w,
-                            memory_w=memory_power_w(here.memory_gib, is_arm()),
-                            servers=recognised(here.identity),
+                            memory_w=codecarbon_memory_w(here.memory_gib, memory_kind()),
+                            servers=recognize_servers(here.identity),
                         )
                     ).values()
                 )

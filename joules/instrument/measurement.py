@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from joules.instrument import METER_VERSION
 from joules.instrument.attribution import job_readings
+from joules.instrument.estimates import Estimate, estimate_energies
 from joules.instrument.flags import flags_of
 from joules.instrument.host.contention import Contention, Snapshot, over, snapshot
 from joules.instrument.host.gpus import GpuUse, combined_use, job_shares
 from joules.instrument.host.machine import describe
 from joules.instrument.host.processes import DESCENDANTS, Job
-from joules.instrument.power_models import Estimate, estimates
 from joules.instrument.reading import Reading, RecordedProvenance, Total, attributed_j, primary, summed, total
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
@@ -184,5 +184,5 @@ def measure(
         gpu_use=gpu_use,
         faults=faults,
         flags=flags_of(kept, use, gpu_use, duration_s, faults),
-        models=estimates(readings, use, describe(), duration_s, floor_power_w),
+        models=estimate_energies(readings, use, describe(), duration_s, floor_power_w),
     )

@@ -8,9 +8,7 @@ from typing import Literal, Protocol, TypeVar
 
 from joules.instrument.source import PREFERENCE
 from joules.models import Closed
-
-# Fans, disks and boards of a server draw power no source sees; a metered GPU implies a server.
-GPU_FLOOR_POWER_W = 50.0
+from joules.power.models import SERVER_FLOOR_W
 
 RecordedProvenance = Literal["counter", "sampled", "modelled", "missing"]
 
@@ -140,4 +138,4 @@ def floor_power_w(domains: Iterable[str], chosen_w: float | None = None) -> floa
     a server where a GPU is metered and 0 elsewhere."""
     if chosen_w is not None:
         return chosen_w
-    return GPU_FLOOR_POWER_W * any(domain.startswith("gpu") for domain in domains)
+    return SERVER_FLOOR_W * any(domain.startswith("gpu") for domain in domains)

@@ -13,8 +13,8 @@ import pandas as pd
 
 from joules.analysis import ensemble, sensitivity
 from joules.analysis.statistics import CONFIDENCE, holm
-from joules.instrument.power_models import POWER_MODELS
 from joules.paper.values import Value, significant
+from joules.power.models import POWER_MODELS
 from joules.study.campaign import SELF
 from joules.study.claims import Claim, load_claims
 

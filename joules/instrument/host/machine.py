@@ -12,15 +12,7 @@ import psutil
 
 from joules.instrument.host.gpus import Gpu, describe_gpus
 from joules.models import Closed
-
-
-class ProcessorIdentity(Closed):
-    """The numbers by which a processor of the x86 family tells its generation, whatever it calls itself."""
-
-    vendor: str
-    family: int
-    model: int
-    stepping: int
+from joules.power.servers import ProcessorIdentity
 
 
 class Machine(Closed):

@@ -2,8 +2,8 @@
 
 Processor power is TDP x (0.1 + 0.9 load^3) with the load of the whole machine since the previous read; memory
 power is a constant by the number of modules guessed from its size. These are the rules of CodeCarbon 3.3
-(`external/hardware.py`, `external/ram.py`, `core/cpu.py`), computed here so that a meter starts in
-milliseconds and without pandas; its table of processors is read from the installed package, and tests hold
+(`external/hardware.py`, `external/ram.py`, `core/cpu.py`), computed by `joules.power` so that a meter starts
+in milliseconds and without pandas; its table of processors is read from the installed package, and tests hold
 every rule against CodeCarbon's own code. Because the model is not linear in load, its energy depends on the
 interval between reads; ours is fixed below, and the meter reads at both ends of every window.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
-import math
 import os
 import platform
 import re
@@ -27,6 +26,8 @@ import psutil
 from joules.instrument import codecarbon_data
 from joules.instrument.host.machine import processor_name
 from joules.instrument.source import Channel
+from joules.power.memory import Kind, codecarbon_memory_range_w, codecarbon_memory_w
+from joules.power.models import UNKNOWN_MACHINE_W, UNKNOWN_PROCESSOR_W_PER_THREAD, codecarbon_processors_w
 
 TdpOrigin = Literal["exact", "fuzzy", "per thread", "constant"]
 
@@ -41,14 +42,6 @@ TDP_ADVICE: dict[TdpOrigin, str] = {
     "constant": "NOT known, nor is the processor: one constant stands in for any machine, so absolute "
     "energies mean nothing",
 }
-
-# CodeCarbon's constants: watts a logical core of an unknown processor, watts where even that is unknown.
-_POWER_PER_CORE_W = 4.0
-_POWER_CONSTANT_W = 85.0
-# CodeCarbon's watts of a memory module, by kind of processor.
-_MODULE_W = {"x86": 5.0, "arm": 1.5}
-_LEAST_MEMORY_W = {"x86": 10.0, "arm": 3.0}
-_MODULE_SIZES_GIB = (128, 64, 32, 16, 8, 4)
 
 
 @dataclass(frozen=True)
@@ -73,7 +66,7 @@ class CodeCarbonModel:
     def __init__(self) -> None:
         self.tdp = processor_tdp()
         installed_gib = psutil.virtual_memory().total / GIB
-        self.memory_w = memory_power_w(installed_gib, is_arm())
+        self.memory_w = codecarbon_memory_w(installed_gib, memory_kind())
         self._load = _LoadMeter()
         name = f"CodeCarbon {codecarbon_data.version() or _RULES_OF}"
         self._cpu_channel = Channel(
@@ -91,7 +84,7 @@ class CodeCarbonModel:
             provenance="modelled",
             form="mean_w",
             detail=f"{name}: constant {self.memory_w:g} W for {installed_gib:.0f} GiB",
-            range_w=_ram_range_w(installed_gib, self.memory_w),
+            range_w=codecarbon_memory_range_w(installed_gib, memory_kind()),
         )
 
     @property
@@ -110,7 +103,7 @@ class CodeCarbonModel:
 
     def processor_w(self, load: float) -> float:
         """What CodeCarbon's model gives for the processor at `load` (0 to 1) of the whole machine."""
-        return self.tdp.power_w * (0.1 + 0.9 * load**3)
+        return float(codecarbon_processors_w(self.tdp.power_w, load))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -145,16 +138,16 @@ def _whole_s(times: object) -> float:
     return sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)  # type: ignore[call-overload]
 
 
-def is_arm() -> bool:
-    """Whether CodeCarbon takes this machine's memory to be that of an ARM processor."""
-    return any(name in platform.machine().lower() for name in ("arm", "aarch"))
+def memory_kind() -> Kind:
+    """The kind of memory that CodeCarbon takes this machine to have."""
+    return "arm" if any(name in platform.machine().lower() for name in ("arm", "aarch")) else "x86"
 
 
 def processor_tdp(model: str | None = None) -> Tdp:
     """What CodeCarbon would take for the TDP of `model`, by default of this machine's processor."""
     model = processor_name() if model is None else model
     if not model:
-        return Tdp("Unknown", _POWER_CONSTANT_W, "constant")
+        return Tdp("Unknown", UNKNOWN_MACHINE_W, "constant")
     table = tdp_table()
     for name in (model, _plain(model)):
         if name.lower() in table:
@@ -163,7 +156,7 @@ def processor_tdp(model: str | None = None) -> Tdp:
     entry = _only_entry_of_same_words(_plain(model), table)
     if entry is not None:
         return Tdp(model, table[entry], "fuzzy")
-    return Tdp(model, _POWER_PER_CORE_W * (os.cpu_count() or 1), "per thread")
+    return Tdp(model, UNKNOWN_PROCESSOR_W_PER_THREAD * (os.cpu_count() or 1), "per thread")
 
 
 def tdp_words(tdp: Tdp) -> str:
@@ -212,31 +205,3 @@ def _contained(some: frozenset[str], others: frozenset[str]) -> bool:
 @functools.cache
 def _words(name: str) -> frozenset[str]:
     return frozenset(re.sub(r"[\W_]", " ", name.lower()).split())
-
-
-def memory_power_w(installed_gib: float, arm: bool) -> float:
-    """CodeCarbon's power of memory: so many watts a module, less for each beyond the fourth, eighth and
-    sixteenth, and not less than two modules' (of ARM 3 W)."""
-    kind = "arm" if arm else "x86"
-    modules = _modules(installed_gib)
-    equivalents = sum(
-        weight * min(max(modules - before, 0), count)
-        for weight, before, count in ((1.0, 0, 4), (0.9, 4, 4), (0.8, 8, 8), (0.7, 16, 16))
-    )
-    return max(_MODULE_W[kind] * equivalents, _LEAST_MEMORY_W[kind])
-
-
-def _modules(installed_gib: float) -> int:
-    """How many memory modules CodeCarbon takes a machine to have."""
-    for most_gib, modules in ((2, 1), (16, 2), (64, 4), (128, 8)):
-        if installed_gib <= most_gib:
-            return modules
-    size_gib = next(size for size in _MODULE_SIZES_GIB if size <= installed_gib / 8)
-    return min(math.ceil(installed_gib / size_gib), 32)
-
-
-def _ram_range_w(installed_gib: float, model_w: float) -> tuple[float, float]:
-    """The two published rules of thumb span the range: CodeCarbon's own before version 3 (3 W for
-    every 8 GiB) and the one it uses now."""
-    older_w = 3 / 8 * installed_gib
-    return min(older_w, model_w), max(older_w, model_w)

@@ -10,13 +10,15 @@ from joules.analysis import campaign_power, ensemble, records
 from joules.analysis.records import Records
 from joules.bench.record import Part, Phase, Run, Step
 from joules.errors import UserError
-from joules.instrument.host.machine import ProcessorIdentity
-from joules.instrument.power_models import HEADLINE, POWER_MODELS, NotCovered, use
+from joules.instrument.estimates import use_of_window
 from joules.instrument.reading import Total
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
 from joules.instrument.sources.replay import Replay
 from joules.paper import claims, values
+from joules.power.models import DEFAULT_MODEL, POWER_MODELS
+from joules.power.servers import ProcessorIdentity
+from joules.power.use import NotCovered
 from joules.study.claims import Claim
 from tests.records import MACHINE, QUIET, idle, reading, run
 
@@ -136,7 +138,7 @@ def test_statistics_have_their_range_over_models(made):
     assert row["band_low"] == pytest.approx(1.0)  # time alone
     assert row["band_high"] == pytest.approx(8 / 1.7)  # CodeCarbon's processors
     assert set(made["power_models"]["power_model"]) == set(POWER_MODELS)
-    assert made["power_models"]["power_model"].iloc[0] == HEADLINE
+    assert made["power_models"]["power_model"].iloc[0] == DEFAULT_MODEL
 
 
 @pytest.mark.parametrize(("all_cores", "reason"), [(1.001, ensemble.EQUAL_CORES), (2.0, None)])
@@ -218,7 +220,7 @@ def counted(model):
     runs = []
     for number, busy in enumerate((0.2, 0.9, 1.0, 1.6, 2.0)):
         one = modelled(f"arm{number}", busy)
-        known = use(one.readings, one.contention, one.machine, one.duration_s)
+        known = use_of_window(one.readings, one.contention, one.machine, one.duration_s)
         counters = replayed_counters(POWER_MODELS[model].power_w(known))
         runs.append(one.model_copy(update={"readings": [*counters, *one.readings]}))
     return runs

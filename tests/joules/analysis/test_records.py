@@ -11,8 +11,9 @@ from joules.analysis.records import Records
 from joules.bench.journal import write_entries
 from joules.bench.record import Run
 from joules.errors import UserError
-from joules.instrument.host.machine import ProcessorIdentity
-from joules.instrument.power_models import POWER_MODELS, NotCovered
+from joules.power.models import POWER_MODELS
+from joules.power.servers import ProcessorIdentity
+from joules.power.use import NotCovered
 from joules.study.campaign import Campaign
 from joules.study.config import check_config
 from joules.study.fingerprint import file_sha256

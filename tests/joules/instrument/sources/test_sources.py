@@ -24,11 +24,11 @@ from joules.instrument.source import Channel, CounterRestarted, SourceError
 from joules.instrument.sources import rapl
 from joules.instrument.sources.codecarbon_model import (
     CodeCarbonModel,
-    memory_power_w,
     processor_tdp,
     tdp_table,
 )
 from joules.instrument.sources.replay import Replay
+from joules.power.memory import codecarbon_memory_w
 
 
 def zone(root, folder, name, energy_uj, limit_uj=1_000_000):
@@ -194,9 +194,9 @@ def test_our_rules_are_codecarbons():
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     memory = RAM()
     for size_gib in (1, 2, 4, 7.5, 8, 16, 24, 33, 64, 100, 129, 256, 384, 511.5, 1024, 4096):
-        for memory.is_arm_cpu in (False, True):
+        for memory.is_arm_cpu, kind in ((False, "x86"), (True, "arm")):
             expected_w = memory._calculate_ram_power(size_gib)
-            assert memory_power_w(size_gib, memory.is_arm_cpu) == pytest.approx(expected_w)
+            assert codecarbon_memory_w(size_gib, kind) == pytest.approx(expected_w)
     ours, theirs = CodeCarbonModel(), CPU("", MODE_CPU_LOAD, "a processor", CodeCarbonModel().tdp.power_w)
     for load in (0.0, 0.25, 1.0):
         theirs._cpu_load_meter.percent = lambda load=load: 100 * load

@@ -10,9 +10,18 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from joules.instrument.host.machine import ProcessorIdentity
+from joules.models import Closed
 
 _TABLE = Path(__file__).parent / "reference" / "server_power_by_processor.csv"
+
+
+class ProcessorIdentity(Closed):
+    """The numbers by which a processor of the x86 family gives its generation, whatever it calls itself."""
+
+    vendor: str
+    family: int
+    model: int
+    stepping: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class ServerPower:
         )
 
 
-def recognised(identity: ProcessorIdentity | None) -> ServerPower | None:
+def recognize_servers(identity: ProcessorIdentity | None) -> ServerPower | None:
     """The servers with a processor of this generation; None where the table has none."""
     if identity is None:
         return None

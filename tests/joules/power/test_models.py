@@ -1,26 +1,18 @@
-"""Models of power: a worked example each, what they do not cover, and what a counter says of them."""
+"""Power models: a worked example each, and what they do not cover."""
 
 import dataclasses
 
 import pytest
 
-from joules.instrument.host.machine import ProcessorIdentity, describe
-from joules.instrument.power_models import (
-    HEADLINE,
-    POWER_MODELS,
-    NotCovered,
-    Use,
-    estimates,
-    power_w,
-    use,
-)
-from joules.instrument.servers import recognised
-from joules.instrument.sources.codecarbon_model import CodeCarbonModel
-from tests.records import QUIET, reading
+from joules.power.models import POWER_MODELS, power_w
+from joules.power.servers import ProcessorIdentity, recognize_servers
+from joules.power.use import NotCovered, Use
 
 GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
 # Two threads and 24 GiB of a Genoa; CodeCarbon takes 4 W a thread and four modules of 5 W.
-HERE = Use(busy_cores=1.0, threads=2, memory_gib=24, tdp_w=8.0, memory_w=20.0, servers=recognised(GENOA))
+HERE = Use(
+    busy_cores=1.0, threads=2, memory_gib=24, tdp_w=8.0, memory_w=20.0, servers=recognize_servers(GENOA)
+)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +49,7 @@ def test_boavizta_joins_its_points_by_straight_lines(load, share):
 
 
 def test_a_generation_in_its_table_has_its_own_watts_by_cloud_carbon_footprint():
-    rome = recognised(GENOA.model_copy(update={"family": 23, "model": 49}))
+    rome = recognize_servers(GENOA.model_copy(update={"family": 23, "model": 49}))
     power = POWER_MODELS["cloud_carbon_footprint"].power_w(dataclasses.replace(HERE, servers=rome))
     assert power["cpu"] == pytest.approx(2 * (0.47 + 0.5 * (1.69 - 0.47)))
 
@@ -109,40 +101,3 @@ def test_memory_alone_is_no_matter_of_a_model_of_the_whole():
     assert power_w(POWER_MODELS["boavizta"], HERE, frozenset({"dram"})) == {"dram": 24 * 0.284}
     with pytest.raises(NotCovered, match="together"):
         power_w(POWER_MODELS["servers"], HERE, frozenset({"dram"}))
-
-
-def modelled(cpu_j=3.4, dram_j=40.0):
-    cpu = reading(cpu_j, detail="CodeCarbon 3.3.2: load model on a TDP of 8 W (per thread) for any")
-    return [cpu, reading(dram_j, domain="dram")]
-
-
-def test_a_window_is_told_to_the_models_by_its_readings():
-    machine = describe().model_copy(update={"identity": GENOA, "logical_cores": 2, "memory_gib": 24})
-    busy = QUIET.model_copy(update={"busy_cores": 1.0})
-    assert use(modelled(), busy, machine, 2.0) == HERE
-    by_model = {each.model: each.energy_j for each in estimates(modelled(), busy, machine, 2.0, 0.0)}
-    assert by_model[HEADLINE] == pytest.approx(43.4)
-    assert by_model["processor_time_alone"] == pytest.approx(8.0)
-
-
-def test_what_is_counted_is_kept_and_what_is_modelled_is_not():
-    counted = [reading(30.0, provenance="counter"), reading(40.0, domain="dram")]
-    machine = describe().model_copy(update={"memory_gib": 24})
-    by_model = {each.model: each for each in estimates(counted, QUIET, machine, 2.0, 0.0)}
-    assert by_model["boavizta"].gap is not None
-    assert by_model["cloud_carbon_footprint"].energy_j == pytest.approx(30 + 2 * 24 * 0.392)
-    assert "together" in by_model["servers"].gap or "known to be" in by_model["servers"].gap
-
-
-def test_nothing_modelled_leaves_nothing_to_estimate():
-    counted = [reading(30.0, provenance="counter"), reading(5.0, domain="dram", provenance="counter")]
-    assert estimates(counted, QUIET, describe(), 2.0, 0.0) == []
-    lost = [*modelled(), reading(None, domain="gpu0", provenance="missing", uncertainty_j=None)]
-    assert estimates(lost, QUIET, describe(), 2.0, 0.0) == []
-
-
-def test_the_source_words_its_thermal_design_power_as_the_models_read_it():
-    source = CodeCarbonModel()
-    (cpu,) = [channel for channel in source.channels if channel.domain == "cpu"]
-    known = use([reading(1.0, detail=cpu.detail)], QUIET, describe(), 2.0)
-    assert known.tdp_w == pytest.approx(source.tdp.power_w, rel=1e-5)

@@ -3,8 +3,8 @@
 import pytest
 
 from joules.instrument.doctor import _generation
-from joules.instrument.host.machine import ProcessorIdentity, describe
-from joules.instrument.servers import published_servers, recognised
+from joules.instrument.host.machine import describe
+from joules.power.servers import ProcessorIdentity, published_servers, recognize_servers
 
 AMD, INTEL = "AuthenticAMD", "GenuineIntel"
 
@@ -24,7 +24,7 @@ AMD, INTEL = "AuthenticAMD", "GenuineIntel"
 )
 def test_a_generation_is_known_by_family_model_and_stepping(vendor, family, model, stepping, generation):
     identity = ProcessorIdentity(vendor=vendor, family=family, model=model, stepping=stepping)
-    servers = recognised(identity)
+    servers = recognize_servers(identity)
     assert (servers.generation if servers else None) == generation
 
 

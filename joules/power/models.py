@@ -1,91 +1,39 @@
-"""What a machine without a counter may draw: published models of power that its records allow.
+"""Power models of a machine without a counter: published rules, as pure functions.
 
 A model is a pure function from what is known of a window (`Use`), or of many windows at once, to the mean
 power of the processors and of the memory over it; joules are that times the duration. None of them is the
 truth. What all of them agree on does not depend on which one is believed.
-
-A module sold as so many GB of memory holds as many GiB, so that coefficients a GB are multiplied by GiB here.
 """
 
 from __future__ import annotations
 
 import csv
 import functools
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from joules.instrument.host.contention import Contention
-from joules.instrument.host.machine import Machine
-from joules.instrument.reading import Reading, primary
-from joules.instrument.servers import ServerPower, recognised
-from joules.models import Closed
+from joules.power import memory
+from joules.power.servers import ServerPower
+from joules.power.use import DOMAINS, MEMORY, PROCESSORS, NotCovered, Power, Quantity, Use
 
 _TABLE = Path(__file__).parent / "reference" / "cloud_carbon_footprint_w.csv"
 _ANY_OTHER = "any other"
 
-# Watts a GB of memory.
-CLOUD_CARBON_FOOTPRINT_MEMORY_W = 0.392
-BOAVIZTA_MEMORY_W = 0.284
-GREEN_ALGORITHMS_MEMORY_W = 0.3725
-FORMER_CODECARBON_MEMORY_W = 3 / 8
+# CodeCarbon's watts a logical core of an unknown processor, and watts where even that is unknown.
+UNKNOWN_PROCESSOR_W_PER_THREAD = 4.0
+UNKNOWN_MACHINE_W = 85.0
+# Fans, disks and boards of a server draw power no source sees; a metered GPU implies a server.
+SERVER_FLOOR_W = 50.0
 # Shares of the thermal design power that a processor draws by its load.
 _BOAVIZTA_LOADS, _BOAVIZTA_SHARES = (0.0, 0.1, 0.5, 1.0), (0.12, 0.32, 0.75, 1.02)
 # What CodeCarbon takes for the load of a processor whose load it cannot read.
 _CONSTANT_LOAD = 0.5
 
-PROCESSORS, MEMORY = "cpu", "dram"
-DOMAINS = frozenset({PROCESSORS, MEMORY})
-
-# How CodeCarbon's source words it.
-_TDP = re.compile(r"a TDP of ([\d.e+-]+) W")
-
-# A number, or an array of one for each of many windows.
-Quantity = float | NDArray[np.float64]
-# Mean power in watts by domain.
-Power = dict[str, Quantity]
 Known = TypeVar("Known")
-
-
-class Estimate(Closed):
-    """Joules of the whole machine under a model, or why it says nothing of it."""
-
-    model: str
-    words: str
-    energy_j: float | None
-    gap: str | None
-
-
-class NotCovered(Exception):
-    """A model says nothing of this machine; the message says why."""
-
-
-@dataclass(frozen=True)
-class Use:
-    """What is known of a window and its machine.
-
-    `busy_cores` are logical processors that worked, on average over the window; `threads` those there are.
-    `tdp_w` and `memory_w` are the thermal design power and the power of memory that CodeCarbon takes this
-    machine to have; `servers` are published ones with a processor of the same generation. None: not known.
-    Of many windows of one machine, `busy_cores` and `memory_w` are arrays.
-    """
-
-    busy_cores: Quantity
-    threads: int
-    memory_gib: float
-    tdp_w: float | None = None
-    memory_w: Quantity | None = None
-    servers: ServerPower | None = None
-
-    @property
-    def load(self) -> Quantity:
-        """Share of the processors that worked, 0 to 1."""
-        return np.clip(self.busy_cores / self.threads, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -99,17 +47,20 @@ class PowerModel:
     divisible: bool = True
 
 
+def codecarbon_processors_w(tdp_w: float, load: Quantity) -> Quantity:
+    """Watts of processors with a thermal design power at a load (0 to 1): `TDP (.1 + .9 load^3)`, CodeCarbon
+    3.3, `external/hardware.py`."""
+    return tdp_w * (0.1 + 0.9 * load**3)
+
+
 def codecarbon(use: Use) -> Power:
     """`TDP (.1 + .9 load^3)`, and a constant for memory by the modules that it may consist of."""
-    return {
-        PROCESSORS: _tdp_w(use) * (0.1 + 0.9 * use.load**3),
-        MEMORY: _memory_w(use),
-    }
+    return {PROCESSORS: codecarbon_processors_w(_tdp_w(use), use.load), MEMORY: _memory_w(use)}
 
 
 def codecarbon_former_memory(use: Use) -> Power:
     """CodeCarbon's processors, and 3 W for every 8 GiB of memory: the rule before its version 3."""
-    return {**codecarbon(use), MEMORY: FORMER_CODECARBON_MEMORY_W * use.memory_gib}
+    return {**codecarbon(use), MEMORY: memory.FORMER_CODECARBON_W * use.memory_gib}
 
 
 def codecarbon_processors(use: Use) -> Power:
@@ -121,19 +72,19 @@ def servers(use: Use) -> Power:
     """`threads (idle + load (full - idle))` by the median published server of the generation, all its parts
     included, and .3725 W for every GB of memory beyond what those servers had."""
     known = _servers(use)
-    return _of_servers(use, known.idle_w, known.full_w, GREEN_ALGORITHMS_MEMORY_W)
+    return _of_servers(use, known.idle_w, known.full_w, memory.GREEN_ALGORITHMS_W)
 
 
 def servers_low(use: Use) -> Power:
     """The same by the 5th percentile of those servers, memory beyond theirs at .284 W/GB."""
     known = _servers(use)
-    return _of_servers(use, known.idle_low_w, known.full_low_w, BOAVIZTA_MEMORY_W)
+    return _of_servers(use, known.idle_low_w, known.full_low_w, memory.BOAVIZTA_W)
 
 
 def servers_high(use: Use) -> Power:
     """The same by the 95th percentile of those servers, memory beyond theirs at .392 W/GB."""
     known = _servers(use)
-    return _of_servers(use, known.idle_high_w, known.full_high_w, CLOUD_CARBON_FOOTPRINT_MEMORY_W)
+    return _of_servers(use, known.idle_high_w, known.full_high_w, memory.CLOUD_CARBON_FOOTPRINT_W)
 
 
 def cloud_carbon_footprint(use: Use) -> Power:
@@ -143,7 +94,7 @@ def cloud_carbon_footprint(use: Use) -> Power:
     least_w, most_w = table.get(use.servers.generation if use.servers else "", table[_ANY_OTHER])
     return {
         PROCESSORS: use.threads * (least_w + use.load * (most_w - least_w)),
-        MEMORY: CLOUD_CARBON_FOOTPRINT_MEMORY_W * use.memory_gib,
+        MEMORY: memory.CLOUD_CARBON_FOOTPRINT_W * use.memory_gib,
     }
 
 
@@ -152,13 +103,13 @@ def boavizta(use: Use) -> Power:
     straight lines (BoaviztAPI joins them by a logarithm that it fits)."""
     return {
         PROCESSORS: _tdp_w(use) * np.interp(np.asarray(use.load), _BOAVIZTA_LOADS, _BOAVIZTA_SHARES),
-        MEMORY: BOAVIZTA_MEMORY_W * use.memory_gib,
+        MEMORY: memory.BOAVIZTA_W * use.memory_gib,
     }
 
 
 def green_algorithms(use: Use) -> Power:
     """`TDP x load + .3725 W/GB`: a processor at rest draws nothing."""
-    return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: GREEN_ALGORITHMS_MEMORY_W * use.memory_gib}
+    return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: memory.GREEN_ALGORITHMS_W * use.memory_gib}
 
 
 def time_alone(use: Use) -> Power:
@@ -174,9 +125,9 @@ def processor_time_alone(use: Use) -> Power:
     return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: 0.0}
 
 
-HEADLINE = "codecarbon"
+DEFAULT_MODEL = "codecarbon"
 POWER_MODELS: Mapping[str, PowerModel] = {
-    HEADLINE: PowerModel(codecarbon, "CodeCarbon", "CodeCarbon 3.3, hardware.py and ram.py"),
+    DEFAULT_MODEL: PowerModel(codecarbon, "CodeCarbon", "CodeCarbon 3.3, hardware.py and ram.py"),
     "codecarbon_former_memory": PowerModel(
         codecarbon_former_memory, "CodeCarbon (former memory)", "CodeCarbon 2, hardware.py"
     ),
@@ -233,59 +184,6 @@ def power_w(model: PowerModel, use: Use, modelled: frozenset[str] = DOMAINS) -> 
     if not modelled >= DOMAINS and not model.divisible:
         raise NotCovered("covers processors and memory together, and one of them is read here")
     return {domain: watts for domain, watts in power.items() if domain in modelled}
-
-
-def modelled_domains(readings: Sequence[Reading]) -> frozenset[str]:
-    """Parts of the machine whose energy is modelled in these readings."""
-    return DOMAINS & {reading.domain for reading in primary(readings) if reading.provenance == "modelled"}
-
-
-def use(readings: Sequence[Reading], contention: Contention, machine: Machine, duration_s: float) -> Use:
-    """What a window's readings and its machine say to the models."""
-    modelled = {r.domain: r for r in readings if r.scope == "machine" and r.provenance == "modelled"}
-    processors, memory = modelled.get(PROCESSORS), modelled.get(MEMORY)
-    memory_j = memory.energy_j if memory else None
-    return Use(
-        busy_cores=contention.busy_cores,
-        threads=machine.logical_cores,
-        memory_gib=machine.memory_gib,
-        tdp_w=tdp_w(processors.detail) if processors else None,
-        memory_w=None if memory_j is None else memory_j / duration_s,
-        servers=recognised(machine.identity),
-    )
-
-
-def tdp_w(words: str) -> float | None:
-    """The thermal design power in the words of CodeCarbon's reading of the processors, which are all that a
-    record keeps of it; None where they name none."""
-    found = _TDP.search(words)
-    return float(found[1]) if found else None
-
-
-def estimates(
-    readings: Sequence[Reading],
-    contention: Contention,
-    machine: Machine,
-    duration_s: float,
-    floor_power_w: float,
-) -> list[Estimate]:
-    """The whole machine's energy over a window under every model; none where nothing of it is modelled, or
-    where a part could not be read."""
-    domains, parts = modelled_domains(readings), primary(readings)
-    if not domains or any(part.energy_j is None for part in parts):
-        return []
-    read_j = sum(part.energy_j or 0.0 for part in parts if part.domain not in domains)
-    known = use(readings, contention, machine, duration_s)
-    made = []
-    for name, model in POWER_MODELS.items():
-        try:
-            watts = sum(power_w(model, known, domains).values())
-        except NotCovered as gap:
-            made.append(Estimate(model=name, words=model.words, energy_j=None, gap=str(gap)))
-        else:
-            energy_j = max(read_j + float(watts) * duration_s, floor_power_w * duration_s)
-            made.append(Estimate(model=name, words=model.words, energy_j=energy_j, gap=None))
-    return made
 
 
 def _tdp_w(use: Use) -> float:
