@@ -13,8 +13,8 @@ include: "workflow/rules/release.smk"
 localrules:
     all,
     tabulate_campaign,
-    judge,
-    inject,
+    evaluate,
+    export,
     typeset,
     manifest,
     explorer,

@@ -65,7 +65,7 @@ def _typed_numbers(path: Path, text: str) -> Iterator[str]:
         has_digit = re.search(r"\d", prose)
         if has_digit and waiver is None:
             yield (
-                f"{path}:{number} has a number typed by hand ('{line.strip()}'): inject it with \\val, or "
+                f"{path}:{number} has a number typed by hand ('{line.strip()}'): print it with \\val, or "
                 "end the line in '% number: <reason>'"
             )
         if waiver is not None and not has_digit:

@@ -29,7 +29,7 @@ from joules.study.design import load_design
 from joules.study.fingerprint import check_unchanged, file_sha256
 from joules.study.repository import repository_root
 
-# Hashes of what the inject step wrote for LaTeX.
+# Hashes of what the export step wrote for LaTeX.
 INJECTED = "injected.json"
 # Tables that grow with the claims, figures or families of a campaign, and go over pages.
 _LONG = ("claims", "over", "provenance", "families")
@@ -56,7 +56,7 @@ def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     if campaign.claims.read_text(encoding="utf-8") != _evaluated(campaign, experiments):
         raise UserError(
             f"{campaign.claims} is not what the tables give, so no paper is made from it: "
-            + campaign.again("judge")
+            + campaign.again("evaluate")
         )
     return pd.read_csv(campaign.claims)
 
@@ -154,9 +154,9 @@ def read_values(campaign: Campaign) -> pd.DataFrame:
 
 def _check_injected(campaign: Campaign) -> None:
     path = campaign.build / INJECTED
-    stated = read_json(path, f"build the paper of campaign {campaign.name} first", campaign.again("inject"))
+    stated = read_json(path, f"build the paper of campaign {campaign.name} first", campaign.again("export"))
     for name, digest in stated.items():
-        check_unchanged(campaign.build / name, digest, "injected", campaign.again("inject"))
+        check_unchanged(campaign.build / name, digest, "injected", campaign.again("export"))
 
 
 def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]:

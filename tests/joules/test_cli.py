@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from joules import METER_VERSION, cli
+from joules.cli.command import Command
 from joules.version import VERSION
 from tests import ROOT, make_repository
 
@@ -27,11 +28,11 @@ def test_a_reader_that_has_read_enough_ends_a_command_quietly():
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            "error: No space left on device: free some and run",
+            "error: No space left on device: free disk space",
         ),
         (
             OSError(errno.EROFS, "Read-only file system", "t.csv"),
-            "error: t.csv: Read-only file system: nothing can be written there",
+            "error: t.csv: Read-only file system: work in a copy",
         ),
     ],
 )
@@ -39,7 +40,7 @@ def test_a_disk_that_takes_nothing_is_said_in_a_sentence(monkeypatch, capsys, fa
     def fail(_options):
         raise fault
 
-    monkeypatch.setitem(cli.COMMANDS, "schemas", cli.Command("fails", fail))
+    monkeypatch.setitem(cli.COMMANDS, "schemas", Command("fails", fail))
     assert cli.main(["schemas"]) == 2
     assert capsys.readouterr().err.startswith(sentence)
 
@@ -48,18 +49,30 @@ def test_other_faults_are_not_hidden(monkeypatch):
     def fail(_options):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setitem(cli.COMMANDS, "schemas", cli.Command("fails", fail))
+    monkeypatch.setitem(cli.COMMANDS, "schemas", Command("fails", fail))
     with pytest.raises(OSError, match="Input/output"):
         cli.main(["schemas"])
 
 
-def test_commands_are_grouped_by_who_uses_them(capsys):
+def test_the_overview_lists_every_command(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     printed = capsys.readouterr().out
-    grouped = [name for names in cli.GROUPS.values() for name in names]
-    assert sorted(grouped) == sorted(cli.COMMANDS)
     assert all(f"\n  {name} " in printed for name in cli.COMMANDS)
+    assert all(f"\n{title}:\n" in printed for title in cli.GROUPS)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_its_arguments(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    assert cli.COMMANDS[name].summary[:40] in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_port_out_of_range_is_refused(capsys):
+    assert cli.main(["live", "--port", "70000", "--root", str(ROOT)]) == 2
+    assert capsys.readouterr().err == "error: invalid port 70000: use 0 to 65535\n"
 
 
 def test_the_version_is_told(capsys):
@@ -107,7 +120,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
     def fail(_options):
         raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib.pyplot")
 
-    monkeypatch.setitem(cli.COMMANDS, "schemas", cli.Command("fails", fail))
+    monkeypatch.setitem(cli.COMMANDS, "schemas", Command("fails", fail))
     assert cli.main(["schemas"]) == 2
     assert "'schemas' needs matplotlib, which is not installed" in capsys.readouterr().err
 
@@ -129,7 +142,7 @@ cli.main([name])
 
 
 # Those that make tables of records, and those that prove them.
-@pytest.mark.parametrize("command", ["judge", "release"])
+@pytest.mark.parametrize("command", ["evaluate", "release"])
 def test_what_is_computed_does_not_depend_on_the_processor(command):
     printed = {
         subprocess.run(

@@ -87,7 +87,7 @@ def test_nothing_is_left_to_do(built):
     "arguments",
     [
         ["--cores", "1"],
-        ["--cores", "all", "--until", "judge"],
+        ["--cores", "all", "--until", "evaluate"],
         ["--cores", "all", "--omit-from", "typeset"],
         ["--cores", "all", "--rerun-incomplete"],
         ["--cores", "all", "--dry-run"],
@@ -101,7 +101,7 @@ def test_snakemakes_own_options_find_nothing_to_do_either(built, arguments):
 
 def test_a_sentence_of_the_paper_rebuilds_the_paper_alone(built):
     built.edit("paper/paper.tex", "Joules are", "Joules, however, are")
-    assert rules_run(built.snakemake(*SMOKE).stdout) == ["inject", "typeset", "manifest", "explorer"]
+    assert rules_run(built.snakemake(*SMOKE).stdout) == ["export", "typeset", "manifest", "explorer"]
 
 
 def test_a_comment_in_a_workload_rebuilds_nothing(built):

@@ -74,7 +74,7 @@ def _planned(clone, words):
 def _parsed(clone, words):
     if " ".join(words[1:]).startswith(_READS):
         return clone.joules(*words[1:])
-    cli._parser().parse_args(words[1:])
+    cli.build_parser().parse_args(words[1:])
     return None
 
 

@@ -74,7 +74,7 @@ def test_a_campaign_that_is_carried_elsewhere_is_proven_there(built, tmp_path):
 def test_the_style_of_a_figure_redraws_its_question(built):
     built.edit("experiments/layer_kinds/figures.py", '"operations": "0.85"', '"operations": "0.8"')
     again = built.snakemake(*RELEASED)
-    assert rules_run(again.stdout) == ["draw_layer_kinds", "inject", "typeset", "manifest", "explorer"]
+    assert rules_run(again.stdout) == ["draw_layer_kinds", "export", "typeset", "manifest", "explorer"]
 
 
 def test_a_number_changed_in_a_table_is_refused_until_it_is_rebuilt(built):
@@ -118,7 +118,7 @@ def test_a_build_that_is_refused_on_its_way_loses_nothing(built):
     }
     original = (built.path / "paper/paper.tex").read_text()
     built.edit("paper/paper.tex", "Joules", "All 42 joules")
-    refused = built.snakemake(*RELEASED, "--forcerun", "draw_layer_kinds", "inject", "typeset")
+    refused = built.snakemake(*RELEASED, "--forcerun", "draw_layer_kinds", "export", "typeset")
     (built.path / "paper/paper.tex").write_text(original)
     assert refused.returncode != 0
     assert "number typed by hand" in refused.stdout
@@ -131,7 +131,14 @@ def test_a_build_that_is_refused_on_its_way_loses_nothing(built):
 def test_an_environment_with_odd_letters_in_its_path_works(built, tmp_path):
     odd = tmp_path / """an {env} $HOME 'a' "b\""""
     odd.symlink_to(Path(sys.executable).parent.parent)
-    command = [odd / "bin" / Path(sys.executable).name, "-m", "snakemake", *RELEASED, "--forcerun", "judge"]
+    command = [
+        odd / "bin" / Path(sys.executable).name,
+        "-m",
+        "snakemake",
+        *RELEASED,
+        "--forcerun",
+        "evaluate",
+    ]
     done = subprocess.run(command, cwd=built.path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -143,8 +150,8 @@ def test_an_environment_with_odd_letters_in_its_path_works(built, tmp_path):
             "results/released/claims.csv",
             b"supported",
             b"refuted",
-            "inject",
-            "judge",
+            "export",
+            "evaluate",
             "is not what the tables give",
         ),
         (
@@ -152,7 +159,7 @@ def test_an_environment_with_odd_letters_in_its_path_works(built, tmp_path):
             b"\\num{",
             b"\\num{4",
             "typeset",
-            "inject",
+            "export",
             "was changed after it was injected",
         ),
         (
@@ -172,7 +179,7 @@ def test_what_the_paper_prints_is_refused_where_it_was_edited(
     original = path.read_bytes()
     path.write_bytes(original.replace(old, new, 1))
     assert path.read_bytes() != original
-    refused = built.joules(refusing, "--campaign", "released", *([QUESTION] if refusing == "inject" else []))
+    refused = built.joules(refusing, "--campaign", "released", *([QUESTION] if refusing == "export" else []))
     path.write_bytes(original)
     assert refused.returncode == 2
     assert f"{name} {sentence}" in refused.stdout
@@ -265,7 +272,7 @@ def test_a_fault_of_the_prose_stops_the_build(built, file, old, new, sentence):
     built.edit(file, old, new)
     if "campaign.ours" in new:
         built.edit(file, "\\section{Introduction}", "\\val{campaign.hours}\\section{Introduction}")
-    refused = built.joules("inject", "--campaign", "released", QUESTION)
+    refused = built.joules("export", "--campaign", "released", QUESTION)
     if refused.returncode == 0:
         refused = built.joules("typeset", "--campaign", "released")
     (built.path / file).write_text(original)

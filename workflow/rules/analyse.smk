@@ -81,17 +81,17 @@ rule tabulate_campaign:
         " --campaign {wildcards.campaign} {params.options} 2> {log}"
 
 
-rule judge:
+rule evaluate:
     input:
         manifests,
         [f"experiments/{name}/claims.yaml" for name in EXPERIMENTS],
     output:
         update("results/{campaign}/claims.csv"),
     log:
-        "results/{campaign}/logs/judge.log",
+        "results/{campaign}/logs/evaluate.log",
     priority: 1
     params:
         experiments=EXPERIMENTS,
         code=code_fingerprint("joules.paper.claims", ["evaluate_claims"]),
     shell:
-        "python -m joules judge --campaign {wildcards.campaign} {params.experiments} 2> {log}"
+        "python -m joules evaluate --campaign {wildcards.campaign} {params.experiments} 2> {log}"

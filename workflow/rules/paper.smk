@@ -1,7 +1,7 @@
 SOURCES = ["paper/paper.tex", *(f"paper/sections/{name}.tex" for name in EXPERIMENTS)]
 
 
-rule inject:
+rule export:
     input:
         manifests,
         [
@@ -21,7 +21,7 @@ rule inject:
         update("paper/build/{campaign}/sections.tex"),
         update("paper/build/{campaign}/injected.json"),
     log:
-        "results/{campaign}/logs/inject.log",
+        "results/{campaign}/logs/export.log",
     params:
         experiments=EXPERIMENTS,
         options=option_arguments(CONFIG, "region", "pue"),
@@ -41,7 +41,7 @@ rule inject:
             code_fingerprint("joules.paper.comparison", ["values", "display"]),
         ],
     shell:
-        "python -m joules inject --campaign {wildcards.campaign} {params.experiments}"
+        "python -m joules export --campaign {wildcards.campaign} {params.experiments}"
         " {params.options} 2> {log}"
 
 
@@ -51,7 +51,7 @@ rule typeset:
         "paper/references.bib",
         "CITATION.cff",
         [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
-        rules.inject.output,
+        rules.export.output,
     output:
         update("paper/build/{campaign}/paper.pdf"),
     log:

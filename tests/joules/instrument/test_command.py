@@ -100,30 +100,30 @@ def test_a_file_that_can_no_longer_be_written_loses_no_reading(tmp_path):
     folder.mkdir()
     done = meter("--json", str(folder / "file"), "--", "sh", "-c", f"rm -r {folder}; exit 3")
     assert done.returncode == 3
-    assert "could not be written" in done.stderr
+    assert "cannot write" in done.stderr
     assert "J  total" in done.stderr
 
 
 def test_a_file_that_cannot_be_written_is_said_before_the_command_starts(tmp_path):
     done = meter("--json", "/no/such/folder/file", "--", "touch", str(tmp_path / "started"))
     assert done.returncode == 2
-    assert "could not be written" in done.stderr
+    assert "cannot write" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "nothing to meter"),
+        ([], "no command to meter"),
         (["--", "no-such-command-anywhere"], "'no-such-command-anywhere' was not found"),
         (["--", "/etc"], "may not be executed"),
         (["--region", "FRB", "--", "true"], "no grid data for region 'FRB'"),
         (["--region", "fra", "--", "true"], "did you mean 'FRA'?"),
         (["--region", "NO", "--", "true"], "did you mean 'NOR'?"),
         (["--region", "Germany", "--", "true"], "did you mean 'DEU'?"),
-        (["--idle", "nan", "--", "true"], "argument --idle: 'nan' is not a number from 0 on"),
-        (["--price", "inf", "--", "true"], "argument --price: 'inf' is not a number"),
-        (["--pue", "0.5", "--", "true"], "argument --pue: '0.5' is not a number from 1 on"),
+        (["--idle", "nan", "--", "true"], "argument --idle: invalid value 'nan': use a number of at least 0"),
+        (["--price", "inf", "--", "true"], "argument --price: invalid value 'inf'"),
+        (["--pue", "0.5", "--", "true"], "argument --pue: invalid value '0.5': use a number of at least 1"),
         (["--", "/etc/passwd/program"], "a part of its path is a file"),
     ],
 )

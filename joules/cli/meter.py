@@ -1,0 +1,129 @@
+"""Commands for metering anything: `meter`, `doctor`. They work in any folder."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from joules.cli.command import Command, Options
+from joules.cli.failures import print_error
+from joules.cli.process import block_signals
+from joules.errors import UserError
+
+
+def _number_from(minimum: float) -> Callable[[str], float]:
+    """A parser of finite numbers that are at least `minimum`."""
+
+    def parse_number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value) or value < minimum:
+            raise argparse.ArgumentTypeError(f"invalid value '{text}': use a number of at least {minimum:g}")
+        return value
+
+    return parse_number
+
+
+def _declare_meter(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "joules meter [options] -- COMMAND ..."
+    from_zero, from_one = _number_from(0.0), _number_from(1.0)
+    parser.add_argument(
+        "--idle",
+        type=from_zero,
+        default=2.0,
+        metavar="SECONDS",
+        help="idle time measured before the command, in seconds (default: 2)",
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the whole measurement to a JSON file")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for background processes that the command started"
+    )
+    parser.add_argument(
+        "--region",
+        default="WOR",
+        metavar="COUNTRY",
+        help="country of the electricity grid, ISO 3166 alpha-3 code (default: WOR, world average)",
+    )
+    parser.add_argument(
+        "--pue", type=from_one, default=1.0, help="power usage effectiveness of the building (default: 1)"
+    )
+    parser.add_argument(
+        "--price", type=from_zero, metavar="USD", help="price of 1 kWh in US dollars (default: 0.151)"
+    )
+    parser.add_argument(
+        "--floor",
+        type=from_zero,
+        metavar="WATTS",
+        help="minimum power of the whole machine, in watts (default: 50 if a GPU is metered, otherwise 0)",
+    )
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+
+
+def _meter(options: Options) -> int:
+    command = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    if not command:
+        raise UserError("no command to meter: use 'joules meter -- COMMAND ...'")
+    with block_signals():
+        from joules.instrument import carbon
+        from joules.instrument.command import meter_command, report
+
+    grid = carbon.grid(options.region)
+    path = Path(options.json) if options.json else None
+    if path is not None:
+        _check_writable(path)
+    metered = meter_command(
+        command,
+        grid,
+        options.pue,
+        carbon.PRICE_USD_PER_KWH if options.price is None else options.price,
+        options.idle,
+        options.floor,
+        options.wait,
+    )
+    # From here on the exit status is the command's. The file is written before anything is printed.
+    if path is not None:
+        try:
+            # Arguments of a command are bytes; JSON escapes those that are not text.
+            text = json.dumps(metered.model_dump(), indent=2)
+            path.write_text(text + "\n", encoding="utf-8")
+        except OSError as fault:
+            print_error(_not_writable(path, fault))
+    with contextlib.suppress(OSError):
+        print(report(metered, grid).encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+    return metered.exit_code
+
+
+def _check_writable(path: Path) -> None:
+    """Raises UserError if a file cannot be written, before a long command starts."""
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as fault:
+        raise UserError(_not_writable(path, fault)) from None
+
+
+def _not_writable(path: Path, fault: OSError) -> str:
+    return f"cannot write {path} ({fault.strerror}): choose another file"
+
+
+def _doctor(_options: Options) -> None:
+    from joules.instrument.doctor import diagnose
+
+    for line in diagnose():
+        print(line, flush=True)
+
+
+COMMANDS = {
+    "meter": Command(
+        "measure the energy of a command, as 'perf stat' does", _meter, _declare_meter, needs_repository=False
+    ),
+    "doctor": Command(
+        "list what this machine can measure, what is modelled and what is missing",
+        _doctor,
+        needs_repository=False,
+    ),
+}

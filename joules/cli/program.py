@@ -1,0 +1,99 @@
+"""The program `joules`: parses the command line, prepares the process, runs one command."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from joules.cli import extend, meter, release, steps, views
+from joules.cli.command import Command, Options
+from joules.cli.failures import report_failure
+from joules.cli.process import enter_repository, fix_arithmetic, open_closed_streams
+
+GROUPS: dict[str, dict[str, Command]] = {
+    "meter anything": meter.COMMANDS,
+    "the paper, step by step (snakemake runs them all)": steps.COMMANDS,
+    "look at it": views.COMMANDS,
+    "verify and release": release.COMMANDS,
+    "extend": extend.COMMANDS,
+}
+COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}
+
+# Commands keep what they read until they end: with Python's own threshold, a tenth of their time is spent on
+# garbage collection.
+_OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: The command line without the program's name; None for that of this process.
+
+    Returns:
+        The exit status: 0, the status of a metered command, 2 after an error message, 130 after an interrupt.
+    """
+    open_closed_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = build_parser().parse_args(given)
+    command = COMMANDS[options.command]
+    try:
+        _prepare_process(command, options, given)
+        status = command.run(options)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as failure:
+        return report_failure(failure, options.command)
+    return status or 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="joules",
+        description="Measure the energy of any command, and run each step of the paper.",
+        usage="joules COMMAND ...",
+        epilog=_overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog="joules"
+    )
+    for name, command in COMMANDS.items():
+        added = parsers.add_parser(name, description=command.summary)
+        command.declare(added)
+        if command.needs_repository:
+            added.add_argument(
+                "--root", metavar="FOLDER", help="root of the repository (default: the current one)"
+            )
+    return parser
+
+
+def _prepare_process(command: Command, options: Options, given: Sequence[str]) -> None:
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    if command.needs_repository:
+        enter_repository(options.root, given)
+    if command.is_exact:
+        fix_arithmetic()
+
+
+def _overview() -> str:
+    """The commands by group."""
+    lines = []
+    for title, commands in GROUPS.items():
+        lines.append(f"{title}:")
+        for name, command in commands.items():
+            text = textwrap.wrap(command.summary, 62)
+            lines += [f"  {name if not i else '':15}{part}" for i, part in enumerate(text)]
+        lines.append("")
+    return "\n".join([*lines, "Run 'joules COMMAND --help' for the options of a command."])
+
+
+def _version() -> str:
+    from joules import METER_VERSION
+    from joules.version import VERSION
+
+    return f"joules {VERSION} (meter version {METER_VERSION})"

@@ -1,0 +1,90 @@
+"""Commands that prove and release a campaign: `trace`, `reproduction`, `manifest`, `release`."""
+
+from __future__ import annotations
+
+import argparse
+
+from joules.cli.command import (
+    Command,
+    Options,
+    declare_all,
+    declare_campaign,
+    declare_config,
+    declare_experiments,
+    load_config,
+    select_campaign,
+    select_experiments,
+)
+from joules.errors import UserError
+
+
+def _declare_trace(parser: argparse.ArgumentParser) -> None:
+    declare_campaign(parser)
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="TARGET",
+        help="figures/<campaign>/<figure>.pdf, a value key or <experiment>/<table>.csv:<row>:<column>",
+    )
+    parser.add_argument("--verify", action="store_true", help="first verify every file of the campaign")
+
+
+def _trace(options: Options) -> None:
+    from joules.archive import manifest
+    from joules.archive.lineage import trace
+
+    campaign = select_campaign(options)
+    if options.target is None and not options.verify:
+        raise UserError("nothing to trace: name a figure, a value or a table cell, or use --verify")
+    if options.verify:
+        for line in manifest.verify(campaign):
+            print(line)
+    if options.target is not None:
+        for line in trace(options.target, campaign):
+            print(line)
+
+
+def _reproduction(options: Options) -> None:
+    from joules.paper.comparison import report
+
+    print(report(select_campaign(options)))
+
+
+def _manifest(options: Options) -> None:
+    from joules.archive import manifest
+
+    print(manifest.write(select_campaign(options), select_experiments(options), load_config(options)))
+
+
+def _release(options: Options) -> None:
+    from joules.archive.release import release
+
+    for path in release(select_campaign(options)):
+        print(path)
+
+
+COMMANDS = {
+    "trace": Command(
+        "trace a figure, value or table cell back to its records; --verify re-checks everything",
+        _trace,
+        _declare_trace,
+        is_exact=True,
+    ),
+    "reproduction": Command(
+        "compare a campaign with the released campaigns, on one page",
+        _reproduction,
+        declare_campaign,
+        is_exact=True,
+    ),
+    "manifest": Command(
+        "write the hashes of all files of a campaign",
+        _manifest,
+        declare_all(declare_experiments, declare_campaign, declare_config),
+    ),
+    "release": Command(
+        "make a data package, an RO-Crate and an archive of a campaign",
+        _release,
+        declare_campaign,
+        is_exact=True,
+    ),
+}
