@@ -26,7 +26,6 @@ from joules.errors import UserError
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
 from joules.instrument.sources import discover
-from joules.instrument.sources.nvml import Nvml
 
 WINDOW_S, WARM_S = 10.0, 2.0
 NAIVE_S = 1.0
@@ -148,7 +147,7 @@ def update_period_s(
 
 def main(rounds: int) -> None:
     sources, absent = discover()
-    gpus = [source for source in sources if isinstance(source, Nvml)]
+    gpus = [source for source in sources if any(c.domain.startswith("gpu") for c in source.channels)]
     if not gpus:
         raise UserError(absent["nvml"])
     if not any(channel.provenance == "counter" for channel in gpus[0].channels):

@@ -71,6 +71,7 @@ class Channel(NamedTuple):
     provenance: str
     is_read: bool
     detail: str
+    covers: tuple[str, ...]
 
 
 class Layout(NamedTuple):
@@ -351,6 +352,7 @@ def _layout(entry: Run | Idle) -> Layout:
                     reading.provenance,
                     reading.energy_j is not None,
                     reading.detail if reading.scope == "machine" else "",
+                    tuple(reading.covers),
                 )
                 for place, reading in enumerate(entry.readings)
             ]

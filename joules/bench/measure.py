@@ -17,8 +17,6 @@ from joules.instrument.host.processes import Job
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
 from joules.instrument.sources import discover
-from joules.instrument.sources.codecarbon_model import CodeCarbonModel
-from joules.instrument.sources.nvml import Nvml
 from joules.study.config import arm_options
 from joules.study.design import check_parameters, load_design
 from joules.study.fingerprint import run_fingerprint
@@ -102,8 +100,7 @@ def _discover(job: Job, progress: Progress) -> list[Source]:
         for channel in source.channels:
             if channel.scope == "machine":
                 progress.say(f"{channel.domain} energy: {channel.provenance}, {channel.detail}")
-        if isinstance(source, CodeCarbonModel) and source.warning:
-            progress.say(f"WARNING: {source.warning}")
-        if isinstance(source, Nvml) and source.unread:
-            progress.say(f"WARNING: nothing reads {', '.join(source.unread)}: no work may run on it")
+        for notice in source.notices():
+            if notice.level != "info":
+                progress.say(f"WARNING: {notice}")
     return sources

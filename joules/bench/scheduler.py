@@ -29,8 +29,7 @@ from joules.instrument.host.processes import Job
 from joules.instrument.measurement import close_stretch, measure, open_stretch
 from joules.instrument.reading import floor_power_w, primary, total
 from joules.instrument.sampler import Sampler
-from joules.instrument.source import Source
-from joules.instrument.sources.nvml import room_on_gpus
+from joules.instrument.source import Source, free_device_share
 from joules.study.campaign import Campaign
 from joules.study.config import Config
 from joules.study.design import Design, Scalar
@@ -141,7 +140,7 @@ class Scheduler:
         self._idle("after")
 
     def _room_is_short(self) -> bool:
-        return min(free_memory_share(), room_on_gpus(self._sources)) < _LEAST_FREE_MEMORY
+        return min(free_memory_share(), free_device_share(self._sources)) < _LEAST_FREE_MEMORY
 
     def _finish(self) -> None:
         """Gives resting runs turns, each time in another random order, until all have ended."""

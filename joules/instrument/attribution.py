@@ -29,12 +29,12 @@ import psutil
 
 from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.reading import Reading, primary
-from joules.instrument.source import Channel
+from joules.instrument.source import MACHINE, Channel, Source
 
 _PSS_EVERY_S = 5.0
 
 
-class JobModel:
+class JobModel(Source):
     """Modelled power of a job, as channels of scope 'job'.
 
     `processor_w` maps a load between 0 and 1 to watts; `memory_w` is the power of all installed memory.
@@ -83,9 +83,6 @@ class JobModel:
             self._memory_channel: self._memory_w * self._memory_share,
         }
 
-    def close(self) -> None:
-        """Nothing is held open."""
-
 
 def job_readings(
     readings: Sequence[Reading],
@@ -112,7 +109,7 @@ def job_readings(
         elif whole.domain == "dram" and own is not None:
             attributed.append(_divided(whole, _share(own, readings), 0.0))
         else:
-            share = cpu_share if whole.domain == "cpu" else gpu_shares.get(whole.domain)
+            share = cpu_share if whole.domain in ("cpu", MACHINE) else gpu_shares.get(whole.domain)
             attributed.append(_divided(whole, share, idle_power_w.get(whole.domain, 0.0) * duration_s))
     return attributed
 

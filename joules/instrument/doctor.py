@@ -11,8 +11,7 @@ from joules.instrument.host import contention, limits, machine
 from joules.instrument.host.instructions import DescendantCounter, NotCountedError
 from joules.instrument.source import PREFERENCE, Channel
 from joules.instrument.sources import discover
-from joules.instrument.sources.codecarbon_model import memory_kind, processor_tdp, tdp_words
-from joules.instrument.sources.nvml import Nvml
+from joules.instrument.sources.codecarbon_model import memory_kind, processor_tdp
 from joules.power.memory import codecarbon_memory_w
 from joules.power.models import POWER_MODELS
 from joules.power.servers import published_servers, recognize_servers
@@ -35,19 +34,17 @@ def diagnose() -> Iterator[str]:
     channels = [channel for source in sources for channel in source.channels]
     for domain in sorted({channel.domain for channel in channels}):
         yield from _domain(domain, channels)
-    for source in sources:
-        if isinstance(source, Nvml):
-            yield from _gaps(source)
-        source.close()
     yield ""
     for name, reason in absent.items():
         yield f"no {name:9}{reason}"
-    tdp = processor_tdp()
-    yield f"TDP         {tdp.power_w:g} W for {tdp.model}: {tdp_words(tdp)}"
+    for source in sources:
+        for notice in source.notices():
+            yield f"{notice.about:11} {notice.says}"
+        source.close()
     yield f"instructions {_instructions()}"
     yield ""
     if any(channel.provenance == "modelled" for channel in channels):
-        yield from _models(here, tdp.power_w)
+        yield from _models(here, processor_tdp().power_w)
     yield ""
     yield from _quiet()
 
@@ -104,16 +101,6 @@ def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:
         shown = {"counter": "MEASURED", "sampled": "MEASURED", "modelled": "MODELLED"}
         word = shown.get(channel.provenance, channel.provenance)
         yield f"{domain:12}{word} by {channel.source}: {channel.detail}{role}"
-
-
-def _gaps(gpus: Nvml) -> Iterator[str]:
-    for domain in gpus.unread:
-        yield f"{domain:12}NOT READ: it reports neither energy nor power, so no work may run on it"
-    if not gpus.tells_whose:
-        yield (
-            "whose GPU   not known: the driver counts processes by the host's numbers, which this container "
-            "does not share; start it with the host's (--pid=host) where others use the GPU"
-        )
 
 
 def _instructions() -> str:

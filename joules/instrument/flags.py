@@ -71,15 +71,12 @@ def _gpu_disturbances(gpu_use: Sequence[GpuUse]) -> Iterator[str]:
 
 
 def _coarse_counters(readings: Sequence[Reading]) -> Iterator[str]:
-    """Counters whose own uncertainty is more than a hundredth of what they read."""
+    """Counters whose uncertainty but for calibration is more than a hundredth of what they read."""
     for reading in readings:
         if (reading.provenance, reading.scope) != ("counter", "machine") or not reading.energy_j:
             continue
-        if (
-            reading.uncertainty_j is not None
-            and reading.uncertainty_j / reading.energy_j > COUNTER_RESOLUTION
-        ):
-            share = reading.uncertainty_j / reading.energy_j
+        share = reading.random_j / reading.energy_j
+        if share > COUNTER_RESOLUTION:
             yield f"short-window: {reading.source} is certain to {share:.1%}"
 
 

@@ -20,8 +20,7 @@ from joules.instrument.host.machine import describe
 from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.reading import Reading, RecordedProvenance, Total, attributed_j, primary, summed, total
 from joules.instrument.sampler import Sampler
-from joules.instrument.source import Source
-from joules.instrument.sources.nvml import use_of_gpus
+from joules.instrument.source import Source, device_use
 from joules.models import Closed
 
 
@@ -148,7 +147,7 @@ def close_stretch(
     """Ends a stretch now, or at an instant that has just passed."""
     end_s = sampler.now() if at_s is None else at_s
     sampler.sample()
-    gpu_use = use_of_gpus(sources, opening.clocks.wall_s)
+    gpu_use = device_use(sources, opening.clocks.wall_s)
     return Stretch(opening.start_s, opening.clocks, end_s, snapshot(job), gpu_use)
 
 

@@ -42,11 +42,13 @@ class PowerTrace:
         # A command metered for days leaves millions of samples, and every window is taken from all of them.
         self._times = array("d")
         self._values = array("d")
-        self._breaks: list[float] = []
+        self._gaps: list[tuple[float, float]] = []
 
-    def append_break(self, time_s: float) -> None:
-        """Notes that the samples before and after an instant do not hang together."""
-        self._breaks.append(time_s)
+    def append_break(self, from_s: float, to_s: float) -> None:
+        """Notes that what was used between two instants is unknown, whatever samples say."""
+        if self._gaps and from_s <= self._gaps[-1][1]:
+            from_s, _ = self._gaps.pop()
+        self._gaps.append((from_s, to_s))
 
     def append(self, time_s: float, value: float) -> None:
         self._times.append(time_s)
@@ -62,7 +64,7 @@ class PowerTrace:
         keep = max(bisect.bisect_left(self._times, before_s) - 1, 0)
         del self._times[:keep], self._values[:keep]
         first_s = self._times[0] if self._times else before_s
-        self._breaks = [break_s for break_s in self._breaks if break_s >= first_s]
+        self._gaps = [gap for gap in self._gaps if gap[1] >= first_s]
 
     def energy(self, start_s: float, end_s: float) -> Estimate:
         """Energy between two instants.
@@ -77,8 +79,8 @@ class PowerTrace:
         # A sample at the very ends of the window may lie beyond them.
         before_s = times[max(int(np.searchsorted(times, start_s, side="right")) - 1, 0)]
         after_s = times[int(np.searchsorted(times, end_s))]
-        if any(before_s <= break_s <= after_s for break_s in self._breaks):
-            raise UncoveredWindow(f"{self.channel.source} was set back within the window")
+        if any(from_s <= after_s and before_s <= to_s for from_s, to_s in self._gaps):
+            raise UncoveredWindow(f"what {self.channel.source} counted within the window is not known")
         samples = int(np.count_nonzero((times >= start_s) & (times <= end_s)))
         integrate = {
             "cumulative_j": self._from_counter,

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from joules.instrument.source import PREFERENCE
+from pydantic import Field
+
+from joules.instrument.source import MACHINE, PREFERENCE
 from joules.models import Closed
 from joules.power.models import SERVER_FLOOR_W
 
@@ -17,6 +19,8 @@ class Reading(Closed):
     """Energy of one domain over one window from one source.
 
     `energy_j` and `uncertainty_j` (one standard deviation) are null where provenance is 'missing'.
+    `calibration_j` is the part of the uncertainty that the scale of the instrument has, the same in every
+    window; `covers` are domains whose energy is included in this one.
     """
 
     scope: Literal["machine", "job"] = "machine"
@@ -27,6 +31,13 @@ class Reading(Closed):
     uncertainty_j: float | None
     samples: int
     detail: str
+    calibration_j: float = 0.0
+    covers: list[str] = Field(default_factory=list)
+
+    @property
+    def random_j(self) -> float:
+        """The standard uncertainty but for that of calibration."""
+        return math.sqrt(max((self.uncertainty_j or 0.0) ** 2 - self.calibration_j**2, 0.0))
 
 
 class PowerCourse(Closed):
@@ -61,12 +72,19 @@ class Ranked(Protocol):
     @property
     def provenance(self) -> str: ...
 
+    @property
+    def covers(self) -> Sequence[str]: ...
+
 
 OfDomain = TypeVar("OfDomain", bound=Ranked)
 
 
 def primary(readings: Sequence[OfDomain]) -> list[OfDomain]:
-    """The machine's best reading of each domain: counter, else sampled, else modelled, else missing."""
+    """The machine's best reading of each domain: counter, else sampled, else modelled, else missing.
+
+    Domains that another of these readings covers are left out, so that none is counted twice: where the whole
+    machine was read that is its only one.
+    """
     best: dict[str, OfDomain] = {}
     for reading in readings:
         if reading.scope != "machine":
@@ -74,7 +92,13 @@ def primary(readings: Sequence[OfDomain]) -> list[OfDomain]:
         held = best.get(reading.domain)
         if held is None or rank(reading) < rank(held):
             best[reading.domain] = reading
-    return [best[domain] for domain in sorted(best)]
+    read = [reading for reading in best.values() if reading.provenance != "missing"]
+    if any(reading.domain == MACHINE for reading in read):
+        return [best[MACHINE]]
+    covered = {domain for reading in read for domain in reading.covers}
+    # A machine that could not be read is the sum of its parts, where it has any.
+    covered |= {MACHINE} if len(best) > 1 else set()
+    return [best[domain] for domain in sorted(best) if domain not in covered]
 
 
 def attributed_j(readings: Sequence[Reading]) -> float | None:
@@ -93,8 +117,9 @@ def rank(reading: Ranked) -> int:
 def summed(parts: Sequence[Sequence[Reading]]) -> list[Reading]:
     """Readings of one window that was open in several parts, each with the same channels in the same order.
 
-    Errors of counters and sensors are independent from one part to the next and add in quadrature; those
-    of a model share their cause and add linearly. A channel missing from one part is missing.
+    Errors of counters and sensors are independent from one part to the next and add in quadrature, but for
+    those of calibration, which share their cause and add linearly as those of a model do. A channel missing
+    from one part is missing.
     """
     return [_summed(channel) for channel in zip(*parts, strict=True)]
 
@@ -105,10 +130,14 @@ def _summed(parts: Sequence[Reading]) -> Reading:
             return part
     first = parts[0]
     errors_j = [part.uncertainty_j or 0.0 for part in parts]
+    calibration_j = sum(part.calibration_j for part in parts)
+    random_j = [part.random_j for part in parts]
+    uncertainty_j = sum(errors_j) if first.provenance == "modelled" else math.hypot(calibration_j, *random_j)
     return first.model_copy(
         update={
             "energy_j": sum(part.energy_j or 0.0 for part in parts),
-            "uncertainty_j": sum(errors_j) if first.provenance == "modelled" else math.hypot(*errors_j),
+            "uncertainty_j": uncertainty_j,
+            "calibration_j": calibration_j,
             "samples": sum(part.samples for part in parts),
         }
     )

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 from joules.errors import UserError
 from joules.instrument.power_trace import PowerTrace, UncoveredWindow
 from joules.instrument.reading import PowerCourse, Reading
-from joules.instrument.source import Channel, CounterRestarted, Source, SourceError
+from joules.instrument.source import MACHINE, Channel, CounterGap, Notice, Source, SourceError
+
+# Faults of one kind that follow one another within this time are counted as one episode, so that a source
+# that fails for hours takes no memory.
+_SAME_EPISODE_S = 1.0
+
+
+@dataclass
+class _Episode:
+    """Consecutive reads that failed in one way, the first and the last kept (monotonic clock, seconds)."""
+
+    first_s: float
+    last_s: float
+    reads: int = 1
 
 
 def check_coverage(sources: Sequence[Source]) -> None:
-    """Refuses a half reading: raises UserError where a GPU is metered without the CPU, or nothing is."""
+    """Refuses a partial reading: raises UserError where a GPU is metered without the CPU, or nothing is."""
     domains = {channel.domain for source in sources for channel in source.channels}
     if not domains:
         raise UserError(
             "no source of energy readings was found: install the pinned packages of envs/ "
             "(CodeCarbon models the CPU where nothing measures it)"
         )
-    if any(domain.startswith("gpu") for domain in domains) and "cpu" not in domains:
+    covered = domains.union(*(channel.covers for source in sources for channel in source.channels))
+    if any(domain.startswith("gpu") for domain in domains) and not covered & {"cpu", MACHINE}:
         raise UserError(
-            "a GPU is metered but the CPU is not: half a reading is refused; make RAPL readable or "
-            "install CodeCarbon from envs/"
+            "a GPU is metered but the CPU is not: make RAPL readable or install CodeCarbon from envs/"
         )
 
 
@@ -41,7 +56,7 @@ class Sampler:
         self._sources = list(sources)
         self._clock = clock
         self._traces = {channel: PowerTrace(channel) for source in sources for channel in source.channels}
-        self._faults: list[tuple[float, Channel, str]] = []
+        self._faults: dict[str, list[_Episode]] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="sampler", daemon=True)
@@ -65,6 +80,10 @@ class Sampler:
     @property
     def channels(self) -> list[Channel]:
         return list(self._traces)
+
+    def notices(self) -> list[Notice]:
+        """What people should know about the sources now."""
+        return [notice for source in self._sources for notice in source.notices()]
 
     def now(self) -> float:
         return self._clock()
@@ -119,15 +138,21 @@ class Sampler:
         ]
 
     def faults(self, start_s: float, end_s: float) -> list[str]:
-        """Sentences of the reads that failed within the window."""
+        """One sentence for each way in which reads failed within the window, with their number."""
         with self._lock:
-            return sorted({text for at, _, text in self._faults if start_s <= at <= end_s})
+            within = {
+                sentence: [one for one in episodes if one.first_s <= end_s and one.last_s >= start_s]
+                for sentence, episodes in self._faults.items()
+            }
+            return sorted(_counted(sentence, episodes) for sentence, episodes in within.items() if episodes)
 
     def discard_before(self, before_s: float) -> None:
         """Drops samples older than `before_s`, keeping memory flat over a long block."""
         with self._lock:
             for trace in self._traces.values():
                 trace.discard_before(before_s)
+            for sentence, episodes in self._faults.items():
+                self._faults[sentence] = [one for one in episodes if one.last_s >= before_s]
 
     def _poll(self) -> None:
         # Signals are for the threads of the program that is metered.
@@ -143,21 +168,34 @@ class Sampler:
 
     def _read(self, source: Source) -> None:
         with self._lock:
-            before = self._clock()
+            before_s = self._clock()
+            values: Mapping[Channel, float | SourceError]
             try:
                 values = source.read()
+            except SourceError as fault:
+                values = dict.fromkeys(source.channels, fault)
             except Exception as fault:
                 # Whatever it was: one read must not end the sampling of all that follow.
-                said = str(fault) if isinstance(fault, SourceError) else _unforeseen(source, fault)
-                self._faults.extend((before, channel, said) for channel in source.channels)
-                if isinstance(fault, CounterRestarted):
-                    for channel in source.channels:
-                        self._traces[channel].append_break((before + self._clock()) / 2)
-                return
+                values = dict.fromkeys(source.channels, _unforeseen(source, fault))
             # A read takes time; its value belongs to the middle of it.
-            at = (before + self._clock()) / 2
+            at_s = (before_s + self._clock()) / 2
             for channel, value in values.items():
-                self._traces[channel].append(at, value)
+                trace = self._traces[channel]
+                if not isinstance(value, SourceError):
+                    trace.append(at_s, value)
+                    continue
+                if isinstance(value, CounterGap):
+                    trace.append_break(at_s if value.since_s is None else value.since_s, at_s)
+                self._note_fault(str(value), at_s)
+
+    def _note_fault(self, sentence: str, at_s: float) -> None:
+        episodes = self._faults.setdefault(sentence, [])
+        if not episodes or at_s - episodes[-1].last_s > _SAME_EPISODE_S:
+            episodes.append(_Episode(at_s, at_s))
+        # Channels of one read may share its fault.
+        elif episodes[-1].last_s != at_s:
+            episodes[-1].last_s = at_s
+            episodes[-1].reads += 1
 
     @staticmethod
     def _reading(trace: PowerTrace, start_s: float, end_s: float) -> Reading:
@@ -175,18 +213,28 @@ class Sampler:
                 samples=0,
                 detail=str(gap),
             )
+        calibration_j = channel.calibration * abs(estimate.energy_j)
         return Reading(
             scope=channel.scope,
             domain=channel.domain,
             source=channel.source,
             provenance=channel.provenance,
             energy_j=estimate.energy_j,
-            uncertainty_j=estimate.uncertainty_j,
+            uncertainty_j=math.hypot(estimate.uncertainty_j, calibration_j),
+            calibration_j=calibration_j,
+            covers=sorted(channel.covers),
             samples=estimate.samples,
             detail=channel.detail,
         )
 
 
-def _unforeseen(source: Source, fault: Exception) -> str:
+def _unforeseen(source: Source, fault: Exception) -> SourceError:
     names = ", ".join(sorted({channel.source for channel in source.channels}))
-    return f"a read of {names} failed ({type(fault).__name__}: {fault})"
+    return SourceError(f"a read of {names} failed ({type(fault).__name__}: {fault})")
+
+
+def _counted(sentence: str, episodes: Sequence[_Episode]) -> str:
+    reads = sum(episode.reads for episode in episodes)
+    if reads == 1:
+        return sentence
+    return f"{sentence} ({reads} reads within {episodes[-1].last_s - episodes[0].first_s:.1f} s)"

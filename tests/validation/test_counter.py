@@ -7,7 +7,7 @@ import pytest
 
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
-from joules.instrument.sources.replay import Replay
+from tests.replay import Replay
 from validation.counter import table, update_period_s, window
 
 CPU = Channel("cpu", "model", "modelled", "mean_w", "simulated")

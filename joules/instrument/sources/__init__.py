@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from joules.instrument.attribution import JobModel
 from joules.instrument.host.processes import DESCENDANTS, Job
-from joules.instrument.source import Source, SourceError
-from joules.instrument.sources.codecarbon_model import CodeCarbonModel
-from joules.instrument.sources.nvml import Nvml
-from joules.instrument.sources.rapl import Rapl
+from joules.instrument.source import Host, Source, SourceError
+from joules.instrument.sources import codecarbon_model, nvml, rapl
+
+# A vendor is a file in this folder and a line here. Of sources of one provenance the first one counts.
+SOURCES: Mapping[str, Callable[[Host], Sequence[Source]]] = {
+    "nvml": nvml.open_sources,
+    "rapl": rapl.open_sources,
+    "codecarbon": codecarbon_model.open_sources,
+}
 
 
-def discover(job: Job = DESCENDANTS) -> tuple[list[Source], dict[str, str]]:
-    """(sources that open on this machine, why each of the others does not). Shares are those of `job`."""
-    openers: dict[str, Callable[[], Source]] = {
-        "nvml": lambda: Nvml(job),
-        "rapl": Rapl,
-        "codecarbon": CodeCarbonModel,
-    }
+def discover(job: Job = DESCENDANTS, host: Host | None = None) -> tuple[list[Source], dict[str, str]]:
+    """Opens every source that this machine has.
+
+    Args:
+        job: The processes whose share is reported.
+        host: The machine, where it is not this one; its `job` replaces `job`.
+
+    Returns:
+        The open sources, and why each of the others does not open, by name.
+    """
+    host = host or Host(job=job)
     sources: list[Source] = []
     absent: dict[str, str] = {}
-    for name, opener in openers.items():
-        try:
-            sources.append(opener())
-        except SourceError as reason:
-            absent[name] = str(reason)
-        except BaseException:
-            for source in sources:
-                with contextlib.suppress(SourceError):
-                    source.close()
-            raise
-    for source in sources:
-        if isinstance(source, CodeCarbonModel):
-            sources.append(JobModel(source.processor_w, source.memory_w, job))
-            break
+    with contextlib.ExitStack() as opened:
+        for name, opener in SOURCES.items():
+            try:
+                for source in opener(host):
+                    opened.callback(_close, source)
+                    sources.append(source)
+            except SourceError as reason:
+                absent[name] = str(reason)
+        opened.pop_all()
     return sources, absent
+
+
+def _close(source: Source) -> None:
+    with contextlib.suppress(SourceError):
+        source.close()

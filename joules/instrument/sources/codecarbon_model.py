@@ -17,15 +17,16 @@ import os
 import platform
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import psutil
 
 from joules.instrument import codecarbon_data
+from joules.instrument.attribution import JobModel
 from joules.instrument.host.machine import processor_name
-from joules.instrument.source import Channel
+from joules.instrument.source import Channel, Host, Notice, Source
 from joules.power.memory import Kind, codecarbon_memory_range_w, codecarbon_memory_w
 from joules.power.models import UNKNOWN_MACHINE_W, UNKNOWN_PROCESSOR_W_PER_THREAD, codecarbon_processors_w
 
@@ -57,7 +58,7 @@ class Tdp:
     origin: TdpOrigin
 
 
-class CodeCarbonModel:
+class CodeCarbonModel(Source):
     """Modelled processor ('cpu') and memory ('dram') power of the whole machine, as mean watts."""
 
     # CodeCarbon's own monitor takes one load sample a second.
@@ -87,12 +88,11 @@ class CodeCarbonModel:
             range_w=codecarbon_memory_range_w(installed_gib, memory_kind()),
         )
 
-    @property
-    def warning(self) -> str | None:
-        """What a user must be told of the TDP, None where it is that of an entry of the table."""
-        if self.tdp.origin not in ("per thread", "constant"):
-            return None
-        return f"the processor's TDP is {tdp_words(self.tdp)}"
+    def notices(self) -> Sequence[Notice]:
+        """How far the TDP may be trusted: a warning where it is not an entry of the table."""
+        is_guess = self.tdp.origin in ("per thread", "constant")
+        says = f"{self.tdp.power_w:g} W for {self.tdp.model}: {tdp_words(self.tdp)}"
+        return (Notice("TDP", says, "warning" if is_guess else "info"),)
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -105,8 +105,11 @@ class CodeCarbonModel:
         """What CodeCarbon's model gives for the processor at `load` (0 to 1) of the whole machine."""
         return float(codecarbon_processors_w(self.tdp.power_w, load))
 
-    def close(self) -> None:
-        """Nothing is held open."""
+
+def open_sources(host: Host) -> Sequence[Source]:
+    """The model of the whole machine and the same model at the job's own load."""
+    model = CodeCarbonModel()
+    return model, JobModel(model.processor_w, model.memory_w, host.job)
 
 
 class _LoadMeter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import pynvml
 from joules.errors import UserError
 from joules.instrument.host.gpus import GpuUse, accessible_gpus
 from joules.instrument.host.processes import DESCENDANTS, Job, in_initial_pid_namespace
-from joules.instrument.source import Channel, Source, SourceError
+from joules.instrument.source import Channel, Host, Notice, Source, SourceError
 
 # Reasons for which a GPU runs below the clock it was asked for; power capping is how it is meant to work
 # at full load and is not among them.
@@ -47,7 +47,7 @@ class _Gpu:
     throttled_s: dict[str, float] = field(default_factory=dict)
 
 
-class Nvml:
+class Nvml(Source):
     """Every GPU this user may read and that reports its energy or its power: a channel for each.
 
     `unread` are the domains of GPUs that report neither.
@@ -106,13 +106,28 @@ class Nvml:
                 raise SourceError(f"NVML lost {gpu.domain}: {fault}") from None
         return values
 
-    def use(self, since_us: int) -> list[GpuUse]:
-        """Use of each GPU since `since_us` (microseconds of the Unix clock) by the job and by others.
+    def notices(self) -> Sequence[Notice]:
+        """GPUs that report nothing, and whether shares can be told."""
+        unread = [
+            Notice(domain, "NOT READ: it reports neither energy nor power, so no work may run on it")
+            for domain in self.unread
+        ]
+        if self.tells_whose:
+            return unread
+        says = (
+            "not known: the driver counts processes by the host's numbers, which this container does not "
+            "share; start it with the host's (--pid=host) where others use the GPU"
+        )
+        return [*unread, Notice("whose GPU", says, "info")]
+
+    def device_use(self, since_s: float) -> list[GpuUse]:
+        """Use of each GPU by the job and by others since an instant of the Unix clock, in seconds.
 
         The driver counts processes as the host does. In a container with process ids of its own no share can
         be told, and of the others only those that were there before.
         """
         self._look_around()
+        since_us = int(since_s * 1e6)
         return [
             GpuUse(
                 domain=gpu.domain,
@@ -124,7 +139,7 @@ class Nvml:
             for gpu in self._gpus
         ]
 
-    def room(self) -> float:
+    def free_share(self) -> float:
         """Free part of the memory of the fullest GPU, between 0 and 1; 1 where the driver does not say, 0
         where a GPU serves one process at a time."""
         rooms = [1.0]
@@ -154,16 +169,9 @@ class Nvml:
         return present - self._members if self.tells_whose else present & gpu.there_before
 
 
-def use_of_gpus(sources: Iterable[Source], since_wall_s: float) -> list[GpuUse]:
-    """Use of every metered GPU by the job and by others since an instant of the wall clock."""
-    return [
-        gpu for source in sources if isinstance(source, Nvml) for gpu in source.use(int(since_wall_s * 1e6))
-    ]
-
-
-def room_on_gpus(sources: Iterable[Source]) -> float:
-    """What the fullest metered GPU has free for another process, between 0 and 1; 1 where there is none."""
-    return min((source.room() for source in sources if isinstance(source, Nvml)), default=1.0)
+def open_sources(host: Host) -> Sequence[Source]:
+    """All NVIDIA GPUs as one source."""
+    return (Nvml(host.job),)
 
 
 def _refuse_partitions(handle: Any, index: int) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from joules.instrument.source import Channel, CounterRestarted, SourceError
+from joules.instrument.source import Channel, CounterGap, Host, Source, SourceError
 
-POWERCAP = Path("/sys/class/powercap")
 # No package and none of its memory draws more than this.
 _MOST_POWER_W = 2000.0
 
@@ -24,7 +22,7 @@ class _Zone:
     total_uj: int = 0
 
 
-class Rapl:
+class Rapl(Source):
     """Sums the package zones into 'cpu' and the dram zones into 'dram'.
 
     A package zone already contains its core and uncore subzones, and 'psys' contains the package, so
@@ -37,14 +35,14 @@ class Rapl:
 
     period_s = 0.1
 
-    def __init__(self, root: Path = POWERCAP, clock: Callable[[], float] = time.monotonic) -> None:
-        self._zones = _zones(root)
+    def __init__(self, host: Host) -> None:
+        self._zones = _zones(host.sys / "class/powercap")
         if not any(zone.domain == "cpu" for zone in self._zones):
             raise SourceError("no RAPL package zone under /sys/class/powercap (usual in a virtual machine)")
         for zone in self._zones:
             zone.last_uj = _read_uj(zone.path)
-        self._clock = clock
-        self._last_s = clock()
+        self._clock = host.clock
+        self._last_s = host.clock()
         self._channels = {
             domain: Channel(
                 domain=domain,
@@ -79,13 +77,15 @@ class Rapl:
             zone.total_uj += step_uj
             sums[zone.domain] += zone.total_uj * 1e-6
         if restarted:
-            raise CounterRestarted(
+            raise CounterGap(
                 f"the RAPL counter of {', '.join(restarted)} was set back: what was used then is not known"
             )
         return {channel: sums[domain] for domain, channel in self._channels.items()}
 
-    def close(self) -> None:
-        """Nothing is held open."""
+
+def open_sources(host: Host) -> Sequence[Source]:
+    """All RAPL zones as one source."""
+    return (Rapl(host),)
 
 
 def _zones(root: Path) -> list[_Zone]:

@@ -14,13 +14,13 @@ from joules.instrument.estimates import use_of_window
 from joules.instrument.reading import Total
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
-from joules.instrument.sources.replay import Replay
 from joules.paper import claims, values
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 from joules.power.servers import ProcessorIdentity
 from joules.power.use import NotCovered
 from joules.study.claims import Claim
 from tests.records import MACHINE, QUIET, idle, reading, run
+from tests.replay import Replay
 
 GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
 HERE = MACHINE.model_copy(update={"identity": GENOA, "memory_gib": 24})

@@ -12,8 +12,8 @@ import pytest
 from joules import METER_VERSION, Measurement, Meter
 from joules.errors import UserError
 from joules.instrument.source import Channel
-from joules.instrument.sources.replay import Replay
 from tests import ROOT
+from tests.replay import Replay
 
 # Who used the processor is what is asked.
 pytestmark = pytest.mark.alone
@@ -177,7 +177,7 @@ def test_rest_is_measured_where_it_is_asked_for():
 
 
 def test_what_nothing_reads_is_refused():
-    with pytest.raises(UserError, match="half a reading"):
+    with pytest.raises(UserError, match="the CPU is not"):
         Meter(sources=[constant(domain="gpu0")])
 
 

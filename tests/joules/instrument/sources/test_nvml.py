@@ -6,10 +6,9 @@ import pynvml
 import pytest
 
 from joules.errors import UserError
-from joules.instrument import doctor
 from joules.instrument.host.gpus import GpuUse, combined_use, describe_gpus
-from joules.instrument.source import SourceError
-from joules.instrument.sources.nvml import Nvml, room_on_gpus
+from joules.instrument.source import SourceError, free_device_share
+from joules.instrument.sources.nvml import Nvml
 from tests.driver import Driver
 
 
@@ -76,7 +75,7 @@ def test_a_gpu_that_reports_nothing_beside_one_that_does_is_named(driver):
     source = Nvml()
     assert {channel.domain for channel in source.channels} == {"gpu0"}
     assert source.unread == ["gpu1"]
-    assert any("gpu1" in line and "NOT READ" in line for line in doctor._gaps(source))
+    assert [str(notice)[:14] for notice in source.notices()] == ["gpu1: NOT READ"]
 
 
 def test_gpus_of_other_jobs_are_left_out(driver):
@@ -91,14 +90,14 @@ def test_gpus_of_other_jobs_are_left_out(driver):
 def test_a_gpu_may_share_the_memory_of_its_processor(driver):
     driver.free = [None, 0.5]
     assert [gpu.memory_gib for gpu in describe_gpus()] == [None, 75]
-    assert Nvml().room() == 0.5
+    assert Nvml().free_share() == 0.5
 
 
 def test_use_tells_the_job_from_others(driver):
     driver.processes = [SimpleNamespace(pid=10, smUtil=30), SimpleNamespace(pid=11, smUtil=10)]
     driver.reasons = pynvml.nvmlClocksThrottleReasonHwSlowdown
     driver.loads = [100, 50]
-    use = Nvml(job=of(10)).use(0)[0]
+    use = Nvml(job=of(10)).device_use(0)[0]
     assert use.job_share == 0.75
     assert use.load == 0.75
     assert use.foreign_processes == [11]
@@ -114,14 +113,14 @@ def test_what_happened_within_a_window_is_told_though_it_is_over(driver, monkeyp
     source.read()
     driver.processes, driver.reasons = [], 0
     clock_s[0] = 1010.0
-    use = source.use(int(995e6))[0]
+    use = source.device_use(995)[0]
     assert (use.foreign_processes, use.throttling) == ([11], ["hardware slowdown"])
-    later = source.use(int(1005e6))[0]
+    later = source.device_use(1005)[0]
     assert (later.foreign_processes, later.throttling) == ([], [])
 
 
 def test_an_idle_driver_says_nothing_of_shares(driver):
-    use = Nvml(job=of(10)).use(0)[1]
+    use = Nvml(job=of(10)).device_use(0)[1]
     assert (use.domain, use.job_share, use.load, use.foreign_processes) == ("gpu1", None, None, [])
 
 
@@ -131,7 +130,7 @@ def test_a_job_that_has_ended_is_still_the_job(driver):
     source.read()
     live.clear()
     driver.processes = [SimpleNamespace(pid=10, smUtil=30)]
-    assert source.use(0)[0].job_share == 1.0
+    assert source.device_use(0)[0].job_share == 1.0
 
 
 def test_in_a_container_no_share_is_told(driver):
@@ -139,18 +138,18 @@ def test_in_a_container_no_share_is_told(driver):
     driver.processes = [SimpleNamespace(pid=70001, smUtil=30)]
     source = Nvml(job=of(10), same_process_ids=lambda: False)
     driver.processes = [SimpleNamespace(pid=70001, smUtil=30), SimpleNamespace(pid=70002, smUtil=60)]
-    use = source.use(0)[0]
+    use = source.device_use(0)[0]
     assert (use.job_share, use.foreign_processes) == (None, [70001])
 
 
 def test_the_fullest_gpu_limits_who_may_rest(driver):
-    assert room_on_gpus([Nvml()]) == pytest.approx(0.4)
-    assert room_on_gpus([]) == 1
+    assert free_device_share([Nvml()]) == pytest.approx(0.4)
+    assert free_device_share([]) == 1
 
 
 def test_a_gpu_for_one_process_at_a_time_has_no_room_for_another(driver):
     driver.mode = pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS
-    assert room_on_gpus([Nvml()]) == 0
+    assert free_device_share([Nvml()]) == 0
 
 
 def test_use_over_parts_is_weighted_by_their_duration():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from joules.instrument.source import Channel
+from joules.instrument.source import Channel, Source
 
 
-class Replay:
+class Replay(Source):
     """Delivers `value(t)` for each channel, t in seconds on `clock`.
 
     A value function may raise SourceError to stand for a read that failed.
@@ -31,6 +31,3 @@ class Replay:
     def read(self) -> Mapping[Channel, float]:
         now = self._clock()
         return {channel: value(now) for channel, value in self._values.items()}
-
-    def close(self) -> None:
-        """Nothing is held open."""
