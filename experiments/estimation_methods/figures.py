@@ -81,7 +81,7 @@ def _ratios(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _axis_words(runs: pd.DataFrame) -> str:
-    how = plotting.provenance(records.with_result(runs))
+    how = plotting.provenance(records.select_measured(runs))
     words = f"estimate over whole-machine energy ({how})"
     if how == "counter":
         return words
@@ -98,7 +98,7 @@ def methods_carbon(tables: Tables) -> Figure:
     for level, shade in shades.items():
         axes.barh([places["place"].iloc[0]], [0], color=shade, label=level)
     axes.legend(title="intensity of")
-    how = plotting.provenance(records.with_result(tables["runs"]))
+    how = plotting.provenance(records.select_measured(tables["runs"]))
     plotting.spans(axes, places["place"], places, "emissions_g")
     for row in places.dropna(subset=["generated_by"]).itertuples():
         words = f" {row.generated_by} {row.generated_percent:.0f} %"

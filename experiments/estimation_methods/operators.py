@@ -20,7 +20,7 @@ _BYTES = 4
 def operators_of_work(work: str) -> tuple[Operator, ...]:
     """The operators of a pass; empty where they are not known."""
     if work == "vision":
-        from joules.analysis.operators import operators_of_model
+        from joules.analysis.roofline.operators import operators_of_model
 
         return operators_of_model("resnet50", _PIXELS, _IMAGES)
     if work == "small_kernels":
@@ -35,7 +35,7 @@ def _small_network() -> tuple[Operator, ...]:
     import torch
     from torch import nn
 
-    from joules.analysis.operators import operators_of
+    from joules.analysis.roofline.operators import operators_of
 
     layers: list[nn.Module] = []
     for _ in range(_SMALL_LAYERS):

@@ -34,9 +34,9 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `estimates` (a row a run and method), `methods` (bias, spread and needs of
     each, and whether it is another times a constant here), `statistics`, `agreement` (rank correlations),
     `carbon`."""
-    own = entries.of_others(LIMITS)
-    limits = roofline.table_of_limits(roofline.runs_at_limits(entries.of_question(LIMITS)))
-    runs = records.with_metrics(own, parameters=("work",), metrics=_FACTS)
+    own = entries.drop_experiments(LIMITS)
+    limits = roofline.table_of_limits(roofline.runs_at_limits(entries.select_experiments(LIMITS)))
+    runs = records.runs_table(own, parameters=("work",), metrics=_FACTS)
     estimates = _estimates(own, runs, limits)
     known = estimates.dropna(subset=["ratio"])
     methods = _methods(estimates)
@@ -124,7 +124,7 @@ def _estimates(entries: Records, runs: pd.DataFrame, limits: pd.DataFrame) -> pd
     work_of = {key: _work(run) for key, run in run_of.items()}
     pass_s = {work: _roofline_pass_s(*work, limits) for work in set(work_of.values())}
     rows = []
-    for row in records.with_result(runs).to_dict("records"):
+    for row in records.select_measured(runs).to_dict("records"):
         place = row["arm"], row["block"]
         known = known_of(
             run_of[place],
@@ -299,7 +299,7 @@ def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def _powers(known: pd.DataFrame, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Of each method a row an estimate: its block, mean power by the method and by the meter, and the cores
     that the job kept busy."""
-    usable = records.with_result(runs)
+    usable = records.select_measured(runs)
     duration_s = usable["duration_s"]
     of_runs = usable[["arm", "block", "duration_s"]].assign(
         reference_w=usable["energy_j"] / duration_s, busy_cores=usable["cpu_s"] / duration_s

@@ -60,8 +60,8 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     # Seconds to import, which figures and values must not pay for.
     from experiments.first_principles import anchors
 
-    runs = roofline.runs_at_limits(entries.of_others(*OTHERS))
-    limits = records.in_order(roofline.table_of_limits(runs), design)
+    runs = roofline.runs_at_limits(entries.drop_experiments(*OTHERS))
+    limits = records.sort_by_arm(roofline.table_of_limits(runs), design)
     rooflines = _rooflines(entries, limits)
     errors = unseen_errors(architectures(rooflines))
     grids = _grids()
@@ -106,7 +106,7 @@ def _rooflines(entries: Records, limits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_networks(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
-    from joules.analysis.operators import operators_of_model
+    from joules.analysis.roofline.operators import operators_of_model
 
     parameters = ("family", "model", "factor", "batch_size", "image_size")
     for arm, group in _by_arm(entries, NETWORKS, parameters, ("threads", "inferences", "layers")):
@@ -136,9 +136,9 @@ def _of_layers(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, obj
 def _by_arm(
     entries: Records, question: str, parameters: Sequence[str], metrics: Sequence[str]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    own = entries.of_question(question)
+    own = entries.select_experiments(question)
     if own.has_runs:
-        table = records.with_result(records.with_metrics(own, parameters, metrics))
+        table = records.select_measured(records.runs_table(own, parameters, metrics))
         # Rows come in the order of the first block, which is the same under every model of power.
         yield from table.groupby("arm", sort=False)
 
@@ -169,7 +169,7 @@ def _roofline(
         "measured_s": statistics.mean_ci((group["duration_s"] / passes).to_list())[0],
         "measured_j": statistics.mean_ci((group["energy_j"] / passes).to_list())[0],
         **roofline.columns_of(roofline.predict(operators, limits), limits),
-        "provenance": records.provenance_of(group),
+        "provenance": records.weakest_provenance(group),
     }
 
 

@@ -96,7 +96,7 @@ def flops_equal(tables: Tables) -> Figure:
     """Energy per inference of architectures compared at equal FLOPs: blocks, mean with interval, stars."""
     statistics = tables["statistics"].query("family == 'equal_flops'")
     compared = [*dict.fromkeys([*statistics["base"], *statistics["group"]])]
-    runs = records.with_result(tables["runs"]).query("arm in @compared")
+    runs = records.select_measured(tables["runs"]).query("arm in @compared")
     order = [arm for arm in compared if arm in set(runs["arm"])]
     runs = runs.assign(energy_mj=runs["energy_per_inference_j"] * 1e3)
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2), layout="constrained")

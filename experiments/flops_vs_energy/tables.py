@@ -28,7 +28,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row a model), `statistics`, `predictors` (what goes with energy
     and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
     runs = _runs(entries)
-    arms = _arms(records.with_result(runs))
+    arms = _arms(records.select_measured(runs))
     architectures = arms[arms["factor"].isna()]
     errors = predictors.unseen_errors(architectures)
     return {
@@ -43,7 +43,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
 
 def _runs(entries: Records) -> pd.DataFrame:
     parameters = ("family", "model", "factor", "batch_size", "image_size", "turns")
-    table = records.with_metrics(entries, parameters, _FACTS)
+    table = records.runs_table(entries, parameters, _FACTS)
     table["time_per_inference_s"] = table["duration_s"] / table["inferences"]
     table["energy_per_inference_j"] = table["energy_j"] / table["inferences"]
     table["energy_per_inference_kwh"] = table["energy_per_inference_j"] / JOULES_PER_KWH
@@ -76,7 +76,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "energy_per_inference_kwh": mean_j / JOULES_PER_KWH,
                 "latency_median_s": group["latency_median_s"].median(),
                 "flagged_runs": int((group["flags"] != "").sum()),
-                "provenance": records.provenance_of(group),
+                "provenance": records.weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows).sort_values("flops", ignore_index=True)
@@ -85,7 +85,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 def _statistics(
     runs: pd.DataFrame, architectures: pd.DataFrame, errors: pd.DataFrame, design: Design
 ) -> pd.DataFrame:
-    good = records.with_result(runs)
+    good = records.select_measured(runs)
     rows = [
         row for family in [*design.comparisons, *_factors(good)] for row in statistics.compare(good, family)
     ]

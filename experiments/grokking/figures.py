@@ -25,7 +25,7 @@ def grokking_curves(tables: Tables) -> Figure:
     """One training of each architecture against energy, on a linear axis, so that the shaded width is the
     share of energy after grokking; steps on the upper axis."""
     runs = tables["runs"]
-    fixed = records.with_result(runs[runs["rule"] == "fixed"])
+    fixed = records.select_measured(runs[runs["rule"] == "fixed"])
     # The task first in the design, on its own schedule's settings.
     plain = fixed[fixed["arm"] == fixed["task"] + "_" + fixed["architecture"]]
     first = next(arm for arm in tables["arms"]["arm"] if arm in set(plain["arm"])).partition("_")[0]
@@ -71,7 +71,7 @@ def grokking_waste(tables: Tables) -> Figure:
     """A panel an architecture: blocks, means with their intervals, stars from the table."""
     arms = tables["arms"]
     runs = tables["runs"]
-    fixed = records.with_result(runs[runs["rule"] == "fixed"]).assign(percent=100 * runs["waste"])
+    fixed = records.select_measured(runs[runs["rule"] == "fixed"]).assign(percent=100 * runs["waste"])
     families = tables["statistics"].query("family == 'waste'")
     present = [name for name in _ARCHITECTURES if name in set(arms["architecture"])]
     figure, panels = plt.subplots(

@@ -258,7 +258,7 @@ def recorded(name: str) -> Recorded:
     """The training of that name, with its energies under every model of power. Raises UserError where there
     is none."""
     from experiments.grokking.outcomes import evaluations_of
-    from joules.analysis import ensemble, records
+    from joules.analysis import records
     from joules.analysis.records import Records
     from joules.bench.record import Run
 
@@ -268,9 +268,10 @@ def recorded(name: str) -> Recorded:
     arm, _, block = rest.partition(", block ")
     entries = records.load([Campaign(campaign).block_file(_EXPERIMENT, int(block))])
     found = next(entry for entry in entries if isinstance(entry, Run) and entry.arm == arm)
-    alone = Records.of([found])
+    alone = Records.from_sequence([found])
     by_model = {READ: found} | {
-        model: cast(Run, ensemble.under(alone, model)[0]) for model in ensemble.models([alone])
+        model: cast(Run, records.recompute_under(alone, model)[0])
+        for model in records.alternative_models([alone])
     }
     points = [
         (

@@ -56,7 +56,7 @@ def energies_at(run: Run, steps: Sequence[float]) -> NDArray[np.float64]:
 
 def runs_table(entries: Records, trainings: Trainings) -> pd.DataFrame:
     """A row a run: steps, energies of its phases, waste."""
-    table = records.with_metrics(entries, parameters=_PARAMETERS, metrics=_METRICS)
+    table = records.runs_table(entries, parameters=_PARAMETERS, metrics=_METRICS)
     table.insert(
         3,
         "rule",
@@ -158,7 +158,7 @@ def arms_table(fixed: pd.DataFrame) -> pd.DataFrame:
                 "waste": waste,
                 "waste_low": low,
                 "waste_high": high,
-                "provenance": records.provenance_of(group),
+                "provenance": records.weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

@@ -17,7 +17,7 @@ from joules.paper.values import Value, band_of, banded_cell, cell, known, signif
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
     runs, arms, fleet_ = tables["runs"], tables["arms"], tables["fleet"]
-    fixed = records.with_result(runs[runs["rule"] == "fixed"])
+    fixed = records.select_measured(runs[runs["rule"] == "fixed"])
     never = arms[arms["grokked"] == 0]
     expected = fixed[~fixed["arm"].isin(never["arm"])]
     million = fleet_.iloc[-1]

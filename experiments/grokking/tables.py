@@ -19,7 +19,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     a run and rule), `frontier` (a row a rule and setting), `schedules` (a row a length), `fleet`."""
     trainings = {(run.arm, run.block): run for run in entries if isinstance(run, Run) and run.has_result}
     runs = outcomes.runs_table(entries, trainings)
-    good = records.with_result(runs)
+    good = records.select_measured(runs)
     fixed = good[good["rule"] == "fixed"]
     predictions = prediction.predictions_table(fixed, trainings)
     rules = stopping.rules_table(fixed, trainings, predictions)
@@ -28,7 +28,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     return {
         "runs": runs,
         "curves": outcomes.curves_table(trainings),
-        "arms": records.in_order(outcomes.arms_table(fixed), design),
+        "arms": records.sort_by_arm(outcomes.arms_table(fixed), design),
         "statistics": pd.DataFrame(
             [
                 *(row for family in design.comparisons for row in statistics.compare(good, family)),

@@ -109,7 +109,7 @@ def language_ranking(tables: Tables) -> Figure:
         return plotting.nothing("every entry is disqualified")
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6), layout="constrained")
     order = list(on_board["arm"])
-    runs = records.with_result(tables["runs"])
+    runs = records.select_measured(tables["runs"])
     plotted = {
         "data": runs[runs["arm"].isin(order)],
         "x": "arm",

@@ -20,7 +20,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
     runs, board, statistics = tables["runs"], tables["board"], tables["statistics"]
     rules = load_design(_KEY).at(runs["scale"].iloc[0]).analysis
-    good = records.with_result(runs)
+    good = records.select_measured(runs)
     out = board[board["disqualified_blocks"] > 0]
     front = board[board["on_front"].astype(bool)]
     margin = statistics.set_index("statistic").loc[exam.MARGIN]

@@ -52,7 +52,7 @@ _PER_TRAINING = {
 def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run, with what disqualifies it), `curves` (networks on their way), `board` (one row
     an arm), `reached` (energy to each accuracy), `statistics`, `published` (another board)."""
-    runs = records.with_metrics(entries, parameters=("entry", "share", "order", "text"), metrics=_METRICS)
+    runs = records.runs_table(entries, parameters=("entry", "share", "order", "text"), metrics=_METRICS)
     runs["share"] = runs["share"].fillna(1.0)
     for name, whole in _PER_TRAINING.items():
         runs[name] = runs[whole] / runs["trainings"]
@@ -60,7 +60,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     runs["disqualified"] = [
         disqualified(run, rules["gate_accuracy"], rules["cap_s"]) for run in runs.to_dict("records")
     ]
-    good = records.with_result(runs)
+    good = records.select_measured(runs)
     if good["corpus_sha256"].nunique() > 1:
         raise UserError(
             "language_models: trainings on different texts cannot stand on one board: measure all of its "
@@ -68,7 +68,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
         )
     curves = pd.DataFrame(_curves(entries), columns=_CURVES)
     reached = _reached(good, curves)
-    board = records.in_order(_board(good), design)
+    board = records.sort_by_arm(_board(good), design)
     return {
         "runs": runs,
         "curves": curves,
@@ -130,7 +130,7 @@ def _board(runs: pd.DataFrame) -> pd.DataFrame:
                 "energy_per_training_j": energy_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
-                "provenance": records.provenance_of(group),
+                "provenance": records.weakest_provenance(group),
             }
         )
     board = pd.DataFrame(rows)

@@ -19,7 +19,7 @@ def layers_equal(tables: Tables) -> Figure:
     """Time and energy per GFLOP of single layers: blocks, geometric mean with its interval, stars from the
     table; grey lines are bands over models of power."""
     runs, arms = tables["runs"], tables["arms"]
-    alone = records.with_result(runs[runs["model"].isna() & runs["factor"].isna()])
+    alone = records.select_measured(runs[runs["model"].isna() & runs["factor"].isna()])
     order = [kind for kind in KINDS if kind in set(alone["kind"])]
     means = arms[arms["model"].isna() & arms["factor"].isna()].set_index("kind").reindex(order)
     figure, panels = plt.subplots(1, 2, figsize=(plotting.COLUMN_IN, 3.4), layout="constrained")

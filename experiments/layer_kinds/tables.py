@@ -25,7 +25,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row an arm), `statistics`, `shares` (what each kind takes inside
     the network, one row a network and kind, with the published ones)."""
     runs = _runs(entries)
-    good = records.with_result(runs)
+    good = records.select_measured(runs)
     inside = _shares_by_block(good)
     return {
         "runs": runs,
@@ -42,9 +42,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
 
 
 def _runs(entries: Records) -> pd.DataFrame:
-    table = records.with_metrics(
-        entries, parameters=("kind", "model", "factor", "image_size"), metrics=_FACTS
-    )
+    table = records.runs_table(entries, parameters=("kind", "model", "factor", "image_size"), metrics=_FACTS)
     table["time_per_pass_s"] = table["duration_s"] / table["passes"]
     table["cpu_per_pass_s"] = table["cpu_s"] / table["passes"]
     table["energy_per_pass_j"] = table["energy_j"] / table["passes"]
@@ -73,7 +71,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "ci_high_j": high_j,
                 "energy_per_gflop_j": 1e9 * mean_j / first["flops"],
                 "latency_median_s": group["latency_median_s"].median(),
-                "provenance": records.provenance_of(group),
+                "provenance": records.weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

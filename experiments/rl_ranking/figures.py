@@ -57,7 +57,7 @@ def rl_curves(tables: Tables) -> Figure:
 
 def rl_ranking(tables: Tables) -> Figure:
     """Area under the score-energy curve by block of each algorithm, a panel a game, stars from the table."""
-    runs = records.with_result(tables["runs"]).query("area_score.notna() and network != 'separable'")
+    runs = records.select_measured(tables["runs"]).query("area_score.notna() and network != 'separable'")
     ranked = tables["ranks"].query("spent == 'energy'")
     games = [game for game in dict.fromkeys(runs["game"]) if game in set(ranked["game"])]
     figure, grid = plt.subplots(
@@ -81,7 +81,7 @@ def rl_ranking(tables: Tables) -> Figure:
 def rl_steps(tables: Tables) -> Figure:
     """Time and energy of one environment step, learning included, by arm on pixels; stars from the table,
     grey lines are bands over models of power."""
-    runs = records.with_result(tables["runs"])
+    runs = records.select_measured(tables["runs"])
     runs = runs[runs["network"].isin(ON_PIXELS)]
     order = list(dict.fromkeys(sorted(runs["arm"])))
     contents = [

@@ -48,8 +48,8 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     learned), `improvements` (pairs of algorithms), `published` (the leaderboard)."""
     evaluations = curves.evaluations(entries)
     runs = _with_outcomes(_runs(entries), evaluations, design)
-    good = records.with_result(runs)
-    arms = records.in_order(_arms(good), design)
+    good = records.select_measured(runs)
+    arms = records.sort_by_arm(_arms(good), design)
     ranked = _ranked(good, arms)
     return {
         "runs": runs,
@@ -64,7 +64,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
 
 def _runs(entries: Records) -> pd.DataFrame:
     parameters = ("game", "algorithm", "network", "environments", "yardstick_return")
-    table = records.with_metrics(entries, parameters, _METRICS)
+    table = records.runs_table(entries, parameters, _METRICS)
     cost = {(run.arm, run.block): curves.evaluation_cost(run) for run in entries if isinstance(run, Run)}
     spent = [cost[arm, block] for arm, block in zip(table["arm"], table["block"], strict=True)]
     table["training_energy_j"] = table["energy_j"] - [energy_j for energy_j, _ in spent]
@@ -174,7 +174,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "score_per_kwh": group["score_per_kwh"].mean(),
                 "average_return_per_kwh": group["average_return_per_kwh"].mean(),
                 "learned": bool(return_low > group["random_return"].max()) if len(group) > 1 else None,
-                "provenance": records.provenance_of(group),
+                "provenance": records.weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

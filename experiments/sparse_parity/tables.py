@@ -50,15 +50,15 @@ _PER_SOLVE = {ENERGY: "energy_j", "time_per_solve_s": "duration_s", "cpu_per_sol
 def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row a process on a problem), `agreement` (one row a pair of
     metrics), `regret` (one row a problem and metric), `proxies` (one row a proxy), `statistics`."""
-    runs = records.with_metrics(
-        entries.of_others(BOARD), _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED)
+    runs = records.runs_table(
+        entries.drop_experiments(BOARD), _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED)
     )
     runs["noise"] = runs["noise"].fillna(0.0)
     runs.insert(2, "problem", [problem_of(run) for run in runs.to_dict("records")])
     for name, whole in _PER_SOLVE.items():
         runs[name] = runs[whole] / runs["solves"]
-    solved, board = records.with_result(runs), _board(entries.of_question(BOARD))
-    arms = pd.concat([records.in_order(_arms(solved), design), _arms(board)], ignore_index=True)
+    solved, board = records.select_measured(runs), _board(entries.select_experiments(BOARD))
+    arms = pd.concat([records.sort_by_arm(_arms(solved), design), _arms(board)], ignore_index=True)
     good = pd.concat([solved, board], ignore_index=True)
     regret = _regret(good, arms)
     proxies = _proxies(arms)
@@ -77,9 +77,9 @@ def _board(entries: Records) -> pd.DataFrame:
     they are accurate enough for it. What is traced of small problems is not known of them."""
     if not entries.has_runs:
         return pd.DataFrame()
-    runs = records.with_metrics(entries, ("entry",), ("trainings", "validation_accuracy"))
+    runs = records.runs_table(entries, ("entry",), ("trainings", "validation_accuracy"))
     gate = load_design(BOARD).at(runs["scale"].iloc[0]).analysis["gate_accuracy"]
-    runs = records.with_result(runs)
+    runs = records.select_measured(runs)
     accurate = runs["validation_accuracy"] >= gate
     runs = runs.assign(
         problem=BOARD_PROBLEM,
@@ -117,7 +117,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 ENERGY: energy_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
-                "provenance": records.provenance_of(group),
+                "provenance": records.weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

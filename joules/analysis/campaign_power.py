@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from joules.analysis.ensemble import UNDER
 from joules.analysis.records import Records
+from joules.analysis.sensitivity import MODEL_TABLE_COLUMNS
 from joules.power.models import POWER_MODELS, PowerModel, power_w
 from joules.power.use import DOMAINS, NotCovered, Use
 from joules.study.claims import load_claims
@@ -37,7 +37,7 @@ def watts(every: Iterable[Records]) -> pd.DataFrame:
     the median factor by which a run is off. Rows with a counter's verdict come first, the best before.
     """
     every = list(every)
-    uses = [alike.use for records in every for alike in records.alike if alike.use is not None]
+    uses = [alike.use for records in every for alike in records.groups if alike.use is not None]
     rows = [
         {"power_model": name, "words": model.words, "source": model.source}
         | _states(model, uses)
@@ -67,7 +67,7 @@ def _states(model: PowerModel, uses: Sequence[Use]) -> dict[str, object]:
 def _against_counter(model: PowerModel, every: Sequence[Records]) -> dict[str, object]:
     logs, gaps = [np.empty(0)], set()
     for records in every:
-        for alike in records.alike:
+        for alike in records.groups:
             counted = [
                 channel
                 for channel in alike.primary
@@ -98,7 +98,7 @@ def _against_counter(model: PowerModel, every: Sequence[Records]) -> dict[str, o
 def headlines(models: Mapping[str, pd.DataFrame], statistics: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """A row a claim and model: the statistic that decides the claim under that model. `models` (the tables
     `power_models`) and `statistics` are tables by experiment."""
-    tables = [pd.DataFrame(columns=["experiment", "claim", *UNDER, "unit", "base"])]
+    tables = [pd.DataFrame(columns=["experiment", "claim", *MODEL_TABLE_COLUMNS, "unit", "base"])]
     for experiment, table in models.items():
         facts = statistics[experiment].set_index("statistic")[["unit", "base"]]
         for name, claim in load_claims(experiment).items():

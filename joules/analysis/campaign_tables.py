@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from joules.analysis import campaign_power
-from joules.analysis.recorded import Floats
-from joules.analysis.records import Records
+from joules.analysis.records import Floats, Records
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
@@ -76,7 +75,7 @@ def _machine_row(machine: Machine, every: Collection[Records], stated: str | Non
     measured_at = [
         instant
         for each in every
-        for of in (each.cells.runs, each.cells.rests)
+        for of in (each.cells.runs, each.cells.idle)
         for instant in of["measured_at"].tolist()
     ]
     versions = next(each.cells.versions for each in every if each.has_runs)
@@ -107,7 +106,7 @@ def _instruments(every: Iterable[Records]) -> pd.DataFrame:
     rows = {
         (channel.domain, channel.provenance, channel.source, channel.detail)
         for each in every
-        for alike in each.alike
+        for alike in each.groups
         for channel in alike.primary
     }
     columns = ["domain", "provenance", "source", "detail"]
@@ -121,12 +120,12 @@ def _counts(experiment: str, entries: Records) -> dict[str, object]:
         "runs": len(worked),
         "failed": int((~worked).sum()),
         "unread": int((worked & np.isnan(entries.energies.energy_j)).sum()),
-        "flagged": int(np.array(list(map(bool, entries.rests.flags)))[entries.rests.flags_of_run].sum()),
+        "flagged": int(np.array(list(map(bool, entries.idle.flags)))[entries.idle.flags_of_run].sum()),
     }
 
 
 def _spent(experiment: str, entries: Records, config: Config) -> dict[str, object]:
-    alike = entries.alike
+    alike = entries.groups
     runs = [each for each in alike if each.layout.kind == "run"]
     spent_j = _summed(each.spent_j for each in alike)
     grid = carbon.grid(config.region)
@@ -160,7 +159,7 @@ def _summed(numbers: Iterable[Floats]) -> float:
 
 
 def _flag_rows(experiment: str, entries: Records) -> list[dict[str, object]]:
-    runs, rests = entries.cells.runs, entries.rests
+    runs, rests = entries.cells.runs, entries.idle
     evidence = [dict(flag.partition(": ")[::2] for flag in flags) for flags in rests.flags]
     rows = []
     for kind in sorted({kind for each in evidence for kind in each}):

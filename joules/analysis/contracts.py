@@ -20,7 +20,7 @@ class Tables(Protocol):
     def tabulate(self, entries: Records, design: Design) -> dict[str, pd.DataFrame]:
         """Records to tables, one for every name in the design's `tables`.
 
-        `runs` (from `records.with_metrics`, one row a run) and `statistics` (columns `statistics.COLUMNS`)
+        `runs` (from `records.runs_table`, one row a run) and `statistics` (columns `statistics.COLUMNS`)
         must be among them. It is handed any part of a campaign: runs may have failed or not been read. It is
         called again without the flagged ones, and for every model of power with the energies that it gives,
         so that rows must not be ordered by energy. It makes every table all the same, if need be with its

@@ -11,8 +11,8 @@ from typing import Any
 
 import altair as alt
 
-from joules.analysis.ensemble import HIGH, LOW
 from joules.analysis.palette import HUES, YELLOW
+from joules.analysis.sensitivity import HIGH, LOW
 
 Spec = dict[str, Any]
 # The version of the grammar, and of its script in the package vl-convert.

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from statannotations.Annotator import Annotator
 
 from joules.analysis import columns, statistics
-from joules.analysis.ensemble import HIGH, LOW
 from joules.analysis.palette import HUES
+from joules.analysis.sensitivity import HIGH, LOW
 from joules.analysis.sidecar import SIDECAR
 from joules.study.fingerprint import file_sha256
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import pandas as pd
 
-from joules.analysis import campaign_power, campaign_tables, ensemble, records, sensitivity, tables
+from joules.analysis import campaign_power, campaign_tables, records, sensitivity, tables
 from joules.analysis.contracts import Figure, Tables
 from joules.analysis.records import Records
 from joules.errors import UserError
@@ -23,7 +23,7 @@ from joules.study.fingerprint import code_fingerprint, file_sha256
 Load = Callable[[str], Records]
 
 
-def loader(campaign: Campaign, config: Config) -> Load:
+def cached_loader(campaign: Campaign, config: Config) -> Load:
     """Loads the records of an experiment of the campaign once, however often it is asked for them."""
     return functools.cache(lambda name: records.load(campaign.block_files(name, config)))
 
@@ -31,38 +31,38 @@ def loader(campaign: Campaign, config: Config) -> Load:
 def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | None = None) -> None:
     """Writes the tables of an experiment, or those of the campaign itself for 'campaign'.
 
-    `load` is the campaign's `loader`, where several experiments share one.
+    `load` is the campaign's `cached_loader`, where several experiments share one.
     """
-    load = load or loader(campaign, config)
+    load = load or cached_loader(campaign, config)
     if experiment == SELF:
         names: Sequence[str] = config.experiments if campaign.name == LOCAL else campaign.experiments()
         made = _of_campaign(
             {name: load(name) for name in names},
             {name: tables.read_tables(campaign.tables(name)) for name in names},
             config,
-            records.stated_of(campaign.stated),
+            records.read_stated(campaign.stated),
         )
     else:
         names = campaign.read_questions(experiment, config)
-        made = tabulated(experiment, records.together([load(name) for name in names]))
+        made = tabulate_records(experiment, records.concat([load(name) for name in names]))
     inputs = {path: digest for name in names for path, digest in load(name).sha256.items()}
     if campaign.stated.exists():
         inputs[campaign.stated.name] = file_sha256(campaign.stated)
     tables.write_tables(campaign.tables(experiment), made, inputs)
 
 
-def tabulated(experiment: str, entries: Records) -> records.TableSet:
+def tabulate_records(experiment: str, entries: Records) -> records.TableSet:
     """Tables of an experiment, with its results without flagged runs and under every model of power."""
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
     design = load_design(experiment)
     made = module.tabulate(entries, design)
-    made["statistics"] = sensitivity.beside(
+    made["statistics"] = sensitivity.with_unflagged(
         made["statistics"],
         made["runs"],
         entries,
         lambda fewer: module.tabulate(fewer, design)["statistics"],
     )
-    return ensemble.beside(made, entries, lambda again: module.tabulate(again, design))
+    return sensitivity.with_power_models(made, entries, lambda again: module.tabulate(again, design))
 
 
 def _of_campaign(
@@ -75,13 +75,14 @@ def _of_campaign(
     made = campaign_tables.tabulate(entries, config, stated.basis if stated else None)
     again = [
         campaign_tables.spending(
-            {name: ensemble.under(of_experiment, model) for name, of_experiment in entries.items()}, config
+            {name: records.recompute_under(of_experiment, model) for name, of_experiment in entries.items()},
+            config,
         )
-        for model in ensemble.models(entries.values())
+        for model in records.alternative_models(entries.values())
     ]
     return {
         **made,
-        "energy": ensemble.with_bands(made["energy"], again),
+        "energy": sensitivity.with_model_ranges(made["energy"], again),
         "headlines": campaign_power.headlines(
             {name: each[POWER_MODELS] for name, each in tabulated.items()},
             {name: each["statistics"] for name, each in tabulated.items()},

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from joules.analysis import workers
+from joules.analysis.parallel import parallel_map
 from joules.errors import UserError
 from joules.models import read_json
 from joules.study.campaign import Campaign
@@ -47,7 +47,7 @@ def _csv(table: pd.DataFrame) -> Iterator[str]:
         printed = {name: _printed(rows[name]) for name in rows.select_dtypes("float")}
         return rows.assign(**printed).to_csv(index=False, header=first == 0, lineterminator="\n")
 
-    return workers.each(piece, range(0, max(len(table), 1), _ROWS))
+    return parallel_map(piece, range(0, max(len(table), 1), _ROWS))
 
 
 def _printed(numbers: pd.Series) -> pd.Series:

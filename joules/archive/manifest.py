@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from joules.analysis import workers
+from joules.analysis.parallel import parallel_map
 from joules.analysis.sidecar import SIDECAR
-from joules.analysis.steps import Load, draw, loader, tabulate
+from joules.analysis.steps import Load, cached_loader, draw, tabulate
 from joules.errors import UserError
 from joules.models import Closed, read_json
 from joules.paper import steps
@@ -96,7 +96,7 @@ def verify(campaign: Campaign) -> Iterator[str]:
     config = check_config(
         {**body.options, "campaign": campaign.name, "experiments": body.experiments}, str(campaign.manifest)
     )
-    load = loader(campaign, config)
+    load = cached_loader(campaign, config)
     stated = {campaign.root / name: digest for name, digest in body.files.items()}
     # Records are hashed as they are read for their tables.
     of_records = [path for path in stated if path.parent.parent == campaign.runs]
@@ -153,11 +153,11 @@ def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
                 draw(again, name, figure)
 
         # Tables of more records than are kept take all processors, and much memory, themselves.
-        spread = workers.each if all(load(experiment).are_kept for experiment in experiments) else map
+        spread = parallel_map if all(load(experiment).are_kept for experiment in experiments) else map
         for experiment, _ in zip(experiments, spread(tables_of, experiments), strict=True):
             _same_files(campaign, again, again.tables(experiment))
             yield f"tables of {experiment} follow from the records"
-        for _ in workers.each(drawn, [SELF, *experiments]):
+        for _ in parallel_map(drawn, [SELF, *experiments]):
             pass
         _same_files(campaign, again, again.tables(SELF))
         yield f"tables of {SELF} follow from the records"

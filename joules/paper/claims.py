@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from joules.analysis import ensemble, sensitivity
+from joules.analysis import sensitivity
 from joules.analysis.statistics import CONFIDENCE, holm
 from joules.paper.values import Value, significant
 from joules.power.models import POWER_MODELS
@@ -24,7 +24,7 @@ _DEPENDS: Verdict = "depends on the power model"
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 # Prefix of the columns that hold the verdict under each model of power.
-UNDER = "under_"
+MODEL_TABLE_COLUMNS = "under_"
 COLUMNS = [
     "experiment",
     "claim",
@@ -35,13 +35,13 @@ COLUMNS = [
     "estimate",
     "ci_low",
     "ci_high",
-    *ensemble.COLUMNS,
+    *sensitivity.MODEL_COLUMNS,
     "p",
     "p_holm",
     "uncorrected_verdict",
     "as_read_verdict",
-    *(f"{UNDER}{model}" for model in POWER_MODELS),
-    *sensitivity.COLUMNS,
+    *(f"{MODEL_TABLE_COLUMNS}{model}" for model in POWER_MODELS),
+    *sensitivity.UNFLAGGED_COLUMNS,
     "unflagged_verdict",
     "comparison",
     "value",
@@ -172,18 +172,18 @@ def _row(
         "p_holm": judged.p_holm,
         "uncorrected_verdict": judged.uncorrected,
         "as_read_verdict": judged.verdict,
-        **{f"{UNDER}{model}": each.verdict for model, each in under.items()},
+        **{f"{MODEL_TABLE_COLUMNS}{model}": each.verdict for model, each in under.items()},
         "unflagged_verdict": _OPEN,
         "evidence": judged.evidence,
     }
     if claim.statistic not in statistics.index:
         return row
     cells = statistics.loc[claim.statistic]
-    unflagged = {column: float(cells[column]) for column in sensitivity.COLUMNS}
+    unflagged = {column: float(cells[column]) for column in sensitivity.UNFLAGGED_COLUMNS}
     _, *without_flags = unflagged.values()
     return row | {
         **{column: float(cells[column]) for column in ("estimate", "ci_low", "ci_high")},
-        **{column: cells[column] for column in ensemble.COLUMNS},
+        **{column: cells[column] for column in sensitivity.MODEL_COLUMNS},
         **unflagged,
         "unflagged_verdict": verdict_of(claim, *without_flags)[0],
         "evidence": judged.evidence + _correction(judged) + _band(cells),
@@ -222,7 +222,7 @@ def under_words(row: Mapping[str, Any]) -> str:
     """Which models give which verdict, in words."""
     by_verdict: dict[str, list[str]] = {}
     for name, model in POWER_MODELS.items():
-        verdict = row.get(f"{UNDER}{name}")
+        verdict = row.get(f"{MODEL_TABLE_COLUMNS}{name}")
         if isinstance(verdict, str):
             by_verdict.setdefault(verdict, []).append(model.words)
     return "; ".join(f"{verdict} under {_listed(words)}" for verdict, words in by_verdict.items())
@@ -278,9 +278,9 @@ def _under_models(claims: pd.DataFrame) -> list[Value]:
         **{
             f"claims.{key}": (int((claims["band_reason"] == reason).sum()), f"band_reason: {reason}")
             for key, reason in (
-                ("no_energy", ensemble.NO_ENERGY),
-                ("equal_cores", ensemble.EQUAL_CORES),
-                ("small_loads", ensemble.SMALL_LOADS),
+                ("no_energy", sensitivity.NO_ENERGY),
+                ("equal_cores", sensitivity.EQUAL_CORES),
+                ("small_loads", sensitivity.SMALL_LOADS),
             )
         },
     }

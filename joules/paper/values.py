@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from joules.analysis.ensemble import HIGH, LOW
+from joules.analysis.sensitivity import HIGH, LOW
 from joules.errors import UserError
 
 _LATEX = {

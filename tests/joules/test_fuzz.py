@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from joules.analysis import columns, tables
-from joules.analysis.records import stated_of
+from joules.analysis.records import read_stated
 from joules.analysis.sidecar import read_sidecar
 from joules.archive import manifest
 from joules.bench.journal import Journal, read_entries
@@ -54,7 +54,7 @@ def meanings(folder):
 
 
 def stated(folder):
-    stated_of(folder / "file")
+    read_stated(folder / "file")
 
 
 def entries(folder):

@@ -67,7 +67,7 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     report, figures = (
         importlib.import_module(f"experiments.{experiment}.{part}") for part in ("report", "figures")
     )
-    tables.write_tables(tmp_path, steps.tabulated(experiment, Records.of(entries)), {})
+    tables.write_tables(tmp_path, steps.tabulate_records(experiment, Records.from_sequence(entries)), {})
     read = tables.read_tables(tmp_path)
     for figure in design.figures:
         with plotting.style():
@@ -90,7 +90,7 @@ def test_a_run_whose_energy_was_not_read_is_no_result():
     lost = unread(run("two"))
     assert [one.has_result for one in (run(), lost, failed(run()))] == [True, False, False]
     table = records.runs_table([run(), lost, idle(), idle(position="after")])
-    assert list(records.with_result(table)["arm"]) == ["one"]
+    assert list(records.select_measured(table)["arm"]) == ["one"]
 
 
 def test_rest_that_was_not_read_is_not_rest_without_power():
@@ -102,7 +102,7 @@ def test_rest_that_was_not_read_is_not_rest_without_power():
 
 def test_a_campaign_says_what_of_its_own_energy_was_not_read():
     lost = unread(run("two")).model_copy(update={"spent": run().spent.model_copy(update={"energy_j": None})})
-    made = campaign_tables.tabulate({"flops_vs_energy": Records.of([run(), lost, idle()])}, CONFIG)
+    made = campaign_tables.tabulate({"flops_vs_energy": Records.from_sequence([run(), lost, idle()])}, CONFIG)
     (energy,) = made["energy"].to_dict("records")
     assert (energy["failed"], energy["unread"], energy["unread_s"]) == (0, 1, 4.0)
     keys = {value.key for value in campaign_report.values(made, "local", CONFIG)}

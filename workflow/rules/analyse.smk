@@ -29,8 +29,10 @@ for name in EXPERIMENTS:
             ),
             code=[
                 question_code(name, "tables", "tabulate"),
-                code_fingerprint("joules.analysis.sensitivity", ["beside"]),
-                code_fingerprint("joules.analysis.ensemble", ["beside"]),
+                code_fingerprint(
+                    "joules.analysis.sensitivity",
+                    ["with_unflagged", "with_power_models"],
+                ),
             ],
             comparisons=[family.model_dump() for family in DESIGNS[name].comparisons],
         shell:

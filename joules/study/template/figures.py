@@ -13,7 +13,7 @@ from joules.analysis import plotting, records
 
 def question_name_energy(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Energy of a product by arm: blocks, geometric mean with its interval, stars from the table."""
-    runs = records.with_result(tables["runs"])
+    runs = records.select_measured(tables["runs"])
     plotted = {"data": runs, "x": "arm", "y": "energy_per_pass_j", "order": list(tables["arms"]["arm"])}
     figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 2.8), layout="constrained")
     plotting.dots(axes, **plotted, geometric=True)

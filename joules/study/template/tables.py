@@ -11,12 +11,12 @@ from joules.study.design import Design
 
 def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row an arm), `statistics`."""
-    runs = records.with_metrics(entries, parameters=("side",), metrics=("flops", "passes"))
+    runs = records.runs_table(entries, parameters=("side",), metrics=("flops", "passes"))
     runs["energy_per_pass_j"] = runs["energy_j"] / runs["passes"]
-    good = records.with_result(runs)
+    good = records.select_measured(runs)
     return {
         "runs": runs,
-        "arms": records.in_order(_arms(good), design),
+        "arms": records.sort_by_arm(_arms(good), design),
         "statistics": pd.DataFrame(
             [row for family in design.comparisons for row in statistics.compare(good, family)],
             columns=statistics.COLUMNS,
@@ -39,7 +39,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "energy_per_pass_j": mean_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
-                "provenance": records.provenance_of(group),
+                "provenance": records.weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

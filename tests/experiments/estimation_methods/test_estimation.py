@@ -55,7 +55,7 @@ def tables_of(*runs):
         for block in (0, 1)
         for position in ("before", "after")
     ]
-    return made.tabulate(Records.of([*runs, *idles]), load_design("estimation_methods"))
+    return made.tabulate(Records.from_sequence([*runs, *idles]), load_design("estimation_methods"))
 
 
 def both(**changes):

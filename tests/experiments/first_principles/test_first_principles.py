@@ -7,7 +7,7 @@ import pytest
 from experiments.first_principles import figures, report, tables, workload
 from experiments.first_principles.parameters import Parameters
 from joules.analysis.records import Records
-from joules.analysis.steps import tabulated
+from joules.analysis.steps import tabulate_records
 from joules.paper.values import check, check_bands
 from joules.study.design import load_design
 from tests import records
@@ -92,7 +92,7 @@ def of_layers():
 
 
 def made(*entries):
-    return tables.tabulate(Records.of(entries), DESIGN)
+    return tables.tabulate(Records.from_sequence(entries), DESIGN)
 
 
 def test_networks_and_layers_are_predicted_from_the_limits_alone():
@@ -162,7 +162,7 @@ def test_everything_is_drawn_and_printed(others):
         for position in ("before", "after")
     ]
     used = [*of_networks(), *of_layers()] if others else []
-    result = tabulated("first_principles", Records.of([*at_limits(), *used, *idles]))
+    result = tabulate_records("first_principles", Records.from_sequence([*at_limits(), *used, *idles]))
     assert set(result["runs"]["experiment"]) == {"first_principles"}
     for name in DESIGN.figures:
         assert getattr(figures, name)(result).axes

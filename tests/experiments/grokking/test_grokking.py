@@ -218,7 +218,7 @@ def test_waste_is_the_energy_after_grokking():
 
 def test_a_campaign_where_nothing_grokked_still_has_its_tables():
     runs = [trained(arm, block, [0.2] * 20)[0] for arm in ("add_mlp", "add_transformer") for block in (0, 1)]
-    made = tables.tabulate(Records.of(runs), load_design("grokking"))
+    made = tables.tabulate(Records.from_sequence(runs), load_design("grokking"))
     assert made["runs"]["grok_step"].isna().all()
     assert made["rules"].empty
     report.values(made)
@@ -231,7 +231,7 @@ def test_rules_are_compared_on_the_same_trainings():
         for arm in ("add_mlp", "subtract_mlp")
         for block in (0, 1)
     ]
-    made = tables.tabulate(Records.of(runs), load_design("grokking"))
+    made = tables.tabulate(Records.from_sequence(runs), load_design("grokking"))
     means = made["statistics"].set_index("statistic")["estimate"]
     assert means["rule_saved.fixed"] == 0
     assert means["rule_lost_points.patience"] == pytest.approx(70)

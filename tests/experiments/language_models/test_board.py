@@ -72,7 +72,7 @@ def entries(blocks=4, without=()):
 
 @pytest.fixture(scope="module")
 def made():
-    return tables.tabulate(Records.of(entries()), DESIGN)
+    return tables.tabulate(Records.from_sequence(entries()), DESIGN)
 
 
 def test_energy_is_that_of_one_training(made):
@@ -124,7 +124,7 @@ def test_a_level_is_reached_between_checkpoints(made):
 def test_tables_and_networks_are_compared_where_both_are_as_accurate(made):
     row = made["statistics"].set_index("statistic").loc["reached.network_over_tables"]
     assert row["estimate"] == pytest.approx(60 * (0.5 + 0.5 * 0.625) / 2, rel=0.02)
-    without = tables.tabulate(Records.of(entries(without=("nanogpt", "modern_muon"))), DESIGN)
+    without = tables.tabulate(Records.from_sequence(entries(without=("nanogpt", "modern_muon"))), DESIGN)
     row = without["statistics"].set_index("statistic").loc["reached.network_over_tables"]
     assert pd.isna(row["estimate"])
     assert "not reached" in row["note"]
@@ -169,7 +169,7 @@ def test_the_exam_has_to_hold_under_every_model_of_power():
 
 
 def test_the_exam_of_a_campaign_without_it_is_not_taken():
-    made = tables.tabulate(Records.of(entries(without=("nanogpt",))), DESIGN)
+    made = tables.tabulate(Records.from_sequence(entries(without=("nanogpt",))), DESIGN)
     assert exam.verdict(made["statistics"]) == "not taken"
 
 
@@ -207,7 +207,7 @@ def test_noise_is_what_two_single_trainings_differ_by():
 @pytest.mark.parametrize("without", [(), ("nanogpt",), ("kneser_ney_4", "kneser_ney_8")])
 @pytest.mark.parametrize("blocks", [1, 4])
 def test_any_part_of_a_campaign_becomes_tables_figures_and_values(without, blocks):
-    made = tables.tabulate(Records.of(entries(blocks, without)), DESIGN)
+    made = tables.tabulate(Records.from_sequence(entries(blocks, without)), DESIGN)
     values = report.values(made)
     check(values)
     printed = report.display(made)
@@ -218,7 +218,7 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(without, block
 
 def test_a_run_that_failed_or_was_not_read_is_no_row_of_the_board():
     lost = [records.failed(run("nanogpt", 0)), records.unread(run("modern_muon", 0))]
-    made = tables.tabulate(Records.of([run("kneser_ney_4", 0), *lost]), DESIGN)
+    made = tables.tabulate(Records.from_sequence([run("kneser_ney_4", 0), *lost]), DESIGN)
     assert list(made["board"]["arm"]) == ["kneser_ney_4"]
     assert len(made["runs"]) == 3
 
@@ -227,12 +227,14 @@ def test_trainings_on_different_texts_are_refused():
     other = run("nanogpt", 0)
     other = other.model_copy(update={"metrics": {**other.metrics, "corpus_sha256": "d"}})
     with pytest.raises(UserError, match="different texts cannot stand on one board"):
-        tables.tabulate(Records.of([run("kneser_ney_4", 0), other]), DESIGN)
+        tables.tabulate(Records.from_sequence([run("kneser_ney_4", 0), other]), DESIGN)
 
 
 def test_no_joule_is_printed_without_its_band(made):
     """The board of others apart, which is theirs."""
-    from joules.analysis import ensemble
+    from joules.analysis import sensitivity
 
-    whole = ensemble.beside(made, Records.of(entries()), lambda again: tables.tabulate(again, DESIGN))
+    whole = sensitivity.with_power_models(
+        made, Records.from_sequence(entries()), lambda again: tables.tabulate(again, DESIGN)
+    )
     check_bands(report.values(whole), report.display(whole))

@@ -224,7 +224,7 @@ def tables():
         for name, gain in (("ppo", 2.0), ("a2c", 1.0))
     ]
     idles = [records.idle(block, position) for block in range(4) for position in ("before", "after")]
-    return made.tabulate(Records.of([*runs, *idles]), design_with(40.0))
+    return made.tabulate(Records.from_sequence([*runs, *idles]), design_with(40.0))
 
 
 def test_evaluation_is_not_charged_to_training(tables):
@@ -244,7 +244,9 @@ def test_the_budget_is_the_designs_and_not_the_cheapest_runs():
     runs = [run("game_ppo", "ppo", block, [2.0, 4.0]) for block in (0, 1)]
     runs += [run("game_a2c", "a2c", block, [2.0, 4.0, 6.0, 8.0]) for block in (0, 1)]
     idles = [records.idle(block, position) for block in (0, 1) for position in ("before", "after")]
-    table = made.tabulate(Records.of([*runs, *idles]), design_with(40.0))["runs"].set_index(["arm", "block"])
+    table = made.tabulate(Records.from_sequence([*runs, *idles]), design_with(40.0))["runs"].set_index(
+        ["arm", "block"]
+    )
     assert set(table["area_budget_j"]) == {40.0}
     # The shorter ones end at 20 J with a score of .4, which holds on.
     assert table.loc[("game_ppo", 0), "area_score"] == pytest.approx((20 * 0.2 + 20 * 0.4) / 40)
@@ -310,7 +312,7 @@ def test_what_is_held_equal_decides_the_order():
         metrics = {**quick.metrics, "evaluations": evaluations, "steps": 10 * quick.metrics["steps"]}
         runs.append(quick.model_copy(update={"steps": marks, "metrics": metrics}))
     idles = [records.idle(block, position) for block in range(3) for position in ("before", "after")]
-    tables = made.tabulate(Records.of([*runs, *idles]), design_with(20.0))
+    tables = made.tabulate(Records.from_sequence([*runs, *idles]), design_with(20.0))
     first = tables["ranks"].query("place == 1").set_index("spent")["algorithm"]
     assert first.to_dict() == {"energy": "dqn", "time": "dqn", "steps": "dqn"}
     steps = tables["runs"].groupby("algorithm")["area_score_by_steps"].mean()
@@ -325,7 +327,7 @@ def test_a_game_in_which_nothing_was_learned_has_no_order_and_no_stars():
         for name in ("ppo", "dqn")
     ]
     idles = [records.idle(block, position) for block in range(4) for position in ("before", "after")]
-    tables = made.tabulate(Records.of([*runs, *idles]), load_design("rl_ranking"))
+    tables = made.tabulate(Records.from_sequence([*runs, *idles]), load_design("rl_ranking"))
     assert not tables["arms"]["learned"].any()
     assert tables["ranks"].empty
     assert tables["improvements"].empty

@@ -13,7 +13,7 @@ from experiments.sparse_parity.parameters import NAMES, Parameters
 from experiments.sparse_parity.problems import draw
 from experiments.sparse_parity.subsets import subsets
 from joules.analysis.records import Records
-from joules.analysis.steps import tabulated
+from joules.analysis.steps import tabulate_records
 from joules.paper.values import check, check_bands
 from joules.study.campaign import Campaign
 from joules.study.config import check_config
@@ -124,7 +124,7 @@ def entries(blocks=3, processes=tuple(PROCESSES)):
 
 @pytest.fixture(scope="module")
 def made():
-    return tables.tabulate(Records.of(entries()), DESIGN)
+    return tables.tabulate(Records.from_sequence(entries()), DESIGN)
 
 
 def test_who_does_not_solve_takes_no_part(made):
@@ -168,7 +168,7 @@ def test_a_proxy_that_is_energy_explains_all_of_it(made):
 @pytest.mark.parametrize("blocks", [1, 3])
 @pytest.mark.parametrize("processes", [tuple(PROCESSES), ("elimination", "queries"), ("network_sgd",)])
 def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, processes):
-    made = tables.tabulate(Records.of(entries(blocks, processes)), DESIGN)
+    made = tables.tabulate(Records.from_sequence(entries(blocks, processes)), DESIGN)
     check(report.values(made))
     assert len(report.display(made)["parity_arms"]) == len(processes)
     for name in DESIGN.figures:
@@ -176,15 +176,19 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, proces
 
 
 def test_runs_that_failed_are_kept_and_not_counted():
-    made = tables.tabulate(Records.of([run("queries", 0), records.failed(run("fourier", 0))]), DESIGN)
+    made = tables.tabulate(
+        Records.from_sequence([run("queries", 0), records.failed(run("fourier", 0))]), DESIGN
+    )
     assert list(made["arms"]["process"]) == ["queries"]
     assert len(made["runs"]) == 2
 
 
 def test_no_joule_is_printed_without_its_band(made):
-    from joules.analysis import ensemble
+    from joules.analysis import sensitivity
 
-    whole = ensemble.beside(made, Records.of(entries()), lambda again: tables.tabulate(again, DESIGN))
+    whole = sensitivity.with_power_models(
+        made, Records.from_sequence(entries()), lambda again: tables.tabulate(again, DESIGN)
+    )
     check_bands(report.values(whole), report.display(whole))
     assert isinstance(whole["power_models"], pd.DataFrame)
 
@@ -211,7 +215,7 @@ def test_the_board_of_language_models_is_a_problem_more():
             ("nanogpt", 2.0, 0.4),
         )
     ]
-    made = tables.tabulate(Records.of([*entries(), *board]), DESIGN)
+    made = tables.tabulate(Records.from_sequence([*entries(), *board]), DESIGN)
     assert set(made["runs"]["experiment"]) == {"sparse_parity"}
     arms = made["arms"].set_index("process")
     assert arms.loc["chunker", "solved"]
@@ -242,5 +246,5 @@ def test_where_all_runs_are_flagged_the_board_alone_tells_nothing():
     ]
     board = [training("kneser_ney_8", block, 20.0, 0.57) for block in range(2)]
     idles = [records.idle(block, position) for block in range(2) for position in ("before", "after")]
-    made = tabulated("sparse_parity", Records.of([*flagged, *board, *idles]))
+    made = tabulate_records("sparse_parity", Records.from_sequence([*flagged, *board, *idles]))
     assert made["statistics"]["unflagged_estimate"].isna().all()

@@ -382,9 +382,13 @@ def four_claims(monkeypatch):
         }
         monkeypatch.setattr(claims, "load_claims", lambda _experiment: declared)
         cells = {"n": 4, "estimate": 1.0, "ci_low": 0.1, "ci_high": 1.9, "unit": "1"}
-        cells |= dict.fromkeys([*claims.sensitivity.COLUMNS, *claims.ensemble.COLUMNS], math.nan)
+        cells |= dict.fromkeys(
+            [*claims.sensitivity.UNFLAGGED_COLUMNS, *claims.sensitivity.MODEL_COLUMNS], math.nan
+        )
         table = pd.DataFrame([{"statistic": f"s{number}", **cells} for number in range(4)])
-        return claims.evaluate_claims({"any": table}, {"any": pd.DataFrame(columns=claims.ensemble.UNDER)})
+        return claims.evaluate_claims(
+            {"any": table}, {"any": pd.DataFrame(columns=claims.sensitivity.MODEL_TABLE_COLUMNS)}
+        )
 
     return judged
 

@@ -6,7 +6,7 @@ import signal
 import pandas as pd
 import pytest
 
-from joules.analysis import campaign_tables, ensemble, records, tables, workers
+from joules.analysis import campaign_tables, parallel, records, sensitivity, tables
 from joules.analysis.records import Records
 from joules.bench.journal import write_entries
 from joules.bench.record import Run
@@ -60,7 +60,7 @@ def of_every_kind():
 
 def is_covered(entry, model):
     try:
-        ensemble.under(Records.of([entry]), model)
+        records.recompute_under(Records.from_sequence([entry]), model)
     except NotCovered:
         return False
     return True
@@ -70,12 +70,15 @@ def is_covered(entry, model):
 def test_columns_are_read_again_as_records_are(model):
     entries = [entry for entry in of_every_kind() if is_covered(entry, model)]
     assert len(entries) >= 5
-    again = ensemble.under(Records.of(entries), model)
+    again = records.recompute_under(Records.from_sequence(entries), model)
     pd.testing.assert_frame_equal(
-        records.runs_table(again), records.runs_table(Records.of(list(again))), check_exact=False, rtol=1e-12
+        records.runs_table(again),
+        records.runs_table(Records.from_sequence(list(again))),
+        check_exact=False,
+        rtol=1e-12,
     )
     spent_j = [entry.spent.energy_j for entry in again]
-    assert sum(alike.spent_j.sum() for alike in again.alike) == pytest.approx(sum(spent_j))
+    assert sum(alike.spent_j.sum() for alike in again.groups) == pytest.approx(sum(spent_j))
 
 
 def in_files(folder, entries):
@@ -92,33 +95,33 @@ def in_files(folder, entries):
 @pytest.fixture
 def many(monkeypatch):
     """Two processors, and no file of records so small that it is kept."""
-    monkeypatch.setattr(records, "_KEPT_BYTES", 0)
-    monkeypatch.setattr(records, "_READ_BYTES", 1)
-    monkeypatch.setattr(workers, "_processors", lambda: 2)
+    monkeypatch.setattr(records.loading, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(records.loading, "_READ_BYTES", 1)
+    monkeypatch.setattr(parallel, "_processors", lambda: 2)
 
 
 def test_records_too_many_to_keep_are_those_that_are_kept(tmp_path, many, monkeypatch):
     paths = in_files(tmp_path, [entry for entry in of_every_kind() if is_covered(entry, "boavizta")])
     loaded = records.load(paths)
     assert not loaded.are_kept
-    monkeypatch.setattr(records, "_KEPT_BYTES", 1e9)
+    monkeypatch.setattr(records.loading, "_KEPT_BYTES", 1e9)
     kept = records.load(paths)
     assert kept.are_kept
     assert list(loaded) == list(kept)
     hashes = {f"flops_vs_energy/{path.name}": file_sha256(path) for path in paths}
     assert dict(loaded.sha256) == dict(kept.sha256) == hashes
     names = {"parameters": ("family", "none"), "metrics": ("flops", "inferences", "none")}
-    pd.testing.assert_frame_equal(records.with_metrics(loaded, **names), records.with_metrics(kept, **names))
-    again = ensemble.under(loaded, "boavizta")
-    assert list(again) == list(ensemble.under(kept, "boavizta"))
+    pd.testing.assert_frame_equal(records.runs_table(loaded, **names), records.runs_table(kept, **names))
+    again = records.recompute_under(loaded, "boavizta")
+    assert list(again) == list(records.recompute_under(kept, "boavizta"))
     pd.testing.assert_frame_equal(
-        records.runs_table(again), records.runs_table(ensemble.under(kept, "boavizta"))
+        records.runs_table(again), records.runs_table(records.recompute_under(kept, "boavizta"))
     )
 
 
 def test_many_records_have_the_bands_of_few(tmp_path, many, monkeypatch):
     def tabulate(entries):
-        runs = records.with_result(records.runs_table(entries))
+        runs = records.select_measured(records.runs_table(entries))
         mean = {"statistic": "mean", "n": len(runs), "estimate": runs["energy_j"].mean()}
         return {"runs": runs, "statistics": pd.DataFrame([mean | {"ci_low": 0.0, "ci_high": 1.0}])}
 
@@ -126,9 +129,9 @@ def test_many_records_have_the_bands_of_few(tmp_path, many, monkeypatch):
     paths = in_files(tmp_path, [entries[0], entries[1], entries[2], entries[-1]])
     made = []
     for kept_bytes in (0, 1e9):
-        monkeypatch.setattr(records, "_KEPT_BYTES", kept_bytes)
+        monkeypatch.setattr(records.loading, "_KEPT_BYTES", kept_bytes)
         entries = records.load(paths)
-        made.append(ensemble.beside(tabulate(entries), entries, tabulate))
+        made.append(sensitivity.with_power_models(tabulate(entries), entries, tabulate))
     assert {"energy_j_band_low", "energy_j_band_high"} <= set(made[0]["runs"])
     for name, table in made[0].items():
         pd.testing.assert_frame_equal(table, made[1][name])
@@ -149,7 +152,7 @@ def test_flags_of_a_run_and_of_its_rests_stand_together():
         ):
             entries.append(run(f"{arm}-{session}", flags=flags, session=session))
         entries += [rest.model_copy(update={"session": session}) for rest in rests]
-    loaded = Records.of(entries)
+    loaded = Records.from_sequence(entries)
     flags = records.runs_table(loaded).set_index("arm")["flags"]
     assert (flags["plain-rested"], flags["both-rested"]) == ("", "cpu-steal: 9 %; x: y")
     assert flags["plain-unsettled"].startswith("idle-mismatch: ")
@@ -164,25 +167,27 @@ def test_flags_of_a_run_and_of_its_rests_stand_together():
 def test_a_part_of_records_is_as_if_there_were_no_others(tmp_path):
     own = [run("one", parameters={"bits": 20}, metrics={"solves": 3}), idle()]
     other = [run("two", parameters={"entry": "any"}, metrics={"solves": 0.5}, experiment="layer_kinds")]
-    both = records.together([Records.of(other), Records.of(own)])
-    for part in (both.of_question("flops_vs_energy"), both.of_others("layer_kinds")):
+    both = records.concat([Records.from_sequence(other), Records.from_sequence(own)])
+    for part in (both.select_experiments("flops_vs_energy"), both.drop_experiments("layer_kinds")):
         assert list(part) == own
-        table = records.with_metrics(part, ("bits", "entry"), ("solves",))
-        pd.testing.assert_frame_equal(table, records.with_metrics(own, ("bits", "entry"), ("solves",)))
+        table = records.runs_table(part, ("bits", "entry"), ("solves",))
+        pd.testing.assert_frame_equal(table, records.runs_table(own, ("bits", "entry"), ("solves",)))
         assert (table["bits"].dtype, table["solves"].dtype) == ("int64", "int64")
-    assert not both.of_question("grokking").has_runs
+    assert not both.select_experiments("grokking").has_runs
 
 
 def test_records_are_walked_over_more_than_once():
     entries = of_every_kind()
-    again = ensemble.under(Records.of([entry for entry in entries if isinstance(entry, Run)][:1]), "boavizta")
+    again = records.recompute_under(
+        Records.from_sequence([entry for entry in entries if isinstance(entry, Run)][:1]), "boavizta"
+    )
     assert list(again) == list(again)
     assert len(again) == 1
 
 
 def test_a_table_is_written_in_pieces_as_in_one(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_ROWS", 2)
-    monkeypatch.setattr(workers, "_processors", lambda: 2)
+    monkeypatch.setattr(parallel, "_processors", lambda: 2)
     table = pd.DataFrame(
         {
             "text": ["plain", 'of "two", words', None, "", "line\nbreak"],
@@ -200,7 +205,7 @@ def test_a_table_is_written_in_pieces_as_in_one(tmp_path, monkeypatch):
 
 def test_a_process_that_is_killed_ends_in_a_sentence(many):
     with pytest.raises(UserError, match="killed, most likely for want of memory"):
-        list(workers.each(lambda _: os.kill(os.getpid(), signal.SIGKILL), [1, 2]))
+        list(parallel.parallel_map(lambda _: os.kill(os.getpid(), signal.SIGKILL), [1, 2]))
 
 
 def test_a_damaged_record_among_many_is_named(tmp_path, many):

@@ -7,9 +7,9 @@ import torch
 import torchvision
 from torch import nn
 
-from joules.analysis import operators, regression, roofline
+from joules.analysis import regression, roofline
 from joules.analysis.records import Records
-from joules.analysis.roofline import Limits, Operator
+from joules.analysis.roofline import Limits, Operator, operators
 from joules.workload.counting import count
 from tests import records
 
@@ -74,7 +74,7 @@ def limits_table(*more):
         at_limit("launch", "launch", 0, 1.0, launches=40.0),
         *more,
     ]
-    return roofline.table_of_limits(roofline.runs_at_limits(Records.of(runs)))
+    return roofline.table_of_limits(roofline.runs_at_limits(Records.from_sequence(runs)))
 
 
 def test_limits_are_those_of_the_quickest_pass_and_the_faster_arithmetic():
@@ -88,7 +88,10 @@ def test_limits_are_those_of_the_quickest_pass_and_the_faster_arithmetic():
 
 def test_limits_that_were_not_all_reached_are_none():
     assert roofline.limits_at(limits_table(), 2) is None
-    assert roofline.limits_at(roofline.table_of_limits(roofline.runs_at_limits(Records.of([]))), 1) is None
+    assert (
+        roofline.limits_at(roofline.table_of_limits(roofline.runs_at_limits(Records.from_sequence([]))), 1)
+        is None
+    )
 
 
 def test_a_regression_is_tried_on_families_it_has_not_seen():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from joules.analysis import campaign_tables, ensemble, records, sensitivity
+from joules.analysis import campaign_tables, records, sensitivity
 from joules.analysis.records import Records
 from joules.bench.record import Run
 from joules.paper import campaign_report, claims, values
@@ -20,9 +20,11 @@ def statistics_of(entries):
 
 def beside(runs):
     rests = [idle(block, position) for block in (0, 1) for position in ("before", "after")]
-    entries = Records.of(rests + runs)
+    entries = Records.from_sequence(rests + runs)
     table = records.runs_table(entries)
-    (row,) = sensitivity.beside(statistics_of(entries), table, entries, statistics_of).to_dict("records")
+    (row,) = sensitivity.with_unflagged(statistics_of(entries), table, entries, statistics_of).to_dict(
+        "records"
+    )
     return row
 
 
@@ -51,13 +53,15 @@ def judged(monkeypatch):
     rows = [
         {"statistic": name, "n": 4, "estimate": low, "ci_low": low, "ci_high": high, "unit": "1"}
         | {"unflagged_n": 3, "unflagged_estimate": a, "unflagged_ci_low": a, "unflagged_ci_high": b}
-        | dict.fromkeys(ensemble.COLUMNS, np.nan)
+        | dict.fromkeys(sensitivity.MODEL_COLUMNS, np.nan)
         for name, (low, high, a, b) in bounds.items()
     ]
     claim = {"kind": "secondary", "statement": "It is.", "comparison": ">", "value": 1.0}
     declared = {f"it_{name}": claims.Claim(statistic=name, **claim) for name in bounds}
     monkeypatch.setattr(claims, "load_claims", lambda _experiment: declared)
-    return claims.evaluate_claims({"any": pd.DataFrame(rows)}, {"any": pd.DataFrame(columns=ensemble.UNDER)})
+    return claims.evaluate_claims(
+        {"any": pd.DataFrame(rows)}, {"any": pd.DataFrame(columns=sensitivity.MODEL_TABLE_COLUMNS)}
+    )
 
 
 def test_a_claim_is_judged_without_flagged_runs_too(judged):
@@ -81,7 +85,7 @@ def test_flags_are_counted_by_kind_with_an_example():
         idle(),
         idle(position="after", energy_j=8.0),
     ]
-    made = campaign_tables.tabulate({"flops_vs_energy": Records.of(entries)}, check_config({}))
+    made = campaign_tables.tabulate({"flops_vs_energy": Records.from_sequence(entries)}, check_config({}))
     flags = made["flags"].set_index("flag")
     assert dict(flags["runs"]) == {"cpu-steal": 2, "idle-mismatch": 2, "short-window": 1}
     assert "one block 0" in flags.loc["short-window", "example"]
@@ -91,7 +95,7 @@ def test_flags_are_counted_by_kind_with_an_example():
 
 def test_a_campaign_without_flags_prints_an_empty_table():
     made = campaign_tables.tabulate(
-        {"flops_vs_energy": Records.of([run(), idle(), idle(position="after")])}, check_config({})
+        {"flops_vs_energy": Records.from_sequence([run(), idle(), idle(position="after")])}, check_config({})
     )
     printed = campaign_report.display(made)["flags"]
     assert printed.empty

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from joules.analysis import campaign_power, ensemble, records
-from joules.analysis.records import Records
+from joules.analysis import campaign_power, records, sensitivity
+from joules.analysis.records import Records, recompute
 from joules.bench.record import Part, Phase, Run, Step
 from joules.errors import UserError
 from joules.instrument.estimates import use_of_window
@@ -58,7 +58,9 @@ def test_a_record_is_read_again_whole():
         "phases": [Phase(name="any", start_s=0.5, end_s=1.0, energy_j=7.0)],
         "steps": [Step(index=1, time_s=1.0, energy_j=30.0), Step(index=2, time_s=2.0, energy_j=None)],
     }
-    (again,) = ensemble.under(Records.of([modelled("one", 1.0, **marks)]), "processor_time_alone")
+    (again,) = records.recompute_under(
+        Records.from_sequence([modelled("one", 1.0, **marks)]), "processor_time_alone"
+    )
     assert again.total.energy_j == pytest.approx(SECONDS * 4.0)
     assert [part.energy_j for part in again.parts] == pytest.approx([2.0, 6.0])
     assert again.phases[0].energy_j == pytest.approx(2.0)
@@ -69,7 +71,9 @@ def test_a_record_is_read_again_whole():
 
 
 def test_the_job_has_its_share_of_the_memory_under_every_model():
-    (again,) = ensemble.under(Records.of([modelled("one", 1.0)]), "cloud_carbon_footprint")
+    (again,) = records.recompute_under(
+        Records.from_sequence([modelled("one", 1.0)]), "cloud_carbon_footprint"
+    )
     jobs = {each.domain: each.energy_j for each in again.readings if each.scope == "job"}
     assert jobs["dram"] == pytest.approx(0.1 * SECONDS * 24 * 0.392)
 
@@ -78,32 +82,32 @@ def test_what_was_read_keeps_its_course():
     gpu = reading(100.0, domain="gpu0", provenance="sampled")
     before = modelled("one", 1.0, parts=[Part(start_s=0, duration_s=1.0, energy_j=21.7 + 80.0)])
     before = before.model_copy(update={"readings": [*before.readings, gpu]})
-    (again,) = ensemble.under(Records.of([before]), "time_alone")
+    (again,) = records.recompute_under(Records.from_sequence([before]), "time_alone")
     assert again.total.energy_j == pytest.approx(SECONDS * 24 + 100)
     assert again.parts[0].energy_j == pytest.approx(24 + 80)
 
 
 def test_a_counted_machine_is_not_read_again():
     counted = run(readings=[reading(30.0, provenance="counter")])
-    assert list(ensemble.under(Records.of([counted]), "boavizta")) == [counted]
-    assert ensemble.models([Records.of([counted])]) == []
+    assert list(records.recompute_under(Records.from_sequence([counted]), "boavizta")) == [counted]
+    assert records.alternative_models([Records.from_sequence([counted])]) == []
 
 
 def test_an_unknown_processor_leaves_reasons_and_the_other_models():
     unknown = modelled("one", 1.0).model_copy(update={"machine": MACHINE})
-    alone = Records.of([unknown])
-    assert set(ensemble.models([alone, Records.of([idle()])])).isdisjoint(
+    alone = Records.from_sequence([unknown])
+    assert set(records.alternative_models([alone, Records.from_sequence([idle()])])).isdisjoint(
         {"servers", "servers_low", "servers_high"}
     )
     with pytest.raises(NotCovered, match="no published servers"):
-        ensemble.under(alone, "servers")
+        records.recompute_under(alone, "servers")
     watts = campaign_power.watts([alone]).set_index("power_model")
     assert watts.loc["servers", "gap"].startswith("no published servers")
     assert watts.loc["boavizta", "all_cores_w"] > 0
 
 
 def tabulate(entries):
-    table = records.with_result(records.runs_table(entries))
+    table = records.select_measured(records.runs_table(entries))
     wide = table.pivot(index="block", columns="arm", values="energy_j")
     logs = np.log(wide["all_cores"] / wide["one_core"])
     statistics = pd.DataFrame(
@@ -128,7 +132,7 @@ def made():
         for block in (0, 1)
         for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))
     ]
-    return ensemble.beside(tabulate(entries), Records.of(entries), tabulate)
+    return sensitivity.with_power_models(tabulate(entries), Records.from_sequence(entries), tabulate)
 
 
 def test_statistics_have_their_range_over_models(made):
@@ -141,16 +145,16 @@ def test_statistics_have_their_range_over_models(made):
     assert made["power_models"]["power_model"].iloc[0] == DEFAULT_MODEL
 
 
-@pytest.mark.parametrize(("all_cores", "reason"), [(1.001, ensemble.EQUAL_CORES), (2.0, None)])
+@pytest.mark.parametrize(("all_cores", "reason"), [(1.001, sensitivity.EQUAL_CORES), (2.0, None)])
 def test_models_that_agree_do_so_for_a_reason(all_cores, reason):
     entries = [
         modelled(arm, busy, block, seconds)
         for block in (0, 1)
         for arm, busy, seconds in (("one_core", 1.0, 2.0), ("all_cores", all_cores, 3.0))
     ]
-    (row,) = ensemble.beside(tabulate(entries), Records.of(entries), tabulate)["statistics"].to_dict(
-        "records"
-    )
+    (row,) = sensitivity.with_power_models(tabulate(entries), Records.from_sequence(entries), tabulate)[
+        "statistics"
+    ].to_dict("records")
     assert row["band_reason"] == reason
 
 
@@ -164,8 +168,10 @@ def test_what_has_no_energy_says_so():
         }
 
     entries = [modelled("one_core", 1.0), modelled("all_cores", 2.0)]
-    (row,) = ensemble.beside(counts(entries), Records.of(entries), counts)["statistics"].to_dict("records")
-    assert row["band_reason"] == ensemble.NO_ENERGY
+    (row,) = sensitivity.with_power_models(counts(entries), Records.from_sequence(entries), counts)[
+        "statistics"
+    ].to_dict("records")
+    assert row["band_reason"] == sensitivity.NO_ENERGY
 
 
 def test_energies_have_their_bands_and_times_have_none(made):
@@ -178,10 +184,10 @@ def test_energies_have_their_bands_and_times_have_none(made):
 
 def test_a_table_that_is_ordered_by_energy_has_no_bands():
     table = pd.DataFrame({"arm": ["a", "b"], "energy_j": [1.0, 2.0]})
-    banded = ensemble.with_bands(table, [table.assign(energy_j=[0.5, 4.0])])
+    banded = sensitivity.with_model_ranges(table, [table.assign(energy_j=[0.5, 4.0])])
     assert banded["energy_j_band_low"].to_list() == [0.5, 2.0]
     with pytest.raises(ValueError, match="another order"):
-        ensemble.with_bands(table, [table.iloc[::-1].reset_index(drop=True)])
+        sensitivity.with_model_ranges(table, [table.iloc[::-1].reset_index(drop=True)])
 
 
 @pytest.mark.parametrize(
@@ -192,7 +198,9 @@ def test_a_claim_is_supported_only_under_every_model(made, monkeypatch, bound, v
         kind="secondary", statement="All cores cost more.", statistic="cores", comparison=">", value=bound
     )
     monkeypatch.setattr(claims, "load_claims", lambda _experiment: {"cores_cost": claim})
-    statistics = made["statistics"].assign(unit="1", **dict.fromkeys(claims.sensitivity.COLUMNS, 1.0))
+    statistics = made["statistics"].assign(
+        unit="1", **dict.fromkeys(claims.sensitivity.UNFLAGGED_COLUMNS, 1.0)
+    )
     (row,) = claims.evaluate_claims({"any": statistics}, {"any": made["power_models"]}).to_dict("records")
     assert row["verdict"] == verdict
     assert row["as_read_verdict"] == ("contradicted" if bound == 5.0 else "supported")
@@ -228,7 +236,7 @@ def counted(model):
 
 @pytest.mark.parametrize("truth", ["cloud_carbon_footprint", "servers", "boavizta", "codecarbon"])
 def test_where_a_counter_reads_the_right_model_wins(truth):
-    table = campaign_power.watts([Records.of(counted(truth))])
+    table = campaign_power.watts([Records.from_sequence(counted(truth))])
     assert table["power_model"].iloc[0] == truth
     assert table["counter_factor"].iloc[0] == pytest.approx(1.0, abs=1e-4)
     assert table["counter_factor"].iloc[1] > 1.01
@@ -242,19 +250,19 @@ def test_a_model_of_the_whole_is_not_held_against_a_counter_of_a_part():
         )
         for one in counted("boavizta")
     ]
-    table = campaign_power.watts([Records.of(runs)]).set_index("power_model")
+    table = campaign_power.watts([Records.from_sequence(runs)]).set_index("power_model")
     assert "together" in table.loc["servers", "counter_gap"]
     assert table.loc["boavizta", "counter_factor"] == pytest.approx(1.0)
 
 
 def test_a_model_taken_away_is_missed_nowhere(monkeypatch):
     fewer = {name: model for name, model in POWER_MODELS.items() if name != "boavizta"}
-    for module in (ensemble, campaign_power):
+    for module in (recompute, campaign_power):
         monkeypatch.setattr(module, "POWER_MODELS", fewer)
     entries = [modelled(arm, busy) for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))]
-    made = ensemble.beside(tabulate(entries), Records.of(entries), tabulate)
+    made = sensitivity.with_power_models(tabulate(entries), Records.from_sequence(entries), tabulate)
     assert made["statistics"]["band_models"].iloc[0] == len(POWER_MODELS) - 1
-    assert len(campaign_power.watts([Records.of(entries)])) == len(POWER_MODELS) - 1
+    assert len(campaign_power.watts([Records.from_sequence(entries)])) == len(POWER_MODELS) - 1
 
 
 def test_a_number_of_joules_is_not_printed_without_its_band():
@@ -279,5 +287,5 @@ def test_a_band_is_printed_behind_its_number():
 
 def test_runs_whose_window_was_not_watched_stay_as_they_are():
     lost = modelled("one", 1.0).model_copy(update={"contention": None})
-    assert list(ensemble.under(Records.of([lost]), "boavizta")) == [lost]
+    assert list(records.recompute_under(Records.from_sequence([lost]), "boavizta")) == [lost]
     assert isinstance(lost, Run)

@@ -20,7 +20,7 @@ _function: Callable[[Any], Any] | None = None
 _items: Sequence[Any] = ()
 
 
-def each(function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
+def parallel_map(function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
     """What `function` makes of each of the items, in their order.
 
     It may close over anything, of any size; what it returns is pickled. Raises UserError where a process was

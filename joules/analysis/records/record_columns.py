@@ -47,7 +47,7 @@ _OF_RUN = (
     "measured_at",
     "meter_version",
 )
-_OF_REST = ("experiment", "block", "session", "measured_at", "meter_version")
+_OF_IDLE = ("experiment", "block", "session", "measured_at", "meter_version")
 # Numbers of an entry before those of its readings.
 _OF_ENTRY = (
     "duration_s",
@@ -90,7 +90,7 @@ class Layout(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Alike:
+class ReadingGroup:
     """The numbers of n entries of one layout with k channels: arrays of n or of [n, k], NaN where a number is
     missing. `rows` are their places among the runs, or among the rests, of the records. `total_j` is NaN for
     rests."""
@@ -163,14 +163,14 @@ class Alike:
             if channel.domain in self.modelled
         }
 
-    def some(self, chosen: NDArray[np.bool_], rows: Places) -> Alike:
+    def subset(self, chosen: NDArray[np.bool_], rows: Places) -> ReadingGroup:
         """Those of the entries that are `chosen`, with other `rows`."""
         arrays = {
             field.name: getattr(self, field.name)[chosen]
             for field in dataclasses.fields(self)
             if field.name not in ("layout", "rows")
         }
-        return Alike(layout=self.layout, rows=rows, **arrays)
+        return ReadingGroup(layout=self.layout, rows=rows, **arrays)
 
 
 def _sum(numbers: Floats, places: Sequence[int]) -> Floats:
@@ -188,10 +188,10 @@ class Cells:
     runs: Mapping[str, Column]
     parameters: Mapping[str, Column]
     metrics: Mapping[str, Column]
-    rests: Mapping[str, Column]
+    idle: Mapping[str, Column]
     machines: Mapping[str, Machine]
     versions: Mapping[str, str]
-    _told: dict[str, pd.Series] = dataclasses.field(default_factory=dict, repr=False)
+    _series_of: dict[str, pd.Series] = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def order(self) -> Places:
@@ -214,44 +214,44 @@ class Cells:
         """The column of a table, in `order`: numbers where all cells are, NaN for those that are missing; all
         None where no run has any such."""
         key = f"{kind}/{name}"
-        if key not in self._told:
+        if key not in self._series_of:
             cells = getattr(self, kind).get(name)
             # A table under every model has the same.
-            self._told[key] = _series([None] * len(self.order) if cells is None else cells[self.order])
-        return self._told[key]
+            self._series_of[key] = _series([None] * len(self.order) if cells is None else cells[self.order])
+        return self._series_of[key]
 
-    def some(self, runs: NDArray[np.bool_], rests: NDArray[np.bool_]) -> Cells:
+    def subset(self, runs: NDArray[np.bool_], idle: NDArray[np.bool_]) -> Cells:
         """Those of the runs and those of the rests that are chosen."""
-        chosen = {"runs": runs, "parameters": runs, "metrics": runs, "rests": rests}
+        chosen = {"runs": runs, "parameters": runs, "metrics": runs, "idle": idle}
         return dataclasses.replace(
             self,
             **{
                 kind: {name: column[of_kind] for name, column in getattr(self, kind).items()}
                 for kind, of_kind in chosen.items()
             },
-            _told={},
+            _series_of={},
         )
 
 
-class Recorded(NamedTuple):
+class RecordColumns(NamedTuple):
     """Records by columns: their cells, and their readings."""
 
     cells: Cells
-    alike: list[Alike]
+    groups: list[ReadingGroup]
 
-    def some(self, runs: NDArray[np.bool_], rests: NDArray[np.bool_]) -> Recorded:
+    def subset(self, runs: NDArray[np.bool_], idle: NDArray[np.bool_]) -> RecordColumns:
         """Those of the runs and those of the rests that are chosen."""
-        chosen = {"run": runs, "idle": rests}
+        chosen = {"run": runs, "idle": idle}
         places = {kind: np.cumsum(each) - 1 for kind, each in chosen.items()}
         alike = []
-        for each in self.alike:
+        for each in self.groups:
             mine = chosen[each.layout.kind][each.rows]
             if mine.any():
-                alike.append(each.some(mine, places[each.layout.kind][each.rows[mine]]))
-        return Recorded(self.cells.some(runs, rests), alike)
+                alike.append(each.subset(mine, places[each.layout.kind][each.rows[mine]]))
+        return RecordColumns(self.cells.subset(runs, idle), alike)
 
 
-def recorded(entries: Iterable[Run | Idle]) -> Recorded:
+def to_columns(entries: Iterable[Run | Idle]) -> RecordColumns:
     """The columns of `entries`, of which none is kept."""
     runs: list[tuple[object, ...]] = []
     rests: list[tuple[object, ...]] = []
@@ -263,8 +263,8 @@ def recorded(entries: Iterable[Run | Idle]) -> Recorded:
     same: dict[str, str] = {}
     for entry in entries:
         machines[entry.machine.id] = entry.machine
-        rows, of_alike = numbers.setdefault(_layout(entry), ([], []))
-        of_alike.extend(_numbers(entry))
+        rows, of_group = numbers.setdefault(_layout(entry), ([], []))
+        of_group.extend(_numbers(entry))
         if isinstance(entry, Idle):
             rows.append(len(rests))
             rests.append(
@@ -302,33 +302,33 @@ def recorded(entries: Iterable[Run | Idle]) -> Recorded:
         runs=_columns(_OF_RUN, runs),
         parameters=_by_name(parameters),
         metrics=_by_name(metrics),
-        rests=_columns(_OF_REST, rests),
+        idle=_columns(_OF_IDLE, rests),
         machines=machines,
         versions=versions,
     )
-    return Recorded(cells, [_alike(layout, *of_layout) for layout, of_layout in numbers.items()])
+    return RecordColumns(cells, [_reading_group(layout, *of_layout) for layout, of_layout in numbers.items()])
 
 
-def joined(parts: Sequence[Recorded]) -> Recorded:
+def concat_columns(parts: Sequence[RecordColumns]) -> RecordColumns:
     """The columns of records of which each of `parts` holds some, in their order."""
     every = [part.cells for part in parts]
     runs = [len(cells.runs["arm"]) for cells in every]
-    rests = [len(cells.rests["session"]) for cells in every]
+    rests = [len(cells.idle["session"]) for cells in every]
     before = {"run": [0, *itertools.accumulate(runs)], "idle": [0, *itertools.accumulate(rests)]}
-    alike: dict[Layout, list[Alike]] = {}
+    alike: dict[Layout, list[ReadingGroup]] = {}
     for number, part in enumerate(parts):
-        for each in part.alike:
+        for each in part.groups:
             moved = dataclasses.replace(each, rows=each.rows + before[each.layout.kind][number])
             alike.setdefault(each.layout, []).append(moved)
     cells = Cells(
         runs=_joined([cells.runs for cells in every], runs),
         parameters=_joined([cells.parameters for cells in every], runs),
         metrics=_joined([cells.metrics for cells in every], runs),
-        rests=_joined([cells.rests for cells in every], rests),
+        idle=_joined([cells.idle for cells in every], rests),
         machines={name: machine for cells in every for name, machine in cells.machines.items()},
         versions=next((cells.versions for cells in every if cells.versions), {}),
     )
-    return Recorded(cells, [_together(each) for each in alike.values()])
+    return RecordColumns(cells, [_concat_groups(each) for each in alike.values()])
 
 
 def _layout(entry: Run | Idle) -> Layout:
@@ -375,11 +375,11 @@ def _numbers(entry: Run | Idle) -> list[float | None]:
     ]
 
 
-def _alike(layout: Layout, rows: Sequence[int], numbers: Sequence[float | None]) -> Alike:
+def _reading_group(layout: Layout, rows: Sequence[int], numbers: Sequence[float | None]) -> ReadingGroup:
     own, channels = len(_OF_ENTRY), len(layout.channels)
     table = np.array(numbers, dtype=np.float64).reshape(len(rows), own + 2 * channels)
     of_entries, energy_j, uncertainty_j = np.split(table, [own, own + channels], axis=1)
-    return Alike(
+    return ReadingGroup(
         layout=layout,
         rows=np.array(rows, dtype=np.intp),
         energy_j=energy_j,
@@ -388,13 +388,13 @@ def _alike(layout: Layout, rows: Sequence[int], numbers: Sequence[float | None])
     )
 
 
-def _together(parts: Sequence[Alike]) -> Alike:
+def _concat_groups(parts: Sequence[ReadingGroup]) -> ReadingGroup:
     arrays = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in dataclasses.fields(Alike)
+        for field in dataclasses.fields(ReadingGroup)
         if field.name != "layout"
     }
-    return Alike(layout=parts[0].layout, **arrays)
+    return ReadingGroup(layout=parts[0].layout, **arrays)
 
 
 def _columns(names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> dict[str, Column]:

@@ -1,0 +1,32 @@
+"""Records of a campaign: loaded, by columns, as tables of runs, and recomputed under other power models."""
+
+from joules.analysis.records.collection import IDLE_MISMATCH, Records, concat
+from joules.analysis.records.loading import Stated, load, read_stated
+from joules.analysis.records.recompute import alternative_models, recompute_under
+from joules.analysis.records.record_columns import Floats, Places, ReadingGroup
+from joules.analysis.records.run_tables import (
+    TableSet,
+    runs_table,
+    select_measured,
+    sort_by_arm,
+    weakest_provenance,
+)
+
+__all__ = [
+    "IDLE_MISMATCH",
+    "Floats",
+    "Places",
+    "ReadingGroup",
+    "Records",
+    "Stated",
+    "TableSet",
+    "alternative_models",
+    "concat",
+    "load",
+    "read_stated",
+    "recompute_under",
+    "runs_table",
+    "select_measured",
+    "sort_by_arm",
+    "weakest_provenance",
+]
