@@ -31,15 +31,15 @@ rule all:
 
 
 onstart:
-    from joules.bench.opening import opening
+    from joules.bench.opening import describe_missing_runs
 
-    begun = opening(Campaign(LOCAL), CONFIG, RUN_FINGERPRINTS)
-    if begun:
-        print(begun, file=sys.stderr, flush=True)
+    missing = describe_missing_runs(Campaign(LOCAL), CONFIG, RUN_FINGERPRINTS)
+    if missing:
+        print(missing, file=sys.stderr, flush=True)
 
 
 onsuccess:
-    spent = summary(Campaign(LOCAL).times_file, STARTED_S, time.time())
+    spent = summarize_times(Campaign(LOCAL).times_file, STARTED_S, time.time())
     print(
         *filter(None, [closing(CAMPAIGN), spent]),
         sep="\n",

@@ -37,11 +37,11 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.steps: list[int] = []
-        self.rests: list[float] = []
+        self.pauses: list[float] = []
 
-    def rest(self, progress: float, warm: Callable[[], object]) -> None:
-        self.rests.append(progress)
-        warm()
+    def pause(self, progress: float, warm_up: Callable[[], object]) -> None:
+        self.pauses.append(progress)
+        warm_up()
 
     def step(self, index: int) -> None:
         self.steps.append(index)

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from joules.bench.journal import read_entries
-from joules.bench.record import Run, dump_line
+from joules.bench.journal import read_records
+from joules.bench.record import Run, format_record
 from joules.study.campaign import Campaign
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +74,7 @@ def _made(folder: Path, runs: int) -> Campaign:
         else:
             shutil.copy2(source, folder / name)
     campaign = Campaign("many", folder)
-    blocks = [read_entries(path) for path in sorted((_SOURCE.runs / _QUESTION).glob("block-*.jsonl"))]
+    blocks = [read_records(path) for path in sorted((_SOURCE.runs / _QUESTION).glob("block-*.jsonl"))]
     number = made = 0
     while made < runs:
         path = campaign.block_file(_QUESTION, number)
@@ -82,7 +82,7 @@ def _made(folder: Path, runs: int) -> Campaign:
         with path.open("w", encoding="utf-8") as file:
             for entry in blocks[number % len(blocks)]:
                 changes = {"block": number, "session": f"{number}-{entry.session}"}
-                file.write(dump_line(entry.model_copy(update=changes)))
+                file.write(format_record(entry.model_copy(update=changes)))
                 made += isinstance(entry, Run)
         number += 1
     return campaign

@@ -1,12 +1,11 @@
-"""What watching a training takes from it: optimiser steps a second, watched over not watched.
+"""What watching a training run costs it: steps per second, watched over not watched.
 
     python -m validation.watching [TRAININGS]
 
-A page of `joules live` is open in a browser on this machine. A training works in stretches of about a second,
-and is told to the page in every two of four and not in the others: the second of each two are compared, the
-drawing of the first falls into it. Prints the geometric mean of the ratios of steps a second with its 95 %
-interval, and the share of the time in which the training was stopped for its page to be told, which is no
-part of its window.
+A page of `joules live` is open in a browser on this machine. A run works in segments of about a second and
+reports to the page in two of every four. The second segments of these pairs are compared, since the page
+draws during them. Prints the geometric mean of the ratio of steps per second with its 95 % interval, and the
+share of time in which the run was paused to report, which is not part of its window.
 """
 
 from __future__ import annotations
@@ -31,52 +30,52 @@ from joules.live.session import LiveSession
 from validation.browser import chromium
 
 _CHOICES = {"architecture": "mlp", "learning_rate": 0.01, "train_fraction": 0.7, "steps": 6000}
-# Where the child notes its stretches.
+# Environment variable: the file for notes of the child.
 _NOTES = "JOULES_WATCHING_NOTES"
 
 
 class Alternating(LiveSession):
-    """Tells what it sees in every two of four stretches, and notes how each went."""
+    """Reports in two of every four segments, and notes the speed of each."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._number = 0
         self._steps: list[tuple[int, float]] = []
-        self._telling_s = 0.0
+        self._reporting_s = 0.0
 
-    def seen(self, point: Callable[[], dict[str, Any]]) -> None:
+    def report_point(self, make_point: Callable[[], dict[str, Any]]) -> None:
         if self._number % 4 < 2:
             begun_s = time.monotonic()
-            super().seen(point)
-            self._telling_s += time.monotonic() - begun_s
+            super().report_point(make_point)
+            self._reporting_s += time.monotonic() - begun_s
 
     def step(self, index: int) -> None:
         super().step(index)
         self._steps.append((index, time.monotonic()))
 
-    def breathe(self, progress: float, answer: Callable[[Any], Any]) -> None:
-        stopped_s, woke_s = time.monotonic(), self._woke_s
-        super().breathe(progress, answer)
-        if self._woke_s == woke_s:
+    def pause_if_due(self, progress: float, answer: Callable[[Any], Any]) -> None:
+        paused_s, resumed_s = time.monotonic(), self._resumed_s
+        super().pause_if_due(progress, answer)
+        if self._resumed_s == resumed_s:
             return
-        # Before the first step is done a stretch may be over.
+        # The first segment may end before the first step.
         (first, from_s), (last, to_s) = self._steps[0], self._steps[-1]
         note = {
             "number": self._number,
             "steps_per_s": (last - first) / (to_s - from_s) if to_s > from_s else None,
-            "worked_s": stopped_s - woke_s,
-            "stopped_s": self._woke_s - stopped_s,
-            "telling_s": self._telling_s,
+            "worked_s": paused_s - resumed_s,
+            "paused_s": self._resumed_s - paused_s,
+            "reporting_s": self._reporting_s,
         }
         with Path(os.environ[_NOTES]).open("a", encoding="utf-8") as notes:
             notes.write(json.dumps(note) + "\n")
         self._number += 1
-        self._steps, self._telling_s = [], 0.0
-        self._woke_s = time.monotonic()
+        self._steps, self._reporting_s = [], 0.0
+        self._resumed_s = time.monotonic()
 
 
 def serve() -> None:
-    """`joules live` with the session above."""
+    """Runs `joules live` with the session above."""
     from joules.cli import main as joules
     from joules.live import training
 
@@ -101,12 +100,12 @@ def main() -> None:
             print(f"training {number + 1} of {options.trainings}: {len(logs)} pairs so far", flush=True)
     reach = stats.sem(logs) * stats.t.ppf(0.975, len(logs) - 1)
     low, middle, high = np.exp(np.mean(logs) + np.array([-reach, 0.0, reach]))
-    print(f"{middle:.4f} [{low:.4f}, {high:.4f}] of the steps a second that are not told ({len(logs)} pairs)")
-    told = [note for note in notes if note["telling_s"]]
-    telling = sum(note["telling_s"] for note in told) / sum(note["worked_s"] for note in told)
-    stopped_s, worked_s = (sum(note[name] for note in notes) for name in ("stopped_s", "worked_s"))
-    print(f"telling takes the child {100 * telling:.2f} % of its window")
-    print(f"stopped for {100 * stopped_s / (stopped_s + worked_s):.1f} % of the time")
+    print(f"steps/s, watched over not watched: {middle:.4f} [{low:.4f}, {high:.4f}] ({len(logs)} pairs)")
+    told = [note for note in notes if note["reporting_s"]]
+    reporting = sum(note["reporting_s"] for note in told) / sum(note["worked_s"] for note in told)
+    paused_s, worked_s = (sum(note[name] for note in notes) for name in ("paused_s", "worked_s"))
+    print(f"reporting takes {100 * reporting:.2f} % of the window")
+    print(f"paused for {100 * paused_s / (paused_s + worked_s):.1f} % of the time")
 
 
 def _watched(browser: Any, seed: int) -> list[dict[str, Any]]:

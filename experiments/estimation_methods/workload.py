@@ -14,7 +14,7 @@ from torch import nn
 
 from experiments.estimation_methods.parameters import Parameters
 from joules.instrument.nameplate import nameplate
-from joules.workload.counting import count
+from joules.workload.counting import count_inference
 from joules.workload.reinforcement.environments import environments
 from joules.workload.reinforcement.learning import (
     PPO_EPSILON,
@@ -24,7 +24,7 @@ from joules.workload.reinforcement.learning import (
     policy_options,
     ppo,
 )
-from joules.workload.repeat import repeat, synchronizer
+from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 _IMAGES = 8
@@ -82,14 +82,14 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
         **nameplate(),
     }
     prepared = Prepared(work, device, parameters, facts)
-    repeat(work.once, synchronizer(device), parameters.warmup_s, 1)
+    repeat_work(work.once, make_synchronizer(device), parameters.warmup_s, 1)
     return prepared
 
 
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
     """Passes for the whole window; operations are those of all passes together."""
     window_s = prepared.parameters.window_s
-    passes = len(repeat(prepared.work.once, synchronizer(prepared.device), window_s, _LEAST_PASSES))
+    passes = len(repeat_work(prepared.work.once, make_synchronizer(prepared.device), window_s, _LEAST_PASSES))
     published = prepared.work.published_flops
     return {
         **prepared.facts,
@@ -133,7 +133,7 @@ def _vision(device: str, _seed: int) -> Work:
         model(images)
 
     # Both counts are of one image, the published one in thousand millions of multiply-adds.
-    return Work(once, _IMAGES * float(count(model, images)["flops"]), _IMAGES * 2e9 * published)
+    return Work(once, _IMAGES * float(count_inference(model, images)["flops"]), _IMAGES * 2e9 * published)
 
 
 def _small_kernels(device: str, _seed: int) -> Work:
@@ -150,7 +150,7 @@ def _small_kernels(device: str, _seed: int) -> Work:
         for _ in range(passes):
             model(value)
 
-    return Work(once, passes * float(count(model, value)["flops"]), None)
+    return Work(once, passes * float(count_inference(model, value)["flops"]), None)
 
 
 def _memory_bound(device: str, _seed: int) -> Work:
@@ -178,7 +178,7 @@ def _peak_flops_per_s(device: str) -> float:
     """What the device reaches on a product of square matrices: the best of several."""
     side = 8192 if device == "cuda" else 1024
     a, b = torch.randn(side, side, device=device), torch.randn(side, side, device=device)
-    synchronize = synchronizer(device)
+    synchronize = make_synchronizer(device)
     seconds = []
     for _ in range(8):
         synchronize()

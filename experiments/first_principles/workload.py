@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from experiments.first_principles.parameters import Parameters
-from joules.workload.repeat import repeat, synchronizer
+from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 # Larger than caches, small enough for a laptop.
@@ -72,7 +72,7 @@ def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
 
 @torch.inference_mode()
 def _pass(prepared: Prepared, least_s: float) -> list[float]:
-    return repeat(prepared.work.once, synchronizer(prepared.device), least_s, _LEAST_PASSES)
+    return repeat_work(prepared.work.once, make_synchronizer(prepared.device), least_s, _LEAST_PASSES)
 
 
 def _matmul(device: str) -> Work:

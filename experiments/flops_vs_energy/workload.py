@@ -19,8 +19,8 @@ import torchvision
 from torch import Tensor, nn
 
 from experiments.flops_vs_energy.parameters import Parameters
-from joules.workload.counting import count
-from joules.workload.repeat import repeat, synchronizer
+from joules.workload.counting import count_inference
+from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 _CALIBRATION_IMAGES = 4
@@ -53,7 +53,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     facts = {
         "device": device.type,
         "parameters": sum(weight.numel() for weight in network.parameters()),
-        **count(network, images),
+        **count_inference(network, images),
         **_check_activations(network, images),
     }
     # Set-up is over and may have used every core.
@@ -76,7 +76,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
     for turn in range(turns):
         if turn:
             # Another network's turn has left the caches full of its weights.
-            session.rest(turn / turns, lambda: infer(0.0, 1))
+            session.pause(turn / turns, lambda: infer(0.0, 1))
         latencies_s += infer(parameters.window_s / turns, math.ceil(parameters.min_inferences / turns))
     return {
         **prepared.facts,
@@ -90,7 +90,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 @torch.inference_mode()
 def _infer(network: nn.Module, images: Tensor, least_s: float, least_batches: int) -> list[float]:
     """Forward passes until both limits are reached; the seconds of each."""
-    return repeat(lambda: network(images), synchronizer(images.device.type), least_s, least_batches)
+    return repeat_work(lambda: network(images), make_synchronizer(images.device.type), least_s, least_batches)
 
 
 def _quiet_options(model: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A training of this question that can be watched: what the child tells, and what the page makes of it."""
+"""Lets a user watch a training run: what the child reports, and what the page shows of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Number = Annotated[int, Field(ge=0, lt=_MODULUS)]
 
 
 class Choices(Closed):
-    """What a reader may choose."""
+    """What a user may choose."""
 
     task: Task = "add"
     architecture: Architecture = "transformer"
@@ -44,7 +44,7 @@ class Choices(Closed):
 
 
 class Question(Closed):
-    """A pair of numbers to ask the network about; without one, any pair that is held out from training."""
+    """A pair of numbers to ask the network about; without numbers, a random held-out pair."""
 
     a: Number | None = None
     b: Number | None = None
@@ -56,8 +56,8 @@ class Question(Closed):
         return self
 
 
-def parameters(choices: Choices) -> dict[str, Any]:
-    """The parameters of the workload."""
+def make_parameters(choices: Choices) -> dict[str, Any]:
+    """Parameters of the workload for a user's choices."""
     given = Parameters(
         **choices.model_dump(exclude={"seed"}),
         modulus=_MODULUS,
@@ -74,25 +74,27 @@ build = workload.build
 
 
 def run(prepared: workload.Prepared, session: LiveSession) -> dict[str, Any]:
-    """The workload's own training. The rule that never stops is asked after every evaluation: here it tells
-    what the training has seen, and rests now and then."""
+    """Runs the workload's training. Its rule 'fixed' is called after each evaluation and never stops: here it
+    reports the evaluation and pauses when due."""
     from experiments.grokking.predictor import WINDOW_STEPS
 
-    answer = _Examined(prepared)
+    answer = _Examiner(prepared)
 
-    def watched(history: Sequence[Evaluation]) -> bool:
+    def report(history: Sequence[Evaluation]) -> bool:
         latest = history[-1]
-        session.seen(lambda: asdict(latest) | _signals(prepared, is_judged=latest.step == WINDOW_STEPS))
-        session.breathe(latest.step / prepared.parameters.steps, answer)
+        session.report_point(
+            lambda: asdict(latest) | _signals(prepared, is_judged=latest.step == WINDOW_STEPS)
+        )
+        session.pause_if_due(latest.step / prepared.parameters.steps, answer)
         return False
 
-    rules.RULES["fixed"] = watched
+    rules.RULES["fixed"] = report
     return workload.run(prepared, session)
 
 
 @torch.inference_mode()
 def _signals(prepared: workload.Prepared, *, is_judged: bool) -> dict[str, float | None]:
-    """Norms, and the share of inactive units where the predictor is about to ask for it: it takes a pass."""
+    """Norms of weights and gradients; with `is_judged`, also the share of inactive units."""
     weights = list(prepared.network.parameters())
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     active = prepared.network(prepared.train.pairs)[1] if is_judged else None
@@ -103,8 +105,8 @@ def _signals(prepared: workload.Prepared, *, is_judged: bool) -> dict[str, float
     }
 
 
-class _Examined:
-    """Answers questions by the network as it is now."""
+class _Examiner:
+    """Answers questions with the network as it is now."""
 
     def __init__(self, prepared: workload.Prepared) -> None:
         self._prepared = prepared
@@ -133,11 +135,11 @@ class _Examined:
         }
 
 
-# --- in the page's process ---------------------------------------------------------------------------------
+# --- in the server ------------------------------------------------------------------------------------------
 
 
 class Watching:
-    """Where rules would have stopped, when the network has grokked, and what has been spent since."""
+    """Where rules would have stopped, when the network has grokked, and the energy since then."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         from experiments.grokking.predictor import WINDOW_STEPS
@@ -150,9 +152,9 @@ class Watching:
         self._predicted: tuple[float, float, float] | None = None
         self._grok_step: int | None = None
 
-    def see(self, point: Mapping[str, Any], energies_j: Energies) -> dict[str, Any]:
-        """Stops of the rules with the joules spent since and their band over models of power, the predicted
-        step with its interval, and the step of the first evaluation at which the network has grokked."""
+    def observe(self, point: Mapping[str, Any], energies_j: Energies) -> dict[str, Any]:
+        """Where each rule stops and the energy spent since then, under each power model; the predicted step
+        with its interval; the step of the first evaluation at which the network has grokked."""
         latest = Evaluation(**{name: point[name] for name in Evaluation.__dataclass_fields__})
         self._history.append(latest)
         if latest.step <= self._window_steps:
@@ -161,7 +163,7 @@ class Watching:
         if self._grok_step is None and latest.accuracy >= GROKKED:
             self._grok_step = latest.step
         if self._predicted is None and latest.step == self._window_steps:
-            self._predicted = predicted_step(self._given, self._history, self._signals)
+            self._predicted = predict_step(self._given, self._history, self._signals)
         if rules.plateau(self._history):
             self._stops.setdefault("plateau", (latest.step, energies_j))
         if self._predicted is not None and latest.step >= _safety() * self._predicted[0]:
@@ -184,8 +186,8 @@ def _since(step: int, at_j: Energies, now_j: Energies) -> dict[str, float]:
     }
 
 
-def watch(given: Mapping[str, Any]) -> Watching:
-    """A watch on one training."""
+def start_watch(given: Mapping[str, Any]) -> Watching:
+    """A watch for one run with these parameters."""
     return Watching(given)
 
 
@@ -195,12 +197,17 @@ def _safety() -> float:
     return SAFETY
 
 
-def predicted_step(
+def predict_step(
     given: Parameters, history: Sequence[Evaluation], signals: Sequence[Sequence[float]]
 ) -> tuple[float, float, float] | None:
-    """The step at which the network will have grokked, by the exported coefficients of the newest released
-    campaign that has them for this architecture, and the ends of its 95 % interval: from the errors on tasks
-    that the model had not seen, as normal in the logarithm of the step. None where no campaign has them."""
+    """Predicts the step at which the network has grokked.
+
+    Uses the coefficients of the newest released campaign that has them for this architecture. The interval
+    follows from the errors on tasks that the model had not seen, assumed normal in the logarithm of the step.
+
+    Returns:
+        The step and the ends of its 95 % interval; None if no campaign has coefficients.
+    """
     from experiments.grokking.predictor import features
 
     found = features(history, signals, given.learning_rate, given.weight_decay, given.train_fraction)
@@ -233,7 +240,7 @@ def _tables(campaign: Campaign) -> Mapping[str, Any]:
 
 
 def _released() -> list[Campaign]:
-    """Released campaigns that have trainings, the one measured last first."""
+    """Released campaigns that have runs of this experiment, newest first."""
     import pandas as pd
 
     found = [each for each in campaigns() if each.manifest.exists() and each.tables(_EXPERIMENT).is_dir()]
@@ -244,8 +251,8 @@ def _released() -> list[Campaign]:
     return sorted(found, key=lambda each: measured[each.name], reverse=True)
 
 
-def replays() -> list[str]:
-    """Trainings of the whole schedule in the newest released campaign, '<campaign>: <arm>, block <n>'."""
+def list_replays() -> list[str]:
+    """Runs of the full schedule in the newest released campaign, as '<campaign>: <arm>, block <n>'."""
     return [
         f"{campaign.name}: {run_.arm}, block {run_.block}"
         for campaign in _released()[:1]
@@ -254,16 +261,19 @@ def replays() -> list[str]:
     ]
 
 
-def recorded(name: str) -> Recorded:
-    """The training of that name, with its energies under every model of power. Raises UserError where there
-    is none."""
+def load_replay(name: str) -> Recorded:
+    """A recorded run, with its energies under each power model.
+
+    Raises:
+        UserError: If there is none of this name.
+    """
     from experiments.grokking.outcomes import evaluations_of
     from joules.analysis import records
     from joules.analysis.records import Records
     from joules.bench.record import Run
 
-    if name not in replays():
-        raise UserError(f"no recorded training is called '{name}'")
+    if name not in list_replays():
+        raise UserError(f"unknown recorded run '{name}': choose one of the list")
     campaign, _, rest = name.partition(": ")
     arm, _, block = rest.partition(", block ")
     entries = records.load([Campaign(campaign).block_file(_EXPERIMENT, int(block))])

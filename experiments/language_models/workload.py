@@ -13,7 +13,7 @@ from experiments.language_models.corpus import Corpus, load
 from experiments.language_models.entries import ENTRIES
 from experiments.language_models.parameters import Parameters
 from experiments.language_models.scoring import score
-from joules.workload.repeat import repeat, synchronizer
+from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 # Symbols and iterations of the training that loads the code and warms the kernels.
@@ -60,7 +60,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 
     # Of a training that is watched on the way, one alone: its steps are those of one.
     least_s = 0.0 if parameters.is_watched else parameters.least_s
-    trainings = repeat(once, synchronizer(prepared.device), least_s, 1)
+    trainings = repeat_work(once, make_synchronizer(prepared.device), least_s, 1)
     return {
         "device": prepared.device,
         "threads": torch.get_num_threads(),

@@ -13,8 +13,8 @@ import torchvision
 from torch import Tensor, nn
 
 from experiments.layer_kinds.parameters import Kind, Parameters
-from joules.workload.counting import count
-from joules.workload.repeat import repeat, synchronizer
+from joules.workload.counting import count_inference
+from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 
@@ -39,7 +39,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     pairs = [(layer.to(device).eval(), value.to(device)) for layer, value in pairs]
     if not pairs:
         raise ValueError(f"{parameters.model} has no layer of kind {parameters.kind}")
-    counts = [count(layer, value) for layer, value in pairs]
+    counts = [count_inference(layer, value) for layer, value in pairs]
     facts = {
         "device": device,
         "threads": torch.get_num_threads(),
@@ -68,7 +68,7 @@ def _pass(prepared: Prepared, least_s: float, least_passes: int) -> list[float]:
         for layer, value in prepared.pairs:
             layer(value)
 
-    return repeat(work, synchronizer(prepared.device), least_s, least_passes)
+    return repeat_work(work, make_synchronizer(prepared.device), least_s, least_passes)
 
 
 def _alone(parameters: Parameters) -> tuple[nn.Module, Tensor]:

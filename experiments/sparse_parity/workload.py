@@ -13,7 +13,7 @@ from experiments.sparse_parity import algebra, metrics, networks, queries, subse
 from experiments.sparse_parity.parameters import Parameters
 from experiments.sparse_parity.problems import Problem, draw
 from experiments.sparse_parity.tracing import Trace
-from joules.workload.repeat import repeat, synchronizer
+from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 PROCESSES: dict[str, Callable[[Problem], tuple[int, ...] | None]] = {
@@ -73,7 +73,7 @@ def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
         right += answer == problem.secret
         wrong += answer is not None and answer != problem.secret
 
-    repeat(once, synchronizer("cpu"), parameters.window_s, 1)
+    repeat_work(once, make_synchronizer("cpu"), parameters.window_s, 1)
     return {"solves": solves, "right": right, "wrong": wrong}
 
 

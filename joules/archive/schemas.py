@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter
 
 from joules.analysis.columns import Columns
-from joules.bench.record import Entry
+from joules.bench.record import Record
 from joules.study.claims import Claims
 from joules.study.config import Config
 from joules.study.design import Design
@@ -25,7 +25,7 @@ _MODELS: dict[str, type[BaseModel]] = {
 def schema_files() -> dict[Path, str]:
     """Path and text of every schema file."""
     schemas = {name: model.model_json_schema() for name, model in _MODELS.items()}
-    schemas["record"] = TypeAdapter(Entry).json_schema()
+    schemas["record"] = TypeAdapter(Record).json_schema()
     folder = repository_root() / "workflow" / "schemas"
     return {
         folder / f"{name}.schema.json": json.dumps(schema, indent=2) + "\n"

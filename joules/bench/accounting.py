@@ -1,4 +1,4 @@
-"""From a closed window to the fields of its record. Nothing here reads a clock, a source or a file."""
+"""Computes the fields of a record from a closed window. Reads no clock, no source and no file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ EnergyBetween = Callable[[float, float], float | None]
 def window_fields(
     window: Window, measurement: Measurement | None, energy_j: EnergyBetween, power: list[PowerCourse]
 ) -> dict[str, Any]:
-    """The fields of a run that follow from its window: empty ones where it never closed (`measurement` is
-    None then). `energy_j` tells the energy between two instants, `power` the course of power to keep."""
+    """The fields of a run that follow from its window.
+
+    Args:
+        window: The window, from the marks of the child.
+        measurement: Its measurement; None if the window never closed, which gives empty fields.
+        energy_j: Energy of the whole machine between two instants.
+        power: Power over time, to be kept in the record.
+
+    Returns:
+        Fields of `joules.bench.record.Run` by name.
+    """
     if measurement is None:
         return {
             "duration_s": None,
@@ -30,7 +39,7 @@ def window_fields(
             "contention": None,
             "flags": [],
         }
-    opened_s, closed_s = window.stretches[0].start_s, window.stretches[-1].end_s
+    opened_s, closed_s = window.segments[0].start_s, window.segments[-1].end_s
     return {
         "duration_s": measurement.duration_s,
         "readings": measurement.readings,
@@ -42,14 +51,14 @@ def window_fields(
                 duration_s=end_s - start_s,
                 energy_j=energy_j(start_s, end_s),
             )
-            for start_s, end_s in window.between(opened_s, closed_s)
+            for start_s, end_s in window.segments_between(opened_s, closed_s)
         ],
         "phases": [
             Phase(
                 name=name,
                 start_s=window.worked_s(from_s),
                 end_s=window.worked_s(to_s),
-                energy_j=summed_j(window.between(from_s, to_s), energy_j),
+                energy_j=sum_energy_j(window.segments_between(from_s, to_s), energy_j),
             )
             for name, from_s, to_s in window.phases
         ],
@@ -57,7 +66,7 @@ def window_fields(
             Step(
                 index=index,
                 time_s=window.worked_s(at_s),
-                energy_j=summed_j(window.between(opened_s, at_s), energy_j),
+                energy_j=sum_energy_j(window.segments_between(opened_s, at_s), energy_j),
             )
             for index, at_s in window.steps
         ],
@@ -67,15 +76,23 @@ def window_fields(
     }
 
 
-def summed_j(stretches_s: Sequence[tuple[float, float]], energy_j: EnergyBetween) -> float | None:
-    """Energy over several stretches; None where that of one was not read."""
-    parts_j = [energy_j(start_s, end_s) for start_s, end_s in stretches_s]
+def sum_energy_j(segments_s: Sequence[tuple[float, float]], energy_j: EnergyBetween) -> float | None:
+    """Energy over several segments in joules; None if that of one was not read."""
+    parts_j = [energy_j(start_s, end_s) for start_s, end_s in segments_s]
     return None if None in parts_j else sum(part_j or 0.0 for part_j in parts_j)
 
 
-def joined_power(window: Window, courses: Sequence[Sequence[PowerCourse]]) -> list[PowerCourse]:
-    """The course of power over a window: `courses` are those of its stretches, here put end to end."""
-    begins_s = [window.worked_s(start_s) for start_s, _ in window.stretches_s]
+def concat_power(window: Window, courses: Sequence[Sequence[PowerCourse]]) -> list[PowerCourse]:
+    """Joins power over time of the segments of a window.
+
+    Args:
+        window: The window.
+        courses: Power over time of each channel, for each segment of the window.
+
+    Returns:
+        Power over time of each channel, in seconds of open window.
+    """
+    begins_s = [window.worked_s(start_s) for start_s, _ in window.segments_s]
     return [
         channel[0].model_copy(
             update={
@@ -91,8 +108,8 @@ def joined_power(window: Window, courses: Sequence[Sequence[PowerCourse]]) -> li
     ]
 
 
-def total_spent(turns: Sequence[Spent]) -> Spent:
-    """What all turns of a run took together."""
+def sum_spent(turns: Sequence[Spent]) -> Spent:
+    """Time and energy of all turns of a run."""
     energies_j = [turn.energy_j for turn in turns]
     return Spent(
         duration_s=sum(turn.duration_s for turn in turns),

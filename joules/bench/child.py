@@ -1,4 +1,4 @@
-"""Entry point of the child process that runs one arm."""
+"""The child process that runs one arm."""
 
 from __future__ import annotations
 
@@ -30,12 +30,20 @@ def work(
     part: str,
     session_class: type[Session],
 ) -> None:
-    """Builds the workload, which is a `part` of the experiment, runs it in the metered window, evaluates it
-    where it asks for that, and reports over `connection`.
+    """Builds a workload, runs it in the metered window, evaluates it, and reports over the connection.
 
-    A failure is reported as a mark 'failed' with one sentence; the traceback goes to `log`.
+    A failure is reported as the mark 'failed' with its message; the traceback goes to the log.
+
+    Args:
+        connection: Pipe to the parent.
+        experiment: Name of the experiment.
+        parameters: Parameters of the arm.
+        seed: Seed of the block.
+        log: File for everything the workload prints.
+        part: Module of the experiment that is the workload.
+        session_class: Class of the session that the workload gets.
     """
-    _die_with_bench()
+    _end_with_bench()
     _redirect_output(log)
     session = session_class(connection.send, connection.recv, _synchronizer())
     try:
@@ -56,11 +64,11 @@ def work(
     connection.close()
 
 
-def _die_with_bench() -> None:
-    """Asks the kernel to kill this process when the bench dies, so no orphan disturbs the next run.
+def _end_with_bench() -> None:
+    """Asks the kernel to kill this process when the bench ends, so that no orphan disturbs the next run.
 
-    Its parent is the fork server, which ends when nobody holds the bench's end of a pipe any more. Every
-    child is given that end too, and one that is stopped would hold it for ever.
+    The parent of this process is the fork server, which ends when no process holds the bench's end of a pipe.
+    Each child inherits that end and must close it: a paused child would keep it open for ever.
     """
     alive_fd = forkserver._forkserver._forkserver_alive_fd  # type: ignore[attr-defined]
     if alive_fd is not None:
@@ -105,4 +113,4 @@ def _peak_memory_bytes() -> dict[str, int]:
 def _refuse_non_finite(results: dict[str, Any]) -> None:
     for name, value in results.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}; a run that diverged is not a result")
+            raise ValueError(f"{name} is {value}; the run diverged")

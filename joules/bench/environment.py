@@ -1,4 +1,4 @@
-"""What every child works under: variables, versions of packages, and the process it is forked from."""
+"""The environment of every child process: variables, package versions, fork server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 from joules.errors import UserError
 
-# How memory is handed out is the largest source of spread on a CPU. By default each forward pass returns its
-# large tensors to the kernel and faults them in again (an MNASNet at batch size one: 20 ms, against 9 ms in
-# a process that had happened to raise the allocator's thresholds), and which pages back a tensor is luck
-# (DenseNet-121: 41 to 58 ms, against 33 to 35 ms on huge pages). Children keep what they have allocated,
-# on huge pages.
+# On a CPU, memory allocation is the largest source of spread. By default each forward pass returns its large
+# tensors to the kernel and faults them in again (MNASNet at batch size 1: 20 ms, and 9 ms in a process whose
+# allocator had raised its thresholds by chance), and the physical pages of a tensor are chance (DenseNet-121:
+# 41 to 58 ms, and 33 to 35 ms on huge pages). Children keep allocated memory, on huge pages.
 _MEMORY = {
     "GLIBC_TUNABLES": ":".join(
         f"glibc.malloc.{name}={value}"
@@ -23,8 +22,8 @@ _MEMORY = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 
-# On one and the same GPU PyTorch by default convolves in TF32 and multiplies matrices in single precision: an
-# operation of one layer would not be that of another. NVIDIA's libraries are held to single precision.
+# By default PyTorch convolves in TF32 and multiplies matrices in single precision on the same GPU: operations
+# of different layers would not be comparable. All of NVIDIA's libraries use single precision.
 _PRECISION = {"NVIDIA_TF32_OVERRIDE": "0"}
 
 _PACKAGES = (
@@ -40,39 +39,49 @@ _PACKAGES = (
 
 
 def child_environment(threads: int) -> dict[str, str]:
-    """Variables that every child works under."""
+    """Environment variables of every child, for a number of threads."""
     return {"OMP_NUM_THREADS": str(threads), **_MEMORY, **_PRECISION}
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that decide what a workload does."""
+    """Versions of the packages that workloads use, by package."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
-def fork_server(experiment: str, threads: int) -> Any:
-    """A process context whose children start with torch and the workload's module already imported.
+def start_fork_server(experiment: str, threads: int) -> Any:
+    """A multiprocessing context whose children start with torch and the workload already imported.
 
-    Importing them takes seconds; forking from a process that has imported them and done nothing else
-    takes milliseconds, and each run still has a process of its own.
+    Importing them takes seconds. Forking from a process that has imported them takes milliseconds, and each
+    run still has its own process.
+
+    Args:
+        experiment: Name of the experiment.
+        threads: Threads of each child.
+
+    Returns:
+        The context.
+
+    Raises:
+        UserError: If the folder for temporary files has too long a path for a socket.
     """
     os.environ |= child_environment(threads)
     context = multiprocessing.get_context("forkserver")
     workload = f"experiments.{experiment}.workload"
     context.set_forkserver_preload(["torch", "torchvision", "joules.bench.child", workload])
-    starter = context.Process(target=_nothing)
+    starter = context.Process(target=_do_nothing)
     try:
         starter.start()
     except OSError as fault:
-        # The fork server listens at a socket there, whose path the kernel limits to about a hundred letters.
+        # The socket of the fork server is there; the kernel limits its path to about 100 characters.
         if "path too long" not in str(fault):
             raise
         raise UserError(
-            f"the folder for temporary files has too long a path ({tempfile.gettempdir()}): set TMPDIR to a "
-            "shorter one, such as /tmp"
+            f"path of the folder for temporary files is too long ({tempfile.gettempdir()}): set TMPDIR to a "
+            "shorter path, for example /tmp"
         ) from None
     starter.join()
     return context
 
 
-def _nothing() -> None:
-    """Makes the fork server start, and import, before anything is measured."""
+def _do_nothing() -> None:
+    """Starts the fork server, and its imports, before anything is measured."""

@@ -1,4 +1,4 @@
-"""What may be wrong with a run, said in the record and never acted on by dropping it."""
+"""Quality flags of a run. A flagged run is kept; tables report results with and without it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ SENTINEL_DRIFT = 0.25
 
 
 def flags_of(run: Run, quiet_sentinel_s: float, faults: Sequence[str]) -> list[str]:
-    """One word with its evidence for everything that speaks against `run`.
+    """Quality flags of a run.
 
-    `quiet_sentinel_s` is the least the sentinel took in this session; `faults` are the sentences of
-    reads that failed during the run.
+    Args:
+        run: The run.
+        quiet_sentinel_s: Shortest duration of the sentinel in this session, in seconds.
+        faults: Messages of reads that failed during the run.
+
+    Returns:
+        Flags as `keyword: evidence`.
     """
     failed = [f"failed: {run.failure}"] if run.failure else []
     slowest_s = max(run.sentinel.before_s, run.sentinel.after_s)
     drift = slowest_s / quiet_sentinel_s - 1
-    drifted = [f"sentinel-drift: {drift:.0%} slower than at its best"] if drift > SENTINEL_DRIFT else []
+    drifted = (
+        [f"sentinel-drift: {drift:.0%} slower than the fastest of this session"]
+        if drift > SENTINEL_DRIFT
+        else []
+    )
     measured = flags.flags_of(run.readings, run.contention, run.gpu_use, run.duration_s, faults)
     return [*failed, *drifted, *measured]

@@ -1,34 +1,44 @@
-"""Append-only files of entries that survive a kill at any instant."""
+"""Append-only files of records that survive a kill at any instant."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from joules.bench.record import BadEntry, Idle, Run, dump_line, parse_line
+from joules.bench.record import Idle, InvalidRecord, Run, format_record, parse_record
 from joules.errors import UserError
 
 
 class Journal:
-    """Every entry ever measured for one block of an experiment in one campaign, in order of time.
+    """All records ever measured for one block of an experiment in one campaign, in order of time.
 
-    Opening it repairs a last line torn by a crash: the tear is cut off and reported in `recovered`.
+    Opening it removes an incomplete last line, left by a crash; `recovered` then says so.
+
+    Args:
+        path: The file; it is created by the first record.
+
+    Raises:
+        UserError: If the file cannot be read, or a line of it is not a record.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recovered: str | None = None
-        self.entries: list[Run | Idle] = []
+        self.records: list[Run | Idle] = []
         if path.exists():
             self._recover()
-            self.entries = read_entries(path)
+            self.records = read_records(path)
 
-    def append(self, entry: Run | Idle) -> None:
-        """Writes the entry to the disk before returning.
+    def append(self, record: Run | Idle) -> None:
+        """Writes a record, and waits until it is on the disk.
 
-        Raises UserError where it cannot be written; what was written before stays whole.
+        Args:
+            record: The record.
+
+        Raises:
+            UserError: If it cannot be written; earlier records stay complete.
         """
-        line = dump_line(entry).encode()
+        line = format_record(record).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
@@ -42,10 +52,10 @@ class Journal:
                     raise
         except OSError as fault:
             raise UserError(
-                f"{self.path} could not be written ({fault.strerror}): make room or fix its "
-                "permissions and run again; the runs recorded so far are kept"
+                f"cannot write {self.path} ({fault.strerror}): free disk space or fix its permissions, then "
+                "run again (recorded runs are kept)"
             ) from None
-        self.entries.append(entry)
+        self.records.append(record)
 
     def _recover(self) -> None:
         content = self.path.read_bytes()
@@ -54,44 +64,59 @@ class Journal:
             with self.path.open("rb+") as file:
                 file.truncate(len(whole))
             self.recovered = (
-                f"{self.path}: the last record was torn by an interruption and is measured again "
-                f"({len(content) - len(whole)} bytes cut off)"
+                f"{self.path}: the last record is incomplete after an interruption, so its run is measured "
+                f"again ({len(content) - len(whole)} bytes removed)"
             )
 
 
-def read_entries(path: Path) -> list[Run | Idle]:
-    """The entries of a file of records. Raises UserError naming the first line that is not one."""
-    return entries_of(path, content_of(path))
+def read_records(path: Path) -> list[Run | Idle]:
+    """Reads a file of records.
+
+    Raises:
+        UserError: If it is a folder, or a line is not a record.
+    """
+    return parse_records(path, read_content(path))
 
 
-def content_of(path: Path) -> bytes:
-    """What is in a file of records. Raises UserError where it is none."""
+def read_content(path: Path) -> bytes:
+    """Reads the bytes of a file of records.
+
+    Raises:
+        UserError: If it is a folder.
+    """
     try:
         return path.read_bytes()
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder and not a file of records: move it away") from None
+        raise UserError(f"{path} is a folder, expected a file of records: move or delete it") from None
 
 
-def entries_of(path: Path, content: bytes) -> list[Run | Idle]:
-    """The entries in the content of a file of records. Raises UserError naming the first line that is not
-    one."""
-    entries = []
+def parse_records(path: Path, content: bytes) -> list[Run | Idle]:
+    """Parses the bytes of a file of records.
+
+    Args:
+        path: The file, for messages.
+        content: Its bytes.
+
+    Raises:
+        UserError: If a line is not a record; the message names the first such line.
+    """
+    records = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:
-            entries.append(parse_line(line))
-        except BadEntry as fault:
+            records.append(parse_record(line))
+        except InvalidRecord as fault:
             raise UserError(
                 f"{path} line {number} {fault}: restore the file, or delete it and measure again"
             ) from None
-    return entries
+    return records
 
 
-def write_entries(path: Path, entries: list[Run | Idle]) -> None:
-    """Writes a whole file of records at once: after a crash there is all of it or none of it."""
+def write_records(path: Path, records: list[Run | Idle]) -> None:
+    """Writes a file of records atomically: after a crash it is complete or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("w", encoding="utf-8") as file:
-        file.writelines(dump_line(entry) for entry in entries)
+        file.writelines(format_record(record) for record in records)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

@@ -1,4 +1,4 @@
-"""One measurement at a time on a machine, whoever starts it and from whichever clone."""
+"""A lock for the whole machine: one measurement at a time, over all users and clones."""
 
 from __future__ import annotations
 
@@ -16,24 +16,30 @@ _ANNOUNCE_S = 30.0
 
 
 def lock_path() -> Path:
-    """The lock file all clones and users of this machine share, wherever each keeps temporary files."""
+    """The lock file, shared by all clones and users of this machine."""
     return Path("/tmp") / LOCK_NAME
 
 
 @contextlib.contextmanager
 def machine_lock(
-    holder: str, announce: Callable[[str], None], go_on: Callable[[], object] = lambda: None
+    holder: str, announce: Callable[[str], None], check: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
-    """Holds the machine for the body, waiting for whoever holds it now. `go_on` is called again and again
-    while waiting, and may raise.
+    """Holds the lock of the machine during the body, after waiting for it.
 
-    `holder` is what others are told while they wait. The kernel frees the lock when the process ends,
-    however it ends, so there is never a stale lock to remove. Raises UserError where nobody can lock.
+    The kernel releases the lock when the process ends, however it ends: no stale lock is left.
+
+    Args:
+        holder: What holds the lock, shown to those who wait for it.
+        announce: Gets a message while this process waits.
+        check: Called repeatedly while this process waits; it may raise to give up.
+
+    Raises:
+        UserError: If the lock file cannot be created or opened.
     """
     file = _open()
     try:
-        _acquire(file, announce, go_on)
-        # Another user's file can be locked without being written.
+        _acquire(file, announce, check)
+        # A file of another user can be locked, but perhaps not written.
         with contextlib.suppress(OSError):
             os.ftruncate(file, 0)
             os.pwrite(file, f"{holder} (process {os.getpid()})".encode(), 0)
@@ -43,7 +49,7 @@ def machine_lock(
 
 
 def _open() -> int:
-    """The lock file, open for whatever this user may do with it; all may write to one that we make."""
+    """Opens the lock file, writable if this user may write to it. A new one is writable for all."""
     path = lock_path()
     try:
         made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -51,7 +57,7 @@ def _open() -> int:
         pass
     except OSError as fault:
         raise UserError(
-            f"{path} could not be made ({fault.strerror}): one measurement at a time locks it"
+            f"cannot create lock file {path} ({fault.strerror}): make the folder writable"
         ) from None
     else:
         os.fchmod(made, 0o666)
@@ -59,10 +65,10 @@ def _open() -> int:
     for way in (os.O_RDWR, os.O_RDONLY):
         with contextlib.suppress(PermissionError):
             return os.open(path, way)
-    raise UserError(f"{path} may not even be read: have its owner delete it, or make it readable for all")
+    raise UserError(f"cannot open lock file {path}: ask its owner to delete it or make it readable")
 
 
-def _acquire(file: int, announce: Callable[[str], None], go_on: Callable[[], object]) -> None:
+def _acquire(file: int, announce: Callable[[str], None], check: Callable[[], object]) -> None:
     told_s = -_ANNOUNCE_S
     while True:
         try:
@@ -71,8 +77,8 @@ def _acquire(file: int, announce: Callable[[str], None], go_on: Callable[[], obj
             if time.monotonic() - told_s >= _ANNOUNCE_S:
                 told_s = time.monotonic()
                 holder = os.pread(file, 200, 0).decode(errors="replace")
-                announce(f"waiting: this machine is being measured by {holder or 'another process'}")
-            go_on()
+                announce(f"waiting: this machine is in use by {holder or 'another process'}")
+            check()
             time.sleep(0.2)
         else:
             return

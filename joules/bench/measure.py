@@ -1,4 +1,4 @@
-"""Measures what is missing of one block and writes its file of records."""
+"""Measures the missing runs of one block and writes its file of records."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from joules.bench.journal import Journal, write_entries
+from joules.bench.journal import Journal, write_records
 from joules.bench.lock import machine_lock
-from joules.bench.progress import Progress, expectation
-from joules.bench.record import Entry, Idle, Run
-from joules.bench.scheduler import Arm, Block, Scheduler, in_random_order
+from joules.bench.progress import Progress, load_expectation
+from joules.bench.record import Idle, Record, Run
+from joules.bench.scheduler import Arm, Block, Scheduler, shuffle_items
 from joules.errors import UserError
 from joules.instrument.host import machine
 from joules.instrument.host.processes import Job
@@ -23,19 +23,28 @@ from joules.study.fingerprint import run_fingerprint
 
 
 def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
-    """Measures what is missing of `block` and writes its file of records; returns the file.
+    """Measures the missing runs of a block and writes its file of records.
 
-    Runs already in the journal with the same fingerprint, measured on this hardware and with a result,
-    are kept. `sources` replaces what this machine offers (tests). Raises UserError where nothing can
-    be measured, or where no run of the block has a result.
+    A run of the journal is kept if it has the same fingerprint, was measured on this hardware and has a
+    result.
+
+    Args:
+        block: What to measure.
+        sources: Sources of energy; None for those that this machine has.
+
+    Returns:
+        The file of records.
+
+    Raises:
+        UserError: If nothing can be measured, or no run of the block has a result.
     """
     design = load_design(block.experiment)
     scale = block.config.scale
     arms, blocks = design.runs(scale, arm_options(block.config)), design.at(scale).blocks
     if not 0 <= block.index < blocks:
         raise UserError(
-            f"{block.experiment} has {blocks} blocks at {scale}, counted from 0: "
-            f"there is no block {block.index}"
+            f"invalid block {block.index}: {block.experiment} has {blocks} blocks at scale {scale}, "
+            f"use 0 to {blocks - 1}"
         )
     check_parameters(block.experiment, arms)
     progress = Progress(block.experiment, block.index, blocks)
@@ -48,21 +57,21 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         if journal.recovered:
             progress.say(journal.recovered)
         fingerprints = {arm: run_fingerprint(block.experiment, arm, arms[arm]) for arm in arms}
-        kept = recorded_runs(journal.entries, block, fingerprints)
+        kept = recorded_runs(journal.records, block, fingerprints)
         missing = [
             Arm(name, dict(arms[name]), fingerprints[name], position)
-            for position, name in enumerate(in_random_order(block, arms))
+            for position, name in enumerate(shuffle_items(block, arms))
             if name not in kept
         ]
-        expected = expectation(block.campaign, block.experiment, scale)
+        expected = load_expectation(block.campaign, block.experiment, scale)
         progress.plan(len(kept), [arm.name for arm in missing], expected)
         if missing:
-            # Runs rest while others work, with their processes stopped.
+            # A run is paused while others work: its processes are stopped.
             job = Job(rests=True)
             used = sources or _discover(job, progress)
             with Sampler(used) as sampler:
                 Scheduler(block, design, job, sampler, used, journal, progress).run_all(missing)
-        runs = recorded_runs(journal.entries, block, fingerprints, without_result_too=True)
+        runs = recorded_runs(journal.records, block, fingerprints, has_result=False)
         if not any(run.has_result for run in runs.values()):
             first = next(iter(runs.values()))
             raise UserError(
@@ -70,27 +79,37 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
                 + (first.failure or "; ".join(first.flags))
             )
         sessions = {run.session for run in runs.values()}
-        idles = [entry for entry in journal.entries if isinstance(entry, Idle) and entry.session in sessions]
-        write_entries(output, [*idles, *sorted(runs.values(), key=lambda run: run.measured_at)])
+        idles = [idle for idle in journal.records if isinstance(idle, Idle) and idle.session in sessions]
+        write_records(output, [*idles, *sorted(runs.values(), key=lambda run: run.measured_at)])
         progress.finish(block.campaign.times_file)
     return output
 
 
 def recorded_runs(
-    entries: Iterable[Entry], block: Block, fingerprints: Mapping[str, str], without_result_too: bool = False
+    records: Iterable[Record], block: Block, fingerprints: Mapping[str, str], *, has_result: bool = True
 ) -> dict[str, Run]:
-    """The newest usable run of each arm of the block."""
+    """The newest usable run of each arm of a block, measured on this hardware.
+
+    Args:
+        records: Records of the block, in order of time.
+        block: The block.
+        fingerprints: Fingerprint that a run must have, by arm.
+        has_result: Ignore runs without a result.
+
+    Returns:
+        Runs by arm.
+    """
     here = machine.describe().id
     return {
         run.arm: run
-        for run in entries
+        for run in records
         if isinstance(run, Run)
         and run.block == block.index
         and run.seed == block.seed
         and fingerprints.get(run.arm) == run.fingerprint
         and run.machine.id == here
         and block.config.floor_power_w in (None, run.floor_power_w)
-        and (without_result_too or run.has_result)
+        and (run.has_result or not has_result)
     }
 
 

@@ -1,4 +1,4 @@
-"""What a person watching a campaign sees."""
+"""Messages and times of a campaign in progress."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ from joules.study.design import Scale
 
 @dataclass(frozen=True)
 class Expectation:
-    """What runs took in a released campaign at the same scale: seconds and joules by arm, set-up included,
-    and how the joules were read. Arms whose energy could not be read there have no joules."""
+    """What runs took in a released campaign at the same scale, set-up included.
+
+    Args:
+        campaign: Name of the campaign.
+        machine: Its processor.
+        seconds: Mean duration by arm, in seconds.
+        energy_j: Mean energy by arm, in joules; arms whose energy was not read are left out.
+        provenance: How the energy was read.
+    """
 
     campaign: str
     machine: str
@@ -28,28 +35,30 @@ class Expectation:
     energy_j: Mapping[str, float]
     provenance: str
 
-    def words(self, arms: Iterable[str]) -> str:
-        """What that makes for `arms`, as a clause; empty where it has none of them."""
+    def describe(self, arms: Iterable[str]) -> str:
+        """The expected duration of some arms, in words; empty if none of them is known."""
         known = [self.seconds[arm] for arm in arms if arm in self.seconds]
-        return f"about {clock(sum(known))} as in {self.campaign} (on {self.machine})" if known else ""
+        return (
+            f"about {format_duration(sum(known))} as in {self.campaign} (on {self.machine})" if known else ""
+        )
 
 
-def expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectation | None:
-    """What runs took in the newest released campaign at this scale; None where there is none."""
+def load_expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectation | None:
+    """What runs took in the newest other released campaign at a scale; None if there is none."""
     newest: tuple[str, Expectation] | None = None
     for other in other_releases(campaign):
         seconds: dict[str, list[float]] = {}
         energy_j: dict[str, list[float]] = {}
         machine, measured_at = "", ""
         kinds: dict[str, None] = {}
-        for entry in _entries(other, experiment):
-            if entry.get("kind") == "run" and entry["scale"] == scale:
-                seconds.setdefault(entry["arm"], []).append(entry["spent"]["duration_s"])
-                if entry["spent"]["energy_j"] is not None:
-                    energy_j.setdefault(entry["arm"], []).append(entry["spent"]["energy_j"])
-                kinds[entry["total"]["provenance"] if entry["total"] else "missing"] = None
-                machine = entry["machine"]["processor"]
-                measured_at = max(measured_at, entry["measured_at"])
+        for record in _read_unverified(other, experiment):
+            if record.get("kind") == "run" and record["scale"] == scale:
+                seconds.setdefault(record["arm"], []).append(record["spent"]["duration_s"])
+                if record["spent"]["energy_j"] is not None:
+                    energy_j.setdefault(record["arm"], []).append(record["spent"]["energy_j"])
+                kinds[record["total"]["provenance"] if record["total"] else "missing"] = None
+                machine = record["machine"]["processor"]
+                measured_at = max(measured_at, record["measured_at"])
         if seconds and (newest is None or measured_at > newest[0]):
             provenance = "/".join(kinds)
             newest = (
@@ -63,10 +72,10 @@ def _means(numbers: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.fmean(each) for name, each in numbers.items()}
 
 
-def _entries(campaign: Campaign, experiment: str) -> Iterator[dict[str, Any]]:
-    """Records as they stand there: an estimate of a duration needs no proof of them."""
+def _read_unverified(campaign: Campaign, experiment: str) -> Iterator[dict[str, Any]]:
+    """Records without a check of their hashes, which an estimate of a duration does not need."""
     for path in sorted((campaign.runs / experiment).glob("block-*.jsonl")):
-        # A torn file of a released campaign is for its own steps to complain about.
+        # The campaign's own steps report a bad file.
         with suppress(OSError, ValueError, KeyError, TypeError):
             for line in path.read_text(encoding="utf-8").splitlines():
                 yield json.loads(line)
@@ -74,7 +83,7 @@ def _entries(campaign: Campaign, experiment: str) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds that measuring one block took, those apart in which it waited."""
+    """Time that measuring one block took, and time that it waited, in seconds."""
 
     experiment: str
     block: int
@@ -84,7 +93,13 @@ class Times:
 
 
 class Progress:
-    """One line a run on standard error: where we are, what it read, how long is left."""
+    """Reports progress on standard error: one line for each run, with its energy and the time left.
+
+    Args:
+        experiment: Name of the experiment.
+        block: Number of the block, from 0.
+        blocks: Number of blocks.
+    """
 
     def __init__(self, experiment: str, block: int, blocks: int) -> None:
         self._experiment, self._block = experiment, block
@@ -96,12 +111,13 @@ class Progress:
         self._begun_s = self._start_s = time.monotonic()
         self._waited_s = 0.0
 
-    def say(self, sentence: str) -> None:
-        print(f"{self._title}: {sentence}", file=sys.stderr, flush=True)
+    def say(self, message: str) -> None:
+        """Prints a message about this block."""
+        print(f"{self._title}: {message}", file=sys.stderr, flush=True)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Time of the body counts as waited."""
+        """Counts the time of the body as waiting."""
         start_s = time.monotonic()
         try:
             yield
@@ -114,34 +130,35 @@ class Progress:
         self._missing = len(names)
         self._start_s = time.monotonic()
         kept_words = f", {kept} already recorded" if kept else ""
-        words = expected.words(names) if expected else ""
+        words = expected.describe(names) if expected else ""
         self.say(f"{len(names)} runs to measure{kept_words}" + (f"; {words}" if words else ""))
 
     def begin(self) -> None:
-        """Notes that set-up is over, which takes longer than a short run and is not done again."""
+        """Starts the clock of the runs, after the set-up of the block."""
         self._start_s = time.monotonic()
 
-    def rests(self, arm: str, share: float, energy_j: float | None) -> None:
-        """Notes that a run has done a share of its work so far, and the joules of it."""
+    def note_pause(self, arm: str, share: float, energy_j: float | None) -> None:
+        """Notes the share of its work that a paused run has done, and its energy so far in joules."""
         self._done[arm], self._energy_j[arm] = share, energy_j or 0.0
 
-    def turn(self, number: int, runs: int) -> None:
-        """Announces another turn of the runs that rest."""
-        self.say(f"turn {number}, resting runs: {runs}; {self._so_far()}")
+    def announce_turn(self, number: int, runs: int) -> None:
+        """Announces another turn of a number of paused runs."""
+        self.say(f"turn {number}, paused runs: {runs}; {self._so_far()}")
 
-    def done(self, run: Run) -> None:
-        """Reports one run."""
+    def report(self, run: Run) -> None:
+        """Reports a run that has ended."""
         self._finished += 1
         self._done[run.arm] = 1.0
         self._energy_j[run.arm] = run.total.energy_j if run.total else 0.0
         self.say(f"run {self._finished}/{self._missing} {run.arm}: {_outcome(run)}; {self._so_far()}")
 
     def finish(self, file: Path) -> None:
-        """Says what the block took, and adds it to a file for the summary of the whole campaign."""
+        """Reports what the block took, and appends it to a file for the summary of the workflow."""
         whole_s = time.monotonic() - self._begun_s
         times = Times(self._experiment, self._block, time.time(), whole_s - self._waited_s, self._waited_s)
         if self._missing:
-            self.say(f"measured in {clock(times.measured_s)}, and waited {clock(times.waited_s)}")
+            measured, waited = format_duration(times.measured_s), format_duration(times.waited_s)
+            self.say(f"measured in {measured}, waited {waited}")
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("a", encoding="utf-8") as lines:
@@ -151,16 +168,22 @@ class Progress:
         done = sum(self._done.values())
         left_s = (time.monotonic() - self._start_s) / done * (self._missing - done)
         energy_j = sum(self._energy_j.values())
-        return f"{energy_j:.0f} J so far, about {clock(left_s)} left in this block"
+        return f"{energy_j:.0f} J so far, about {format_duration(left_s)} left in this block"
 
 
-def summary(file: Path, since_s: float, now_s: float) -> str:
-    """What a workflow begun at `since_s` (Unix clock) spent its time on; empty where nothing was measured.
+def summarize_times(file: Path, since_s: float, now_s: float) -> str:
+    """What a workflow spent its time on.
 
-    `file` is the one that `Progress.finish` adds to.
+    Args:
+        file: The file that `Progress.finish` appends to.
+        since_s: Start of the workflow (Unix clock, seconds).
+        now_s: Now (Unix clock, seconds).
+
+    Returns:
+        A message; empty if nothing was measured.
     """
     measured_s = waited_s = 0.0
-    # A line that a full disk has torn is worth no complaint.
+    # A full disk may have left a line incomplete; the message is not worth a failure.
     with suppress(OSError, ValueError, TypeError):
         for line in file.read_text(encoding="utf-8").splitlines():
             times = Times(**json.loads(line))
@@ -171,21 +194,22 @@ def summary(file: Path, since_s: float, now_s: float) -> str:
         return ""
     built_s = max(now_s - since_s - measured_s - waited_s, 0.0)
     return (
-        f"{clock(now_s - since_s)} in all: measured for {clock(measured_s)}, waited {clock(waited_s)} for "
-        f"other measurements and a quiet machine, built tables, figures and paper in {clock(built_s)}"
+        f"took {format_duration(now_s - since_s)}: measuring {format_duration(measured_s)}, "
+        f"waiting for other measurements and a quiet machine {format_duration(waited_s)}, "
+        f"tables, figures and paper {format_duration(built_s)}"
     )
 
 
 def _outcome(run: Run) -> str:
     if run.failure:
-        return f"FAILED, {run.failure}"
+        return f"failed: {run.failure}"
     if run.total is None:
         return "energy missing"
     flags = f" [{', '.join(flag.split(':')[0] for flag in run.flags)}]" if run.flags else ""
     return f"{run.total.energy_j:.1f} J {run.total.provenance} in {run.duration_s:.1f} s{flags}"
 
 
-def clock(seconds: float) -> str:
-    """A duration in words, to the second."""
+def format_duration(seconds: float) -> str:
+    """A duration in minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,4 +1,4 @@
-"""What is written down about every run, and about the idle machine around a block."""
+"""Records of runs, and of the idle machine before and after them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 
 
 class Part(Closed):
-    """A stretch in which the window was open. `start_s` counts from the first opening, rests included."""
+    """A segment of the window. `start_s` counts from the first opening, pauses included."""
 
     start_s: float
     duration_s: float
@@ -28,7 +28,7 @@ class Part(Closed):
 
 
 class Phase(Closed):
-    """A named stretch of a run. Times are seconds of open window."""
+    """A named part of a run. Times are seconds of open window."""
 
     name: str
     start_s: float
@@ -37,8 +37,8 @@ class Phase(Closed):
 
 
 class Step(Closed):
-    """A numbered instant of a run, in seconds of open window, with the whole-machine energy since it
-    opened."""
+    """A numbered instant of a run, in seconds of open window, with the energy of the whole machine since the
+    window opened."""
 
     index: int
     time_s: float
@@ -46,22 +46,22 @@ class Step(Closed):
 
 
 class Spent(Closed):
-    """Whole-machine energy of a run's turns at the machine: its window and everything around it (set-up,
-    warm-up, sentinels). Summed over entries it is the campaign's own."""
+    """Energy of the whole machine during a run's turns: its window, set-up, warm-up and sentinels. The sum
+    over all records is the energy of the campaign."""
 
     duration_s: float
     energy_j: float | None
 
 
 class Sentinel(Closed):
-    """Seconds a fixed piece of work took just before and just after a run."""
+    """Duration of a fixed piece of work just before and just after a run, in seconds."""
 
     before_s: float
     after_s: float
 
 
 class Idle(Closed):
-    """The machine at rest, before or after the runs of one session of one block."""
+    """The idle machine, before or after the runs of one session of one block."""
 
     kind: Literal["idle"] = "idle"
     schema_version: int = SCHEMA_VERSION
@@ -81,11 +81,10 @@ class Idle(Closed):
 class Run(Closed):
     """One arm in one block: one child process.
 
-    `fingerprint` names what was measured (design entry, workload code, meter version); `session` the
-    invocation that measured it, shared with its idle records. A failed run keeps its record: `failure`
-    says what happened and whatever was read before it. `parts` are the stretches that the window is made
-    of: one, unless the workload rested; `duration_s` and every energy are sums over them. `power` is empty
-    unless the design asks for it.
+    `fingerprint` identifies what was measured (parameters, workload code, meter version); `session` is shared
+    by all runs and idle records of one session. A failed run keeps its record: `failure` says what happened,
+    the rest is what was read before. `parts` are the segments of the window: one, unless the workload paused;
+    `duration_s` and each energy are sums over them. `power` is empty unless the design asks for it.
     """
 
     kind: Literal["run"] = "run"
@@ -124,60 +123,65 @@ class Run(Closed):
 
     @property
     def has_result(self) -> bool:
-        """Whether it worked to its end and the energy of every domain was read."""
+        """Whether the run succeeded and the energy of every domain was read."""
         return self.failure is None and self.total is not None
 
 
-Entry = Annotated[Run | Idle, Field(discriminator="kind")]
+Record = Annotated[Run | Idle, Field(discriminator="kind")]
 _HASHED = b'"sha256": "'
-_ENTRY: TypeAdapter[Run | Idle] = TypeAdapter(Entry)
+_RECORD: TypeAdapter[Run | Idle] = TypeAdapter(Record)
 
 
-class BadEntry(ValueError):
-    """A line that is not an entry as it was written: torn, edited, or of another schema."""
+class InvalidRecord(ValueError):
+    """A line that is not a record as it was written: incomplete, modified, or of another schema."""
 
 
-def dump_line(entry: Run | Idle) -> str:
-    """The entry as one line of JSON ending in its own SHA-256."""
-    body = entry.model_dump(mode="json")
+def format_record(record: Run | Idle) -> str:
+    """A record as one line of JSON that contains its own SHA-256."""
+    body = record.model_dump(mode="json")
     return json.dumps({**body, "sha256": _digest(body)}, sort_keys=True) + "\n"
 
 
-def parse_line(line: bytes) -> Run | Idle:
-    """The entry of one line in UTF-8. Raises BadEntry where the line is torn or its hash does not fit."""
+def parse_record(line: bytes) -> Run | Idle:
+    """Parses one line in UTF-8.
+
+    Raises:
+        InvalidRecord: If the line is incomplete, its hash does not match, or it has another schema.
+    """
     written = _as_written(line)
     if written is not None:
         with contextlib.suppress(ValidationError):
-            entry = _ENTRY.validate_json(written)
-            if entry.schema_version == SCHEMA_VERSION:
-                return entry
-    return _parsed(line.decode(errors="replace"))
+            record = _RECORD.validate_json(written)
+            if record.schema_version == SCHEMA_VERSION:
+                return record
+    return _parse_body(line.decode(errors="replace"))
 
 
 def _as_written(line: bytes) -> bytes | None:
-    """The line without its hash, where the hash is that of precisely this text, as of every line that
-    `dump_line` wrote; else None. Parsing it and writing it again to compare takes twice as long."""
+    """The line without its hash, if the hash is that of exactly this text, as in every line of
+    `format_record`; otherwise None. It takes half as long as parsing the line and formatting it again."""
     before, found, after = line.rpartition(_HASHED)
     stated, body = after[:64], before + after[67:]
     return body if found and hashlib.sha256(body).hexdigest().encode() == stated else None
 
 
-def _parsed(line: str) -> Run | Idle:
+def _parse_body(line: str) -> Run | Idle:
     try:
         body = json.loads(line)
         stated = body.pop("sha256")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise BadEntry("is not a whole record") from None
+        raise InvalidRecord("is not a complete record") from None
     if stated != _digest(body):
-        raise BadEntry("was changed after it was written (its hash does not fit)")
+        raise InvalidRecord("was modified after it was written (its hash does not match)")
     if body.get("schema_version") != SCHEMA_VERSION:
-        raise BadEntry(f"has schema version {body.get('schema_version')}, this code reads {SCHEMA_VERSION}")
+        stated = body.get("schema_version")
+        raise InvalidRecord(f"has schema version {stated}, this code reads {SCHEMA_VERSION}")
     try:
-        return _ENTRY.validate_python(body)
+        return _RECORD.validate_python(body)
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadEntry(f"does not fit the schema at {where}: {first['msg']}") from None
+        raise InvalidRecord(f"does not match the schema at {where}: {first['msg']}") from None
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Which run works when: the order of arms, turns of runs that rest, and waiting for a quiet machine."""
+"""Decides which run works when: order of arms, turns of paused runs, waiting for a quiet machine."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import TypeVar
 
 import psutil
 
-from joules.bench.accounting import joined_power, summed_j, total_spent, window_fields
-from joules.bench.environment import child_environment, fork_server, package_versions
+from joules.bench.accounting import concat_power, sum_energy_j, sum_spent, window_fields
+from joules.bench.environment import child_environment, package_versions, start_fork_server
 from joules.bench.flags import flags_of
 from joules.bench.journal import Journal
 from joules.bench.progress import Progress
 from joules.bench.record import Idle, Run, Sentinel, Spent
-from joules.bench.sentinel import sentinel_s
-from joules.bench.worker import NOTHING_MORE_S, Worker
+from joules.bench.sentinel import time_sentinel_s
+from joules.bench.worker import END_TIMEOUT_S, Worker
 from joules.instrument import METER_VERSION
 from joules.instrument.host import machine
 from joules.instrument.host.contention import between, snapshot, watch_descendants
 from joules.instrument.host.limits import free_memory_share, usable_cores
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import close_stretch, measure, open_stretch
+from joules.instrument.measurement import close_segment, measure, open_segment
 from joules.instrument.reading import floor_power_w, primary, total
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source, free_device_share
@@ -34,11 +34,10 @@ from joules.study.campaign import Campaign
 from joules.study.config import Config
 from joules.study.design import Design, Scalar
 
-# How long to wait for foreign work to end before measuring anyway, flagged.
+# Time to wait for other programs before measuring anyway, with a flag.
 _QUIET_WAIT_S = 20.0
 _QUIET_CORES = 0.1
-# Resting children keep their memory. With less than this share free they work until they have ended before
-# another is started.
+# Paused children keep their memory. If a smaller share is free, they finish before another run is started.
 _LEAST_FREE_MEMORY = 0.2
 
 _Item = TypeVar("_Item")
@@ -46,7 +45,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Block:
-    """What to measure: all arms of an experiment once, in random order."""
+    """One block to measure: all arms of an experiment once, in random order.
+
+    Args:
+        experiment: Name of the experiment.
+        index: Number of the block, from 0.
+        config: Options of the campaign.
+        campaign: The campaign.
+    """
 
     experiment: str
     index: int
@@ -55,13 +61,13 @@ class Block:
 
     @property
     def seed(self) -> int:
-        """Seed of all that is random in the block, the order of its arms included."""
+        """Seed of the block: of its runs and of the order of its arms."""
         return self.config.first_seed + self.index
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A run to be measured. `position` is its place in the random order of the whole block."""
+    """An arm to measure. `position` is its place in the random order of the whole block."""
 
     name: str
     parameters: dict[str, Scalar]
@@ -71,7 +77,7 @@ class Arm:
 
 @dataclass(eq=False)
 class ActiveRun:
-    """A run that has begun. `begun_s` is the instant (monotonic clock) from which samples are kept."""
+    """A run that has started. Samples from `begun_s` on (monotonic clock, seconds) are kept for it."""
 
     arm: Arm
     measured_at: str
@@ -80,8 +86,8 @@ class ActiveRun:
     spent: list[Spent] = field(default_factory=list)
 
 
-def in_random_order(block: Block, items: Iterable[_Item], turn: int = 1) -> list[_Item]:
-    """Arms or runs in the random order of a turn of this block, the same on every machine."""
+def shuffle_items(block: Block, items: Iterable[_Item], turn: int = 1) -> list[_Item]:
+    """Shuffles arms or runs for one turn of a block; the order is the same on every machine."""
     seed = f"{block.experiment}/{block.seed}" if turn == 1 else f"{block.experiment}/{block.seed}/{turn}"
     ordered = list(items)
     random.Random(seed).shuffle(ordered)
@@ -89,7 +95,17 @@ def in_random_order(block: Block, items: Iterable[_Item], turn: int = 1) -> list
 
 
 class Scheduler:
-    """One session: the runs that one invocation measures in one block."""
+    """One session: the runs of one block that one process measures.
+
+    Args:
+        block: The block.
+        design: Design of its experiment.
+        job: Processes that runs are charged for.
+        sampler: Reads the sources.
+        sources: Sources of energy.
+        journal: Gets the records.
+        progress: Reports to the user.
+    """
 
     def __init__(
         self,
@@ -113,55 +129,55 @@ class Scheduler:
         domains = [channel.domain for channel in sampler.channels]
         self._floor_power_w = floor_power_w(domains, block.config.floor_power_w)
         watch_descendants()
-        self._context = fork_server(block.experiment, self._threads)
+        self._context = start_fork_server(block.experiment, self._threads)
         self._helpers = set(psutil.Process().children())
-        self._resting: list[ActiveRun] = []
+        self._paused: list[ActiveRun] = []
         self._idle_power_w: dict[str, float] = {}
-        self._quiet_sentinel_s = sentinel_s()
+        self._quiet_sentinel_s = time_sentinel_s()
         self._sampler.sample()
         self._accounted_s = self._sampler.now()
 
     def run_all(self, arms: Iterable[Arm]) -> None:
-        """Measures `arms`, in their order, between two readings of the machine at rest."""
-        self._idle("before")
+        """Measures arms in the given order, between two measurements of the idle machine."""
+        self._measure_idle("before")
         self._progress.begin()
         try:
             for arm in arms:
-                if self._resting and self._room_is_short():
-                    self._finish()
-                # Where runs take turns, most of each window comes later.
-                if not self._resting:
+                if self._paused and self._is_memory_short():
+                    self._finish_paused()
+                # With paused runs, most of each window is still to come.
+                if not self._paused:
                     self._wait_for_quiet()
-                self._turn(self._start(arm))
-            self._finish()
+                self._run_turn(self._start(arm))
+            self._finish_paused()
         finally:
-            for left in self._resting:
+            for left in self._paused:
                 left.worker.kill()
-        self._idle("after")
+        self._measure_idle("after")
 
-    def _room_is_short(self) -> bool:
+    def _is_memory_short(self) -> bool:
         return min(free_memory_share(), free_device_share(self._sources)) < _LEAST_FREE_MEMORY
 
-    def _finish(self) -> None:
-        """Gives resting runs turns, each time in another random order, until all have ended."""
+    def _finish_paused(self) -> None:
+        """Gives paused runs turns, each turn in another random order, until all have ended."""
         turn = 1
-        while self._resting:
+        while self._paused:
             turn += 1
-            self._progress.turn(turn, len(self._resting))
-            for run in in_random_order(self._block, self._resting, turn):
-                self._resting.remove(run)
-                self._turn(run)
+            self._progress.announce_turn(turn, len(self._paused))
+            for run in shuffle_items(self._block, self._paused, turn):
+                self._paused.remove(run)
+                self._run_turn(run)
 
-    def _idle(self, position: str) -> None:
-        # The bench's own bookkeeping must not be read as idle power.
+    def _measure_idle(self, position: str) -> None:
+        # Let the bench's own work end, so that it is not measured as idle power.
         time.sleep(0.2)
-        opening = open_stretch(self._sampler, job=self._job)
+        opening = open_segment(self._sampler, job=self._job)
         time.sleep(self._design.at(self._block.config.scale).idle_s)
-        stretch = close_stretch(self._sampler, self._sources, opening, job=self._job)
-        spent = self._spent()
-        readings = self._sampler.readings(stretch.start_s, stretch.end_s)
+        segment = close_segment(self._sampler, self._sources, opening, job=self._job)
+        spent = self._account_spent()
+        readings = self._sampler.readings(segment.start_s, segment.end_s)
         self._idle_power_w = {
-            reading.domain: (reading.energy_j or 0.0) / stretch.duration_s for reading in primary(readings)
+            reading.domain: (reading.energy_j or 0.0) / segment.duration_s for reading in primary(readings)
         }
         self._journal.append(
             Idle(
@@ -172,8 +188,8 @@ class Scheduler:
                 position="before" if position == "before" else "after",
                 measured_at=_utc_now(),
                 machine=machine.describe(),
-                duration_s=stretch.duration_s,
-                contention=between(stretch.opened, stretch.closed),
+                duration_s=segment.duration_s,
+                contention=between(segment.opened, segment.closed),
                 spent=spent,
                 readings=readings,
             )
@@ -185,19 +201,19 @@ class Scheduler:
 
     def _until_quiet(self) -> None:
         deadline_s = time.monotonic() + _QUIET_WAIT_S
-        told = False
+        is_announced = False
         while time.monotonic() < deadline_s:
             before = snapshot(self._job)
             time.sleep(0.3)
             use = between(before, snapshot(self._job))
             if use.foreign_cores < _QUIET_CORES:
                 return
-            if not told:
+            if not is_announced:
                 self._progress.say(
-                    f"other programs use {use.foreign_words}: waiting up to {_QUIET_WAIT_S:.0f} s "
-                    "for a quiet machine"
+                    f"other programs use {use.foreign_words}: "
+                    f"waiting up to {_QUIET_WAIT_S:.0f} s for a quiet machine"
                 )
-                told = True
+                is_announced = True
 
     def _start(self, arm: Arm) -> ActiveRun:
         worker = Worker(
@@ -213,36 +229,36 @@ class Scheduler:
         )
         return ActiveRun(arm, _utc_now(), self._accounted_s, worker)
 
-    def _turn(self, run: ActiveRun) -> None:
-        """Lets a run work until it rests or has ended, and records it in the latter case."""
-        self._sampler.discard_before(min([run.begun_s, *(other.begun_s for other in self._resting)]))
-        if run.worker.turn():
-            run.spent.append(self._spent())
-            self._resting.append(run)
+    def _run_turn(self, run: ActiveRun) -> None:
+        """Lets a run work until it pauses or ends; writes its record when it has ended."""
+        self._sampler.discard_before(min([run.begun_s, *(other.begun_s for other in self._paused)]))
+        if run.worker.run_turn():
+            run.spent.append(self._account_spent())
+            self._paused.append(run)
             window = run.worker.window
-            so_far_j = summed_j(window.stretches_s, self._whole_j)
-            self._progress.rests(run.arm.name, window.progress, so_far_j)
+            so_far_j = sum_energy_j(window.segments_s, self._machine_energy_j)
+            self._progress.note_pause(run.arm.name, window.progress, so_far_j)
             return
         self._kill_leftovers()
-        record = self._record(run)
+        record = self._make_record(run)
         self._journal.append(record)
-        self._progress.done(record)
+        self._progress.report(record)
 
-    def _record(self, run: ActiveRun) -> Run:
+    def _make_record(self, run: ActiveRun) -> Run:
         window = run.worker.window
-        after_s = sentinel_s()
+        after_s = time_sentinel_s()
         before_s = run.worker.sentinel_s or self._quiet_sentinel_s
         self._quiet_sentinel_s = min(self._quiet_sentinel_s, before_s, after_s)
-        run.spent.append(self._spent())
+        run.spent.append(self._account_spent())
         measurement = None
         power = []
-        if window.closed:
+        if window.is_closed:
             measurement = measure(
-                self._sampler, window.stretches, self._idle_power_w, self._floor_power_w, run.arm.name
+                self._sampler, window.segments, self._idle_power_w, self._floor_power_w, run.arm.name
             )
             if self._design.record_power:
-                courses = [self._sampler.power(start_s, end_s) for start_s, end_s in window.stretches_s]
-                power = joined_power(window, courses)
+                courses = [self._sampler.power(start_s, end_s) for start_s, end_s in window.segments_s]
+                power = concat_power(window, courses)
         peak = window.metrics.pop("peak_memory_bytes", None)
         record = Run(
             meter_version=METER_VERSION,
@@ -263,35 +279,35 @@ class Scheduler:
             failure=window.failure,
             sentinel=Sentinel(before_s=before_s, after_s=after_s),
             floor_power_w=self._floor_power_w,
-            spent=total_spent(run.spent),
+            spent=sum_spent(run.spent),
             peak_memory_bytes=peak,
             metrics=window.metrics,
-            **window_fields(window, measurement, self._whole_j, power),
+            **window_fields(window, measurement, self._machine_energy_j, power),
         )
         faults = {
-            fault for start_s, end_s in window.stretches_s for fault in self._sampler.faults(start_s, end_s)
+            fault for start_s, end_s in window.segments_s for fault in self._sampler.faults(start_s, end_s)
         }
         return record.model_copy(update={"flags": flags_of(record, self._quiet_sentinel_s, sorted(faults))})
 
-    def _spent(self) -> Spent:
-        """Energy since the last call. Leaves samples behind that bracket every window before it."""
+    def _account_spent(self) -> Spent:
+        """Time and energy since the last call. Takes samples beyond the end of every window so far."""
         self._sampler.flush()
         from_s, to_s = self._accounted_s, self._sampler.last_sample_s
         self._accounted_s = to_s
-        return Spent(duration_s=to_s - from_s, energy_j=self._whole_j(from_s, to_s))
+        return Spent(duration_s=to_s - from_s, energy_j=self._machine_energy_j(from_s, to_s))
 
-    def _whole_j(self, from_s: float, to_s: float) -> float | None:
+    def _machine_energy_j(self, from_s: float, to_s: float) -> float | None:
         if to_s <= from_s:
             return 0.0
         whole = total(self._sampler.readings(from_s, to_s), to_s - from_s, self._floor_power_w)
         return whole.energy_j if whole else None
 
     def _kill_leftovers(self) -> None:
-        """Ends processes that children started and left behind: they would disturb the next run."""
+        """Kills processes that children have left behind: they would disturb the next run."""
         for leftover in set(psutil.Process().children()) - self._helpers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 leftover.kill()
-                leftover.wait(NOTHING_MORE_S)
+                leftover.wait(END_TIMEOUT_S)
 
 
 def _utc_now() -> str:

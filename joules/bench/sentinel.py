@@ -1,4 +1,4 @@
-"""A fixed piece of work on every core, whose duration tells whether the machine is as fast as it was."""
+"""A fixed piece of work on every core; its duration shows whether the machine has slowed down."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from joules.instrument.host.limits import usable_cores
 
-# Hashing releases the interpreter's lock above 2 KiB, so one thread a core runs truly in parallel; a
-# foreign thread or a lowered clock on any core lengthens the slowest of them.
+# Above 2 KiB hashing releases the interpreter's lock, so that one thread per core runs in parallel. Another
+# program's thread or a lower frequency on any core slows the slowest of them.
 _PIECE = bytes(4 * 1024 * 1024)
 _PIECES = 8
-# The least of some rounds: threads of the child may still be spinning down during the first.
+# The fastest round counts: threads of the child may still be stopping during the first.
 _ROUNDS = 3
 
 
-def sentinel_s() -> float:
-    """Wall seconds the work takes now, some tens of milliseconds on a quiet machine."""
+def time_sentinel_s() -> float:
+    """Runs the work; returns its wall time in seconds, some 0.01 to 0.1 s on a quiet machine."""
     cores = usable_cores()
     with ThreadPoolExecutor(cores) as pool:
         return min(_round_s(pool, cores) for _ in range(_ROUNDS))

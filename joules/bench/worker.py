@@ -1,4 +1,4 @@
-"""The parent's side of one child: its turns at the machine, its marks and its end."""
+"""The parent's side of one child process: its turns, its marks and its end."""
 
 from __future__ import annotations
 
@@ -14,28 +14,40 @@ from typing import Any
 import psutil
 
 from joules.bench import child
-from joules.bench.sentinel import sentinel_s
+from joules.bench.sentinel import time_sentinel_s
 from joules.bench.window import Window
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import close_stretch, open_stretch
+from joules.instrument.measurement import close_segment, open_segment
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
 from joules.study.design import Scalar
 from joules.workload.session import Session
 
-# How long a process that has nothing more to do may take to end.
-NOTHING_MORE_S = 5.0
+# Time that a process may take to end after its work.
+END_TIMEOUT_S = 5.0
 
 _UNMETERED_GPU = (
-    "the workload uses a GPU whose energy nothing reads: measure on a GPU that reports it "
-    "(see `joules doctor`), or on the processor with CUDA_VISIBLE_DEVICES set to nothing"
+    "the workload uses a GPU whose energy cannot be read: use a GPU that reports its energy "
+    "(see 'joules doctor'), or set CUDA_VISIBLE_DEVICES='' to use the processor"
 )
 
 
 class Worker:
-    """One child, from its start to its end, working in turns. It is stopped while it rests."""
+    """One child process, from its start to its end. It works in turns and is stopped while paused.
 
-    # The module of the experiment that the child runs, and what that calls while it is metered.
+    Args:
+        context: Multiprocessing context of the fork server.
+        job: Processes that the run is charged for.
+        sampler: Reads the sources.
+        sources: Sources of energy.
+        experiment: Name of the experiment.
+        parameters: Parameters of the arm.
+        seed: Seed of the block.
+        log: File for everything the workload prints.
+        time_limit_s: Working time after which the child is killed, in seconds.
+    """
+
+    # Module of the experiment that is the workload, and class of its session.
     part: str = "workload"
     session_class: type[Session] = Session
 
@@ -66,41 +78,48 @@ class Worker:
         self._process.start()
         there.close()
 
-    def turn(self, message: object = "go") -> bool:
-        """Lets the child work until it rests, where the result is True, or has ended. `message` is what it is
-        woken with."""
+    def run_turn(self, message: object = "go") -> bool:
+        """Lets the child work until it pauses or ends.
+
+        Args:
+            message: Answer to the child's pause.
+
+        Returns:
+            Whether the child is paused; otherwise it has ended.
+        """
         begun_s = time.monotonic()
-        rests = False
+        is_paused = False
         try:
-            if self.window.stretches:
-                self._each_process(psutil.Process.resume)
-                # The child's memory is looked at now and not when its window opens.
+            if self.window.segments:
+                self._for_each_process(psutil.Process.resume)
+                # Read the child's memory now, before its window opens.
                 self._sampler.sample()
                 self._pipe.send(message)
-            rests = self._listen(begun_s + self._left_s)
+            is_paused = self._listen(begun_s + self._left_s)
         except (EOFError, ConnectionResetError, BrokenPipeError):
             pass
         except BaseException:
-            # An interrupt must not leave a child behind that waits for its next turn.
+            # An interrupt must not leave a paused child behind.
             self.kill()
             raise
-        if rests:
-            self._each_process(psutil.Process.suspend)
+        if is_paused:
+            self._for_each_process(psutil.Process.suspend)
             self._left_s -= time.monotonic() - begun_s
         else:
             self._end()
-        return rests
+        return is_paused
 
     def kill(self) -> None:
-        """Ends the child now."""
+        """Kills the child."""
         self._process.kill()
         self._process.join()
 
     def _listen(self, deadline_s: float) -> bool:
+        """Handles marks until the child pauses (True) or has no more work (False)."""
         while True:
             if not self._pipe.poll(max(deadline_s - time.monotonic(), 0.0)):
                 self._process.kill()
-                self.window.failure = f"exceeded its limit of {self._time_limit_s:g} s and was killed"
+                self.window.failure = f"exceeded its time limit of {self._time_limit_s:g} s and was killed"
                 return False
             name, at_s, data = self._pipe.recv()
             if name == "devices":
@@ -110,28 +129,28 @@ class Worker:
                     return False
                 continue
             if name == "ready":
-                self.sentinel_s = sentinel_s()
+                self.sentinel_s = time_sentinel_s()
                 self._pipe.send("go")
                 continue
             if name == "start":
-                self.window.opening = open_stretch(self._sampler, at_s, self._job)
-            elif name in ("rest", "end"):
-                assert self.window.opening is not None, "a window closes that never opened"
-                stretch = close_stretch(self._sampler, self._sources, self.window.opening, at_s, self._job)
-                self.window.close(stretch, data.get("progress", 1.0), at_end=name == "end")
-                if name == "rest":
+                self.window.opening = open_segment(self._sampler, at_s, self._job)
+            elif name in ("pause", "end"):
+                assert self.window.opening is not None, "a window closes that was not open"
+                segment = close_segment(self._sampler, self._sources, self.window.opening, at_s, self._job)
+                self.window.close(segment, data.get("progress", 1.0), is_last=name == "end")
+                if name == "pause":
                     return True
             else:
                 if name in ("phase_start", "phase_end"):
                     self._sampler.sample()
-                self._take(name, at_s, data)
+                self._add_mark(name, at_s, data)
 
-    def _take(self, name: str, at_s: float, data: dict[str, Any]) -> None:
-        """Notes a mark that neither opens nor closes a stretch."""
-        self.window.take(name, at_s, data)
+    def _add_mark(self, name: str, at_s: float, data: dict[str, Any]) -> None:
+        """Handles a mark that neither opens nor closes a segment."""
+        self.window.add_mark(name, at_s, data)
 
     def _end(self) -> None:
-        self._process.join(NOTHING_MORE_S)
+        self._process.join(END_TIMEOUT_S)
         if self._process.is_alive():
             self.kill()
         self.window.failure = self.window.failure or self._failure_of_exit()
@@ -142,11 +161,11 @@ class Worker:
             return f"the child was killed by {signal.Signals(-exit_code).name}"
         if exit_code != 0:
             return f"the child exited with status {exit_code}, see {self._log}"
-        if not self.window.closed:
+        if not self.window.is_closed:
             return f"the child ended without closing its window, see {self._log}"
         return None
 
-    def _each_process(self, act: Callable[[psutil.Process], None]) -> None:
+    def _for_each_process(self, act: Callable[[psutil.Process], None]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             whole = psutil.Process(self._process.pid)
             for process in [whole, *whole.children(recursive=True)]:

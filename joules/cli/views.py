@@ -39,7 +39,7 @@ def _live(options: Options) -> None:
         raise UserError(f"invalid port {options.port}: use 0 to 65535")
     from joules.live.server import serve
 
-    serve(options.experiment, load_config(options), options.port, opens=not options.no_browser)
+    serve(options.experiment, load_config(options), options.port, opens_browser=not options.no_browser)
 
 
 def _explorer(options: Options) -> None:

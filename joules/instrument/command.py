@@ -76,7 +76,7 @@ def meter_command(
 
 def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
     """The readings as a table for a terminal."""
-    best, job = metered.domains, metered.job_domains
+    best, job = metered.domains, metered.attributed_domains
     others = [r for r in metered.readings if r.scope == "machine" and r not in best.values()]
     use = metered.contention
     lines = [

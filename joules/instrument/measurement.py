@@ -1,8 +1,8 @@
 """The one recipe by which a window becomes a measurement.
 
 Everything that meters goes through here: the public `Meter`, the command `joules meter` and the bench. A
-window is opened and closed by `open_stretch` and `close_stretch`, once or, where the work rests in between,
-several times; `measure` turns its stretches into readings by domain, the job's share of them and a total.
+window is opened and closed by `open_segment` and `close_segment`, once or, where the work rests in between,
+several times; `measure` turns its segments into readings by domain, the job's share of them and a total.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from joules.models import Closed
 
 @dataclass(frozen=True)
 class Opening:
-    """The instant (monotonic clock, in seconds) at which a stretch begins, and the machine's clocks then."""
+    """The instant (monotonic clock, in seconds) at which a segment begins, and the machine's clocks then."""
 
     start_s: float
     clocks: Snapshot
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """Part of a window in which it was open. Times are instants of the monotonic clock, in seconds."""
 
     start_s: float
@@ -97,12 +97,12 @@ class Measurement(Closed):
         return {reading.domain: reading for reading in primary(self.readings)}
 
     @property
-    def job_domains(self) -> dict[str, Reading]:
+    def attributed_domains(self) -> dict[str, Reading]:
         """The job's share of each domain."""
         return {reading.domain: reading for reading in self.readings if reading.scope == "job"}
 
     @property
-    def job_energy_j(self) -> float | None:
+    def energy_attributed_j(self) -> float | None:
         """What the machine would have used for the job alone, in joules; None where a domain was not read."""
         return attributed_j(self.readings)
 
@@ -119,7 +119,7 @@ class Measurement(Closed):
             if self.band_j is not None:
                 doubt = "({:.2f} to {:.2f} J over models of power)".format(*self.band_j)
             energy = f"{self.total.energy_j:.2f} J {doubt} ({self.total.provenance})"
-        own = self.job_energy_j
+        own = self.energy_attributed_j
         parts = [
             energy,
             *([f"{own:.2f} J of it the job's"] if own is not None else []),
@@ -130,48 +130,48 @@ class Measurement(Closed):
         return f"{self.name}: {', '.join(parts)}{doubts}"
 
 
-def open_stretch(sampler: Sampler, at_s: float | None = None, job: Job = DESCENDANTS) -> Opening:
-    """Begins a stretch now, or at an instant that has just passed."""
+def open_segment(sampler: Sampler, at_s: float | None = None, job: Job = DESCENDANTS) -> Opening:
+    """Begins a segment now, or at an instant that has just passed."""
     sampler.sample()
     clocks = snapshot(job)
     return Opening(sampler.now() if at_s is None else at_s, clocks)
 
 
-def close_stretch(
+def close_segment(
     sampler: Sampler,
     sources: Sequence[Source],
     opening: Opening,
     at_s: float | None = None,
     job: Job = DESCENDANTS,
-) -> Stretch:
-    """Ends a stretch now, or at an instant that has just passed."""
+) -> Segment:
+    """Ends a segment now, or at an instant that has just passed."""
     end_s = sampler.now() if at_s is None else at_s
     sampler.sample()
     gpu_use = device_use(sources, opening.clocks.wall_s)
-    return Stretch(opening.start_s, opening.clocks, end_s, snapshot(job), gpu_use)
+    return Segment(opening.start_s, opening.clocks, end_s, snapshot(job), gpu_use)
 
 
 def measure(
     sampler: Sampler,
-    stretches: Sequence[Stretch],
+    segments: Sequence[Segment],
     idle_power_w: Mapping[str, float],
     floor_power_w: float,
     name: str = "window",
 ) -> Measurement:
-    """The energy over all `stretches` of one window.
+    """The energy over all `segments` of one window.
 
     `idle_power_w` is the machine's power at rest by domain, which counted energy is divided above;
     `floor_power_w` the least power of the whole machine. Samples must reach beyond the last end
-    (`Sampler.flush`). Raises ValueError where there is no stretch.
+    (`Sampler.flush`). Raises ValueError where there is no segment.
     """
-    durations_s = [part.duration_s for part in stretches]
+    durations_s = [part.duration_s for part in segments]
     duration_s = sum(durations_s)
-    use = over([(part.opened, part.closed) for part in stretches])
-    gpu_use = combined_use([part.gpu_use for part in stretches], durations_s)
-    readings = summed([sampler.readings(part.start_s, part.end_s) for part in stretches])
+    use = over([(part.opened, part.closed) for part in segments])
+    gpu_use = combined_use([part.gpu_use for part in segments], durations_s)
+    readings = summed([sampler.readings(part.start_s, part.end_s) for part in segments])
     job = job_readings(readings, idle_power_w, duration_s, use.job_share, job_shares(gpu_use))
     kept = [*(reading for reading in readings if reading.scope == "machine"), *job]
-    faults = sorted({fault for part in stretches for fault in sampler.faults(part.start_s, part.end_s)})
+    faults = sorted({fault for part in segments for fault in sampler.faults(part.start_s, part.end_s)})
     return Measurement(
         name=name,
         meter_version=METER_VERSION,

@@ -13,7 +13,7 @@ from typing import Any
 
 from joules.errors import UserError
 from joules.instrument.host.processes import WITH_THIS_PROCESS, Job
-from joules.instrument.measurement import Measurement, Opening, close_stretch, measure, open_stretch
+from joules.instrument.measurement import Measurement, Opening, close_segment, measure, open_segment
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
@@ -121,7 +121,7 @@ class Meter:
             if not self._open:
                 # What was read before the oldest open window is not needed again.
                 self._sampler.discard_before(self._sampler.now())
-            self._open[name] = open_stretch(self._sampler, job=self._job)
+            self._open[name] = open_segment(self._sampler, job=self._job)
 
     def end_window(self, name: str = "window") -> Measurement:
         """Closes a window and tells its energy. Raises UserError where none of this name is open."""
@@ -132,9 +132,9 @@ class Meter:
                 known = ", ".join(f"'{other}'" for other in self._open) or "none"
                 raise UserError(f"no window '{name}' is open (open: {known}): begin it first")
             opening = self._open.pop(name)
-            stretch = close_stretch(self._sampler, self._sources, opening, job=self._job)
+            segment = close_segment(self._sampler, self._sources, opening, job=self._job)
             self._sampler.flush()
-            return measure(self._sampler, [stretch], self.idle_power_w, self._floor_power_w, name)
+            return measure(self._sampler, [segment], self.idle_power_w, self._floor_power_w, name)
 
     @contextlib.contextmanager
     def window(self, name: str = "window") -> Iterator[WindowReading]:

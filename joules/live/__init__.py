@@ -1,1 +1,1 @@
-"""A training that can be watched: a page on the loopback address, and the metered child behind it."""
+"""Watching a training run in a browser: a local web page, and the metered child process behind it."""

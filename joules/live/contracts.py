@@ -1,4 +1,4 @@
-"""What a question offers whose trainings can be watched: its `live.py`."""
+"""What an experiment's `live.py` provides, so that its training runs can be watched."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from pydantic import BaseModel
 
 from joules.live.session import LiveSession
 
-# Joules of the whole machine since the window opened: as they were read, and under every model of power.
+# Energy of the whole machine since the window opened, in joules: as read, and under each power model.
 READ = "read"
 Energies = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A training of a released campaign: what its child saw and when, with the joules until then."""
+    """A run of a released campaign.
+
+    Args:
+        parameters: Parameters of the arm.
+        seed: Seed of the block.
+        provenance: How energy was read, by domain.
+        points: Each evaluation, its time in seconds of open window, and the energies until then.
+    """
 
     parameters: dict[str, Any]
     seed: int
@@ -26,19 +33,26 @@ class Recorded:
 
 
 class Watch(Protocol):
-    """What is made of a training while it is watched, in the page's process."""
+    """Analyses a training run while it is watched, in the process of the server."""
 
-    def see(self, point: Mapping[str, Any], energies_j: Energies) -> dict[str, Any]:
-        """What the page is told beside the point itself: where rules stop, what is predicted, what is
-        wasted."""
+    def observe(self, point: Mapping[str, Any], energies_j: Energies) -> dict[str, Any]:
+        """Adds an evaluation to what is known of the run.
+
+        Args:
+            point: Results of the evaluation by name.
+            energies_j: Energies until then.
+
+        Returns:
+            What the page shows in addition to the point: where rules stop, what is predicted, what is wasted.
+        """
         ...
 
 
 class Live(Protocol):
-    """`experiments/<question>/live.py`. The first two run in the child, the others in the page's process.
+    """`experiments/<experiment>/live.py`. `build` and `run` run in the child, the rest in the server.
 
-    `Choices` is what a reader may choose, `seed` among it; `Question` what the network may be asked. `RULES`
-    are the rules of `Watch` by name, in words.
+    `Choices` holds what a user may choose, including `seed`; `Question` is what the network can be asked.
+    `RULES` describes the rules of `Watch` by name.
     """
 
     Choices: type[BaseModel]
@@ -46,25 +60,29 @@ class Live(Protocol):
     RULES: Mapping[str, str]
 
     def build(self, values: Mapping[str, Any], seed: int) -> Any:
-        """As a workload's."""
+        """Sets up a run, as `joules.workload.contracts.Workload.build`."""
         ...
 
     def run(self, prepared: Any, session: LiveSession) -> dict[str, Any]:
-        """As a workload's, telling the session what it sees and resting about once a second."""
+        """Does the metered work; reports points and pauses about once a second."""
         ...
 
-    def parameters(self, choices: Any) -> dict[str, Any]:
-        """The parameters of the workload that a reader has chosen."""
+    def make_parameters(self, choices: Any) -> dict[str, Any]:
+        """Parameters of the workload for a user's `Choices`."""
         ...
 
-    def watch(self, parameters: Mapping[str, Any]) -> Watch:
-        """A watch on one training."""
+    def start_watch(self, parameters: Mapping[str, Any]) -> Watch:
+        """A watch for one run with these parameters."""
         ...
 
-    def replays(self) -> Sequence[str]:
-        """Names of recorded trainings that can be played again."""
+    def list_replays(self) -> Sequence[str]:
+        """Names of recorded runs that can be replayed."""
         ...
 
-    def recorded(self, name: str) -> Recorded:
-        """One of them. Raises UserError where there is none of the name."""
+    def load_replay(self, name: str) -> Recorded:
+        """A recorded run.
+
+        Raises:
+            UserError: If there is none of this name.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The page of a training that is watched: on the loopback address alone, under a random token."""
+"""The web page of `joules live`: served on the loopback address only, under a random token."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ from joules.models import Closed
 from joules.study.config import Config
 
 HOST = "127.0.0.1"
-# Bytes of a request's body that are read at most.
-_MOST_BYTES = 10_000
-# A page that is closed ends the training; one that is loaded again has asked for itself before it goes.
-_CLOSED_AFTER_S, _LOADS_WITHIN_S = 0.4, 15.0
+# Largest body of a request, in bytes.
+_MAX_BYTES = 10_000
+# Closing the page ends the run. A page that is reloaded requests itself before it disconnects, and then has
+# time to reconnect.
+_CLOSED_AFTER_S, _RELOADS_WITHIN_S = 0.4, 15.0
 _PAGE = Path(__file__).parent / "page"
-# Nothing is loaded from anywhere else, and nobody may frame the page or read it.
+# The page loads nothing from elsewhere, and other sites can neither frame nor read it.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -55,14 +56,20 @@ _HEADERS = {
 
 
 class Replayed(Closed):
-    """Which recorded training to play again, and how many times as fast."""
+    """Which recorded run to replay, and how many times as fast."""
 
     name: Annotated[str, Field(max_length=200)]
     speed: Annotated[float, Field(ge=0.1, le=1000.0)] = 10.0
 
 
 class Stage:
-    """What is watched now, and everything that has happened in it, for whoever begins to watch late."""
+    """The run that is watched now, with all its events so far, for clients that connect late.
+
+    Args:
+        experiment: Name of the experiment.
+        config: Options of the campaign.
+        folder: Folder for logs.
+    """
 
     def __init__(self, experiment: str, config: Config, folder: Path) -> None:
         self.live = cast(Live, importlib.import_module(f"experiments.{experiment}.live"))
@@ -72,25 +79,35 @@ class Stage:
         self._changed = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
         self._acting = asyncio.Lock()
-        self._watchers, self._loads_until_s = 0, 0.0
+        self._watchers, self._reload_until_s = 0, 0.0
         self._has_quit = False
         self._leaving: asyncio.Future[None] | None = None
 
     async def act(self, act: str, body: Any) -> None:
-        """Does what the page asks for. Raises ValidationError or ValueError where it cannot be done."""
+        """Does what the page asks for.
+
+        Args:
+            act: 'begin', 'replay', 'end', 'ask', 'pause' or 'resume'.
+            body: JSON of the request.
+
+        Raises:
+            ValidationError: If the body is not what the act needs.
+            ValueError: If the act is unknown or not possible now.
+            UserError: If there is no such recorded run.
+        """
         async with self._acting:
             if act == "begin":
                 choices: Any = self.live.Choices.model_validate(body)
-                await self._begin(lambda tell: self._training(choices, tell))
+                await self._begin(lambda tell: self._make_training(choices, tell))
             elif act == "replay":
                 chosen = Replayed.model_validate(body)
-                recorded = await asyncio.to_thread(self.live.recorded, chosen.name)
-                watch = self.live.watch(recorded.parameters)
+                recorded = await asyncio.to_thread(self.live.load_replay, chosen.name)
+                watch = self.live.start_watch(recorded.parameters)
                 await self._begin(lambda tell: Replay(recorded, chosen.speed, watch, tell))
             elif act == "end":
                 await self._end()
             elif self._show is None or self._show.is_over:
-                raise ValueError("nothing is being trained")
+                raise ValueError("no run is active: start one first")
             elif act == "ask":
                 self._show.ask(self.live.Question.model_validate(body).model_dump())
             elif act == "pause":
@@ -98,12 +115,12 @@ class Stage:
             elif act == "resume":
                 self._show.resume()
             else:
-                raise ValueError(f"nothing here is called '{act}'")
+                raise ValueError(f"unknown act '{act}': use begin, replay, end, ask, pause or resume")
 
-    def _training(self, choices: Any, tell: Callable[[dict[str, Any]], None]) -> Training:
+    def _make_training(self, choices: Any, tell: Callable[[dict[str, Any]], None]) -> Training:
         return Training(
             self._experiment,
-            self.live.parameters(choices),
+            self.live.make_parameters(choices),
             choices.seed,
             self._folder / "training.log",
             self._config.floor_power_w,
@@ -128,7 +145,7 @@ class Stage:
             self._show = None
 
     def quit(self) -> None:
-        """Ends what is on, and every stream of events: nothing is waited for."""
+        """Ends the run and every stream of events, without waiting."""
         self._has_quit = True
         if self._show is not None:
             self._show.interrupt()
@@ -144,15 +161,15 @@ class Stage:
                 self._events.append(event)
                 self._changed.notify_all()
 
-    def loads(self) -> None:
-        """The page has been asked for: who leaves now comes back, unless it takes too long."""
-        self._loads_until_s = time.monotonic() + _LOADS_WITHIN_S
+    def expect_reload(self) -> None:
+        """Notes that the page was requested: a client that disconnects now is expected to reconnect."""
+        self._reload_until_s = time.monotonic() + _RELOADS_WITHIN_S
 
-    async def watched(self) -> AsyncGenerator[dict[str, Any]]:
-        """All events from the beginning on, as they come; of the next training, too. Closing it is
+    async def stream_events(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yields all events of the run from its start, and those of later runs. Closing the generator is
         leaving."""
         self._watchers += 1
-        self._loads_until_s = 0.0
+        self._reload_until_s = 0.0
         number, place = self._number, 0
         try:
             while True:
@@ -175,7 +192,7 @@ class Stage:
     def _closed(self) -> None:
         if self._watchers:
             return
-        left_s = self._loads_until_s - time.monotonic()
+        left_s = self._reload_until_s - time.monotonic()
         if left_s > 0:
             self._loop.call_later(left_s, self._closed)
         else:
@@ -187,8 +204,15 @@ class Stage:
                 await self._end()
 
 
-def application(experiment: str, config: Config, token: str, folder: Path) -> Starlette:
-    """The application; all its addresses begin with the token."""
+def make_application(experiment: str, config: Config, token: str, folder: Path) -> Starlette:
+    """The web application.
+
+    Args:
+        experiment: Name of the experiment.
+        config: Options of the campaign.
+        token: First part of every path; who does not know it gets nothing.
+        folder: Folder for logs.
+    """
     stages: list[Stage] = []
 
     @contextlib.asynccontextmanager
@@ -199,14 +223,14 @@ def application(experiment: str, config: Config, token: str, folder: Path) -> St
         stages[0].quit()
 
     async def page(_request: Request) -> Response:
-        stages[0].loads()
+        stages[0].expect_reload()
         return HTMLResponse(await asyncio.to_thread(_page, stages[0].live, config), headers=_HEADERS)
 
     async def events(_request: Request) -> Response:
         async def stream() -> AsyncIterator[str]:
-            # Who connects again begins anew.
-            yield "event: anew\ndata: {}\n\n"
-            async with contextlib.aclosing(stages[0].watched()) as told:
+            # Clients that reconnect replay from the start.
+            yield "event: reset\ndata: {}\n\n"
+            async with contextlib.aclosing(stages[0].stream_events()) as told:
                 async for event in told:
                     yield f"data: {json.dumps(event)}\n\n"
 
@@ -227,7 +251,7 @@ def application(experiment: str, config: Config, token: str, folder: Path) -> St
         routes=[
             Route(f"/{token}/", page),
             Route(f"/{token}/events", events),
-            # Whatever its name, or it would be led to another one.
+            # A path, since an unknown name with a slash would otherwise be redirected.
             Route(f"/{token}/{{act:path}}", act, methods=["POST"]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
@@ -236,20 +260,20 @@ def application(experiment: str, config: Config, token: str, folder: Path) -> St
 
 
 async def _body(request: Request) -> Any:
-    """The JSON of a request. Raises ValueError where it is none, too long, or another site's."""
+    """The JSON of a request. Raises ValueError if it is not JSON, too long, or from another site."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ValueError("requests of other sites are not answered")
+        raise ValueError("request from another site refused")
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise ValueError("a request is JSON")
+        raise ValueError("invalid request: send JSON")
     read = b""
     async for part in request.stream():
         read += part
-        if len(read) > _MOST_BYTES:
-            raise ValueError(f"a request has at most {_MOST_BYTES} bytes")
+        if len(read) > _MAX_BYTES:
+            raise ValueError(f"request is too long: send at most {_MAX_BYTES} bytes")
     try:
         return json.loads(read)
     except (ValueError, RecursionError):
-        raise ValueError("a request is JSON") from None
+        raise ValueError("invalid request: send JSON") from None
 
 
 def _page(live: Live, config: Config) -> str:
@@ -258,13 +282,13 @@ def _page(live: Live, config: Config) -> str:
         "choices": live.Choices.model_json_schema(),
         "question": live.Question.model_json_schema(),
         "rules": live.RULES,
-        "replays": live.replays(),
+        "replays": live.list_replays(),
         "region": config.region,
         "grids": [
             {"region": grid.region, "name": grid.name, "g_per_kwh": grid.intensity_g_per_kwh}
             for grid in carbon.grids()
         ],
-        # Of a joule at the meter.
+        # Of one joule at the meter.
         "impact": {
             "kwh": one.energy_kwh,
             "usd": one.price_usd,
@@ -283,7 +307,7 @@ def _page(live: Live, config: Config) -> str:
 
 
 class _Server(uvicorn.Server):
-    """A server that ends what is on when it is told to end, before it waits for anything."""
+    """A server that ends the run at once when it gets a signal, before it waits for clients."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         stage = getattr(self.config.app.state, "stage", None)  # type: ignore[union-attr]
@@ -292,15 +316,24 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(experiment: str, config: Config, port: int, *, opens: bool) -> None:
-    """Serves until interrupted; says the address, and opens it where a browser is there. Raises UserError
-    where the port is taken."""
-    # Seconds, of which a first visitor must not wait.
+def serve(experiment: str, config: Config, port: int, *, opens_browser: bool) -> None:
+    """Serves the page until interrupted, and prints its URL.
+
+    Args:
+        experiment: Name of the experiment.
+        config: Options of the campaign.
+        port: Port on the loopback address; 0 for any free port.
+        opens_browser: Open the page in a browser.
+
+    Raises:
+        UserError: If the port is in use.
+    """
+    # Takes seconds; import it before the first visitor comes.
     importlib.import_module(f"experiments.{experiment}.live")
     token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="joules-live-") as folder:
         settings = uvicorn.Config(
-            application(experiment, config, token, Path(folder)),
+            make_application(experiment, config, token, Path(folder)),
             host=HOST,
             port=port,
             log_level="warning",
@@ -310,12 +343,12 @@ def serve(experiment: str, config: Config, port: int, *, opens: bool) -> None:
         try:
             socket = settings.bind_socket()
         except SystemExit:
-            raise UserError(f"port {port} is taken: choose another one, or 0 for any that is free") from None
-        # Whoever asks before the server is up waits.
+            raise UserError(f"port {port} is in use: choose another, or 0 for any free port") from None
+        # Clients that connect before the server runs will wait.
         socket.listen()
         address = f"http://{HOST}:{socket.getsockname()[1]}/{token}/"
-        print(f"watch at {address} (Ctrl-C ends it)", flush=True)
-        if opens:
+        print(f"open {address} (Ctrl-C to stop)", flush=True)
+        if opens_browser:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[socket])

@@ -1,4 +1,4 @@
-"""The child's side of a training that is watched."""
+"""The child's side of a training run that is watched."""
 
 from __future__ import annotations
 
@@ -8,29 +8,37 @@ from typing import Any
 
 from joules.workload.session import Session
 
-# Seconds of work between rests: at each the parent may pause it, ask it or stop it.
-REST_EVERY_S = 1.0
+# Seconds of work between pauses. At each pause the parent can hold, ask or stop the run.
+PAUSE_EVERY_S = 1.0
 
 
 class LiveSession(Session):
-    """A session that tells the parent what the training sees, and hears questions while it rests."""
+    """A session that reports points of a training run, and answers questions while it is paused."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._woke_s = time.monotonic()
+        self._resumed_s = time.monotonic()
 
-    def seen(self, point: Callable[[], dict[str, Any]]) -> None:
-        """What an evaluation has shown, any JSON values."""
-        self._mark("seen", **point())
+    def report_point(self, make_point: Callable[[], dict[str, Any]]) -> None:
+        """Reports one evaluation.
 
-    def breathe(self, progress: float, answer: Callable[[Any], Any]) -> None:
-        """Rests where the last rest is long enough ago. The window is closed while `answer` turns the
-        questions that the parent has sent into answers."""
-        if time.monotonic() - self._woke_s < REST_EVERY_S:
+        Args:
+            make_point: Makes its results by name, any JSON values.
+        """
+        self._mark("point", **make_point())
+
+    def pause_if_due(self, progress: float, answer: Callable[[Any], Any]) -> None:
+        """Pauses if the last pause was at least `PAUSE_EVERY_S` ago. The window is closed during a pause.
+
+        Args:
+            progress: Share of the work done so far, from 0 to 1.
+            answer: Answers one question of the parent.
+        """
+        if time.monotonic() - self._resumed_s < PAUSE_EVERY_S:
             return
-        self._mark("rest", progress=progress)
+        self._mark("pause", progress=progress)
         questions = self._wait()
         if isinstance(questions, list):
             self._mark("answers", answers=[answer(question) for question in questions])
         self._mark("start")
-        self._woke_s = time.monotonic()
+        self._resumed_s = time.monotonic()

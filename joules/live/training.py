@@ -1,4 +1,4 @@
-"""One training that is watched: metered by the bench as any other run is, or played again from its record."""
+"""A training run that is watched: metered by the bench as any other run, or replayed from its record."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from joules.bench.environment import fork_server
+from joules.bench.environment import start_fork_server
 from joules.bench.lock import machine_lock
 from joules.bench.worker import Worker
 from joules.instrument.host.contention import watch_descendants
 from joules.instrument.host.limits import usable_cores
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import Stretch, measure
+from joules.instrument.measurement import Segment, measure
 from joules.instrument.reading import floor_power_w, total
 from joules.instrument.sampler import Sampler
 from joules.instrument.sources import discover
@@ -24,51 +24,59 @@ from joules.live.contracts import READ, Energies, Live, Recorded, Watch
 from joules.live.session import LiveSession
 
 _TIME_LIMIT_S = 3600.0
-# How often a pause and a replay look whether they are over.
-_LOOK_EVERY_S = 0.05
+# How often a paused run checks whether it is to continue.
+_CHECK_EVERY_S = 0.05
 
 Tell = Callable[[dict[str, Any]], None]
 Point = tuple[float, dict[str, Any]]
 
 
 class Stopped(Exception):
-    """The training was stopped."""
+    """The run was stopped."""
 
 
 class Show(ABC):
-    """Something that can be watched, in a thread of its own. What happens is handed to `tell`, an event at a
-    time."""
+    """A run that can be watched, in its own thread.
+
+    Args:
+        watch: Analyses the run.
+        tell: Gets each event.
+    """
 
     def __init__(self, watch: Watch, tell: Tell) -> None:
         self._watch, self._tell = watch, tell
         self._questions: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._goes_on, self._is_stopped = threading.Event(), threading.Event()
-        self._goes_on.set()
+        self._may_continue, self._is_stopped = threading.Event(), threading.Event()
+        self._may_continue.set()
         self._last: tuple[float, float] = (0.0, 0.0)
         self._thread = threading.Thread(target=self._run, name="show", daemon=True)
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the run."""
         self._thread.start()
 
     def ask(self, question: Any) -> None:
-        """Has the network asked at its next rest. Raises ValueError where there is none."""
+        """Asks the network a question at its next pause.
+
+        Raises:
+            ValueError: If there is no network to ask.
+        """
         self._questions.put(question)
 
     def pause(self) -> None:
-        """Lets it rest from its next rest on."""
-        self._goes_on.clear()
+        """Holds the run at its next pause."""
+        self._may_continue.clear()
 
     def resume(self) -> None:
-        """Lets it go on."""
-        self._goes_on.set()
+        """Lets the run continue."""
+        self._may_continue.set()
 
     def interrupt(self) -> None:
-        """Ends it now, and waits for nothing."""
+        """Ends the run, without waiting."""
         self._is_stopped.set()
 
     def stop(self) -> None:
-        """Ends it now, and waits for its thread."""
+        """Ends the run and waits for its thread."""
         self.interrupt()
         self._thread.join()
 
@@ -78,7 +86,7 @@ class Show(ABC):
 
     @abstractmethod
     def _play(self) -> None:
-        """Shows all of it; raises Stopped where it was stopped on the way."""
+        """Plays the run to its end; raises Stopped if it is stopped."""
 
     def _run(self) -> None:
         try:
@@ -86,24 +94,23 @@ class Show(ABC):
         except Stopped:
             self._tell({"event": "stopped"})
         except Exception as fault:
-            # Whatever went wrong, the page must not wait for ever.
+            # The page must not wait for ever, whatever went wrong.
             self._tell({"event": "failed", "reason": str(fault) or type(fault).__name__})
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self._is_stopped.is_set():
             raise Stopped
 
-    def _rest(self) -> None:
-        """Waits through a pause."""
-        if not self._goes_on.is_set():
+    def _wait_while_paused(self) -> None:
+        if not self._may_continue.is_set():
             self._tell({"event": "paused"})
-            while not self._goes_on.wait(_LOOK_EVERY_S):
-                self._go_on()
+            while not self._may_continue.wait(_CHECK_EVERY_S):
+                self._check_stopped()
             self._tell({"event": "resumed"})
-        self._go_on()
+        self._check_stopped()
 
-    def _shown(self, point: Mapping[str, Any], time_s: float, energies_j: Energies) -> dict[str, Any]:
-        """A point as the page is told of it."""
+    def _extend_point(self, point: Mapping[str, Any], time_s: float, energies_j: Energies) -> dict[str, Any]:
+        """A point with everything that the page shows of it."""
         read_j = energies_j[READ]
         before_s, before_j = self._last
         self._last = (time_s, read_j)
@@ -114,31 +121,40 @@ class Show(ABC):
             "energy_low_j": min(energies_j.values()),
             "energy_high_j": max(energies_j.values()),
             "power_w": (read_j - before_j) / (time_s - before_s) if time_s > before_s else None,
-            **self._watch.see(point, energies_j),
+            **self._watch.observe(point, energies_j),
         }
 
 
 class _LiveWorker(Worker):
-    """A worker that keeps what its child tells between two rests."""
+    """A worker that keeps what its child reports between two pauses."""
 
     part, session_class = "live", LiveSession
 
     def __init__(self, *arguments: Any) -> None:
-        self.seen: list[Point] = []
+        self.points: list[Point] = []
         self.answers: list[Any] = []
         super().__init__(*arguments)
 
-    def _take(self, name: str, at_s: float, data: dict[str, Any]) -> None:
-        if name == "seen":
-            self.seen.append((at_s, data))
+    def _add_mark(self, name: str, at_s: float, data: dict[str, Any]) -> None:
+        if name == "point":
+            self.points.append((at_s, data))
         elif name == "answers":
             self.answers += data["answers"]
         else:
-            super()._take(name, at_s, data)
+            super()._add_mark(name, at_s, data)
 
 
 class Training(Show):
-    """A training on this machine, by the workload of the experiment, in a child as always."""
+    """A training run on this machine, in a child process of the bench.
+
+    Args:
+        experiment: Name of the experiment.
+        parameters: Parameters of its workload.
+        seed: Seed of the run.
+        log: File for everything the workload prints.
+        chosen_floor_w: Minimum power of the whole machine in watts; None for the default.
+        tell: Gets each event.
+    """
 
     def __init__(
         self,
@@ -150,11 +166,11 @@ class Training(Show):
         tell: Tell,
     ) -> None:
         live = cast(Live, importlib.import_module(f"experiments.{experiment}.live"))
-        super().__init__(live.watch(parameters), tell)
+        super().__init__(live.start_watch(parameters), tell)
         self._experiment, self._parameters, self._seed = experiment, dict(parameters), seed
         self._log, self._chosen_floor_w = log, chosen_floor_w
         self._worker: _LiveWorker | None = None
-        # Joules and seconds of work at the end of the last closed stretch.
+        # Energy and seconds of open window at the end of the last segment.
         self._before: dict[str, float] = {READ: 0.0}
         self._worked_s = 0.0
 
@@ -164,8 +180,10 @@ class Training(Show):
             self._worker.kill()
 
     def _play(self) -> None:
-        holder = f"a training that is watched ({self._experiment})"
-        with machine_lock(holder, lambda words: self._tell({"event": "waits", "reason": words}), self._go_on):
+        holder = f"joules live {self._experiment}"
+        with machine_lock(
+            holder, lambda words: self._tell({"event": "waits", "reason": words}), self._check_stopped
+        ):
             self._train()
 
     def _train(self) -> None:
@@ -173,10 +191,10 @@ class Training(Show):
         job = Job(rests=True)
         sources, _ = discover(job)
         watch_descendants()
-        context = fork_server(self._experiment, usable_cores())
+        context = start_fork_server(self._experiment, usable_cores())
         with Sampler(sources) as sampler:
             floor_w = floor_power_w([channel.domain for channel in sampler.channels], self._chosen_floor_w)
-            self._go_on()
+            self._check_stopped()
             worker = self._worker = _LiveWorker(
                 context,
                 job,
@@ -201,73 +219,80 @@ class Training(Show):
                 }
             )
             try:
-                self._turns(worker, sampler, floor_w)
+                self._run_turns(worker, sampler, floor_w)
             finally:
                 worker.kill()
         self._tell({"event": "ends"})
 
-    def _turns(self, worker: _LiveWorker, sampler: Sampler, floor_w: float) -> None:
-        rests = worker.turn()
-        while rests:
+    def _run_turns(self, worker: _LiveWorker, sampler: Sampler, floor_w: float) -> None:
+        is_paused = worker.run_turn()
+        while is_paused:
             self._account(worker, sampler, floor_w)
-            self._rest()
-            rests = worker.turn(self._asked())
-        self._go_on()
+            self._wait_while_paused()
+            is_paused = worker.run_turn(self._take_questions())
+        self._check_stopped()
         if worker.window.failure:
             raise RuntimeError(worker.window.failure)
         self._account(worker, sampler, floor_w)
 
     def _account(self, worker: _LiveWorker, sampler: Sampler, floor_w: float) -> None:
-        """Tells what was seen in the stretch that was just closed, with the joules until each point."""
-        stretch = worker.window.stretches[-1]
+        """Reports the points of the segment that has just ended, with the energy until each of them."""
+        segment = worker.window.segments[-1]
         sampler.flush()
-        measured = measure(sampler, [stretch], {}, floor_w)
-        of_stretch = {READ: measured.energy_j} | {each.model: each.energy_j for each in measured.models}
-        taken = {name: energy_j for name, energy_j in of_stretch.items() if energy_j is not None}
+        measured = measure(sampler, [segment], {}, floor_w)
+        of_segment = {READ: measured.energy_j} | {each.model: each.energy_j for each in measured.models}
+        taken = {name: energy_j for name, energy_j in of_segment.items() if energy_j is not None}
 
-        def until(at_s: float) -> dict[str, float]:
-            share = (at_s - stretch.start_s) / stretch.duration_s
+        def energies_until(at_s: float) -> dict[str, float]:
+            share = (at_s - segment.start_s) / segment.duration_s
             energies = {name: self._before.get(name, 0.0) + share * all_j for name, all_j in taken.items()}
-            # What is read has a course; of models nothing but the mean power over the stretch is known.
-            return energies | {READ: self._before[READ] + _read_j(sampler, stretch, at_s, floor_w)}
+            # Power that is read is known over time; of power models only the mean over the segment is known.
+            return energies | {READ: self._before[READ] + _read_j(sampler, segment, at_s, floor_w)}
 
         points = [
-            self._shown(data, self._worked_s + at_s - stretch.start_s, until(at_s))
-            for at_s, data in worker.seen
+            self._extend_point(data, self._worked_s + at_s - segment.start_s, energies_until(at_s))
+            for at_s, data in worker.points
         ]
-        answers, worker.seen, worker.answers = worker.answers, [], []
+        answers, worker.points, worker.answers = worker.answers, [], []
         self._before = {name: self._before.get(name, 0.0) + all_j for name, all_j in taken.items()}
         self._before.setdefault(READ, 0.0)
-        self._worked_s += stretch.duration_s
-        sampler.discard_before(stretch.start_s)
+        self._worked_s += segment.duration_s
+        sampler.discard_before(segment.start_s)
         if answers:
             self._tell({"event": "answers", "answers": answers})
         if points:
             self._tell({"event": "seen", "points": points})
 
-    def _asked(self) -> list[Any]:
+    def _take_questions(self) -> list[Any]:
         questions = []
         while not self._questions.empty():
             questions.append(self._questions.get())
         return questions
 
 
-def _read_j(sampler: Sampler, stretch: Stretch, at_s: float, floor_w: float) -> float:
-    if at_s <= stretch.start_s:
+def _read_j(sampler: Sampler, segment: Segment, at_s: float, floor_w: float) -> float:
+    if at_s <= segment.start_s:
         return 0.0
-    whole = total(sampler.readings(stretch.start_s, at_s), at_s - stretch.start_s, floor_w)
+    whole = total(sampler.readings(segment.start_s, at_s), at_s - segment.start_s, floor_w)
     return whole.energy_j if whole else 0.0
 
 
 class Replay(Show):
-    """A training of a released campaign, played again at `speed` times its own."""
+    """A replay of a recorded run.
+
+    Args:
+        recorded: The run.
+        speed: How many times as fast as it was recorded.
+        watch: Analyses the run.
+        tell: Gets each event.
+    """
 
     def __init__(self, recorded: Recorded, speed: float, watch: Watch, tell: Tell) -> None:
         super().__init__(watch, tell)
         self._recorded, self._speed = recorded, speed
 
     def ask(self, question: Any) -> None:  # noqa: ARG002
-        raise ValueError("of a recorded training the network is not kept: train one to ask it")
+        raise ValueError("the network of a recorded run is not kept: start a training run to ask questions")
 
     def _play(self) -> None:
         recorded = self._recorded
@@ -281,8 +306,8 @@ class Replay(Show):
         )
         shown_s, waiting = 0.0, []
         for point, time_s, energies_j in recorded.points:
-            waiting.append(self._shown(point, time_s, energies_j))
-            # As often as a training that is metered tells.
+            waiting.append(self._extend_point(point, time_s, energies_j))
+            # As often as a metered run reports.
             due_s = (time_s - shown_s) / self._speed
             if due_s >= 1.0:
                 self._wait(due_s)
@@ -295,4 +320,4 @@ class Replay(Show):
     def _wait(self, seconds: float) -> None:
         if self._is_stopped.wait(seconds):
             raise Stopped
-        self._rest()
+        self._wait_while_paused()

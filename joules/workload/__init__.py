@@ -1,1 +1,1 @@
-"""What a workload may call: its session, repetition, counting, and what several questions measure."""
+"""Everything a workload may call: its session, repetition, counting, reinforcement learning."""

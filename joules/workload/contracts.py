@@ -1,4 +1,4 @@
-"""What the bench asks of a question: its `workload.py`."""
+"""What the bench requires of an experiment's `workload.py`."""
 
 from __future__ import annotations
 
@@ -9,32 +9,51 @@ from joules.workload.session import Session
 
 
 class Workload(Protocol):
-    """`experiments/<question>/workload.py`, which a child process imports for one run.
+    """`experiments/<experiment>/workload.py`, which a child process imports for one run.
 
-    It may import `joules.workload`, `joules.models`, `joules.instrument.nameplate` and what its question
-    shares with others in `joules.workload`; nothing of the bench, the study, the analysis or the paper.
+    It may import `joules.workload`, `joules.models` and `joules.instrument.nameplate`; code that several
+    experiments share lives in `joules.workload`. It imports nothing of the bench, the study, the analysis or
+    the paper.
     """
 
     def build(self, values: Mapping[str, Any], seed: int) -> Any:
-        """Sets up and warms up one run, outside the metered window; what it returns goes to `run`.
+        """Sets up and warms up one run, outside the metered window.
 
-        `values` are the parameters of an arm (checked against `parameters.Parameters` beforehand), `seed` the
-        number of the block. Raises where the work would not be what the design says.
+        Args:
+            values: Parameters of the arm, already checked against `parameters.Parameters`.
+            seed: Seed of the block.
+
+        Returns:
+            Whatever `run` needs.
+
+        Raises:
+            Exception: If the work would differ from what the design says.
         """
         ...
 
     def run(self, prepared: Any, session: Session) -> dict[str, Any]:
-        """The metered work; returns its results, any JSON values.
+        """Does the metered work.
 
-        `session` marks steps and phases, and rests between turns. A result that is not a finite number makes
-        the run a failed run.
+        Args:
+            prepared: What `build` returned.
+            session: Marks steps and phases, and pauses the run between its turns.
+
+        Returns:
+            Results by name, any JSON values. A number that is not finite makes the run a failed run.
         """
         ...
 
 
 class Evaluated(Workload, Protocol):
-    """A workload whose results are judged after the window has closed, so that no run is charged for it."""
+    """A workload whose results are evaluated after the window has closed, at no cost to the run."""
 
     def evaluate(self, prepared: Any) -> dict[str, Any]:
-        """More results, of what `run` left in `prepared`. Called once, when `run` has ended."""
+        """Evaluates what `run` left in `prepared`, once, after `run` has returned.
+
+        Args:
+            prepared: What `build` returned and `run` has worked on.
+
+        Returns:
+            More results by name, any JSON values.
+        """
         ...

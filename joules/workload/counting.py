@@ -1,4 +1,4 @@
-"""What a network asks of a machine, counted while it runs."""
+"""Counts operators, FLOPs and memory traffic of a network while it runs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _PRODUCTS = {
 
 
 class OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operators, the bytes they read and write, and the elements convolutions and matrix products
-    put out.
+    """Counts operators, the bytes they read and write, and the output elements of convolutions and matrix
+    products.
 
-    An operator reads its inputs (weights included) and writes its outputs once each, or the inputs that its
-    schema marks as written where it returns nothing (optimiser kernels do); views move nothing. Caches may
-    serve some of it, and a fused kernel moves less: this is the traffic of a machine that executes one
-    operator after the other from memory.
+    An operator reads each of its inputs (weights included) once and writes each of its outputs once. If it
+    returns nothing, as optimiser kernels do, it writes the inputs that its schema marks as written. Views
+    move nothing. This is the traffic of a machine that runs one operator after another from memory: caches
+    and fused kernels can reduce it.
     """
 
     def __init__(self) -> None:
@@ -52,13 +52,19 @@ class OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return output
 
 
-# Not in inference mode, which hands over composite operators whole.
+# Not in inference mode, which does not decompose composite operators.
 @torch.no_grad()
-def count(network: nn.Module, images: Tensor) -> dict[str, float]:
-    """Per image: FLOPs (a multiply-add is two), bytes moved, activations. Per forward pass: operators and
-    layers (convolutions and matrix products).
+def count_inference(network: nn.Module, images: Tensor) -> dict[str, float]:
+    """Counts the work of a forward pass. Attention is counted as separate matrix products, also where it runs
+    fused.
 
-    Attention is counted as the products it is made of, although it may run fused.
+    Args:
+        network: The network.
+        images: Its input, [B, ...].
+
+    Returns:
+        Per image: `flops` (a multiply-add is two), `bytes_moved`, `activations`. Per forward pass:
+        `operators`, `layers` (convolutions and matrix products).
     """
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -79,8 +85,14 @@ def count(network: nn.Module, images: Tensor) -> dict[str, float]:
 
 
 def count_work(work: Callable[[], object]) -> dict[str, float]:
-    """FLOPs (a multiply-add is two) and bytes moved of one call of `work`, backward passes and updates of
-    weights included. `work` is called twice."""
+    """Counts one call of a function, including backward passes and weight updates.
+
+    Args:
+        work: The function; it is called twice.
+
+    Returns:
+        `flops` (a multiply-add is two) and `bytes_moved`.
+    """
     with FlopCounterMode(display=False) as flops:
         work()
     with OperatorCounter() as operators:

@@ -1,4 +1,4 @@
-"""Doing the same piece of work over and over, for workloads whose unit is one pass."""
+"""Repeats a piece of work, for workloads whose unit is one pass."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ import time
 from collections.abc import Callable
 
 
-def repeat(
+def repeat_work(
     work: Callable[[], object], synchronize: Callable[[], None], least_s: float, least_passes: int
 ) -> list[float]:
-    """Calls `work` until both limits are reached; returns the seconds of each call, device included."""
+    """Calls a function until a minimum time and a minimum number of calls are reached.
+
+    Args:
+        work: The function.
+        synchronize: Waits until the device has finished.
+        least_s: Minimum time, in seconds.
+        least_passes: Minimum number of calls.
+
+    Returns:
+        Duration of each call in seconds, including the device's work.
+    """
     passes_s: list[float] = []
     start_s = time.perf_counter()
     before_s = start_s
@@ -22,8 +32,8 @@ def repeat(
     return passes_s
 
 
-def synchronizer(device: str) -> Callable[[], None]:
-    """What waits until `device` (a torch device type) has done all that was asked of it."""
+def make_synchronizer(device: str) -> Callable[[], None]:
+    """Makes a function that waits until a device (a torch device type) has finished all queued work."""
     import torch
 
     return torch.cuda.synchronize if device == "cuda" else lambda: None

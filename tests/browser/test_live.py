@@ -167,7 +167,7 @@ def test_a_recorded_training_is_played_again(watched):
     told(page, "The schedule is over.")
     assert page.evaluate("latest.step") > 1000
     page.click("#draw")
-    told(page, "nothing is being trained")
+    told(page, "no run is active")
 
 
 def test_it_waits_while_a_campaign_measures(watched):
@@ -176,7 +176,7 @@ def test_it_waits_while_a_campaign_measures(watched):
     page, _ = watched
     with machine_lock("a campaign of a test", print):
         page.click("#begin")
-        told(page, "being measured by a campaign of a test")
+        told(page, "in use by a campaign of a test")
         page.click("#stop")
         told(page, "Stopped.")
 

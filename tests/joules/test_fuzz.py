@@ -12,8 +12,8 @@ from joules.analysis import columns, tables
 from joules.analysis.records import read_stated
 from joules.analysis.sidecar import read_sidecar
 from joules.archive import manifest
-from joules.bench.journal import Journal, read_entries
-from joules.bench.record import dump_line
+from joules.bench.journal import Journal, read_records
+from joules.bench.record import format_record
 from joules.errors import UserError
 from joules.models import read_yaml, validate
 from joules.paper.steps import read_values
@@ -58,7 +58,7 @@ def stated(folder):
 
 
 def entries(folder):
-    read_entries(folder / "file")
+    read_records(folder / "file")
 
 
 def journal(folder):
@@ -85,7 +85,7 @@ def times(folder):
     order_file_times(campaign(folder))
 
 
-RECORDS = dump_line(records.run()) + dump_line(records.idle())
+RECORDS = format_record(records.run()) + format_record(records.idle())
 SIDECAR = {
     "figure": "figure",
     "campaign": CAMPAIGN,

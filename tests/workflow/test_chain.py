@@ -47,7 +47,7 @@ def test_nothing_is_left_outside_of_the_repository(built):
 
 
 def test_the_end_says_what_the_time_was_spent_on(built):
-    assert re.search(r"in all: measured for .*, waited .* for other measurements", built.first.stdout)
+    assert re.search(r"took .*: measuring .*, waiting for other", built.first.stdout)
     assert re.search(r"^claims +\d+ \w+", built.first.stdout, re.MULTILINE)
     assert re.search(r"^explorer +results/local/explorer.html$", built.first.stdout, re.MULTILINE)
 
@@ -160,4 +160,4 @@ def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
         (min(r["measured_at"] for r in each), max(r["measured_at"] for r in each)) for each in recorded
     )
     assert spans[0][1] < spans[1][0]
-    assert sum("waiting: this machine is being measured" in output for output in outputs) == 1
+    assert sum("waiting: this machine is in use" in output for output in outputs) == 1

@@ -193,7 +193,7 @@ def test_an_edited_record_is_refused(built):
     refused = built.snakemake(*RELEASED)
     path.write_bytes(original)
     assert refused.returncode != 0
-    assert "was changed after it was written" in refused.stdout
+    assert "was modified after it was written" in refused.stdout
     assert built.snakemake(*RELEASED, "--until", "tabulate_layer_kinds").returncode == 0
 
 

@@ -75,5 +75,5 @@ def test_a_long_path_of_temporary_files_ends_in_a_sentence(repository):
         check=False,
     )
     assert measured.returncode == 2
-    assert "error: the folder for temporary files has too long a path" in measured.stderr
+    assert "error: path of the folder for temporary files is too long" in measured.stderr
     assert "Traceback" not in measured.stderr

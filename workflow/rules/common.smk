@@ -26,7 +26,7 @@ _PROGRAMS = (
 shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; ')
 
 from joules.archive.closing import closing
-from joules.bench.progress import summary
+from joules.bench.progress import summarize_times
 from joules.errors import UserError
 from joules.study.campaign import (
     POWER_MODELS,

@@ -13,7 +13,7 @@ import numpy as np
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records.collection import Records, check_versions
 from joules.analysis.records.record_columns import RecordColumns, concat_columns, to_columns
-from joules.bench.journal import content_of, entries_of
+from joules.bench.journal import parse_records, read_content
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
 from joules.models import Closed, read_yaml, validate
@@ -44,7 +44,7 @@ class _Files:
 
     def __iter__(self) -> Iterator[Run | Idle]:
         for path in self.files:
-            read = content_of(path)
+            read = read_content(path)
             self.sha256[_name(path)] = hashlib.sha256(read).hexdigest()
             for entry in _of_block(path, read):
                 yield _identified(entry, self.stated.identity) if self.stated else entry
@@ -107,7 +107,7 @@ def _identified(entry: Run | Idle, identity: ProcessorIdentity) -> Run | Idle:
 def _of_block(path: Path, read: bytes) -> list[Run | Idle]:
     """The entries in what was read of a block's file. Raises UserError where they are not those of that
     block."""
-    entries = entries_of(path, read)
+    entries = parse_records(path, read)
     if not any(isinstance(entry, Run) for entry in entries):
         raise UserError(f"{path} holds no run: restore it, or delete it and measure that block again")
     for experiment, block in dict.fromkeys((entry.experiment, entry.block) for entry in entries):

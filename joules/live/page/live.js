@@ -343,7 +343,7 @@ function showAnswer({ a, b, answer, right, is_held_out, shares }) {
 
 function listen() {
   const source = new EventSource("events");
-  source.addEventListener("anew", () => {
+  source.addEventListener("reset", () => {
     setOn(false);
     anew();
   });

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.question_name.parameters import Parameters
-from joules.workload.repeat import repeat, synchronizer
+from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 
@@ -44,4 +44,4 @@ def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
 
 @torch.inference_mode()
 def _multiply(prepared: Prepared, least_s: float) -> list[float]:
-    return repeat(lambda: prepared.a @ prepared.b, synchronizer(prepared.a.device.type), least_s, 3)
+    return repeat_work(lambda: prepared.a @ prepared.b, make_synchronizer(prepared.a.device.type), least_s, 3)

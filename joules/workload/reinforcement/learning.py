@@ -13,7 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from torch import nn
 
-from joules.workload.counting import count, count_work
+from joules.workload.counting import count_inference, count_work
 from joules.workload.reinforcement.networks import EXTRACTORS
 
 # Stable-Baselines3's own epsilon of Adam for PPO, that of the PPO paper's code.
@@ -92,7 +92,7 @@ def count_decision(model: BaseAlgorithm) -> dict[str, float]:
             return model.policy._predict(observations, deterministic=True)
 
     shape = model.n_envs, *model.observation_space.shape
-    counts = count(Acting(), torch.zeros(shape, dtype=torch.float32, device=model.device))
+    counts = count_inference(Acting(), torch.zeros(shape, dtype=torch.float32, device=model.device))
     return {f"{name}_per_decision": float(counts[name]) for name in ("flops", "bytes_moved")}
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from experiments.flops_vs_energy import workload
 from joules.study.design import load_design
-from joules.workload.counting import count
+from joules.workload.counting import count_inference
 from tests.records import FakeSession
 
 SMALL = {
@@ -62,7 +62,7 @@ def test_a_run_rests_between_its_turns(prepared):
     session = FakeSession()
     parameters = prepared.parameters.model_copy(update={"turns": 4, "min_inferences": 8})
     results = workload.run(dataclasses.replace(prepared, parameters=parameters), session)
-    assert session.rests == [0.25, 0.5, 0.75]
+    assert session.pauses == [0.25, 0.5, 0.75]
     assert results["batches"] >= 8
 
 
@@ -88,4 +88,4 @@ def test_every_arm_counts_the_published_operations():
         published = next(iter(get_model_weights(name))).meta["_ops"]
         network = get_model(name, weights=None, **workload._quiet_options(name)).eval().to("meta")
         images = torch.empty(1, 3, 224, 224, device="meta")
-        assert count(network, images)["flops"] / 2e9 == pytest.approx(published, rel=0.01), arm
+        assert count_inference(network, images)["flops"] / 2e9 == pytest.approx(published, rel=0.01), arm

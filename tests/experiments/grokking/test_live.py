@@ -18,9 +18,9 @@ def _here(monkeypatch):
 
 
 def played(arm, block):
-    recorded = live.recorded(f"{CAMPAIGN}: {arm}, block {block}")
-    watch = live.watch(recorded.parameters)
-    return recorded, [watch.see(point, energies_j) for point, _, energies_j in recorded.points]
+    recorded = live.load_replay(f"{CAMPAIGN}: {arm}, block {block}")
+    watch = live.start_watch(recorded.parameters)
+    return recorded, [watch.observe(point, energies_j) for point, _, energies_j in recorded.points]
 
 
 @pytest.mark.parametrize(("arm", "block"), [("add_transformer", 0), ("multiply_mlp", 1), ("squares_mlp", 2)])

@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from joules.analysis import plotting, records, statistics, tables
-from joules.bench.journal import write_entries
+from joules.bench.journal import write_records
 from joules.errors import UserError
 from joules.paper import claims, families, values
 from joules.paper.values import Value
@@ -44,8 +44,8 @@ def test_an_idle_bracket_that_is_open_or_uneven_is_flagged():
 
 def test_meter_versions_never_meet_in_a_table(tmp_path):
     folder = tmp_path / "flops_vs_energy"
-    write_entries(folder / "block-0.jsonl", [run()])
-    write_entries(folder / "block-1.jsonl", [run(block=1, meter_version=2)])
+    write_records(folder / "block-0.jsonl", [run()])
+    write_records(folder / "block-1.jsonl", [run(block=1, meter_version=2)])
     with pytest.raises(UserError, match=r"meter versions \[1, 2\].*\(flops_vs_energy/block-0\.jsonl in"):
         records.load([folder / "block-0.jsonl", folder / "block-1.jsonl"])
 
@@ -60,7 +60,7 @@ def test_meter_versions_never_meet_in_a_table(tmp_path):
     ],
 )
 def test_a_file_that_is_not_its_blocks_is_refused(tmp_path, name, entries, sentence):
-    write_entries(tmp_path / name, entries)
+    write_records(tmp_path / name, entries)
     with pytest.raises(UserError, match=sentence):
         records.load([tmp_path / name])
 
@@ -87,9 +87,9 @@ def test_a_p_of_exactly_zero_is_a_p():
 
 def test_a_stray_file_among_the_records_is_named(tmp_path):
     made = Campaign("epyc-2.4ghz-standard", tmp_path)
-    write_entries(made.block_file("flops_vs_energy", 0), [run()])
-    write_entries(made.block_file("flops_vs_energy", 10), [run(block=10)])
-    write_entries(made.block_file("flops_vs_energy", 9), [run(block=9)])
+    write_records(made.block_file("flops_vs_energy", 0), [run()])
+    write_records(made.block_file("flops_vs_energy", 10), [run(block=10)])
+    write_records(made.block_file("flops_vs_energy", 9), [run(block=9)])
     numbers = [path.name for path in made.block_files("flops_vs_energy", check_config({}))]
     assert numbers == ["block-0.jsonl", "block-9.jsonl", "block-10.jsonl"]
     (made.runs / "flops_vs_energy" / "block-0 (1).jsonl").touch()

@@ -8,7 +8,7 @@ import pytest
 
 from joules.analysis import campaign_tables, parallel, records, sensitivity, tables
 from joules.analysis.records import Records
-from joules.bench.journal import write_entries
+from joules.bench.journal import write_records
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.power.models import POWER_MODELS
@@ -87,7 +87,7 @@ def in_files(folder, entries):
     for block in range(6):
         path = Campaign("any", folder).block_file("flops_vs_energy", block)
         changes = {"block": block, "session": f"s{block}"}
-        write_entries(path, [entry.model_copy(update=changes) for entry in entries])
+        write_records(path, [entry.model_copy(update=changes) for entry in entries])
         paths.append(path)
     return paths
 

@@ -10,7 +10,7 @@ from torch import nn
 from joules.analysis import regression, roofline
 from joules.analysis.records import Records
 from joules.analysis.roofline import Limits, Operator, operators
-from joules.workload.counting import count
+from joules.workload.counting import count_inference
 from tests import records
 
 LIMITS = Limits(100.0, 10.0, 0.5, arithmetic_w=7.0, memory_w=5.0, launch_w=3.0)
@@ -51,7 +51,7 @@ def test_operators_are_counted_by_hand():
 def test_operators_are_those_that_a_workload_counts(model):
     listed = operators.operators_of_model(model, 224, 1)
     network = torchvision.models.get_model(model, weights=None).eval()
-    counted = count(network, torch.randn(1, 3, 224, 224))
+    counted = count_inference(network, torch.randn(1, 3, 224, 224))
     assert len(listed) == counted["operators"]
     assert sum(one.flops for one in listed) == counted["flops"]
     assert sum(one.bytes_moved for one in listed) == counted["bytes_moved"]

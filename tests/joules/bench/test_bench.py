@@ -12,7 +12,7 @@ from joules.bench.journal import Journal
 from joules.bench.lock import lock_path, machine_lock
 from joules.bench.measure import recorded_runs
 from joules.bench.record import Idle, Run
-from joules.bench.scheduler import Block, in_random_order
+from joules.bench.scheduler import Block, shuffle_items
 from joules.instrument.host import machine
 from joules.study.campaign import Campaign
 from joules.study.config import Config
@@ -59,7 +59,7 @@ def take_turns(what, session):
             if what == "rest_and_fail":
                 raise ValueError("the second turn failed")
             before_s, before_cpu_s = time.monotonic(), time.process_time()
-            session.rest(turn / 3, lambda: None)
+            session.pause(turn / 3, lambda: None)
             resting_s += time.monotonic() - before_s
             cpu_s += time.process_time() - before_cpu_s
         time.sleep(0.3)
@@ -172,7 +172,7 @@ def test_every_run_leaves_a_record(measured):
         "rest_two": None,
     }
     assert "killed by SIGKILL" in runs["die"].failure
-    assert "limit of 4 s" in runs["hang"].failure
+    assert "time limit of 4 s" in runs["hang"].failure
     assert "not healthy" in runs["refuse"].failure
     assert "diverged" in runs["diverge"].failure
     assert "the second turn failed" in runs["rest_and_fail"].failure
@@ -182,7 +182,7 @@ def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):
     run = entries(measured[0])[1]["on_gpu"]
     if run.machine.gpus:
         pytest.skip("the GPU of this machine is metered")
-    assert "a GPU whose energy nothing reads" in run.failure
+    assert "a GPU whose energy cannot be read" in run.failure
 
 
 def test_the_window_is_that_of_the_marks(measured):
@@ -251,9 +251,9 @@ def test_resting_runs_are_brought_to_their_end_where_memory_is_short(copy_reposi
     repository.edit("joules/bench/scheduler.py", "_LEAST_FREE_MEMORY = 0.2", "_LEAST_FREE_MEMORY = 2.0")
     repository.edit("experiments/faulty/workload.py", "time.sleep(0.3)", "time.sleep(0.2)")
     one_by_one = repository.joules("measure", "faulty", "--option", "scale=smoke").stdout
-    assert "turn 2, resting runs: 2" in turns
-    assert "turn 2, resting runs: 2" not in one_by_one
-    assert one_by_one.count("turn 2, resting runs: 1") == 2
+    assert "turn 2, paused runs: 2" in turns
+    assert "turn 2, paused runs: 2" not in one_by_one
+    assert one_by_one.count("turn 2, paused runs: 1") == 2
 
 
 def processes_in(folder):
@@ -294,8 +294,8 @@ def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
     for entry in (records.run("read"), records.unread(records.run("not_read"))):
         journal.append(entry)
     prints = {"read": "f", "not_read": "f"}
-    assert set(recorded_runs(journal.entries, block, prints)) == {"read"}
-    assert set(recorded_runs(journal.entries, block, prints, without_result_too=True)) == {"read", "not_read"}
+    assert set(recorded_runs(journal.records, block, prints)) == {"read"}
+    assert set(recorded_runs(journal.records, block, prints, has_result=False)) == {"read", "not_read"}
 
 
 def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
@@ -306,12 +306,12 @@ def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
         for first in (0, 1000)
     ]
     assert [block.seed for block in blocks] == [2, 1002]
-    orders = [in_random_order(block, range(20)) for block in blocks]
+    orders = [shuffle_items(block, range(20)) for block in blocks]
     assert sorted(orders[0]) == sorted(orders[1])
     assert orders[0] != orders[1]
     journal = Journal(campaign.journal_file("flops_vs_energy", 2))
     journal.append(records.run("one", block=2, seed=2))
-    found = [set(recorded_runs(journal.entries, block, {"one": "f"})) for block in blocks]
+    found = [set(recorded_runs(journal.records, block, {"one": "f"})) for block in blocks]
     assert found == [{"one"}, set()]
 
 
@@ -355,14 +355,14 @@ def test_a_wrong_parameter_is_refused_before_anything_is_measured(measured):
 def test_a_block_that_does_not_exist_is_refused(measured):
     done = measured[0].joules("measure", "faulty", "--block", "7", "--option", "scale=smoke")
     assert done.returncode == 2
-    assert "there is no block 7" in done.stdout
+    assert "invalid block 7" in done.stdout
 
 
 def test_a_second_measurement_waits_for_the_first(measured):
     repository, _ = measured
     with machine_lock("a test", print):
         waiting = repository.start("-m", "joules", "measure", "faulty", "--option", "scale=smoke")
-        assert "being measured by a test" in waiting.stdout.readline()
+        assert "in use by a test" in waiting.stdout.readline()
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(1)
         waiting.kill()

@@ -5,23 +5,23 @@ import os
 
 import pytest
 
-from joules.bench.journal import Journal, read_entries, write_entries
-from joules.bench.record import dump_line
+from joules.bench.journal import Journal, read_records, write_records
+from joules.bench.record import format_record
 from joules.errors import UserError
 from tests.records import idle, run
 
 
 def test_what_is_written_is_read_back(tmp_path):
     entries = [idle(), run(), run("two")]
-    write_entries(tmp_path / "block-0.jsonl", entries)
-    assert read_entries(tmp_path / "block-0.jsonl") == entries
+    write_records(tmp_path / "block-0.jsonl", entries)
+    assert read_records(tmp_path / "block-0.jsonl") == entries
 
 
 def test_a_record_may_be_written_in_another_way(tmp_path):
     path = tmp_path / "block-0.jsonl"
-    body = json.loads(dump_line(run()))
+    body = json.loads(format_record(run()))
     path.write_text(json.dumps(dict(reversed(body.items())), separators=(",", ":")) + "\n")
-    assert read_entries(path) == [run()]
+    assert read_records(path) == [run()]
 
 
 def test_a_torn_last_line_is_cut_off_and_said(tmp_path):
@@ -32,25 +32,25 @@ def test_a_torn_last_line_is_cut_off_and_said(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])
     reopened = Journal(path)
-    assert [entry.arm for entry in reopened.entries] == ["one"]
-    assert "torn" in reopened.recovered
+    assert [entry.arm for entry in reopened.records] == ["one"]
+    assert "incomplete" in reopened.recovered
     reopened.append(run("two"))
-    assert [entry.arm for entry in read_entries(path)] == ["one", "two"]
+    assert [entry.arm for entry in read_records(path)] == ["one", "two"]
 
 
 def test_an_edited_record_is_refused_by_line(tmp_path):
     path = tmp_path / "block-0.jsonl"
-    edited = dump_line(run("two", energy_j=20.0)).replace('"energy_j": 20.0', '"energy_j": 2.0', 1)
-    path.write_text(dump_line(run("one")) + edited)
-    with pytest.raises(UserError, match="line 2 was changed after it was written"):
-        read_entries(path)
+    edited = format_record(run("two", energy_j=20.0)).replace('"energy_j": 20.0', '"energy_j": 2.0', 1)
+    path.write_text(format_record(run("one")) + edited)
+    with pytest.raises(UserError, match="line 2 was modified after it was written"):
+        read_records(path)
 
 
 def test_a_record_of_another_schema_is_refused(tmp_path):
     path = tmp_path / "block-0.jsonl"
-    path.write_text(dump_line(run().model_copy(update={"schema_version": 99})))
+    path.write_text(format_record(run().model_copy(update={"schema_version": 99})))
     with pytest.raises(UserError, match="schema version 99"):
-        read_entries(path)
+        read_records(path)
 
 
 @pytest.mark.parametrize("line", ["[]\n", "{}\n", "nonsense\n", json.dumps({"sha256": "x"}) + "\n"])
@@ -58,7 +58,7 @@ def test_anything_else_is_refused(tmp_path, line):
     path = tmp_path / "block-0.jsonl"
     path.write_text(line)
     with pytest.raises(UserError, match="line 1"):
-        read_entries(path)
+        read_records(path)
 
 
 def test_a_full_disk_leaves_what_was_written(tmp_path, monkeypatch):
@@ -73,4 +73,4 @@ def test_a_full_disk_leaves_what_was_written(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"No space left on device.*are kept"):
         journal.append(run("two"))
     monkeypatch.undo()
-    assert [entry.arm for entry in Journal(path).entries] == ["one"]
+    assert [entry.arm for entry in Journal(path).records] == ["one"]

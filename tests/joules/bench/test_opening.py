@@ -22,18 +22,18 @@ def own(tmp_path, monkeypatch):
 
 def test_it_says_how_many_runs_and_what_they_took_elsewhere(own, tmp_path):
     released(tmp_path, "newer", "2026-02-01", one=30.0, two=60.0)
-    said = opening.opening(own, CONFIG, PRINTS)
+    said = opening.describe_missing_runs(own, CONFIG, PRINTS)
     assert said.startswith(
         "to measure: 6 runs of flops_vs_energy, at scale smoke; about 3 min 0 s and 0.004 kJ (modelled)"
     )
-    assert "as in newer (on Test CPU), and 2 runs more that none of them has" in said
+    assert "as in newer (on Test CPU); 2 more runs are in no released campaign" in said
 
 
 def test_energy_that_was_not_read_there_is_no_zero(own, tmp_path):
     released(tmp_path, "newer", "2026-02-01", unread=["two"], one=30.0, two=60.0, new=10.0)
-    said = opening.opening(own, CONFIG, PRINTS)
+    said = opening.describe_missing_runs(own, CONFIG, PRINTS)
     assert "3 min 20 s and 0.004 kJ" in said
-    assert said.endswith(", without the energy of 2 runs, which could not be read there")
+    assert said.endswith("; no energy is known of 2 of these runs")
 
 
 def test_what_is_recorded_already_is_left_out(own):
@@ -42,12 +42,12 @@ def test_what_is_recorded_already_is_left_out(own):
     journal.append(records.run("two", block=1, fingerprint="of other code"))
     with journal.path.open("a") as file:
         file.write('{"kind": "run", "torn')
-    assert opening.opening(own, CONFIG, PRINTS).startswith("to measure: 6 runs")
+    assert opening.describe_missing_runs(own, CONFIG, PRINTS).startswith("to measure: 6 runs")
     journal.path.write_text(journal.path.read_text().rpartition("\n")[0] + "\n")
-    said = opening.opening(own, CONFIG, PRINTS)
+    said = opening.describe_missing_runs(own, CONFIG, PRINTS)
     assert said == (
         "to measure: 5 runs of flops_vs_energy, at scale smoke; "
-        "no released campaign of this scale says how long that takes"
+        "duration unknown (no released campaign has this scale)"
     )
 
 
@@ -56,4 +56,4 @@ def test_where_all_is_recorded_nothing_is_said(own):
         journal = Journal(own.journal_file("flops_vs_energy", block))
         for arm in PRINTS["flops_vs_energy"]:
             journal.append(records.run(arm, block=block))
-    assert opening.opening(own, CONFIG, PRINTS) == ""
+    assert opening.describe_missing_runs(own, CONFIG, PRINTS) == ""

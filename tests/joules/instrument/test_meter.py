@@ -67,7 +67,7 @@ def test_work_in_this_process_is_the_jobs_and_not_foreign(meter):
         while time.monotonic() < end_s:
             pass
     assert busy.cpu_s == pytest.approx(0.3, abs=0.15)
-    assert busy.job_energy_j <= busy.energy_j
+    assert busy.energy_attributed_j <= busy.energy_j
     # What this process used is not counted as another's.
     foreign_s = busy.contention.foreign_cores * busy.duration_s
     assert foreign_s < busy.contention.busy_cores * busy.duration_s - 0.2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from joules.live.server import application
+from joules.live.server import make_application
 from joules.study.config import check_config
 from tests import ROOT
 
@@ -52,7 +52,7 @@ async def answered(app, method, path, body, headers):
 
 def requested(path, body, method="POST", kind=b"application/json"):
     async def go():
-        app = application("grokking", check_config({}), TOKEN, ROOT)
+        app = make_application("grokking", check_config({}), TOKEN, ROOT)
         async with app.router.lifespan_context(app):
             return await answered(app, method, path, body, [(b"content-type", kind)])
 
@@ -90,16 +90,16 @@ def test_whatever_comes_ends_in_a_sentence(act, body):
 @pytest.mark.parametrize(
     ("act", "body", "words"),
     [
-        ("begin", b"{", "a request is JSON"),
-        ("begin", b"[" * 9000, "a request is JSON"),
+        ("begin", b"{", "invalid request: send JSON"),
+        ("begin", b"[" * 9000, "invalid request: send JSON"),
         ("begin", b" " * 20_000, "at most 10000 bytes"),
         ("begin", json.dumps({"task": "rm -rf"}).encode(), "task: "),
         ("begin", json.dumps({"steps": 10**9}).encode(), "steps: "),
         ("begin", json.dumps({"rule": "plateau"}).encode(), "rule: "),
-        ("replay", json.dumps({"name": "../../etc/passwd"}).encode(), "no recorded training is called"),
+        ("replay", json.dumps({"name": "../../etc/passwd"}).encode(), "unknown recorded run"),
         ("replay", json.dumps({"name": "x", "speed": 1e9}).encode(), "speed: "),
-        ("ask", b"{}", "nothing is being trained"),
-        ("dance", b"{}", "nothing is being trained"),
+        ("ask", b"{}", "no run is active"),
+        ("dance", b"{}", "no run is active"),
     ],
 )
 def test_a_bad_request_says_what_is_wrong(act, body, words):
@@ -110,7 +110,7 @@ def test_a_bad_request_says_what_is_wrong(act, body, words):
 
 def test_a_form_of_another_site_is_no_request():
     status, said = requested(f"/{TOKEN}/begin", b"{}", kind=b"text/plain")
-    assert (status, json.loads(said)["error"]) == (400, "a request is JSON")
+    assert (status, json.loads(said)["error"]) == (400, "invalid request: send JSON")
 
 
 def test_no_file_of_the_disk_is_served():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from joules.workload.counting import count, count_work
+from joules.workload.counting import count_inference, count_work
 
 
 def test_counts_of_a_network_worked_out_by_hand():
@@ -12,7 +12,7 @@ def test_counts_of_a_network_worked_out_by_hand():
     network = nn.Sequential(
         nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(256, 10)
     ).eval()
-    counts = count(network, torch.randn(1, 2, 8, 8))
+    counts = count_inference(network, torch.randn(1, 2, 8, 8))
     assert counts["flops"] == 2 * (64 * 4 * 2 * 9 + 2560)
     assert counts["activations"] == 256 + 10
     assert counts["layers"] == 2
