@@ -1,3 +1,3 @@
 """The version of the artifact and of its package; CITATION.cff and the changelog name the same."""
 
-VERSION = "1.0.5"
+VERSION = "2.0.0.dev1"

@@ -65,6 +65,14 @@ def tabulate_records(experiment: str, entries: Records) -> records.TableSet:
     return sensitivity.with_power_models(made, entries, lambda again: module.tabulate(again, design))
 
 
+def statistics_of(campaign: Campaign, experiment: str, config: Config) -> pd.DataFrame:
+    """The statistics of an experiment, computed in memory from the campaign's records."""
+    load = cached_loader(campaign, config)
+    entries = records.concat([load(name) for name in campaign.read_questions(experiment, config)])
+    module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
+    return module.tabulate(entries, load_design(experiment))["statistics"]
+
+
 def _of_campaign(
     entries: Mapping[str, Records],
     tabulated: Mapping[str, Mapping[str, pd.DataFrame]],

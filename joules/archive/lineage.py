@@ -16,6 +16,7 @@ from joules.errors import UserError
 from joules.models import did_you_mean
 from joules.paper.steps import read_values
 from joules.study.campaign import SELF, Campaign
+from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256
 
 
@@ -89,7 +90,7 @@ def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
         path = folder / f"{name}.csv"
         yield f"  {path}  sha256 {file_sha256(path)}"
     for stated, digest in inputs(folder).items():
-        path = campaign.runs / stated
+        path = existing_file(campaign.runs / stated)
         if not path.exists():
             raise UserError(f"{path} is missing")
         if file_sha256(path) != digest:

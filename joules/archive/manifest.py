@@ -6,19 +6,20 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
+from joules.analysis.origin import origin_of
 from joules.analysis.parallel import parallel_map
+from joules.analysis.records import Records
 from joules.analysis.sidecar import SIDECAR
 from joules.analysis.steps import Load, cached_loader, draw, tabulate
 from joules.errors import UserError
-from joules.models import Closed, read_json
 from joules.paper import steps
 from joules.study.campaign import SELF, Campaign, figures_of, other_releases
 from joules.study.config import LOCAL, Config, check_config
+from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256, present_sha256
+from joules.study.manifest import Manifest, read_manifest
+from joules.version import VERSION
 
 # Options that change what is made from records.
 _OPTIONS = ("scale", "region", "pue", "price_usd_per_kwh")
@@ -35,15 +36,6 @@ _BUILT = (
 )
 
 
-class Manifest(Closed):
-    """What a campaign consists of: SHA-256 of every file by its name, and the options it was made with."""
-
-    campaign: str
-    experiments: list[str]
-    options: dict[str, Any]
-    files: dict[str, str]
-
-
 def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Path:
     """Writes the manifest of a campaign that has been built; returns its path."""
     # Whose records a question uses is what the campaign has, not what there could be.
@@ -52,21 +44,23 @@ def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Pat
     if campaign.name != LOCAL:
         # A released campaign is what its records are, whatever the scale of the day.
         del options["scale"]
-    body = {
-        "campaign": campaign.name,
-        "experiments": list(experiments),
-        "options": options,
-        "files": {
-            campaign.relative(path): file_sha256(path) for path in _files(campaign, experiments, config)
-        },
-    }
+    files = {campaign.relative(path): file_sha256(path) for path in _files(campaign, experiments, config)}
+    manifest = Manifest(
+        campaign=campaign.name,
+        version=VERSION,
+        origin=origin_of(campaign),
+        experiments=list(experiments),
+        options=options,
+        files=files,
+    )
+    body = manifest.model_dump(mode="json")
     campaign.manifest.write_text(json.dumps(body, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return campaign.manifest
 
 
 def listed(campaign: Campaign) -> list[Path]:
     """The files that a campaign's manifest lists, sorted."""
-    return sorted(campaign.root / name for name in _read(campaign).files)
+    return sorted(map(campaign.file_of, read_manifest(campaign).files))
 
 
 def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[Path]:
@@ -90,28 +84,61 @@ def verify(campaign: Campaign) -> Iterator[str]:
     """Proves a campaign, a line a step: hashes of all files, hashes of all records, and tables, figures,
     verdicts and values made again from the records and compared byte for byte.
 
+    A campaign that another version of this code made is proven by that version: here the hashes of its
+    records and of what else is kept are checked, and the last line says what to check out for the rest.
+
     Raises UserError at the first file that is missing, new or not what it was, and names it.
     """
-    body = _read(campaign)
-    config = check_config(
-        {**body.options, "campaign": campaign.name, "experiments": body.experiments}, str(campaign.manifest)
-    )
+    manifest = read_manifest(campaign)
+    config = _config(campaign, manifest)
+    is_whole = manifest.version == VERSION
     load = cached_loader(campaign, config)
-    stated = {campaign.root / name: digest for name, digest in body.files.items()}
-    # Records are hashed as they are read for their tables.
-    of_records = [path for path in stated if path.parent.parent == campaign.runs]
-    for path in sorted(stated.keys() - set(of_records)):
+    stated = {campaign.file_of(name): digest for name, digest in manifest.files.items()}
+    kept = [path for path in stated if is_whole or path.exists()]
+    for path in sorted(path for path in kept if path.parent.parent != campaign.runs):
         _check(campaign, path, stated[path], present_sha256(path))
-    loaded = [load(experiment) for experiment in config.experiments]
-    read = {campaign.runs / name: digest for each in loaded for name, digest in each.sha256.items()}
-    for path in of_records:
-        _check(campaign, path, stated[path], read.get(path) or present_sha256(path))
+    loaded = check_records(campaign, manifest, load)
+    yield f"{len(kept)} files have the hashes of {campaign.manifest}"
+    yield f"{sum(map(len, loaded.values()))} records have the hashes they were written with"
+    if not is_whole:
+        made_by = manifest.version
+        yield (
+            f"tables, figures and paper were made by version {made_by}, this is {VERSION}: check out "
+            f"v{made_by} to verify them"
+        )
+        return
     for path in _files(campaign, config.experiments, config):
         if path not in stated:
             raise UserError(f"{path} is not listed in {campaign.manifest}: it was added")
-    yield f"{len(stated)} files have the hashes of {campaign.manifest}"
-    yield f"{sum(map(len, loaded))} records have the hashes they were written with"
     yield from _recompute(campaign, config, load)
+
+
+def check_records(campaign: Campaign, manifest: Manifest, load: Load | None = None) -> dict[str, Records]:
+    """The records of a campaign by experiment, every file and every record proven by its hash.
+
+    Raises:
+        UserError: a file that the manifest lists is missing or another one.
+    """
+    load = load or cached_loader(campaign, _config(campaign, manifest))
+    loaded = {experiment: load(experiment) for experiment in manifest.experiments}
+    # Files are hashed as they are read.
+    read = {
+        existing_file(campaign.runs / name): digest
+        for records in loaded.values()
+        for name, digest in records.sha256.items()
+    }
+    stated = {campaign.file_of(name): digest for name, digest in manifest.files.items()}
+    for path, digest in stated.items():
+        if path.parent.parent == campaign.runs:
+            _check(campaign, path, digest, read.get(path) or present_sha256(path))
+    return loaded
+
+
+def _config(campaign: Campaign, manifest: Manifest) -> Config:
+    return check_config(
+        {**manifest.options, "campaign": campaign.name, "experiments": manifest.experiments},
+        str(campaign.manifest),
+    )
 
 
 def _check(campaign: Campaign, path: Path, stated: str, present: str | None) -> None:
@@ -119,18 +146,6 @@ def _check(campaign: Campaign, path: Path, stated: str, present: str | None) -> 
         raise UserError(f"{path} is listed in {campaign.manifest} and is missing")
     if present != stated:
         raise UserError(f"{path} is not what {campaign.manifest} lists: one of the two was changed")
-
-
-def _read(campaign: Campaign) -> Manifest:
-    body = read_json(campaign.manifest, "run the workflow first", campaign.again("manifest"))
-    try:
-        manifest = Manifest.model_validate(body)
-    except ValidationError:
-        manifest = None
-    if manifest is None or manifest.campaign != campaign.name:
-        again = campaign.again("manifest")
-        raise UserError(f"{campaign.manifest} was changed, it is not that of {campaign.name}: {again}")
-    return manifest
 
 
 def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:

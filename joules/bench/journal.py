@@ -7,6 +7,7 @@ from pathlib import Path
 
 from joules.bench.record import Idle, InvalidRecord, Run, format_record, parse_record
 from joules.errors import UserError
+from joules.study.files import read_content
 
 
 class Journal:
@@ -76,18 +77,6 @@ def read_records(path: Path) -> list[Run | Idle]:
         UserError: If it is a folder, or a line is not a record.
     """
     return parse_records(path, read_content(path))
-
-
-def read_content(path: Path) -> bytes:
-    """Reads the bytes of a file of records.
-
-    Raises:
-        UserError: If it is a folder.
-    """
-    try:
-        return path.read_bytes()
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder, expected a file of records: move or delete it") from None
 
 
 def parse_records(path: Path, content: bytes) -> list[Run | Idle]:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from joules.bench.record import Run
+from joules.errors import UserError
 from joules.study.campaign import Campaign, other_releases
 from joules.study.design import Scale
+from joules.study.files import read_content
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,10 @@ def _means(numbers: Mapping[str, list[float]]) -> dict[str, float]:
 
 def _read_unverified(campaign: Campaign, experiment: str) -> Iterator[dict[str, Any]]:
     """Records without a check of their hashes, which an estimate of a duration does not need."""
-    for path in sorted((campaign.runs / experiment).glob("block-*.jsonl")):
+    for path in sorted((campaign.runs / experiment).glob("block-*")):
         # The campaign's own steps report a bad file.
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(UserError, OSError, ValueError, KeyError, TypeError):
+            for line in read_content(path).splitlines():
                 yield json.loads(line)
 
 

@@ -1,4 +1,4 @@
-"""Commands that prove and release a campaign: `trace`, `reproduction`, `manifest`, `release`."""
+"""Commands that prove and release a campaign: `trace`, `reproduction`, `manifest`, `release`, `retire`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _trace(options: Options) -> None:
 def _reproduction(options: Options) -> None:
     from joules.paper.comparison import report
 
-    print(report(select_campaign(options)))
+    print(report(select_campaign(options), load_config(options)))
 
 
 def _manifest(options: Options) -> None:
@@ -63,6 +63,12 @@ def _release(options: Options) -> None:
         print(path)
 
 
+def _retire(options: Options) -> None:
+    from joules.archive.retirement import retire
+
+    print(retire(select_campaign(options)))
+
+
 COMMANDS = {
     "trace": Command(
         "trace a figure, value or table cell back to its records; --verify re-checks everything",
@@ -73,7 +79,7 @@ COMMANDS = {
     "reproduction": Command(
         "compare a campaign with the released campaigns, on one page",
         _reproduction,
-        declare_campaign,
+        declare_all(declare_campaign, declare_config),
         is_exact=True,
     ),
     "manifest": Command(
@@ -86,5 +92,10 @@ COMMANDS = {
         _release,
         declare_campaign,
         is_exact=True,
+    ),
+    "retire": Command(
+        "reduce a released campaign to its records, claims and a page",
+        _retire,
+        declare_campaign,
     ),
 }

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from joules.analysis import campaign_tables
+from joules.analysis.origin import origin_of
+from joules.analysis.steps import statistics_of
 from joules.analysis.tables import read_tables
 from joules.errors import UserError
 from joules.paper.values import Value
-from joules.study.campaign import SELF, Campaign, other_releases
+from joules.study.campaign import Campaign, other_releases
+from joules.study.config import Config
+from joules.study.manifest import Origin, read_manifest
 
+_INTERVAL = ["estimate", "ci_low", "ci_high"]
 _DECIDED = ("supported", "contradicted")
 # How often an estimate falls within the 95 % interval of another of the same thing, both being as certain:
 # normal errors of both, 2 Phi(1.96 / sqrt 2) - 1.
@@ -24,16 +28,17 @@ REPEATS_WITHIN = 0.834
 class Comparison:
     """A campaign against one other.
 
-    `numbers` has a row a statistic with an interval in both: statistic, experiment, campaign (the other's),
-    estimate, ci_low and ci_high _here and _there, whether they `agree` (one estimate falls within the other's
-    interval), and whether the one here is `within` the interval there. `is_repeat` says that both measured
-    the same code on the same machine at the same scale, as far as they measured the same arms, so that
-    nothing but chance, and the seeds where these differ, tells them apart. `verdicts` has a row a claim, with
-    its verdict `here` and `there`; NaN where a campaign lacks it.
+    `numbers` has a row a claim whose statistic has an interval in both: name, experiment, campaign (the
+    other's), estimate, ci_low and ci_high _here and _there, whether they `agree` (one estimate falls within
+    the other's interval), and whether the one here is `within` the interval there. `is_repeat` says that both
+    measured the same code on the same machine at the same scale, as far as they measured the same arms, so
+    that they differ by chance alone, and by their seeds where these differ. `verdicts` has a row a claim,
+    with its verdict `here` and `there`; NaN where a campaign lacks it.
     """
 
     campaign: Campaign
     other: Campaign
+    origin: Origin
     numbers: pd.DataFrame
     verdicts: pd.DataFrame
     is_repeat: bool
@@ -50,19 +55,27 @@ class Comparison:
 
 
 def comparisons(campaign: Campaign) -> list[Comparison]:
-    """`campaign` against each released one. Raises UserError where it has no verdicts yet."""
+    """`campaign` against each released one, by their verdicts. Raises UserError where it has none yet."""
     if not campaign.claims.exists():
         raise UserError(f"{campaign.claims} does not exist: run the workflow first")
-    return [
-        Comparison(
-            campaign,
-            other,
-            _numbers(campaign, other),
-            _verdicts(campaign, other),
-            _is_repeat(campaign, other),
+    own = origin_of(campaign)
+    here = _claims(campaign)
+    compared = []
+    for other in other_releases(campaign):
+        origin, there = read_manifest(other).origin, _claims(other)
+        names = list(dict.fromkeys([*here.index, *there.index]))
+        verdicts = {"here": here["verdict"].reindex(names), "there": there["verdict"].reindex(names)}
+        compared.append(
+            Comparison(
+                campaign,
+                other,
+                origin,
+                _agreement(here, there, other),
+                pd.DataFrame(verdicts),
+                own.is_repeat_of(origin),
+            )
         )
-        for other in other_releases(campaign)
-    ]
+    return compared
 
 
 def over_campaigns(campaigns: Sequence[Campaign]) -> pd.DataFrame:
@@ -95,21 +108,21 @@ def over_campaigns(campaigns: Sequence[Campaign]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "least", "largest", "widest", *tables])
 
 
-def report(campaign: Campaign) -> Path:
+def report(campaign: Campaign, config: Config) -> Path:
     """Writes `reproduction.md` and `reproduction.csv` (a row a released campaign and statistic) into the
-    campaign's results; returns the page.
+    campaign's results; returns the page. Statistics of the others are recomputed from their records.
 
     Raises UserError where there is no released campaign to compare with.
     """
     others = comparisons(campaign)
     if not others:
         raise UserError("there is no other campaign in results/ to compare with")
-    numbers = pd.concat([one.numbers for one in others], ignore_index=True)
+    numbers = pd.concat([_statistics(campaign, one.other, config) for one in others], ignore_index=True)
     numbers.to_csv(
         campaign.results / "reproduction.csv", index=False, float_format="%.9g", lineterminator="\n"
     )
     page = campaign.results / "reproduction.md"
-    page.write_text(_page(campaign, others), encoding="utf-8")
+    page.write_text(_page(campaign, others, numbers), encoding="utf-8")
     return page
 
 
@@ -133,10 +146,8 @@ def values(others: list[Comparison]) -> list[Value]:
             int((over["largest"] - over["least"] > over["widest"]).sum()),
             f"claims.csv {both}, range of estimates over widest interval",
         ),
-        Value("beside.numbers", len(numbers), f"statistics.csv {both}, rows with an interval"),
-        Value(
-            "beside.agree", int(numbers["agrees"].sum()), f"statistics.csv {both}, estimates within intervals"
-        ),
+        Value("beside.numbers", len(numbers), f"claims.csv {both}, rows with an interval"),
+        Value("beside.agree", int(numbers["agrees"].sum()), f"claims.csv {both}, estimates within intervals"),
         Value(
             "beside.decided", sum(len(one.decided) for one in others), f"claims.csv {both}, decided verdicts"
         ),
@@ -152,14 +163,12 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
     """The released campaigns as the paper prints them, a row each; nothing where there is none."""
     rows = []
     for one in others:
-        own = read_tables(one.other.tables(SELF))
-        machine = own["machine"].iloc[0]
         rows.append(
             {
                 "campaign": one.other.name,
-                "machine": machine["words"],
-                "scale": machine["scale"],
-                "energy": campaign_tables.words(own["instruments"]),
+                "machine": one.origin.words,
+                "scale": one.origin.scale,
+                "energy": one.origin.energy,
                 "claims decided alike": f"{len(one.decided) - len(one.opposed)} of {len(one.decided)}",
                 "numbers that agree": f"{int(one.numbers['agrees'].sum())} of {len(one.numbers)}",
                 "within its intervals": f"{int(one.numbers['within'].sum())} of {len(one.numbers)}",
@@ -176,48 +185,42 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
     return {"beside": pd.DataFrame(rows), "over": printed}
 
 
-def _numbers(campaign: Campaign, other: Campaign) -> pd.DataFrame:
-    columns = ["estimate", "ci_low", "ci_high"]
-    sides = [f"{name}_{side}" for side in ("here", "there") for name in columns]
-    tables = [pd.DataFrame(columns=["statistic", *sides, "experiment", "campaign"])]
-    for experiment in sorted(set(campaign.experiments()) & set(other.experiments())):
-        ours, theirs = (
-            read_tables(one.tables(experiment))["statistics"].set_index("statistic")[columns].dropna()
-            for one in (campaign, other)
-        )
-        both = ours.join(theirs, how="inner", suffixes=("_here", "_there"))
-        tables.append(both.reset_index().assign(experiment=experiment, campaign=other.name))
-    table = pd.concat(tables, ignore_index=True)
+def _claims(campaign: Campaign) -> pd.DataFrame:
+    """Verdicts, by claim."""
+    return pd.read_csv(campaign.claims).set_index("claim").rename_axis("name")
+
+
+def _statistics(campaign: Campaign, other: Campaign, config: Config) -> pd.DataFrame:
+    """Every statistic with an interval in both campaigns."""
+    columns = pd.DataFrame(columns=["statistic", "experiment", *_INTERVAL])
+    ours, theirs = [columns], [columns]
+    for name in sorted(set(campaign.experiments()) & set(other.experiments())):
+        ours.append(read_tables(campaign.tables(name))["statistics"].assign(experiment=name))
+        theirs.append(statistics_of(other, name, config).assign(experiment=name))
+    here, there = (
+        pd.concat(tables).rename(columns={"statistic": "name"}).set_index("name") for tables in (ours, theirs)
+    )
+    return _agreement(here, there, other)
+
+
+def _agreement(here: pd.DataFrame, there: pd.DataFrame, other: Campaign) -> pd.DataFrame:
+    """The numbers of `Comparison`, from tables by name."""
+    ours = here[["experiment", *_INTERVAL]].dropna(subset=_INTERVAL)
+    theirs = there[_INTERVAL].dropna()
+    table = ours.join(theirs, how="inner", lsuffix="_here", rsuffix="_there").reset_index()
     inside = table["estimate_here"].between(table["ci_low_there"], table["ci_high_there"])
     within = inside | table["estimate_there"].between(table["ci_low_here"], table["ci_high_here"])
-    return table.assign(agrees=within, within=inside)
+    return table.assign(campaign=other.name, agrees=within, within=inside)
 
 
-def _is_repeat(campaign: Campaign, other: Campaign) -> bool:
-    machines, prints = [], []
-    for each in (campaign, other):
-        machine = read_tables(each.tables(SELF))["machine"].iloc[0]
-        machines.append((machine["machine"], machine["scale"]))
-        runs = pd.concat([read_tables(each.tables(name))["runs"] for name in each.experiments()])
-        prints.append(runs.groupby(["experiment", "arm"])["fingerprint"].first())
-    here, there = (one.align(two, join="inner")[0] for one, two in (prints, prints[::-1]))
-    return machines[0] == machines[1] and len(here) > 0 and bool((here == there).all())
-
-
-def _verdicts(campaign: Campaign, other: Campaign) -> pd.DataFrame:
-    here, there = (pd.read_csv(one.claims).set_index("claim")["verdict"] for one in (campaign, other))
-    names = list(dict.fromkeys([*here.index, *there.index]))
-    return pd.DataFrame({"here": here.reindex(names), "there": there.reindex(names)})
-
-
-def _page(campaign: Campaign, others: list[Comparison]) -> str:
+def _page(campaign: Campaign, others: list[Comparison], numbers: pd.DataFrame) -> str:
     everyone = [campaign, *(one.other for one in others)]
     lines = [f"# {campaign.name} against the released campaigns", "", "## Machines", ""]
-    for each in everyone:
-        machine = read_tables(each.tables(SELF))["machine"].iloc[0]
-        lines.append(
-            f"- {each.name}: {machine['words']}, {machine['scale']} scale, {machine['last_measured_at'][:10]}"
-        )
+    origins = [origin_of(campaign), *(one.origin for one in others)]
+    lines += [
+        f"- {each.name}: {origin.words}, {origin.scale} scale, {origin.last_measured_at[:10]}"
+        for each, origin in zip(everyone, origins, strict=True)
+    ]
     lines += ["", "## Claims", "", f"| claim | {' | '.join(each.name for each in everyone)} |"]
     lines.append("|---|" + "---|" * len(everyone))
     verdicts = pd.concat(
@@ -238,14 +241,15 @@ def _page(campaign: Campaign, others: list[Comparison]) -> str:
         repeated = (
             " It is a repeat: the same code on the same machine at the same scale." if one.is_repeat else ""
         )
+        mine = numbers[numbers["campaign"] == one.other.name]
         parts = [
             f"{name} {int(group['agrees'].sum())} of {len(group)}"
-            for name, group in one.numbers.groupby("experiment")
+            for name, group in mine.groupby("experiment")
         ]
         lines.append(
-            f"- {one.other.name}: {int(one.numbers['agrees'].sum())} of {len(one.numbers)} agree within an "
+            f"- {one.other.name}: {int(mine['agrees'].sum())} of {len(mine)} agree within an "
             f"interval ({', '.join(parts) or 'nothing in common'}), "
-            f"{int(one.numbers['within'].sum())} of those here within the intervals there; "
+            f"{int(mine['within'].sum())} of those here within the intervals there; "
             f"each in reproduction.csv.{repeated}"
         )
     return "\n".join(lines) + "\n"

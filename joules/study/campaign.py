@@ -11,6 +11,7 @@ from joules.errors import UserError
 from joules.models import did_you_mean
 from joules.study.config import LOCAL, Config, paper_order
 from joules.study.design import experiment_names, load_design
+from joules.study.files import COMPRESSED, existing_file
 
 # The folder of tables about the campaign itself, beside those of its experiments.
 SELF = "campaign"
@@ -28,7 +29,7 @@ CAMPAIGN_FIGURES = {
         "their spread between models: estimate and 95 % interval; black, as the energy was read."
     ),
 }
-_BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl")
+_BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl(?:\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,12 @@ class Campaign:
         return self.root / "figures" / self.name
 
     def relative(self, path: Path) -> str:
-        """The name by which files of the campaign speak of one another, whatever its root."""
-        return path.relative_to(self.root).as_posix()
+        """The name of a file within the campaign, whatever its root and whether it is kept compressed."""
+        return path.relative_to(self.root).as_posix().removesuffix(COMPRESSED)
+
+    def file_of(self, name: str) -> Path:
+        """The file with a name that `relative` gave."""
+        return existing_file(self.root / name)
 
     def again(self, *steps: str) -> str:
         """How to have steps of the workflow done again. Files that are there are not made again for being
@@ -108,7 +113,7 @@ class Campaign:
 
     def block_file(self, experiment: str, block: int) -> Path:
         """The records that tables are made from, one file a block."""
-        return self.runs / experiment / f"block-{block}.jsonl"
+        return existing_file(self.runs / experiment / f"block-{block}.jsonl")
 
     def journal_file(self, experiment: str, block: int) -> Path:
         """Every record ever taken of a block. A file a block, since blocks may be measured at the same time
@@ -133,13 +138,15 @@ class Campaign:
         if self.name == LOCAL:
             blocks = load_design(experiment).at(config.scale).blocks
             return [self.block_file(experiment, block) for block in range(blocks)]
-        numbered = {}
+        numbered: dict[int, Path] = {}
         for path in (self.runs / experiment).iterdir() if (self.runs / experiment).is_dir() else ():
             number = _BLOCK_FILE.fullmatch(path.name)
             if number is None:
                 raise UserError(
                     f"{path} is no file of a block, which are named block-0.jsonl and so on: move it away"
                 )
+            if int(number[1]) in numbered:
+                raise UserError(f"{path} exists twice, compressed and not: delete one")
             numbered[int(number[1])] = path
         return [numbered[number] for number in sorted(numbered)]
 

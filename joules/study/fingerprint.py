@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import Any
 from joules.errors import UserError
 from joules.instrument import METER_VERSION
 from joules.study.design import Scalar
+from joules.study.files import COMPRESSED
 from joules.study.repository import repository_root
 
 # Packages of the repository. All others are pinned by the lock in `envs/` and count by their names.
@@ -32,8 +34,8 @@ Tree = list[Any]
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of the bytes of `path`."""
-    with path.open("rb") as file:
+    """SHA-256 of the bytes of `path`; of a compressed file, of what it holds."""
+    with gzip.open(path) if path.suffix == COMPRESSED else path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -30,7 +30,7 @@ def order_file_times(campaign: Campaign) -> None:
         return
     if not isinstance(listed, dict):
         return
-    files = {campaign.root / name: digest for name, digest in listed.items()}
+    files = {campaign.file_of(name): digest for name, digest in listed.items()}
     for path, digest in files.items():
         if present_sha256(path) != digest:
             return

@@ -14,8 +14,7 @@ from joules.archive import explorer
 from joules.study.campaign import Campaign
 from tests import ROOT
 
-# Between them they have every question.
-CAMPAIGNS = ["epyc-2core-quick-2026-11-25b", "epyc-2core-standard-2026-11-26"]
+CAMPAIGNS = ["epyc-2core-standard-2026-11-26b"]
 CAMPAIGN = CAMPAIGNS[0]
 
 

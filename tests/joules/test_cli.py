@@ -94,7 +94,13 @@ def joules(*arguments, cwd):
 
 @pytest.mark.parametrize("place", ["--root={root}", "--root {root}", ""])
 def test_a_campaign_is_worked_on_from_any_folder(tmp_path, place):
-    arguments = ["trace", *place.format(root=ROOT).split(), "--campaign", "epyc-2core-standard", "rl.runs"]
+    arguments = [
+        "trace",
+        *place.format(root=ROOT).split(),
+        "--campaign",
+        "epyc-2core-standard-2026-11-26b",
+        "rl.runs",
+    ]
     traced = joules(*arguments, cwd=tmp_path if place else ROOT / "paper")
     assert traced.returncode == 0, traced.stderr
     assert traced.stdout.startswith("rl.runs = ")

@@ -13,12 +13,13 @@ import numpy as np
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records.collection import Records, check_versions
 from joules.analysis.records.record_columns import RecordColumns, concat_columns, to_columns
-from joules.bench.journal import parse_records, read_content
+from joules.bench.journal import parse_records
 from joules.bench.record import Idle, Run
 from joules.errors import UserError
 from joules.models import Closed, read_yaml, validate
 from joules.power.servers import ProcessorIdentity
 from joules.study.campaign import STATED
+from joules.study.files import COMPRESSED, read_content
 
 # Records of more bytes than this are not kept in memory but for their columns.
 _KEPT_BYTES = 100_000_000
@@ -55,7 +56,7 @@ def _columns_of(files: _Files) -> tuple[RecordColumns, dict[str, str]]:
 
 
 def _name(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
+    return f"{path.parent.name}/{path.name.removesuffix(COMPRESSED)}"
 
 
 def load(files: Sequence[Path]) -> Records:

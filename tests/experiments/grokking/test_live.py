@@ -7,7 +7,7 @@ from experiments.grokking import live
 from joules.live.contracts import READ
 from tests import ROOT
 
-CAMPAIGN = "epyc-2core-standard-2026-11-26"
+CAMPAIGN = "epyc-2core-standard-2026-11-26b"
 TABLES = ROOT / "results" / CAMPAIGN / "tables" / "grokking"
 
 

@@ -6,12 +6,12 @@ from tests import ROOT
 
 
 def test_it_says_what_the_campaign_found_and_took():
-    said = closing(Campaign("epyc-2core-quick-2026-11-25b", ROOT))
-    assert "explorer   results/epyc-2core-quick-2026-11-25b/explorer.html" in said
+    said = closing(Campaign("epyc-2core-standard-2026-11-26b", ROOT))
+    assert "explorer   results/epyc-2core-standard-2026-11-26b/explorer.html" in said
     assert "kWh (modelled, " in said
-    assert " over models of power), 245 runs, 4 with a flag, 0 failed" in said
-    assert "9 supported" in said
-    assert "joules trace --verify --campaign epyc-2core-quick-2026-11-25b" in said
+    assert " over models of power), 640 runs, 60 with a flag, 0 failed" in said
+    assert "21 supported" in said
+    assert "joules trace --verify --campaign epyc-2core-standard-2026-11-26b" in said
 
 
 def test_where_nothing_was_built_nothing_is_said(tmp_path):

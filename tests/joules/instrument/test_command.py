@@ -201,7 +201,7 @@ def test_closed_streams_change_nothing(tmp_path, closed):
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 @pytest.mark.parametrize(
-    "words", ["doctor", "trace --campaign epyc-2core-standard rl.runs", "trace no.such.value"]
+    "words", ["doctor", "trace --campaign epyc-2core-standard-2026-11-26b rl.runs", "trace no.such.value"]
 )
 def test_every_command_bears_closed_streams(words, closed):
     done = subprocess.run(

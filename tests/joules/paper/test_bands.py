@@ -12,7 +12,8 @@ RELEASED = [path.parent for path in ROOT.glob("results/*/manifest.json") if path
 MODELLED = [
     folder.name
     for folder in RELEASED
-    if "modelled" in set(pd.read_csv(folder / "tables/campaign/instruments.csv")["provenance"])
+    if (folder / "tables").is_dir()
+    and "modelled" in set(pd.read_csv(folder / "tables/campaign/instruments.csv")["provenance"])
 ]
 ENERGY = r"\\qty\{[^}]*\}\{(?:\\milli|\\kilo)?\\(?:joule|kWh|watt\\hour)\}"
 
@@ -45,9 +46,7 @@ def test_no_joule_of_a_table_stands_alone(campaign):
             for place in places:
                 checked += 1
                 assert "[" in row[place] or row[place] == "--", f"{name}: {row}"
-    # A campaign that lacks most questions prints its eight single layers.
-    questions = list((ROOT / "results" / campaign / "runs").glob("*/"))
-    assert checked > 40 or (checked == 8 and len(questions) == 3)
+    assert checked > 40
 
 
 @pytest.mark.parametrize("campaign", MODELLED)
@@ -59,4 +58,4 @@ def test_what_follows_from_energy_has_its_band_too(campaign):
 
 
 def test_there_are_papers_to_look_at():
-    assert "epyc-2core-standard" in MODELLED
+    assert "epyc-2core-standard-2026-11-26b" in MODELLED

@@ -1,54 +1,57 @@
 """A campaign set against released ones, made of a few rows each."""
 
-import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from joules.analysis.origin import origin_of
 from joules.analysis.tables import write_tables
 from joules.errors import UserError
 from joules.paper import comparison
 from joules.study.campaign import Campaign, other_releases
+from joules.study.config import Config
+from joules.study.manifest import Manifest
 from tests import make_repository
 
 MACHINE = {
     "machine": "m",
     "words": "4-core machine",
     "scale": "quick",
+    "first_measured_at": "2026-01-02T02:04:05+00:00",
     "last_measured_at": "2026-01-02T03:04:05+00:00",
 }
 INSTRUMENT = {"domain": "cpu", "provenance": "counter", "source": "rapl", "detail": "RAPL package-0"}
+INTERVAL = ("estimate", "ci_low", "ci_high")
 
 
 def campaign(name, verdicts, experiment="vision", whole=True, measured=None, scale="quick", **statistics):
-    """A campaign in the current folder. `statistics` are (estimate, low, high) by name, `measured`
-    fingerprints by arm."""
+    """A campaign in the current folder. `statistics` are (estimate, low, high) by name, each that of the
+    claim of its name, `measured` fingerprints by arm. A released one is kept without its tables."""
     made = Campaign(name)
     (made.results / "runs" / experiment).mkdir(parents=True)
-    rows = [
-        {"statistic": key, "estimate": estimate, "ci_low": low, "ci_high": high}
-        for key, (estimate, low, high) in statistics.items()
+    numbers = pd.DataFrame.from_dict(statistics, orient="index", columns=INTERVAL)
+    claims = numbers.reindex([*verdicts, *(key for key in statistics if key not in verdicts)])
+    claims = claims.assign(verdict=pd.Series(verdicts, dtype=object), experiment=experiment)
+    claims.rename_axis("claim").reset_index().to_csv(made.claims, index=False)
+    runs = [
+        {"experiment": experiment, "arm": arm, "fingerprint": code}
+        for arm, code in (measured or {"a": "1"}).items()
     ]
-    runs = pd.DataFrame(
-        [
-            {"experiment": experiment, "arm": arm, "fingerprint": code}
-            for arm, code in (measured or {"a": "1"}).items()
-        ]
-    )
-    write_tables(made.tables(experiment), {"statistics": pd.DataFrame(rows), "runs": runs}, {})
+    tables = {
+        "statistics": numbers.rename_axis("statistic").reset_index(),
+        "runs": pd.DataFrame(runs),
+    }
+    write_tables(made.tables(experiment), tables, {})
     own = {"machine": pd.DataFrame([MACHINE | {"scale": scale}]), "instruments": pd.DataFrame([INSTRUMENT])}
     write_tables(made.tables("campaign"), own, {})
-    # A claim rests on the statistic of its name, where there is one.
-    numbers = [
-        dict(zip(("estimate", "ci_low", "ci_high"), statistics.get(key, ()), strict=False))
-        for key in verdicts
-    ]
-    claims = pd.DataFrame(numbers, columns=["estimate", "ci_low", "ci_high"])
-    claims = claims.assign(claim=list(verdicts), verdict=list(verdicts.values()))
-    claims.to_csv(made.claims, index=False)
-    if whole:
-        made.manifest.write_text(json.dumps({}))
+    if whole and name != "local":
+        manifest = Manifest(
+            campaign=name, version="1", origin=origin_of(made), experiments=[experiment], options={}, files={}
+        )
+        made.manifest.write_text(manifest.model_dump_json())
+        shutil.rmtree(made.results / "tables")
     return made
 
 
@@ -83,7 +86,7 @@ def compared():
 
 
 def test_a_number_agrees_where_one_estimate_is_in_the_others_interval(compared):
-    agrees = compared.numbers.set_index("statistic")["agrees"].to_dict()
+    agrees = compared.numbers.set_index("name")["agrees"].to_dict()
     assert agrees == {"near": True, "inside": True, "far": False}
 
 
@@ -96,8 +99,8 @@ def test_the_paper_is_told_what_agrees(compared):
     values = {value.key: value.raw for value in comparison.values([compared])}
     assert values == {
         "beside.campaigns": 1,
-        "beside.claims": 0,
-        "beside.wider": 0,
+        "beside.claims": 3,
+        "beside.wider": 1,
         "beside.numbers": 3,
         "beside.agree": 2,
         "beside.decided": 2,
@@ -118,15 +121,27 @@ def test_the_paper_is_told_what_agrees(compared):
     }
 
 
-def test_the_page_holds_every_claim_of_either(compared):
-    page = comparison.report(Campaign("local")).read_text()
+@pytest.fixture
+def report(monkeypatch):
+    """Writes the page; the only other campaign's records give these statistics."""
+
+    def write(*rows):
+        table = pd.DataFrame(rows, columns=["statistic", *INTERVAL])
+        monkeypatch.setattr(comparison, "statistics_of", lambda *_: table)
+        return comparison.report(Campaign("local"), Config.model_construct()).read_text()
+
+    return write
+
+
+def test_the_page_holds_every_claim_of_either(compared, report):
+    page = report(("near", 1.1, 1.05, 1.3), ("inside", 5.0, 4.0, 6.0), ("far", 2.0, 1.9, 2.1))
     assert "| turns | supported | contradicted |" in page
     assert "| new | supported | not in it |" in page
     assert "2 of 3 agree" in page
     assert "0 of those here within the intervals there" in page
     assert "It is a repeat" in page
     written = pd.read_csv("results/local/reproduction.csv")
-    assert list(written["statistic"]) == ["near", "inside", "far"]
+    assert list(written["name"]) == ["near", "inside", "far"]
 
 
 @pytest.mark.parametrize(
@@ -155,13 +170,13 @@ def test_estimates_of_repeats_fall_within_each_others_intervals_that_often():
     )
 
 
-def test_campaigns_without_an_experiment_in_common_have_no_numbers():
+def test_campaigns_without_an_experiment_in_common_have_no_numbers(report):
     own = campaign("local", {"holds": "supported"}, near=(1.0, 0.8, 1.2))
-    campaign("server", {"other": "supported"}, experiment="learning", near=(1.0, 0.8, 1.2))
+    campaign("server", {"other": "supported"}, experiment="learning", far=(1.0, 0.8, 1.2))
     (compared_with,) = comparison.comparisons(own)
     values = {value.key: value.raw for value in comparison.values([compared_with])}
     assert (values["beside.numbers"], values["beside.decided"]) == (0, 0)
-    assert "nothing in common" in comparison.report(own).read_text()
+    assert "nothing in common" in report()
 
 
 def test_where_nothing_is_released_there_is_nothing_beside():
@@ -171,7 +186,7 @@ def test_where_nothing_is_released_there_is_nothing_beside():
     assert comparison.values(comparison.comparisons(own)) == []
     assert comparison.display([]) == {}
     with pytest.raises(UserError, match="no other campaign"):
-        comparison.report(own)
+        comparison.report(own, Config.model_construct())
 
 
 def test_a_campaign_without_verdicts_is_refused():

@@ -1,0 +1,34 @@
+"""On what a campaign was measured, read from its tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from joules.analysis import campaign_tables
+from joules.analysis.tables import read_tables
+from joules.study.campaign import SELF, Campaign
+from joules.study.manifest import Origin
+
+
+def origin_of(campaign: Campaign) -> Origin:
+    """The origin of a campaign whose tables are there.
+
+    Raises:
+        UserError: a table is missing or was modified.
+    """
+    own = read_tables(campaign.tables(SELF))
+    machine = own["machine"].iloc[0]
+    runs = pd.concat([read_tables(campaign.tables(name))["runs"] for name in campaign.experiments()])
+    by_arm = runs.groupby(["experiment", "arm"])["fingerprint"].first().astype(str)
+    return Origin(
+        machine=machine["machine"],
+        words=machine["words"],
+        scale=machine["scale"],
+        energy=campaign_tables.words(own["instruments"]),
+        first_measured_at=machine["first_measured_at"],
+        last_measured_at=machine["last_measured_at"],
+        fingerprints={
+            experiment: group.droplevel("experiment").to_dict()
+            for experiment, group in by_arm.groupby(level="experiment")
+        },
+    )

@@ -1,0 +1,35 @@
+"""Files that may be kept compressed. Their names and hashes are those of what they hold."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+
+from joules.errors import UserError
+
+COMPRESSED = ".gz"
+
+
+def existing_file(path: Path) -> Path:
+    """`path`, or the compressed file that is kept in its place."""
+    compressed = path.parent / f"{path.name}{COMPRESSED}"
+    # Unlike `Path.exists` of Python 3.11, this takes any name: a manifest may have been modified.
+    is_compressed = not os.path.exists(path) and os.path.exists(compressed)  # noqa: PTH110
+    return compressed if is_compressed else path
+
+
+def read_content(path: Path) -> bytes:
+    """What a file holds, compressed or not.
+
+    Raises:
+        UserError: it is a folder, or what is compressed is incomplete.
+    """
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == COMPRESSED else content
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder, not a file of records: move it away") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise UserError(f"{path} is incomplete or was modified: restore it") from None

@@ -1,0 +1,67 @@
+"""What a campaign's manifest states: its files, what measured it, and the version that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from joules.errors import UserError
+from joules.models import Closed, read_json
+from joules.study.campaign import Campaign
+
+
+class Origin(Closed):
+    """On what a campaign was measured, and by which code.
+
+    `machine` is the id of the machine, `words` what a person calls it, `energy` how its energy was read;
+    `fingerprints` names the code of each arm by experiment. Times are ISO 8601 in UTC.
+    """
+
+    machine: str
+    words: str
+    scale: str
+    energy: str
+    first_measured_at: str
+    last_measured_at: str
+    fingerprints: Mapping[str, Mapping[str, str]]
+
+    def is_repeat_of(self, other: Origin) -> bool:
+        """Whether both ran the same code on the same machine at the same scale, as far as they share arms."""
+        shared = [
+            (arms[arm], other.fingerprints[experiment][arm])
+            for experiment, arms in self.fingerprints.items()
+            for arm in arms.keys() & other.fingerprints.get(experiment, {}).keys()
+        ]
+        alike = (self.machine, self.scale) == (other.machine, other.scale)
+        return alike and bool(shared) and all(here == there for here, there in shared)
+
+
+class Manifest(Closed):
+    """What a campaign consists of: SHA-256 of every file by its name, the options it was made with, and the
+    version of this code that made it from its records."""
+
+    campaign: str
+    version: str
+    origin: Origin
+    experiments: list[str]
+    options: dict[str, Any]
+    files: dict[str, str]
+
+
+def read_manifest(campaign: Campaign) -> Manifest:
+    """The manifest of a campaign.
+
+    Raises:
+        UserError: it is missing, incomplete or another campaign's.
+    """
+    rebuild = campaign.again("manifest")
+    body = read_json(campaign.manifest, "run the workflow first", rebuild)
+    try:
+        manifest = Manifest.model_validate(body)
+    except ValidationError:
+        manifest = None
+    if manifest is None or manifest.campaign != campaign.name:
+        raise UserError(f"{campaign.manifest} was modified, it is not that of {campaign.name}: {rebuild}")
+    return manifest

@@ -1,0 +1,80 @@
+"""A released campaign that is reduced to its records."""
+
+import gzip
+import shutil
+
+import pytest
+
+from joules.archive.manifest import verify
+from joules.archive.retirement import retire
+from joules.errors import UserError
+from joules.study.campaign import Campaign
+from joules.study.fingerprint import file_sha256
+from joules.study.manifest import read_manifest
+from tests import ROOT
+
+NAME = "epyc-2core-standard-2026-11-26b"
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    """A copy of a released campaign that is there whole."""
+    made = Campaign(NAME, tmp_path)
+    for folder in (made.results, made.figures, made.build):
+        shutil.copytree(ROOT / folder.relative_to(tmp_path), folder)
+    return made
+
+
+def test_records_stay_as_they_were_and_the_rest_goes(campaign):
+    before = {path.name: path.read_bytes() for path in (campaign.runs / "layer_kinds").iterdir()}
+    page = retire(campaign).read_text(encoding="utf-8")
+    assert "| layer_kinds | 48 |" in page
+    assert "21 supported" in page
+    after = {path.name: path for path in (campaign.runs / "layer_kinds").iterdir()}
+    assert {name.removesuffix(".gz"): gzip.decompress(path.read_bytes()) for name, path in after.items()} == (
+        before
+    )
+    stated = read_manifest(campaign).files
+    assert all(
+        file_sha256(campaign.file_of(name)) == digest for name, digest in stated.items() if "/runs/" in name
+    )
+    assert {path.name for path in campaign.results.iterdir()} == {
+        "runs",
+        "manifest.json",
+        "claims.csv",
+        "README.md",
+    }
+    assert not campaign.figures.exists()
+    assert not campaign.build.exists()
+
+
+def test_a_record_that_was_modified_is_not_retired(campaign):
+    block = campaign.block_file("layer_kinds", 0)
+    block.write_bytes(block.read_bytes().replace(b'"arm":', b'"arm" :', 1))
+    with pytest.raises(UserError, match="is not what"):
+        retire(campaign)
+    assert (campaign.results / "tables").is_dir()
+
+
+def test_what_another_version_made_is_proven_by_it(campaign):
+    retire(campaign)
+    lines = list(verify(campaign))
+    assert lines[-1].endswith(f"check out v{read_manifest(campaign).version} to verify them")
+    block = campaign.block_file("layer_kinds", 1)
+    content = gzip.decompress(block.read_bytes())
+    block.write_bytes(gzip.compress(content[:-1] + b" \n"))
+    with pytest.raises(UserError, match=r"block-1\.jsonl\.gz is not what"):
+        list(verify(campaign))
+
+
+def test_a_compressed_file_that_is_incomplete_ends_in_a_sentence(campaign):
+    retire(campaign)
+    block = campaign.block_file("layer_kinds", 1)
+    block.write_bytes(block.read_bytes()[:200])
+    with pytest.raises(UserError, match="is incomplete or was modified: restore it"):
+        list(verify(campaign))
+
+
+def test_the_readers_own_campaign_is_not_retired(tmp_path):
+    with pytest.raises(UserError, match="not a released campaign"):
+        retire(Campaign("local", tmp_path))
