@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from joules.errors import UserError
-from joules.instrument.power_trace import PowerTrace, UncoveredWindow
+from joules.instrument.power_trace import HISTORY_S, PowerTrace, UncoveredWindow
 from joules.instrument.reading import PowerCourse, Reading
 from joules.instrument.source import MACHINE, Channel, CounterGap, Notice, Source, SourceError
 
 # Faults of one kind that follow one another within this time are counted as one episode, so that a source
 # that fails for hours takes no memory.
 _SAME_EPISODE_S = 1.0
+# What lags is waited for in such steps, and not for longer than this.
+_FLUSH_STEP_S = 0.01
+_LONGEST_FLUSH_S = 4.0
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Sampler:
         self._faults: dict[str, list[_Episode]] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._due_s = [clock()] * len(self._sources)
         self._thread = threading.Thread(target=self._poll, name="sampler", daemon=True)
 
     def __enter__(self) -> Sampler:
@@ -99,19 +103,33 @@ class Sampler:
         for source in self._sources:
             self._read(source)
 
+    def read_due(self) -> float:
+        """Reads the sources whose period has passed.
+
+        Returns:
+            The instant at which the next read is due, on the clock of the sampler.
+        """
+        now_s = self._clock()
+        for index, source in enumerate(self._sources):
+            if self._due_s[index] <= now_s:
+                self._read(source)
+                self._due_s[index] = now_s + source.period_s
+        return min(self._due_s)
+
     def flush(self) -> None:
-        """Waits until every source has been read after this call, so that a window just ended is
-        bracketed by samples even where a counter lags."""
-        slowest_counter = max(
-            (
-                source.period_s
-                for source in self._sources
-                if any(channel.form == "cumulative_j" for channel in source.channels)
-            ),
-            default=0.0,
-        )
-        self._closing.wait(3 * slowest_counter)
+        """Waits until further samples would change nothing of a window that ends now: until slow counters and
+        means have caught up with it, or are known to stand still."""
+        end_s = self.now()
         self.sample()
+        deadline_s = end_s + _LONGEST_FLUSH_S
+        while self.now() < deadline_s and not self._closing.is_set():
+            with self._lock:
+                if all(trace.is_settled(end_s) for trace in self._traces.values()):
+                    return
+            self._pause(_FLUSH_STEP_S)
+
+    def _pause(self, seconds: float) -> None:
+        self._closing.wait(seconds)
 
     def readings(self, start_s: float, end_s: float) -> list[Reading]:
         """One reading per channel for the window; 'missing' where its samples do not span it."""
@@ -147,7 +165,8 @@ class Sampler:
             return sorted(_counted(sentence, episodes) for sentence, episodes in within.items() if episodes)
 
     def discard_before(self, before_s: float) -> None:
-        """Drops samples older than `before_s`, keeping memory flat over a long block."""
+        """Drops samples that no window after `before_s` needs, keeping memory flat over a long block."""
+        before_s -= HISTORY_S
         with self._lock:
             for trace in self._traces.values():
                 trace.discard_before(before_s)
@@ -157,14 +176,8 @@ class Sampler:
     def _poll(self) -> None:
         # Signals are for the threads of the program that is metered.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        due = {index: self._clock() for index in range(len(self._sources))}
         while not self._closing.is_set():
-            now = self._clock()
-            for index, source in enumerate(self._sources):
-                if due[index] <= now:
-                    self._read(source)
-                    due[index] = now + source.period_s
-            self._closing.wait(max(min(due.values()) - self._clock(), 0.001))
+            self._closing.wait(max(self.read_due() - self._clock(), 0.001))
 
     def _read(self, source: Source) -> None:
         with self._lock:
@@ -178,14 +191,16 @@ class Sampler:
                 # Whatever it was: one read must not end the sampling of all that follow.
                 values = dict.fromkeys(source.channels, _unforeseen(source, fault))
             # A read takes time; its value belongs to the middle of it.
-            at_s = (before_s + self._clock()) / 2
+            after_s = self._clock()
+            at_s = (before_s + after_s) / 2
             for channel, value in values.items():
                 trace = self._traces[channel]
                 if not isinstance(value, SourceError):
-                    trace.append(at_s, value)
+                    trace.append(at_s, value, after_s - before_s)
                     continue
                 if isinstance(value, CounterGap):
                     trace.append_break(at_s if value.since_s is None else value.since_s, at_s)
+                trace.note_failure(at_s)
                 self._note_fault(str(value), at_s)
 
     def _note_fault(self, sentence: str, at_s: float) -> None:

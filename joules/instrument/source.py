@@ -66,7 +66,8 @@ class Channel:
     `covers` are other domains whose energy is included in this one, so that they are not added to it.
     `source` names the instrument; `detail` says in words what the number rests on. `resolution_j` is the step
     of a cumulative channel; `range_w` the power that a model could have returned at all, which bounds its
-    error. `calibration` is the standard uncertainty of the instrument's scale as a share of the energy.
+    error. `calibration` is the standard uncertainty of the instrument's scale as a share of the energy;
+    `averaged_s` the span before its read that a power is the mean of.
     """
 
     domain: str
@@ -79,6 +80,7 @@ class Channel:
     scope: Scope = "machine"
     covers: frozenset[str] = frozenset()
     calibration: float = 0.0
+    averaged_s: float = 0.0
 
 
 @dataclass(frozen=True)
