@@ -1,0 +1,1 @@
+"""Simulated hardware with known power, and what the meter makes of it."""

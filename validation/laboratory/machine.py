@@ -1,0 +1,160 @@
+"""A machine of the laboratory: its hardware, its clock, and the meter's recipe run on it without waiting."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from joules.instrument.host.contention import Snapshot
+from joules.instrument.host.processes import Job
+from joules.instrument.measurement import Measurement, Opening, Stretch, measure
+from joules.instrument.reading import floor_power_w, primary
+from joules.instrument.sampler import Sampler
+from joules.instrument.source import Channel, Host, Source, device_use
+from validation.laboratory.clock import Clock
+from validation.laboratory.curve import Curve
+from validation.laboratory.nvidia import NvidiaGpu, write_scenario
+from validation.laboratory.tree import Files, Tree
+
+# A thread wakes up later than it asked to, by up to this much.
+_LATE_S = 0.004
+
+
+class LaboratorySampler(Sampler):
+    """A sampler without a thread: its reads are made as time is passed."""
+
+    def __init__(self, sources: Sequence[Source], clock: Clock) -> None:
+        super().__init__(sources, clock)
+        self._set_clock = clock.set
+        self._random = random.Random(0)
+
+    def __enter__(self) -> LaboratorySampler:
+        self.sample()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for source in self._sources:
+            source.close()
+
+    def advance(self, until_s: float) -> None:
+        """Passes time to an instant and reads what becomes due."""
+        while self.now() < until_s:
+            awake_s = max(self.read_due(), self.now()) + self._random.uniform(0.0005, _LATE_S)
+            self._set_clock(min(awake_s, until_s))
+
+    def _pause(self, seconds: float) -> None:
+        self.advance(self.now() + seconds)
+
+
+class KnownProcessor(Source):
+    """A processor with a perfect counter, for machines on which other parts are tried."""
+
+    period_s = 0.05
+
+    def __init__(self, clock: Callable[[], float], curve: Curve) -> None:
+        self._clock, self._curve = clock, curve
+        self._channel = Channel(
+            "cpu", "known", "counter", "cumulative_j", "a perfect counter", resolution_j=1e-6
+        )
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        return (self._channel,)
+
+    def read(self) -> Mapping[Channel, float]:
+        return {self._channel: float(self._curve.counted_j(self._clock()))}
+
+
+class LaboratoryJob(Job):
+    """A job whose processes and processor time are set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pids: set[int] = set()
+
+    def processes(self) -> set[int]:
+        return set(self.pids)
+
+    def cpu_s(self, processes: set[int] | None = None) -> float:  # noqa: ARG002
+        return 0.0
+
+
+class Machine:
+    """A machine without hardware, to which parts are added before sources are opened on it.
+
+    `cores` there are, of which `busy_cores` work, `job_cores` of them for the job.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self.clock = Clock(folder / "clock")
+        self.job = LaboratoryJob()
+        self.cores, self.busy_cores, self.job_cores = 8, 0.0, 0.0
+        for name in ("sys", "proc", "dev"):
+            (folder / name).mkdir()
+        os.environ["LABORATORY_CLOCK"] = str(folder / "clock")
+        os.environ["LABORATORY_DRIVER"] = str(folder / "driver.txt")
+        self.add_gpus()
+
+    @property
+    def host(self) -> Host:
+        """What sources are to open."""
+        return Host(
+            sys=self._folder / "sys",
+            proc=self._folder / "proc",
+            dev=self._folder / "dev",
+            job=self.job,
+            clock=self.clock,
+            sleep=lambda seconds: self.clock.set(self.clock() + seconds),
+        )
+
+    def add_gpus(self, *gpus: NvidiaGpu, init_code: int = 0, count_code: int = 0) -> None:
+        """Puts in NVIDIA GPUs, in the place of those there were."""
+        write_scenario(self._folder / "driver.txt", gpus, init_code=init_code, count_code=count_code)
+
+    def add_files(self, files: Files) -> None:
+        """Puts in files of the kernel by their paths, such as 'sys/class/powercap/intel-rapl:0/name'."""
+        self.clock.drive(Tree(self._folder, files).move)
+
+    def measure(
+        self,
+        sources: Sequence[Source],
+        start_s: float,
+        end_s: float,
+        idle_power_w: Mapping[str, float] | None = None,
+    ) -> Measurement:
+        """Measures from one instant to another with sources that are open, and closes them."""
+        with LaboratorySampler(sources, self.clock) as sampler:
+            sampler.advance(start_s)
+            sampler.discard_before(start_s)
+            sampler.sample()
+            opening = Opening(self.clock(), self._snapshot())
+            sampler.advance(end_s)
+            sampler.sample()
+            gpu_use = device_use(sources, opening.clocks.wall_s)
+            stretch = Stretch(opening.start_s, opening.clocks, self.clock(), self._snapshot(), gpu_use)
+            sampler.flush()
+            floor_w = floor_power_w([channel.domain for channel in sampler.channels])
+            return measure(sampler, [stretch], idle_power_w or {}, floor_w)
+
+    def idle_power_w(self, sources: Sequence[Source], start_s: float, end_s: float) -> dict[str, float]:
+        """Mean power by domain from one instant to another."""
+        measured = self.measure(sources, start_s, end_s)
+        return {r.domain: (r.energy_j or 0.0) / measured.duration_s for r in primary(measured.readings)}
+
+    def _snapshot(self) -> Snapshot:
+        now_s = self.clock()
+        return Snapshot(
+            monotonic_s=now_s,
+            boottime_s=now_s,
+            wall_s=self.clock.unix_s(),
+            busy_s=self.busy_cores * now_s,
+            steal_s=0.0,
+            job_cpu_s=self.job_cores * now_s,
+            job_instructions=None,
+            own_cpu_s=(self.busy_cores - self.job_cores) * now_s,
+            others_cpu_s={},
+        )

@@ -1,0 +1,75 @@
+"""Folders of the kernel (powercap, hwmon, ...) whose files change as those of hardware of known power."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from validation.laboratory.curve import Curve
+
+# What a file holds at an instant; None while it is not there.
+Content = Callable[[float], str | None]
+Files = Mapping[str, str | Content]
+
+
+class Tree:
+    """Files under `root`, by their path in it: a text, or a function of the seconds of the laboratory."""
+
+    def __init__(self, root: Path, files: Files) -> None:
+        self.root = root
+        self._moving: dict[Path, Content] = {}
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str):
+                path.write_text(content, encoding="utf-8")
+            else:
+                self._moving[path] = content
+
+    def move(self, at_s: float) -> None:
+        """Brings every file to an instant."""
+        for path, content in self._moving.items():
+            text = content(at_s)
+            if text is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_text(text, encoding="utf-8")
+
+
+def zone(
+    folder: str,
+    name: str,
+    curve: Curve,
+    range_uj: int = 262_143_328_850,
+    every_s: float = 0.001,
+    shown: Callable[[float], float | None] = lambda at_s: at_s,
+    offset_uj: int = 5_000_000,
+    limit_w: float | None = None,
+) -> Files:
+    """Files of a powercap zone in `folder` that counts the energy of `curve` every `every_s` seconds.
+
+    `shown` gives the instant whose energy is shown at an instant, None where the file is gone: a counter that
+    stands still from second 2 shows `min(at_s, 2)`.
+    """
+
+    def counted(at_s: float) -> str | None:
+        seen_s = shown(at_s)
+        if seen_s is None:
+            return None
+        updated_s = int(seen_s / every_s + 1e-6) * every_s
+        return f"{(int(float(curve.counted_j(updated_s)) * 1e6) + offset_uj) % range_uj}\n"
+
+    limits: Files = (
+        {}
+        if limit_w is None
+        else {
+            f"{folder}/constraint_0_name": "long_term\n",
+            f"{folder}/constraint_0_power_limit_uw": f"{limit_w * 1e6:.0f}\n",
+        }
+    )
+    return {
+        f"{folder}/name": f"{name}\n",
+        f"{folder}/max_energy_range_uj": f"{range_uj}\n",
+        f"{folder}/energy_uj": counted,
+        **limits,
+    }
