@@ -9,7 +9,7 @@ from pathlib import Path
 
 from joules.instrument.host.contention import Snapshot
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import Measurement, Opening, Stretch, measure
+from joules.instrument.measurement import Measurement, Opening, Segment, measure
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel, Host, Source, device_use
@@ -135,10 +135,10 @@ class Machine:
             sampler.advance(end_s)
             sampler.sample()
             gpu_use = device_use(sources, opening.clocks.wall_s)
-            stretch = Stretch(opening.start_s, opening.clocks, self.clock(), self._snapshot(), gpu_use)
+            segment = Segment(opening.start_s, opening.clocks, self.clock(), self._snapshot(), gpu_use)
             sampler.flush()
             floor_w = floor_power_w([channel.domain for channel in sampler.channels])
-            return measure(sampler, [stretch], idle_power_w or {}, floor_w)
+            return measure(sampler, [segment], idle_power_w or {}, floor_w)
 
     def idle_power_w(self, sources: Sequence[Source], start_s: float, end_s: float) -> dict[str, float]:
         """Mean power by domain from one instant to another."""
