@@ -1,27 +1,44 @@
-"""The energy of machine learning: a meter for any code, and the machinery of the paper built on it."""
+"""A meter for the energy of any code, and the steps of a paper about the energy of machine learning."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from joules.errors import UserError
 from joules.instrument import METER_VERSION
+from joules.version import VERSION
 
 if TYPE_CHECKING:
     from joules.instrument.measurement import Measurement
-    from joules.instrument.meter import Meter
+    from joules.instrument.meter import Meter, Window
+    from joules.instrument.reading import Reading, Total
 
-__all__ = ["METER_VERSION", "Measurement", "Meter"]
+__all__ = [
+    "METER_VERSION",
+    "Measurement",
+    "Meter",
+    "Reading",
+    "Total",
+    "UserError",
+    "Window",
+    "__version__",
+]
+
+__version__ = VERSION
+
+_MODULES = {
+    "Measurement": "joules.instrument.measurement",
+    "Meter": "joules.instrument.meter",
+    "Reading": "joules.instrument.reading",
+    "Total": "joules.instrument.reading",
+    "Window": "joules.instrument.meter",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the meter where it is asked for: the command line starts in no time, and a command is metered
-    from a process in which no library has started threads yet."""
-    if name == "Meter":
-        from joules.instrument.meter import Meter
-
-        return Meter
-    if name == "Measurement":
-        from joules.instrument.measurement import Measurement
-
-        return Measurement
+    """Imports the meter on first use: the command line starts quickly, and `joules meter` starts its command
+    before any library has started threads."""
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'joules' has no attribute '{name}'")

@@ -1,8 +1,14 @@
-"""The one exception a user is meant to see."""
+"""Errors that users see."""
 
 
 class UserError(Exception):
-    """Something the user can mend: one sentence that says what is wrong and what to do.
+    """An error that the user can fix.
 
-    The command line prints it without a traceback and exits with status 2.
+    Its message says what is wrong, then what to do. The command line prints it without a traceback and exits
+    with status 2.
+
+    Example:
+        >>> raise UserError("invalid port 70000: use 0 to 65535")
+        Traceback (most recent call last):
+        joules.errors.UserError: invalid port 70000: use 0 to 65535
     """

@@ -1,4 +1,4 @@
-"""`joules meter -- COMMAND ...`: joules of any command, as `perf stat` counts its cycles."""
+"""`joules meter -- COMMAND ...`: the energy of any command."""
 
 from __future__ import annotations
 
@@ -22,15 +22,22 @@ from joules.instrument.meter import Meter
 from joules.instrument.reading import Reading
 from joules.instrument.source import Source
 
-# Where a signal came from: the kernel, on behalf of a terminal (SI_KERNEL of asm-generic/siginfo.h).
+# Origin of a signal that the kernel sends for a terminal (SI_KERNEL of asm-generic/siginfo.h).
 _FROM_KERNEL = 0x80
-# How often we look where a library's thread has taken a signal that was for us.
-_LOOK_S = 0.1
+# How often to check for a signal that a library's thread has received.
+_CHECK_S = 0.1
 
 
 class MeteredCommand(Measurement):
-    """What a metered command used. `exit_code` is the command's, 128 + n where signal n ended it;
-    `still_running` are processes of it that had not ended when it had: what they use later is not in this.
+    """Energy of a metered command.
+
+    Args:
+        command: The command and its arguments.
+        exit_code: Its exit status; 128 + n if signal n ended it.
+        still_running: Number of its processes that were still running when it ended; what they use later is
+            not measured.
+        machine: The machine.
+        impact: Price and emissions of the energy; None if the energy was not read.
     """
 
     command: list[str]
@@ -50,11 +57,22 @@ def meter_command(
     wait: bool = False,
     sources: Sequence[Source] | None = None,
 ) -> MeteredCommand:
-    """Runs `command` to its end and meters it, after `idle_s` seconds of rest; with `wait`, to the end of the
-    last process it has left behind.
+    """Runs a command and measures its energy.
 
-    An interrupt reaches the command, which may end in its own way; what was read until then is
-    reported. `sources` replaces what the machine has. Raises UserError where the command cannot be started.
+    An interrupt is passed on to the command, and what was measured until then is returned.
+
+    Args:
+        command: The command and its arguments.
+        grid: Electricity grid.
+        pue: Power usage effectiveness of the building.
+        price_usd_per_kwh: Price of electricity in US dollars per kWh.
+        idle_s: Idle time measured before the command, in seconds.
+        floor_w: Minimum power of the whole machine in watts; None for the default.
+        wait: Wait for background processes of the command.
+        sources: Sources of energy; None for all that this machine has.
+
+    Raises:
+        UserError: If the command cannot be started, or no energy can be read.
     """
     watch_descendants()
     with (
@@ -75,7 +93,7 @@ def meter_command(
 
 
 def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
-    """The readings as a table for a terminal."""
+    """A table of the readings for a terminal."""
     best, job = metered.domains, metered.attributed_domains
     others = [r for r in metered.readings if r.scope == "machine" and r not in best.values()]
     use = metered.contention
@@ -105,21 +123,21 @@ def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
 def _total_row(metered: MeteredCommand) -> str:
     total = metered.total
     if total is None:
-        return "  total energy is missing: a domain could not be read"
+        return "  total energy is missing: the energy of a domain was not read"
     floored = ", raised to the floor" if total.floored else ""
-    doubt = f"+- {total.uncertainty_j:.2g} J"
+    spread = f"+- {total.uncertainty_j:.2g} J"
     if metered.band_j is not None:
         low_j, high_j = metered.band_j
         covering = sum(each.energy_j is not None for each in metered.models)
-        doubt = f"{low_j:,.2f} to {high_j:,.2f} J over {covering} models of power"
-    return f"{total.energy_j:>14,.2f} J  total, {doubt}, {total.provenance}{floored}"
+        spread = f"{low_j:,.2f} to {high_j:,.2f} J over {covering} power models"
+    return f"{total.energy_j:>14,.2f} J  total, {spread}, {total.provenance}{floored}"
 
 
 def _left_behind(count: int) -> list[str]:
     if not count:
         return []
-    who = "1 process of it still runs: its" if count == 1 else f"{count} processes of it still run: their"
-    return [f"  {who} energy from now on is not in this (see --wait)"]
+    who = "1 background process is" if count == 1 else f"{count} background processes are"
+    return [f"  {who} still running: later energy is not included (use --wait)"]
 
 
 def _row(
@@ -131,42 +149,45 @@ def _row(
     net = ""
     if metered and reading.domain in metered.idle_power_w:
         net = f", {reading.energy_j - metered.idle_power_w[reading.domain] * seconds:,.2f} J above idle"
-    own = f", {job.energy_j:,.2f} J its own" if job and job.energy_j is not None else ""
+    attributed = f", {job.energy_j:,.2f} J attributed" if job and job.energy_j is not None else ""
+    power_w = reading.energy_j / seconds
     return (
-        f"{reading.energy_j:>14,.2f} J  {reading.domain} ({reading.energy_j / seconds:.2f} W{net}{own}), "
+        f"{reading.energy_j:>14,.2f} J  {reading.domain} ({power_w:.2f} W{net}{attributed}), "
         f"{reading.provenance}: {reading.detail}"
     )
 
 
 def _gpu_row(gpu: GpuUse) -> str:
     load = "?" if gpu.load is None else f"{gpu.load:.0%}"
-    own = "the driver does not say whose" if gpu.job_share is None else f"{gpu.job_share:.0%} of it its own"
-    return f"{load:>14}    of the time {gpu.domain} worked, {own}"
+    share = (
+        "share of this command unknown" if gpu.job_share is None else f"{gpu.job_share:.0%} by this command"
+    )
+    return f"{load:>14}    of the time {gpu.domain} was busy, {share}"
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """The command as a child. Raises UserError where it cannot be started, with the reason."""
+    """Starts the command; raises UserError with the reason if it cannot be started."""
     program = command[0]
     try:
         return subprocess.Popen(command)
     except FileNotFoundError:
         raise UserError(_not_found(program)) from None
     except PermissionError:
-        raise UserError(f"'{program}' may not be executed: check its permissions") from None
+        raise UserError(f"no permission to execute '{program}': check its permissions") from None
     except NotADirectoryError:
-        raise UserError(f"'{program}' was not found: a part of its path is a file") from None
+        raise UserError(f"'{program}' not found: part of its path is a file, not a folder") from None
     except OSError as fault:
         if fault.errno == errno.ENOEXEC:
             raise UserError(
-                f"'{program}' is nothing the system can execute: begin a script with '#!/bin/sh' or the like"
+                f"'{program}' is not executable: if it is a script, add a '#!' line such as '#!/bin/sh'"
             ) from None
-        raise UserError(f"'{program}' could not be started: {fault.strerror}") from None
+        raise UserError(f"cannot start '{program}': {fault.strerror}") from None
     except ValueError as fault:
-        raise UserError(f"the command cannot be started: {fault}") from None
+        raise UserError(f"cannot start the command: {fault}") from None
 
 
 def _not_found(program: str) -> str:
-    """Why a program was not found, which may be a script whose interpreter was not."""
+    """Why a program was not found; it may be a script whose interpreter is missing."""
     path = shutil.which(program) or program
     try:
         with Path(path).open("rb") as file:
@@ -176,24 +197,24 @@ def _not_found(program: str) -> str:
     if first.startswith(b"#!"):
         interpreter = first[2:].strip(b" \n").decode(errors="replace")
         if interpreter.endswith("\r"):
-            return f"'{program}' cannot be executed: its lines end as on Windows, save it with Unix line ends"
-        return f"'{program}' cannot be executed: its interpreter '{interpreter.strip()}' was not found"
-    return f"'{program}' was not found: check its name and the PATH"
+            return f"cannot execute '{program}': it has Windows (CRLF) line endings, use Unix ones"
+        return f"cannot execute '{program}': its interpreter '{interpreter.strip()}' was not found"
+    return f"'{program}' not found: check its name and the PATH"
 
 
 def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
-    """Runs the command to its end, or to that of its last process where we `wait`; returns its exit status
-    and how many of its processes still run.
+    """Runs the command to its end, or with `wait` to the end of its last process. Returns its exit status and
+    the number of its processes that still run.
 
-    Signals that would end us are the command's to answer, and orphans of its processes are reaped as they
-    end, so that they take no room and their time is counted.
+    Signals that would end this process are passed on to the command. Orphans of the command are reaped when
+    they end, so that their processor time is counted.
     """
-    # What nohup has had ignored is ignored, by the command too.
+    # Under nohup this signal is ignored, by the command too.
     hangup_is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     passed_on = {signal.SIGINT, signal.SIGTERM, *(() if hangup_is_ignored else (signal.SIGHUP,))}
     waited_for = {signal.SIGCHLD, *passed_on}
     code = None
-    with _signals_noted(passed_on) as noted:
+    with _collect_signals(passed_on) as collected:
         process = _start(command)
         signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
         while True:
@@ -202,28 +223,28 @@ def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
                     code = process.wait()
                 else:
                     os.waitpid(ended, 0)
-            while noted:
-                _pass_on(noted.pop(0))
+            while collected:
+                _pass_on(collected.pop(0))
             if code is not None and not (wait and descendants()):
                 return (code if code >= 0 else 128 - code), len(descendants())
-            came = signal.sigtimedwait(waited_for, _LOOK_S)
-            # What the terminal sends has reached the command's group already.
+            came = signal.sigtimedwait(waited_for, _CHECK_S)
+            # A signal from the terminal has already reached the process group of the command.
             if came is not None and came.si_signo != signal.SIGCHLD and came.si_code != _FROM_KERNEL:
                 _pass_on(came.si_signo)
 
 
 @contextlib.contextmanager
-def _signals_noted(passed_on: set[signal.Signals]) -> Iterator[list[int]]:
-    """Notes signals in the list it yields instead of being ended by them: those that come while the command
-    is started, which must not inherit that we block them, and those that other threads take."""
-    noted: list[int] = []
+def _collect_signals(passed_on: set[signal.Signals]) -> Iterator[list[int]]:
+    """Collects signals in the list it yields instead of being ended by them: signals during the start of the
+    command, which must not inherit a blocked signal, and signals that other threads receive."""
+    collected: list[int] = []
     kept = {number: signal.getsignal(number) for number in (*passed_on, signal.SIGCHLD)}
     for number in passed_on:
-        signal.signal(number, lambda came, _frame: noted.append(came))
-    # A launcher may have had it ignored, and then no end of a child is told.
+        signal.signal(number, lambda came, _frame: collected.append(came))
+    # If a launcher has set it to be ignored, the end of a child would not be reported.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        yield noted
+        yield collected
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD, *passed_on})
         for number, handler in kept.items():
@@ -231,14 +252,14 @@ def _signals_noted(passed_on: set[signal.Signals]) -> Iterator[list[int]]:
 
 
 def _pass_on(number: int) -> None:
-    """Sends a signal to every process of the command that we may send one to."""
+    """Sends a signal to each process of the command, if permitted."""
     for child in descendants():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(child, number)
 
 
 def _ended_children() -> Iterator[int]:
-    """Process ids of children that have ended, each to be reaped before the next is asked for."""
+    """Yields process ids of children that have ended; reap each before asking for the next."""
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             yield ended.si_pid

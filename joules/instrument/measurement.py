@@ -1,8 +1,7 @@
-"""The one recipe by which a window becomes a measurement.
+"""Turns a window into a measurement, in the same way for `Meter`, `joules meter` and the bench.
 
-Everything that meters goes through here: the public `Meter`, the command `joules meter` and the bench. A
-window is opened and closed by `open_segment` and `close_segment`, once or, where the work rests in between,
-several times; `measure` turns its segments into readings by domain, the job's share of them and a total.
+`open_segment` and `close_segment` open and close a window: once, or several times if the work pauses.
+`measure` turns the segments into readings by domain, their attributed share and a total.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from joules.models import Closed
 
 @dataclass(frozen=True)
 class Opening:
-    """The instant (monotonic clock, in seconds) at which a segment begins, and the machine's clocks then."""
+    """Start of a segment (monotonic clock, seconds), and the processor clocks at that instant."""
 
     start_s: float
     clocks: Snapshot
@@ -34,7 +33,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Segment:
-    """Part of a window in which it was open. Times are instants of the monotonic clock, in seconds."""
+    """An uninterrupted piece of a window. Times are instants of the monotonic clock, in seconds."""
 
     start_s: float
     opened: Snapshot
@@ -44,17 +43,26 @@ class Segment:
 
     @property
     def duration_s(self) -> float:
+        """Length of the segment in seconds."""
         return self.end_s - self.start_s
 
 
 class Measurement(Closed):
-    """The energy of a window and what is known beside it.
+    """Energy of a window, with everything that was measured in it.
 
-    `readings` hold one of each source of the whole machine and the job's share of each domain (scope 'job');
-    `total` is the whole machine's and null where a domain could not be read; `flags` are words with their
-    evidence for what speaks against the measurement, and are empty where nothing does; `faults` are the reads
-    that failed. `idle_power_w` is the machine's power at rest by domain, empty where no rest was measured.
-    `models` is the whole machine's energy under every model of power, empty where nothing is modelled.
+    Args:
+        name: Name of the window.
+        meter_version: Version of the meter (`joules.METER_VERSION`).
+        duration_s: Length of the window in seconds.
+        readings: Readings of the whole machine (scope 'machine'), one per source and domain, and the energy
+            attributed to the job (scope 'job'), one per domain.
+        idle_power_w: Power of the idle machine by domain, in watts; empty if it was not measured.
+        total: Energy of the whole machine; None if the energy of a domain was not read.
+        contention: CPU use of the job and of other processes.
+        gpu_use: Use of each GPU.
+        faults: Messages of reads that failed.
+        flags: Quality flags, each as `keyword: evidence`.
+        models: Energy of the whole machine under each power model; empty if nothing is modelled.
     """
 
     name: str
@@ -71,44 +79,45 @@ class Measurement(Closed):
 
     @property
     def energy_j(self) -> float | None:
-        """Whole-machine energy in joules; None where a domain could not be read."""
+        """Energy of the whole machine in joules; None if the energy of a domain was not read."""
         return self.total.energy_j if self.total else None
 
     @property
     def uncertainty_j(self) -> float | None:
-        """Standard uncertainty of `energy_j`."""
+        """Standard uncertainty of `energy_j` in joules."""
         return self.total.uncertainty_j if self.total else None
 
     @property
     def band_j(self) -> tuple[float, float] | None:
-        """The least and the largest energy of the whole machine under all models of power that cover it; None
-        where nothing is modelled."""
+        """Smallest and largest energy of the whole machine over the power models that cover it, in joules;
+        None if nothing is modelled."""
         energies_j = [each.energy_j for each in self.models if each.energy_j is not None]
         return (min(energies_j), max(energies_j)) if energies_j else None
 
     @property
     def provenance(self) -> RecordedProvenance:
-        """How `energy_j` came about, by its weakest part: 'counter', 'sampled', 'modelled' or 'missing'."""
+        """How `energy_j` was read, by its weakest part: 'counter', 'sampled', 'modelled' or 'missing'."""
         return self.total.provenance if self.total else "missing"
 
     @property
     def domains(self) -> dict[str, Reading]:
-        """The whole machine's best reading of each domain ('cpu', 'dram', 'gpu0', ...)."""
+        """Best reading of the whole machine by domain ('cpu', 'dram', 'gpu0', ...)."""
         return {reading.domain: reading for reading in primary(self.readings)}
 
     @property
     def attributed_domains(self) -> dict[str, Reading]:
-        """The job's share of each domain."""
+        """Energy attributed to the job, by domain."""
         return {reading.domain: reading for reading in self.readings if reading.scope == "job"}
 
     @property
     def energy_attributed_j(self) -> float | None:
-        """What the machine would have used for the job alone, in joules; None where a domain was not read."""
+        """Energy attributed to the job, in joules: what the machine would have used for it alone. None if the
+        energy of a domain was not read."""
         return attributed_j(self.readings)
 
     @property
     def cpu_s(self) -> float:
-        """Processor seconds of the job."""
+        """Processor time of the job in seconds."""
         return self.contention.job_cpu_s
 
     def __str__(self) -> str:
@@ -117,21 +126,21 @@ class Measurement(Closed):
         else:
             doubt = f"± {self.total.uncertainty_j:.2g} J"
             if self.band_j is not None:
-                doubt = "({:.2f} to {:.2f} J over models of power)".format(*self.band_j)
+                doubt = "({:.2f} to {:.2f} J over power models)".format(*self.band_j)
             energy = f"{self.total.energy_j:.2f} J {doubt} ({self.total.provenance})"
-        own = self.energy_attributed_j
+        attributed_j = self.energy_attributed_j
         parts = [
             energy,
-            *([f"{own:.2f} J of it the job's"] if own is not None else []),
+            *([f"{attributed_j:.2f} J attributed to this process"] if attributed_j is not None else []),
             f"{self.duration_s:.3f} s",
             f"{self.cpu_s:.3f} s of processor time",
         ]
-        doubts = f" [{', '.join(flag.partition(':')[0] for flag in self.flags)}]" if self.flags else ""
-        return f"{self.name}: {', '.join(parts)}{doubts}"
+        flags = f" [{', '.join(flag.partition(':')[0] for flag in self.flags)}]" if self.flags else ""
+        return f"{self.name}: {', '.join(parts)}{flags}"
 
 
 def open_segment(sampler: Sampler, at_s: float | None = None, job: Job = DESCENDANTS) -> Opening:
-    """Begins a segment now, or at an instant that has just passed."""
+    """Starts a segment now, or at an instant that has just passed (monotonic clock, seconds)."""
     sampler.sample()
     clocks = snapshot(job)
     return Opening(sampler.now() if at_s is None else at_s, clocks)
@@ -144,7 +153,7 @@ def close_segment(
     at_s: float | None = None,
     job: Job = DESCENDANTS,
 ) -> Segment:
-    """Ends a segment now, or at an instant that has just passed."""
+    """Ends a segment now, or at an instant that has just passed (monotonic clock, seconds)."""
     end_s = sampler.now() if at_s is None else at_s
     sampler.sample()
     gpu_use = device_use(sources, opening.clocks.wall_s)
@@ -158,11 +167,17 @@ def measure(
     floor_power_w: float,
     name: str = "window",
 ) -> Measurement:
-    """The energy over all `segments` of one window.
+    """Measures the energy of a window.
 
-    `idle_power_w` is the machine's power at rest by domain, which counted energy is divided above;
-    `floor_power_w` the least power of the whole machine. Samples must reach beyond the last end
-    (`Sampler.flush`). Raises ValueError where there is no segment.
+    Args:
+        sampler: Samples of all sources; they must reach beyond the end of the window (`Sampler.flush`).
+        segments: Segments of the window.
+        idle_power_w: Power of the idle machine by domain, in watts; energy above it is attributed.
+        floor_power_w: Minimum power of the whole machine, in watts.
+        name: Name of the window.
+
+    Raises:
+        ValueError: If there is no segment.
     """
     durations_s = [part.duration_s for part in segments]
     duration_s = sum(durations_s)

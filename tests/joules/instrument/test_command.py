@@ -75,7 +75,7 @@ def test_a_commands_use_of_a_gpu_is_its_own_after_it_has_ended(monkeypatch):
     own = next(r for r in metered.readings if (r.domain, r.scope) == ("gpu0", "job"))
     assert whole.energy_j == pytest.approx(100 * metered.duration_s, rel=0.05)
     assert own.energy_j == whole.energy_j
-    assert "gpu0 worked, 100% of it its own" in report(metered, grid)
+    assert "gpu0 was busy, 100% by this command" in report(metered, grid)
 
 
 @pytest.mark.alone
@@ -115,8 +115,8 @@ def test_a_file_that_cannot_be_written_is_said_before_the_command_starts(tmp_pat
     ("arguments", "sentence"),
     [
         ([], "no command to meter"),
-        (["--", "no-such-command-anywhere"], "'no-such-command-anywhere' was not found"),
-        (["--", "/etc"], "may not be executed"),
+        (["--", "no-such-command-anywhere"], "'no-such-command-anywhere' not found"),
+        (["--", "/etc"], "no permission to execute"),
         (["--region", "FRB", "--", "true"], "no grid data for region 'FRB'"),
         (["--region", "fra", "--", "true"], "did you mean 'FRA'?"),
         (["--region", "NO", "--", "true"], "did you mean 'NOR'?"),
@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_written_is_said_before_the_command_starts(tmp_pat
         (["--idle", "nan", "--", "true"], "argument --idle: invalid value 'nan': use a number of at least 0"),
         (["--price", "inf", "--", "true"], "argument --price: invalid value 'inf'"),
         (["--pue", "0.5", "--", "true"], "argument --pue: invalid value '0.5': use a number of at least 1"),
-        (["--", "/etc/passwd/program"], "a part of its path is a file"),
+        (["--", "/etc/passwd/program"], "part of its path is a file"),
     ],
 )
 def test_what_cannot_be_metered_is_said(arguments, sentence):
@@ -170,8 +170,8 @@ def test_a_region_without_data_is_refused_with_the_likely_one():
 
 
 SCRIPTS = {
-    "no interpreter named": ("echo x\n", "begin a script with '#!/bin/sh'"),
-    "Windows lines": ("#!/bin/sh\r\necho x\r\n", "its lines end as on Windows"),
+    "no interpreter named": ("echo x\n", "add a '#!' line"),
+    "Windows lines": ("#!/bin/sh\r\necho x\r\n", "it has Windows (CRLF) line endings"),
     "an interpreter that is not there": ("#!/no/such\n", "its interpreter '/no/such' was not found"),
 }
 
@@ -256,11 +256,11 @@ while time.time() < end:
 def test_what_a_daemon_uses_later_is_said_and_can_be_waited_for(tmp_path):
     file = tmp_path / "energy.json"
     left = meter("--json", str(file), "--", sys.executable, "-c", DAEMON)
-    assert "1 process of it still runs: its energy from now on is not in this" in left.stderr
+    assert "1 background process is still running: later energy is not included" in left.stderr
     assert json.loads(file.read_text())["still_running"] == 1
     waited = meter("--wait", "--json", str(file), "--", sys.executable, "-c", DAEMON)
     body = json.loads(file.read_text())
-    assert "still run" not in waited.stderr
+    assert "still running" not in waited.stderr
     assert body["still_running"] == 0
     assert body["contention"]["job_cpu_s"] > 0.8
 
@@ -327,7 +327,7 @@ def test_the_table_says_what_speaks_against_a_reading():
     flags = ["clock-step: the wall clock jumped by 3600.0 s"]
     printed = report(metered.model_copy(update={"flags": flags, "still_running": 2}), grid)
     assert "  flag: clock-step: the wall clock jumped by 3600.0 s" in printed
-    assert "2 processes of it still run: their energy from now on is not in this" in printed
+    assert "2 background processes are still running: later energy is not included" in printed
 
 
 def test_a_launcher_that_ignores_the_end_of_children_stops_nothing():

@@ -63,10 +63,10 @@ def test_windows_nest_and_overlap(meter):
 
 def test_work_in_this_process_is_the_jobs_and_not_foreign(meter):
     with meter.window() as busy:
-        end_s = time.monotonic() + 0.3
-        while time.monotonic() < end_s:
+        used_s = time.process_time()
+        while time.process_time() - used_s < 0.3:
             pass
-    assert busy.cpu_s == pytest.approx(0.3, abs=0.15)
+    assert busy.cpu_s == pytest.approx(0.3, abs=0.1)
     assert busy.energy_attributed_j <= busy.energy_j
     # What this process used is not counted as another's.
     foreign_s = busy.contention.foreign_cores * busy.duration_s
@@ -101,9 +101,9 @@ def test_a_window_is_not_read_before_its_end(meter):
 @pytest.mark.parametrize(
     ("calls", "sentence"),
     [
-        ([("begin_window", "a"), ("begin_window", "a")], "'a' is open already"),
-        ([("begin_window", "a"), ("end_window", "b")], r"no window 'b' is open \(open: 'a'\)"),
-        ([("end_window", "a")], r"no window 'a' is open \(open: none\)"),
+        ([("begin_window", "a"), ("begin_window", "a")], "'a' is already open"),
+        ([("begin_window", "a"), ("end_window", "b")], r"window 'b' is not open \(open: 'a'\)"),
+        ([("end_window", "a")], r"window 'a' is not open \(open: none\)"),
     ],
 )
 def test_a_wrong_call_is_a_sentence(meter, calls, sentence):
@@ -118,7 +118,7 @@ def test_a_closed_meter_says_so():
     with Meter(sources=[constant()]) as meter:
         pass
     meter.close()
-    with pytest.raises(UserError, match="was closed"):
+    with pytest.raises(UserError, match="is closed"):
         meter.begin_window()
 
 
@@ -153,7 +153,7 @@ def test_a_forked_child_is_told_to_make_its_own(meter):
     here, there = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(target=in_child, args=(meter, there))
     child.start()
-    assert "make a meter in the child" in here.recv()
+    assert "create a meter in the child" in here.recv()
     child.join()
     with meter.window() as window:
         time.sleep(0.05)
@@ -184,7 +184,7 @@ def test_what_nothing_reads_is_refused():
 def test_the_floor_of_the_machine_is_kept():
     with Meter(sources=[constant()], floor_w=20.0) as meter, meter.window() as window:
         time.sleep(0.05)
-    assert window.total.floored
+    assert window.measurement.total.floored
     assert window.energy_j == pytest.approx(20.0 * window.duration_s)
 
 
