@@ -69,8 +69,8 @@ def test_work_in_this_process_is_the_jobs_and_not_foreign(meter):
     assert busy.cpu_s == pytest.approx(0.3, abs=0.1)
     assert busy.energy_attributed_j <= busy.energy_j
     # What this process used is not counted as another's.
-    foreign_s = busy.contention.foreign_cores * busy.duration_s
-    assert foreign_s < busy.contention.busy_cores * busy.duration_s - 0.2
+    foreign_s = busy.measurement.contention.foreign_cores * busy.duration_s
+    assert foreign_s < busy.measurement.contention.busy_cores * busy.duration_s - 0.2
 
 
 def test_children_of_this_process_are_the_jobs_too(meter):
