@@ -1,6 +1,7 @@
 """What the README states of campaigns is what they hold."""
 
-import csv
+import functools
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from joules.study.design import experiment_names
+from joules.study.files import read_content
 from tests import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -19,9 +21,15 @@ SCALES = {
 }
 
 
+@functools.cache
 def minutes(campaign):
-    with (ROOT / "results" / campaign / "tables" / "campaign" / "energy.csv").open() as file:
-        return {row["experiment"]: float(row["spent_s"]) / 60 for row in csv.DictReader(file)}
+    """Minutes that each experiment of a campaign took, from its records."""
+    spent_s = {}
+    for path in sorted((ROOT / "results" / campaign / "runs").glob("*/block-*")):
+        lines = read_content(path).splitlines()
+        seconds = sum(json.loads(line)["spent"]["duration_s"] for line in lines)
+        spent_s[path.parent.name] = spent_s.get(path.parent.name, 0.0) + seconds
+    return {experiment: seconds / 60 for experiment, seconds in spent_s.items()}
 
 
 @pytest.mark.parametrize("experiment", experiment_names())
@@ -38,7 +46,7 @@ def test_the_minutes_of_a_question_are_those_of_released_campaigns(experiment):
 def test_every_released_campaign_is_named_and_no_other():
     released = {path.parent.name for path in ROOT.glob("results/*/manifest.json")} - {"local"}
     page = (ROOT / "docs" / "reference" / "campaigns.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^\| `([a-z0-9_.-]+)` \|.*\[paper\]", page, re.MULTILINE))
+    named = set(re.findall(r"^\| \[`([a-z0-9_.-]+)`\]\(", page, re.MULTILINE))
     assert named == released
 
 
