@@ -117,7 +117,7 @@ class PowerTrace:
         # A sample at the very ends of the window may lie beyond them.
         before_s = times[max(int(np.searchsorted(times, start_s, side="right")) - 1, 0)]
         after_s = times[int(np.searchsorted(times, end_s))]
-        if any(from_s <= after_s and before_s <= to_s for from_s, to_s in self._gaps):
+        if any(from_s < after_s and before_s < to_s for from_s, to_s in self._gaps):
             raise UncoveredWindow(f"what {self.channel.source} counted within the window is not known")
         samples = int(np.count_nonzero((times >= start_s) & (times <= end_s)))
         integrate = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from joules.instrument.host.gpus import GpuUse
+from joules.instrument.host.perf import ProcessorCounter
 from joules.instrument.host.processes import DESCENDANTS, Job
 
 Provenance = Literal["counter", "sampled", "modelled", "missing"]
@@ -41,20 +42,32 @@ class CounterGap(SourceError):
         self.since_s = since_s
 
 
+class OpenCounter(Protocol):
+    """An open event of the performance monitor."""
+
+    def read(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Host:
     """The machine as a source sees it; tests and the laboratory replace every part.
 
     `sys`, `proc` and `dev` are the roots of the kernel's files, `job` the processes whose share is reported,
-    `clock` a monotonic clock in seconds and `sleep` what waits on it.
+    `clock` a monotonic clock in seconds, `sleep` what waits on it, and `open_counter` opens an event (type,
+    number) of the kernel's performance monitor on a processor. `mounted` is where the user of a container
+    mounts what the container hides.
     """
 
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
     dev: Path = Path("/dev")
+    mounted: Path = Path("/host")
     job: Job = DESCENDANTS
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    open_counter: Callable[[int, int, int], OpenCounter] = ProcessorCounter
 
 
 @dataclass(frozen=True)

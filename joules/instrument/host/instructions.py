@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import platform
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-_DEVICES = Path("/sys/bus/event_source/devices")
+from joules.instrument.host.perf import UnknownSystem, open_event
 
-# Number of perf_event_open, for which the C library has no function.
-_SYSTEM_CALLS = {"x86_64": 298, "aarch64": 241, "ppc64le": 319, "s390x": 331, "riscv64": 241}
+_DEVICES = Path("/sys/bus/event_source/devices")
 
 # linux/perf_event.h
 _HARDWARE = 0
 _COUNT_INSTRUCTIONS = 1
 _DISABLED, _INHERIT, _NO_KERNEL, _NO_HYPERVISOR, _ENABLE_ON_EXEC = 1 << 0, 1 << 1, 1 << 5, 1 << 6, 1 << 12
 _FORMAT_TIMES = 1 | 2
-_CLOSE_ON_EXEC = 8
 _DEVICE_SHIFT = 32
-# The first published size of the structure; later kernels take the rest as zero.
-_ATTRIBUTES = struct.Struct("=IIQQQQQIIQ")
 _READ = struct.Struct("=QQQ")
 
 # A counter that was lent to another user of the hardware for more than this share of the time is no count.
@@ -85,27 +79,13 @@ class DescendantCounter:
 
 def _open(event: Event) -> int:
     """A file that counts `event` in what this thread executes. Disabled here, it is enabled by execution."""
-    number = _SYSTEM_CALLS.get(platform.machine()) if platform.system() == "Linux" else None
-    if number is None:
-        raise NotCountedError(f"not known how to count on {platform.system()} {platform.machine()}")
     flags = _DISABLED | _INHERIT | _NO_KERNEL | _NO_HYPERVISOR | _ENABLE_ON_EXEC
-    attributes = ctypes.create_string_buffer(
-        _ATTRIBUTES.pack(event.kind, _ATTRIBUTES.size, event.number, 0, 0, _FORMAT_TIMES, flags, 0, 0, 0),
-        _ATTRIBUTES.size,
-    )
-    library = ctypes.CDLL(None, use_errno=True)
-    this_thread, any_processor, no_group = 0, -1, -1
-    file = library.syscall(
-        ctypes.c_long(number),
-        attributes,
-        ctypes.c_long(this_thread),
-        ctypes.c_long(any_processor),
-        ctypes.c_long(no_group),
-        ctypes.c_ulong(_CLOSE_ON_EXEC),
-    )
-    if file < 0:
-        raise NotCountedError(_reason(ctypes.get_errno()))
-    return int(file)
+    try:
+        return open_event(event.kind, event.number, pid=0, cpu=-1, flags=flags, read_format=_FORMAT_TIMES)
+    except UnknownSystem as unknown:
+        raise NotCountedError(str(unknown)) from None
+    except OSError as refused:
+        raise NotCountedError(_reason(refused.errno or 0)) from None
 
 
 def _reason(fault: int) -> str:

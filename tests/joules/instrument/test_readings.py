@@ -10,7 +10,7 @@ from joules.errors import UserError
 from joules.instrument import power_trace as traces
 from joules.instrument.reading import primary, summed, total
 from joules.instrument.sampler import Sampler, check_coverage
-from joules.instrument.source import Channel, SourceError
+from joules.instrument.source import Channel, CounterGap, SourceError
 from tests.records import reading
 from tests.replay import Replay
 
@@ -177,3 +177,90 @@ def test_a_read_that_fails_in_an_unforeseen_way_is_said_and_sampling_goes_on():
         faults = meter.faults(start_s, end_s)
     assert whole.samples > 3
     assert faults == ["a read of replay failed (ZeroDivisionError: division by zero)"]
+
+
+class Moved:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+
+def test_a_window_across_a_counter_that_was_set_back_is_not_read():
+    reads = iter(range(1000))
+
+    def counter(_instant_s):
+        number = next(reads)
+        if number == 5:
+            raise CounterGap("set back")
+        return 10.0 * number if number < 5 else 10.0 * (number - 5)
+
+    channel = Channel("cpu", "rapl", "counter", "cumulative_j", "test")
+    moved = Moved()
+    sampler = Sampler([Replay({channel: counter}, clock=moved)], clock=moved)
+    for _ in range(12):
+        sampler.sample()
+        moved.now_s += 1.0
+    before, across, after = (sampler.readings(start, end)[0] for start, end in ((1, 3), (3, 8), (7, 10)))
+    assert (before.energy_j, after.energy_j) == (20.0, 30.0)
+    assert across.provenance == "missing"
+    assert "is not known" in across.detail
+    assert sampler.faults(3, 8) == ["set back"]
+
+
+def test_a_source_that_fails_for_hours_is_counted_and_takes_no_memory():
+    """The first and the last failed read are kept, with their number."""
+
+    def fails(_instant_s):
+        raise SourceError("the sensor does not answer")
+
+    moved = Moved()
+    sampler = Sampler([Replay({channel(): fails}, clock=moved)], clock=moved)
+    for _ in range(10_000):
+        sampler.sample()
+        moved.now_s += 0.5
+    assert sampler.faults(0.0, 5000.0) == ["the sensor does not answer (10000 reads within 4999.5 s)"]
+    assert sum(len(episodes) for episodes in sampler._faults.values()) == 1
+    sampler.discard_before(6000.0)
+    assert sampler.faults(0.0, 7000.0) == []
+
+
+def test_one_channel_of_a_source_fails_and_the_others_are_read():
+    class Halved(Replay):
+        def read(self):
+            values = super().read()
+            return values | {lost: SourceError("this one is lost")}
+
+    kept, lost = channel(domain="cpu"), channel(domain="dram")
+    moved = Moved()
+    sampler = Sampler([Halved({kept: lambda _: 5.0, lost: lambda _: 7.0}, clock=moved)], clock=moved)
+    for _ in range(5):
+        sampler.sample()
+        moved.now_s += 1.0
+    by_domain = {each.domain: each for each in sampler.readings(1.0, 3.0)}
+    assert by_domain["cpu"].energy_j == pytest.approx(10.0)
+    assert by_domain["dram"].provenance == "missing"
+    assert sampler.faults(1.0, 3.0) == ["this one is lost (5 reads within 4.0 s)"]
+
+
+def test_calibration_is_the_same_error_in_every_part():
+    """Samples' errors add in quadrature over parts, that of the scale linearly."""
+    part = reading(100.0, provenance="counter", uncertainty_j=5.0, calibration_j=3.0)
+    (whole,) = summed([[part], [part]])
+    assert (whole.random_j, whole.calibration_j) == (pytest.approx(4.0 * math.sqrt(2)), 6.0)
+    assert whole.uncertainty_j == pytest.approx(math.hypot(6.0, 4.0 * math.sqrt(2)))
+
+
+def test_what_another_reading_covers_is_not_added():
+    module = reading(100.0, domain="gpu0", provenance="counter", covers=["cpu", "dram"])
+    parts = [module, reading(30.0), reading(5.0, domain="dram")]
+    assert [each.domain for each in primary(parts)] == ["gpu0"]
+    assert total(parts, 1.0, 0.0).energy_j == 100.0
+    machine = reading(170.0, domain="machine", provenance="sampled")
+    assert total([*parts, machine], 1.0, 0.0).energy_j == 170.0
+    lost = machine.model_copy(update={"provenance": "missing", "energy_j": None, "uncertainty_j": None})
+    assert total([*parts, lost], 1.0, 0.0).energy_j == 100.0
+    assert total([lost], 1.0, 0.0) is None

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import subprocess
 import sys
 import time
@@ -19,152 +18,12 @@ from codecarbon.input import DataSource
 from joules.instrument.host import contention, processes
 from joules.instrument.host.contention import between, snapshot
 from joules.instrument.host.limits import usable_cores
-from joules.instrument.sampler import Sampler
-from joules.instrument.source import Channel, CounterGap, Host, SourceError
-from joules.instrument.sources import rapl
 from joules.instrument.sources.codecarbon_model import (
     CodeCarbonModel,
     processor_tdp,
     tdp_table,
 )
 from joules.power.memory import codecarbon_memory_w
-from tests.replay import Replay
-
-
-def zone(root, folder, name, energy_uj, limit_uj=1_000_000):
-    path = root / folder
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "name").write_text(name)
-    (path / "energy_uj").write_text(str(energy_uj))
-    (path / "max_energy_range_uj").write_text(str(limit_uj))
-
-
-@pytest.fixture
-def powercap(tmp_path):
-    tmp_path = tmp_path / "class/powercap"
-    zone(tmp_path, "intel-rapl:0", "package-0", 100)
-    zone(tmp_path, "intel-rapl:1", "package-1", 500)
-    zone(tmp_path, "intel-rapl:0:0", "core", 0)
-    zone(tmp_path, "intel-rapl:0:1", "dram", 0)
-    zone(tmp_path, "intel-rapl:2", "psys", 0)
-    zone(tmp_path, "intel-rapl-mmio:0", "package-0", 0)
-    return tmp_path
-
-
-def read(source):
-    return {channel.domain: joules for channel, joules in source.read().items()}
-
-
-def test_rapl_sums_sockets_and_counts_nothing_twice(powercap):
-    source = rapl.Rapl(Host(sys=powercap.parent.parent))
-    for folder in (
-        "intel-rapl:0",
-        "intel-rapl:1",
-        "intel-rapl:0:0",
-        "intel-rapl:2",
-        "intel-rapl-mmio:0",
-    ):
-        (powercap / folder / "energy_uj").write_text("200000")
-    assert read(source) == pytest.approx({"cpu": 0.3994, "dram": 0.0})
-
-
-def test_a_rapl_counter_that_wraps_goes_on(powercap):
-    (powercap / "intel-rapl:0" / "energy_uj").write_text("999900")
-    source = rapl.Rapl(Host(sys=powercap.parent.parent))
-    (powercap / "intel-rapl:0" / "energy_uj").write_text("50")
-    assert read(source)["cpu"] == pytest.approx(150e-6)
-
-
-def test_a_rapl_read_that_fails_is_no_wrap(powercap):
-    source = rapl.Rapl(Host(sys=powercap.parent.parent))
-    (powercap / "intel-rapl:1" / "energy_uj").write_text("")
-    with pytest.raises(SourceError, match="could not be read"):
-        source.read()
-    (powercap / "intel-rapl:1" / "energy_uj").write_text("600")
-    assert read(source)["cpu"] == pytest.approx(100e-6)
-
-
-def test_rapl_without_permission_says_what_helps(tmp_path, monkeypatch):
-    """The folder holds links, as that of the kernel does, which chmod follows only where they are named."""
-    zone(tmp_path / "devices" / "intel-rapl", "intel-rapl:0", "package-0", 100)
-    counter = tmp_path / "devices" / "intel-rapl" / "intel-rapl:0" / "energy_uj"
-    counter.chmod(0o400)
-    powercap = tmp_path / "class/powercap"
-    powercap.mkdir(parents=True)
-    for name in ("intel-rapl", "intel-rapl/intel-rapl:0"):
-        (powercap / Path(name).name).symlink_to(tmp_path / "devices" / name)
-    read_text = Path.read_text
-
-    def as_a_user(path, *arguments, **more):
-        if not path.stat().st_mode & 0o004:
-            raise PermissionError
-        return read_text(path, *arguments, **more)
-
-    monkeypatch.setattr(Path, "read_text", as_a_user)
-    with pytest.raises(SourceError, match="sudo chmod") as refused:
-        rapl.Rapl(Host(sys=powercap.parent.parent))
-    advice = re.search("'sudo (.*)'", str(refused.value))[1]
-    subprocess.run(advice, shell=True, check=True)
-    assert read(rapl.Rapl(Host(sys=powercap.parent.parent))) == {"cpu": 0.0}
-
-
-class Moved:
-    """A clock that a test moves."""
-
-    def __init__(self):
-        self.now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
-
-
-def test_a_counter_that_was_set_back_is_a_gap_and_not_a_wrap(powercap):
-    """True use was 100 J; taken for a wrap it would be a quarter of a million."""
-    clock = Moved()
-    zone(powercap, "intel-rapl:0", "package-0", 250_000_000_000, limit_uj=262_143_000_000)
-    source = rapl.Rapl(Host(sys=powercap.parent.parent, clock=clock))
-    clock.now_s = 0.1
-    zone(powercap, "intel-rapl:0", "package-0", 1_000_000, limit_uj=262_143_000_000)
-    with pytest.raises(CounterGap, match="was set back"):
-        source.read()
-    clock.now_s = 1.0
-    zone(powercap, "intel-rapl:0", "package-0", 100_000_000, limit_uj=262_143_000_000)
-    counted_j = next(value for channel, value in source.read().items() if channel.domain == "cpu")
-    assert counted_j < 200
-
-
-def test_a_window_across_a_counter_that_was_set_back_is_not_read():
-    reads = iter(range(1000))
-
-    def counter(_instant_s):
-        number = next(reads)
-        if number == 5:
-            raise CounterGap("set back")
-        return 10.0 * number if number < 5 else 10.0 * (number - 5)
-
-    channel = Channel("cpu", "rapl", "counter", "cumulative_j", "test")
-    moved = Moved()
-    sampler = Sampler([Replay({channel: counter}, clock=moved)], clock=moved)
-    for _ in range(12):
-        sampler.sample()
-        moved.now_s += 1.0
-    before, across, after = (sampler.readings(start, end)[0] for start, end in ((1, 3), (3, 8), (7, 10)))
-    assert (before.energy_j, after.energy_j) == (20.0, 30.0)
-    assert across.provenance == "missing"
-    assert "is not known" in across.detail
-    assert sampler.faults(3, 8) == ["set back"]
-
-
-@pytest.mark.parametrize("text", ["", "x", "0"])
-def test_a_counter_that_does_not_say_where_it_wraps_is_no_source(powercap, text):
-    (powercap / "intel-rapl:0" / "max_energy_range_uj").write_text(text)
-    with pytest.raises(SourceError, match="wraps"):
-        rapl.Rapl(Host(sys=powercap.parent.parent))
-
-
-def test_no_rapl_is_said(tmp_path):
-    with pytest.raises(SourceError, match="no RAPL package zone"):
-        rapl.Rapl(Host(sys=tmp_path))
 
 
 def test_the_codecarbon_model_stays_within_its_range():
