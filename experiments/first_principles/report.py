@@ -8,250 +8,160 @@ from typing import Any
 import pandas as pd
 
 from experiments.first_principles.figures import WORDS
-from experiments.first_principles.tables import BEST, architectures
-from joules.paper.values import Value, banded_cell, cell, known, statistic_values
+from experiments.first_principles.tables import BEST, NETWORKS
+from joules.paper.printing import Cell, banded, cell, lay_out, name, number, quotient
+from joules.paper.quantities import pick
+from joules.paper.values import Value, statistic_values
 
 _KEY = "first_principles"
-# The approach that fits a function of the loss, and not the minima of training runs.
-_OF_LOSS = 3
 _MIX = ("coal", "gas", "oil", "nuclear", "hydro", "wind", "solar")
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
-    limits, anchors, law = tables["limits"], tables["anchors"], tables["scaling_law"]
-    networks = architectures(tables["rooflines"])
-    grids = tables["grids"]
+    limits, anchors, law, grids, predictors = (
+        pick(tables, name) for name in ("limits", "anchors", "scaling_law", "grids", "predictors")
+    )
+    networks = pick(tables, "rooflines").where("factor.isna()", question=NETWORKS)
+    # The third approach fits a function of the loss, the others the minima of training runs.
+    approaches = {"counted": law.where("approach != 3"), "of_loss": law.where(approach=3)}
+    threads = {"one": limits.where(threads=1), "all": limits.largest("threads")}
+    intensity = "intensity_g_per_kwh"
+    counts = {
+        "models": networks,
+        "anchors": anchors,
+        "anchors.predictions": anchors.where(kind="prediction"),
+        "anchors.identities": anchors.where(kind="identity"),
+        "anchors.fits": anchors.where(kind="fit"),
+        "anchors.fitted_agree": anchors.where(fitted_verdict="agrees"),
+        "anchors.unfitted": anchors.where("unfitted_verdict != 'none'"),
+        "anchors.unfitted_agree": anchors.where(unfitted_verdict="agrees"),
+        "anchors.unsourced": anchors.where(is_primary=False),
+        "law.rows": law,
+    }
     return [
-        Value(f"{_KEY}.blocks", int(limits["blocks"].max()), "limits.csv blocks, largest"),
-        *_limits(limits),
-        Value(f"{_KEY}.models", len(networks), "rooflines.csv networks without a factor"),
-        *_errors(tables["predictors"]),
-        Value(f"{_KEY}.anchors", len(anchors), "anchors.csv rows"),
-        Value(f"{_KEY}.anchors.package", anchors["package"].iloc[0], "anchors.csv package"),
-        Value(
-            f"{_KEY}.anchors.predictions",
-            int((anchors["kind"] == "prediction").sum()),
-            "anchors.csv rows whose kind is prediction",
+        Value(f"{_KEY}.blocks", limits.max("blocks")),
+        Value(f"{_KEY}.cores", limits.max("threads")),
+        Value(f"{_KEY}.anchors.package", anchors.cell("package")),
+        Value(f"{_KEY}.grids.spread", grids.max(intensity) / grids.min(intensity), 2),
+        *(Value(f"{_KEY}.{key}", rows.count()) for key, rows in counts.items()),
+        *(
+            Value(f"{_KEY}.law.{end}.{key}", ratio, 3)
+            for key, rows in approaches.items()
+            for end, ratio in (("least", rows.min("ratio")), ("most", rows.max("ratio")))
         ),
-        Value(
-            f"{_KEY}.anchors.identities",
-            int((anchors["kind"] == "identity").sum()),
-            "anchors.csv rows whose kind is identity",
+        Value(f"{_KEY}.launch", 1e6 * limits.min("launch_s"), 2, r"\micro\second"),
+        *(
+            Value(f"{_KEY}.{limit}.{key}", rows.max(column) / 1e9, 3)
+            for key, rows in threads.items()
+            for limit, column in (("peak", "peak_flops_per_s"), ("bandwidth", "moved_bytes_per_s"))
         ),
-        Value(
-            f"{_KEY}.anchors.fits",
-            int((anchors["kind"] == "fit").sum()),
-            "anchors.csv rows whose kind is fit",
-        ),
-        Value(
-            f"{_KEY}.anchors.fitted_agree",
-            int((anchors["fitted_verdict"] == "agrees").sum()),
-            "anchors.csv fitted_verdict, agrees",
-        ),
-        Value(
-            f"{_KEY}.anchors.unfitted",
-            int((anchors["unfitted_verdict"] != "none").sum()),
-            "anchors.csv unfitted_verdict, not none",
-        ),
-        Value(
-            f"{_KEY}.anchors.unfitted_agree",
-            int((anchors["unfitted_verdict"] == "agrees").sum()),
-            "anchors.csv unfitted_verdict, agrees",
-        ),
-        Value(
-            f"{_KEY}.anchors.unsourced",
-            int((~anchors["is_primary"].astype(bool)).sum()),
-            "anchors.csv is_primary, false",
-        ),
-        Value(f"{_KEY}.law.rows", len(law), "scaling_law.csv rows"),
         *(
             Value(
-                f"{_KEY}.law.{end}.{words}",
-                getattr(rows["ratio"], name)(),
-                f"scaling_law.csv ratio, {end} of {words}",
+                f"{_KEY}.{row['outcome']}.{row['predictor']}.{factor}",
+                row.cell(f"{factor}_factor"),
                 3,
+                on_demand=True,
             )
-            for words, rows in (
-                ("counted", law[law["approach"] != _OF_LOSS]),
-                ("of_loss", law[law["approach"] == _OF_LOSS]),
-            )
-            for end, name in (("least", "min"), ("most", "max"))
+            for row in predictors.each("outcome", "predictor")
+            for factor in ("error", "worst", "bias")
         ),
-        Value(
-            f"{_KEY}.grids.spread",
-            grids["intensity_g_per_kwh"].max() / grids["intensity_g_per_kwh"].min(),
-            "grids.csv intensity_g_per_kwh, most over least",
-            2,
-        ),
-        *statistic_values(_KEY, tables["statistics"]),
-    ]
-
-
-def _limits(limits: pd.DataFrame) -> list[Value]:
-    """Of one core and of all: the peak, the bandwidth, and the time of a launch."""
-    one = limits[limits["threads"] == 1]
-    every = limits[limits["threads"] == limits["threads"].max()]
-    found = [
-        Value(f"{_KEY}.cores", int(limits["threads"].max()), "limits.csv threads, largest"),
-        Value(
-            f"{_KEY}.launch",
-            1e6 * limits["launch_s"].min(),
-            "limits.csv launch_s, least",
-            2,
-            r"\micro\second",
-        ),
-    ]
-    for words, group in (("one", one), ("all", every)):
-        found += [
-            Value(
-                f"{_KEY}.peak.{words}",
-                group["peak_flops_per_s"].max() / 1e9,
-                "limits.csv peak_flops_per_s, largest",
-                3,
-            ),
-            Value(
-                f"{_KEY}.bandwidth.{words}",
-                group["moved_bytes_per_s"].max() / 1e9,
-                "limits.csv moved_bytes_per_s, largest",
-                3,
-            ),
-        ]
-    return known(*found)
-
-
-def _errors(predictors: pd.DataFrame) -> list[Value]:
-    """Median and worst factors of every predictor."""
-    return [
-        Value(
-            f"{_KEY}.{row.outcome}.{row.predictor}.{name}",
-            float(getattr(row, f"{name}_factor")),
-            f"predictors.csv {row.predictor} {row.outcome} {name}_factor",
-            3,
-            on_demand=True,
-        )
-        for row in predictors.itertuples()
-        for name in ("error", "worst", "bias")
+        *statistic_values(_KEY, tables),
     ]
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Anchors, rooflines, predictors, processors, trainings and grids as the paper prints them."""
+    columns: dict[str, dict[str, str | Cell]] = {
+        "anchors": {
+            "anchor": lambda row: row["words"] if row["unit"] == "1" else f"{row['words']}, {row['unit']}",
+            "kind": "{kind}",
+            "published": _range("published"),
+            "its claim": _range("claimed"),
+            "fitted": lambda row: f"{cell(row['fitted'])} {row['fitted_verdict']}",
+            "without a fit": _unfitted,
+            "off by": number("unfitted_error_factor"),
+        },
+        "scaling_law": {
+            "approach": "{approach}",
+            "operations": number("flops"),
+            "parameters": number("parameters"),
+            "tokens a parameter": number("tokens_per_parameter"),
+            "predicted parameters": number("predicted_parameters"),
+            "ratio": number("ratio"),
+        },
+        "rooflines": {
+            "arm": name("arm"),
+            "cores": "{threads}",
+            "measured ms": number("measured_s", 1e3),
+            "operations": quotient("flops_s", "measured_s"),
+            "whole": quotient("whole_s", "measured_s"),
+            "with launches": quotient("whole_launches_s", "measured_s"),
+            "by operator": quotient("per_operator_s", "measured_s"),
+            "with launches too": quotient(f"{BEST}_s", "measured_s"),
+            "measured mJ": banded("measured_j", 1e3),
+            "by operator, energy": quotient(f"{BEST}_j", "measured_j"),
+        },
+        "predictors": {
+            "predictor": lambda row: WORDS[row["predictor"]],
+            "of": "{outcome}",
+            "fitted to other families": lambda row: "yes" if row["fitted"] else "no",
+            "off by": number("error_factor"),
+            "at worst": number("worst_factor"),
+            "predicted over measured": number("bias_factor"),
+        },
+        "processors": {
+            "processor": "{processor}",
+            "precision": "{precision}",
+            "GFLOPS": number("peak_flops_per_s", 1e-9),
+            "W": banded("power_w"),
+            "GFLOPS/W": banded("peak_flops_per_j", 1e-9),
+            "power": "{provenance}",
+            # Names of this machine's arms are too long for a cell.
+            "source": lambda row: (
+                row["source"].split(" ")[0] if row["provenance"] != "published" else row["source"]
+            ),
+        },
+        "trainings": {
+            "training": "{training}",
+            "petaFLOPS-days": number("training_petaflops_days"),
+            "least kWh": number("least_kwh"),
+            "most kWh": number("most_kwh"),
+            "kg on the best grid": number("best_region_kg"),
+            "on the mean": number("mean_kg"),
+            "on the worst": number("worst_region_kg"),
+        },
+        "grids": {
+            "region": "{name}",
+            "g/kWh": number("intensity_g_per_kwh"),
+            **{f"{source} in %": number(f"{source}_percent", digits=2) for source in _MIX},
+        },
+    }
+    printed = {
+        "anchors_published": "anchors",
+        "law_published": "scaling_law",
+        "rooflines": "rooflines",
+        "predictors": "predictors",
+        "processors": "processors",
+        "trainings_published": "trainings",
+        "grids_published": "grids",
+    }
+    empty = {"rooflines": "none was measured", "predictors": "none could be compared"}
     return {
-        "first_principles_anchors_published": pd.DataFrame(
-            [
-                {
-                    "anchor": f"{row['words']}{_unit(row['unit'])}",
-                    "kind": row["kind"],
-                    "published": _range(row["published_low"], row["published_high"]),
-                    "its claim": _range(row["claimed_low"], row["claimed_high"]),
-                    "fitted": f"{cell(row['fitted'])} {row['fitted_verdict']}",
-                    "without a fit": _unfitted(row),
-                    "off by": cell(row["unfitted_error_factor"]),
-                }
-                for row in tables["anchors"].to_dict("records")
-            ]
-        ),
-        "first_principles_law_published": pd.DataFrame(
-            [
-                {
-                    "approach": str(row["approach"]),
-                    "operations": cell(row["flops"]),
-                    "parameters": cell(row["parameters"]),
-                    "tokens a parameter": cell(row["tokens_per_parameter"]),
-                    "predicted parameters": cell(row["predicted_parameters"]),
-                    "ratio": cell(row["ratio"]),
-                }
-                for row in tables["scaling_law"].to_dict("records")
-            ]
-        ),
-        "first_principles_rooflines": pd.DataFrame(
-            [
-                {
-                    "arm": row["arm"].replace("_", " "),
-                    "cores": str(row["threads"]),
-                    "measured ms": cell(1e3 * row["measured_s"]),
-                    "operations": _over(row, "flops", "s"),
-                    "whole": _over(row, "whole", "s"),
-                    "with launches": _over(row, "whole_launches", "s"),
-                    "by operator": _over(row, "per_operator", "s"),
-                    "with launches too": _over(row, BEST, "s"),
-                    "measured mJ": banded_cell(row, "measured_j", 1e3),
-                    "by operator, energy": _over(row, BEST, "j"),
-                }
-                for row in tables["rooflines"].to_dict("records")
-            ]
-            or [{"arm": "none was measured"}]
-        ),
-        "first_principles_predictors": pd.DataFrame(
-            [
-                {
-                    "predictor": WORDS[row["predictor"]],
-                    "of": row["outcome"],
-                    "fitted to other families": "yes" if row["fitted"] else "no",
-                    "off by": cell(row["error_factor"]),
-                    "at worst": cell(row["worst_factor"]),
-                    "predicted over measured": cell(row["bias_factor"]),
-                }
-                for row in tables["predictors"].to_dict("records")
-            ]
-            or [{"predictor": "none could be compared"}]
-        ),
-        "first_principles_processors": pd.DataFrame(
-            [
-                {
-                    "processor": row["processor"],
-                    "precision": row["precision"],
-                    "GFLOPS": cell(row["peak_flops_per_s"] / 1e9),
-                    "W": banded_cell(row, "power_w"),
-                    "GFLOPS/W": banded_cell(row, "peak_flops_per_j", 1e-9),
-                    "power": row["provenance"],
-                    # Of this machine's rows the file is enough: names of arms are long.
-                    "source": row["source"].partition(" ")[0]
-                    if row["provenance"] != "published"
-                    else row["source"],
-                }
-                for row in tables["processors"].to_dict("records")
-            ]
-        ),
-        "first_principles_trainings_published": pd.DataFrame(
-            [
-                {
-                    "training": row["training"],
-                    "petaFLOPS-days": cell(row["training_petaflops_days"]),
-                    "least kWh": cell(row["least_kwh"]),
-                    "most kWh": cell(row["most_kwh"]),
-                    "kg on the best grid": cell(row["best_region_kg"]),
-                    "on the mean": cell(row["mean_kg"]),
-                    "on the worst": cell(row["worst_region_kg"]),
-                }
-                for row in tables["trainings"].to_dict("records")
-            ]
-        ),
-        "first_principles_grids_published": pd.DataFrame(
-            [
-                {"region": row["name"], "g/kWh": cell(row["intensity_g_per_kwh"])}
-                | {f"{source} in %": cell(row[f"{source}_percent"], 2) for source in _MIX}
-                for row in tables["grids"].to_dict("records")
-            ]
-        ),
+        f"{_KEY}_{key}": lay_out(tables[table], columns[table], empty.get(table, ""))
+        for key, table in printed.items()
     }
 
 
 def _unfitted(row: Mapping[str, Any]) -> str:
     if row["unfitted_verdict"] == "none":
         return "none"
-    return f"{_range(row['unfitted_low'], row['unfitted_high'])} {row['unfitted_verdict']}"
+    return f"{_range('unfitted')(row)} {row['unfitted_verdict']}"
 
 
-def _unit(unit: str) -> str:
-    return "" if unit == "1" else f", {unit}"
+def _range(column: str) -> Cell:
+    def printed(row: Mapping[str, Any]) -> str:
+        low, high = row[f"{column}_low"], row[f"{column}_high"]
+        return cell(low) if low == high or cell(low) == "--" else f"{cell(low)} to {cell(high)}"
 
-
-def _range(low: float, high: float) -> str:
-    return cell(low) if low == high or cell(low) == "--" else f"{cell(low)} to {cell(high)}"
-
-
-def _over(row: Mapping[str, float], form: str, letter: str) -> str:
-    """A prediction over what was measured."""
-    return cell(row[f"{form}_{letter}"] / row[f"measured_{letter}"])
+    return printed

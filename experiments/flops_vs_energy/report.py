@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.paper.values import Value, band_of, banded_cell, cell, known, significant, statistic_values
+from joules.paper.printing import banded, lay_out, number, quotient
+from joules.paper.quantities import Rows, derive, pick
+from joules.paper.values import Value, statistic_values
 from joules.study.claims import load_claims
 
+_ENERGY, _TIME = "energy_per_inference_j", "time_per_inference_s"
 # How the paper names a regression.
 _WORDS = {
     "flops": "operations alone",
@@ -21,198 +24,120 @@ _WORDS = {
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment; what was not measured has no value."""
-    runs = tables["runs"]
-    arms = tables["arms"].query("factor.isna()")
-    least = arms.loc[arms["energy_per_inference_j"].idxmin()]
-    most = arms.loc[arms["energy_per_inference_j"].idxmax()]
-    per_flop = arms["energy_per_inference_j"] / arms["flops"]
-    per_flop_s = arms["time_per_inference_s"] / arms["flops"]
-    energy = "arms.csv energy_per_inference_j"
+    runs, statistics = pick(tables, "runs"), pick(tables, "statistics")
+    arms = pick(tables, "arms").where("factor.isna()")
+    power, per_flop, per_flop_s = f"{_ENERGY} / {_TIME}", f"{_ENERGY} / flops", f"{_TIME} / flops"
     return [
-        Value("flops.models", len(arms), "arms.csv, rows"),
-        Value("flops.families", arms["family"].nunique(), "arms.csv family, distinct"),
-        Value("flops.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
-        Value("flops.window", runs["duration_s"].min(), "runs.csv duration_s, least", 2, r"\second"),
-        Value("flops.threads", int(arms["threads"].max()), "arms.csv threads of the architectures, largest"),
-        Value("flops.turns", int(runs["turns"].max()), "runs.csv turns, largest"),
-        *known(
-            Value("flops.cv", arms["cv_percent"].median(), "arms.csv cv_percent, median", 2, r"\percent"),
-            Value(
-                "flops.cv.error",
-                arms["error_cv_percent"].median(),
-                "arms.csv error_cv_percent, median",
-                2,
-                r"\percent",
-            ),
-        ),
-        Value("flops.least.model", least["arm"], f"{energy}, least"),
-        *_cost("flops.least", least, "least"),
-        Value("flops.most.model", most["arm"], f"{energy}, largest"),
-        *_cost("flops.most", most, "largest"),
+        Value("flops.models", arms.count()),
+        Value("flops.families", arms.nunique("family")),
+        Value("flops.blocks", arms.max("blocks")),
+        Value("flops.window", runs.min("duration_s"), 2, r"\second"),
+        Value("flops.threads", arms.max("threads")),
+        Value("flops.turns", runs.max("turns")),
+        Value("flops.spread", arms.max(per_flop) / arms.min(per_flop), 2),
+        Value("flops.spread.time", arms.max(per_flop_s) / arms.min(per_flop_s), 2),
+        Value("flops.denormals", 100 * runs.max("denormal_share"), 2, r"\percent"),
+        Value("flops.std.least", runs.min("activation_std_min"), 2),
+        Value("flops.std.most", runs.max("activation_std_max"), 2),
+        Value("flops.published.r2", derive(published, "flops_do_not_predict_energy"), 2),
+        *_costs("flops.least", arms.least(_ENERGY)),
+        *_costs("flops.most", arms.largest(_ENERGY)),
+        Value("flops.cv", arms.median("cv_percent"), 2, r"\percent"),
+        Value("flops.cv.error", arms.median("error_cv_percent"), 2, r"\percent"),
+        Value("flops.power.least", arms.min(power), 4, r"\watt"),
+        Value("flops.power.most", arms.max(power), 4, r"\watt"),
+        # More digits than other shares: it may be close to one.
         Value(
-            "flops.spread",
-            per_flop.max() / per_flop.min(),
-            f"{energy} / flops, largest over least",
-            2,
+            "flops.time_is_energy",
+            statistics.where(statistic="time_energy_r2.all").cell("estimate"),
+            5,
+            on_demand=True,
         ),
-        Value(
-            "flops.published.r2",
-            load_claims("flops_vs_energy")["flops_do_not_predict_energy"].published or 0.0,
-            "claims.yaml flops_do_not_predict_energy published",
-            2,
-        ),
-        *_time_is_energy(arms, tables["statistics"]),
-        Value(
-            "flops.spread.time",
-            per_flop_s.max() / per_flop_s.min(),
-            "arms.csv time_per_inference_s / flops, largest over least",
-            2,
-        ),
-        Value(
-            "flops.denormals",
-            100 * runs["denormal_share"].max(),
-            "runs.csv denormal_share, largest",
-            2,
-            r"\percent",
-        ),
-        Value(
-            "flops.std.least",
-            runs["activation_std_min"].min(),
-            "runs.csv activation_std_min, least",
-            2,
-        ),
-        Value(
-            "flops.std.most",
-            runs["activation_std_max"].max(),
-            "runs.csv activation_std_max, largest",
-            2,
-        ),
-        *statistic_values("flops", tables["statistics"]),
+        *statistic_values("flops", tables),
         *_predictor_values(tables),
     ]
 
 
-def _time_is_energy(arms: pd.DataFrame, statistics: pd.DataFrame) -> list[Value]:
-    """Power at which inferences ran, and how much of the variance of energy their time explains: with more
-    digits than other shares, since it may be all but one."""
-    power_w = arms["energy_per_inference_j"] / arms["time_per_inference_s"]
-    share = statistics.set_index("statistic")["estimate"].get("time_energy_r2.all", float("nan"))
-    source = "arms.csv energy_per_inference_j / time_per_inference_s"
-    return known(
-        Value("flops.power.least", float(power_w.min()), f"{source}, least", 4, r"\watt"),
-        Value("flops.power.most", float(power_w.max()), f"{source}, largest", 4, r"\watt"),
-        Value(
-            "flops.time_is_energy",
-            float(share),
-            "statistics.csv time_energy_r2.all estimate",
-            5,
-            on_demand=True,
-        ),
-    )
+def published(claim: str) -> float:
+    """The published number of a claim of this experiment."""
+    return load_claims("flops_vs_energy")[claim].published or 0.0
 
 
-def _cost(key: str, arm: pd.Series, which: str) -> list[Value]:
-    """Time, processor time and energy of an inference of one architecture."""
+def _costs(key: str, arm: Rows) -> list[Value]:
+    """Name, time, processor time and energy of an inference of one architecture."""
     return [
-        *(
-            Value(
-                f"{key}.{name}",
-                1e3 * arm[f"{name}_per_inference_s"],
-                f"arms.csv {arm['arm']} {name}_per_inference_s",
-                3,
-                r"\milli\second",
-            )
-            for name in ("time", "cpu")
-        ),
-        Value(
-            f"{key}.energy",
-            arm["energy_per_inference_j"],
-            f"arms.csv energy_per_inference_j, {which}",
-            3,
-            r"\joule",
-            band=band_of(arm, "energy_per_inference_j"),
-        ),
+        Value(f"{key}.model", arm.cell("arm")),
+        Value(f"{key}.time", 1e3 * arm.cell(_TIME), 3, r"\milli\second"),
+        Value(f"{key}.cpu", 1e3 * arm.cell("cpu_per_inference_s"), 3, r"\milli\second"),
+        Value(f"{key}.energy", arm.cell(_ENERGY), 3, r"\joule"),
     ]
 
 
 def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """Which predictor a practitioner should use, and what the published runs say of operations."""
-    exported = known(
+    """Which predictor a practitioner should use, and what the published runs say about operations."""
+    regressions = pick(tables, "regressions")
+    exported = [
         *(
-            Value(
-                f"flops.predictor.{row['predictor']}.{column}",
-                row[column],
-                f"predictors.csv {row['predictor']} with energy over all, {column}",
-                2,
-                on_demand=True,
-            )
-            for row in tables["predictors"].to_dict("records")
-            if row["group"] == "all" and row["outcome"] == "energy_per_inference_j"
+            Value(f"flops.predictor.{row['predictor']}.{column}", row.cell(column), 2, on_demand=True)
+            for row in pick(tables, "predictors").where(group="all", outcome=_ENERGY).each("predictor")
             for column in ("r2", "r2_low", "r2_high", "spearman")
-        )
-    )
-    regressions = tables["regressions"].set_index("regression")
-    if regressions.empty:
-        return exported
-    best = regressions["error_factor"].idxmin()
-    exported.append(Value("flops.regression.best", _WORDS[best], "regressions.csv, least error_factor"))
-    exported.append(
-        Value(
-            "flops.regression.best.factor",
-            regressions["error_factor"].min(),
-            "regressions.csv error_factor, least",
-            3,
-        )
-    )
-    return exported + [
-        Value(
-            f"flops.regression.{name}.factor",
-            row["error_factor"],
-            f"regressions.csv {name} error_factor",
-            3,
-            on_demand=True,
-        )
-        for name, row in regressions.iterrows()
+        ),
+        *(
+            Value(f"flops.regression.{row['regression']}.factor", row.cell("error_factor"), 3, on_demand=True)
+            for row in regressions.each("regression")
+        ),
     ]
+    if len(regressions):
+        best = regressions.least("error_factor")
+        exported += [
+            Value("flops.regression.best", derive(name_regression, best)),
+            Value("flops.regression.best.factor", best.cell("error_factor"), 3),
+        ]
+    return exported
+
+
+def name_regression(regressions: pd.DataFrame) -> str:
+    """The predictors of the first of `regressions` in words."""
+    return _WORDS[regressions["regression"].iloc[0]]
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables of architectures and of settings as the paper prints them."""
-    arms = tables["arms"].query("factor.isna()")
-    printed = {
-        "model": arms["arm"],
-        "family": arms["family"],
-        "GFLOPs": [significant(flops / 1e9, 3) for flops in arms["flops"]],
-        "million parameters": [significant(count / 1e6, 3) for count in arms["parameters"]],
-        "FLOPs/byte": [significant(intensity, 2) for intensity in arms["intensity_flops_per_byte"]],
-        "ms": [significant(1e3 * seconds, 3) for seconds in arms["time_per_inference_s"]],
-        "processor ms": [significant(1e3 * seconds, 3) for seconds in arms["cpu_per_inference_s"]],
-        "mJ": [banded_cell(row, "energy_per_inference_j", 1e3) for row in arms.to_dict("records")],
-        "CV in %": [cell(percent, 2) for percent in arms["cv_percent"]],
-        "error": [cell(percent, 2) for percent in arms["error_cv_percent"]],
+    arms = tables["arms"]
+    # Ratios of the arms that vary a setting to the same network at the scale's settings.
+    factors = tables["statistics"].query("family == 'factors'")
+    factors = factors.merge(arms, left_on="group", right_on="arm", suffixes=("_statistic", ""))
+    factors = factors.merge(arms, left_on="base", right_on="arm", suffixes=("", "_base"))
+    return {
+        "flops_models": lay_out(
+            arms.query("factor.isna()"),
+            {
+                "model": "{arm}",
+                "family": "{family}",
+                "GFLOPs": number("flops", 1e-9),
+                "million parameters": number("parameters", 1e-6),
+                "FLOPs/byte": number("intensity_flops_per_byte", digits=2),
+                "ms": number(_TIME, 1e3),
+                "processor ms": number("cpu_per_inference_s", 1e3),
+                "mJ": banded(_ENERGY, 1e3),
+                "CV in %": number("cv_percent", digits=2),
+                "error": number("error_cv_percent", digits=2),
+            },
+        ),
+        "flops_factors": lay_out(
+            factors,
+            {
+                "model": "{model}",
+                "batch": "{batch_size:.0f}",
+                "pixels": "{image_size:.0f}",
+                "threads": "{threads:.0f}",
+                "operations, ratio": quotient("flops", "flops_base"),
+                "time, ratio": quotient(_TIME, f"{_TIME}_base"),
+                "energy, ratio": number("estimate"),
+                "low": number("ci_low"),
+                "high": number("ci_high"),
+                "least model": number("band_low"),
+                "largest model": number("band_high"),
+            },
+        ),
     }
-    return {"flops_models": pd.DataFrame(printed), "flops_factors": _factor_table(tables)}
-
-
-def _factor_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Ratios per image of the arms that vary a setting, to the same network at the scale's settings."""
-    arms = tables["arms"].set_index("arm")
-    rows = [
-        {
-            "model": arms.loc[row.group, "model"],
-            "batch": str(int(arms.loc[row.group, "batch_size"])),
-            "pixels": str(int(arms.loc[row.group, "image_size"])),
-            "threads": str(int(arms.loc[row.group, "threads"])),
-            "operations, ratio": significant(arms.loc[row.group, "flops"] / arms.loc[row.base, "flops"], 3),
-            "time, ratio": cell(
-                arms.loc[row.group, "time_per_inference_s"] / arms.loc[row.base, "time_per_inference_s"]
-            ),
-            "energy, ratio": cell(row.estimate),
-            "low": cell(row.ci_low),
-            "high": cell(row.ci_high),
-            "least model": cell(row.band_low),
-            "largest model": cell(row.band_high),
-        }
-        for row in tables["statistics"].query("family == 'factors'").itertuples()
-    ]
-    return pd.DataFrame(rows)

@@ -4,138 +4,150 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
-from experiments.grokking import frontier, predictor
-from experiments.grokking.outcomes import published
-from experiments.grokking.stopping import SAFETY
-from joules.analysis import records
-from joules.paper.values import Value, band_of, banded_cell, cell, known, significant, statistic_values
+from experiments.grokking import frontier, outcomes, predictor, stopping
+from joules.paper.printing import banded, lay_out, name, number, whole
+from joules.paper.quantities import constant, derive, pick
+from joules.paper.values import Value, statistic_values
+
+_SPENT = {
+    "waste_wh": ("waste_per_run_wh", r"\watt\hour"),
+    "million.kwh": ("energy_kwh", r"\kWh"),
+    "million.kg": ("emissions_kg", r"\kg"),
+    "million.usd": ("price_usd", ""),
+    "million.days": ("household_days", ""),
+}
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
-    runs, arms, fleet_ = tables["runs"], tables["arms"], tables["fleet"]
-    fixed = records.select_measured(runs[runs["rule"] == "fixed"])
-    never = arms[arms["grokked"] == 0]
-    expected = fixed[~fixed["arm"].isin(never["arm"])]
-    million = fleet_.iloc[-1]
-    hardest = tables["statistics"].set_index("statistic")["group"].get("waste.hardest")
+    arms, schedules = pick(tables, "arms"), pick(tables, "schedules")
+    fixed = pick(tables, "runs").where("failure.isna()", "energy_j.notna()", rule="fixed")
+    fleet = pick(tables, "fleet").largest("runs_per_year")
     return [
-        Value("grokking.runs", len(fixed), "runs.csv rows on the fixed schedule"),
-        Value("grokking.grokked", int(fixed["grok_step"].notna().sum()), "runs.csv grok_step, present"),
-        Value("grokking.expected", len(expected), "runs.csv rows of arms that grokked in any block"),
-        Value("grokking.never", ", ".join(never["arm"]) or "none", "arms.csv grokked of zero"),
-        Value("grokking.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
-        Value("grokking.modulus", int(fixed["modulus"].mode().iloc[0]), "runs.csv modulus, commonest"),
-        Value("grokking.steps", int(fixed["steps"].mode().iloc[0]), "runs.csv steps, commonest"),
-        Value("grokking.steps.most", int(fixed["steps"].max()), "runs.csv steps, largest"),
-        *known(
-            *(
-                Value(
-                    f"grokking.schedule.{row.what}",
-                    frontier.length_for(tables["schedules"], row.percent / 100),
-                    f"schedules.csv, length at which waste is {row.percent:g} %",
-                    2,
-                    on_demand=True,
-                )
-                for row in published().itertuples()
-            )
-        ),
-        *known(
-            *(
-                Value(
-                    f"grokking.waste_at.{row['schedule']:.0f}",
-                    100 * row["waste"],
-                    f"schedules.csv {row['schedule']:.0f} waste",
-                    2,
-                    r"\percent",
-                    on_demand=True,
-                )
-                for row in tables["schedules"].to_dict("records")
-            )
-        ),
-        Value("grokking.window", predictor.WINDOW_STEPS, "experiments/grokking/predictor.py"),
-        Value("grokking.safety", SAFETY, "experiments/grokking/stopping.py", 2),
-        Value(
-            "grokking.hardest", str(hardest) if pd.notna(hardest) else "none", "statistics.csv waste.hardest"
-        ),
-        Value(
-            "grokking.waste_s",
-            (fixed["waste"] * fixed["duration_s"]).dropna().sum() / max(int(fixed["waste"].notna().sum()), 1),
-            "runs.csv waste x duration_s, mean over those that grokked (0 where none did)",
-            2,
-            r"\second",
+        Value("grokking.runs", fixed.count()),
+        Value("grokking.grokked", fixed.where("grok_step.notna()").count()),
+        Value("grokking.expected", derive(count_expected, fixed, arms)),
+        Value("grokking.never", derive(list_arms, arms.where(grokked=0))),
+        Value("grokking.blocks", arms.max("blocks")),
+        Value("grokking.modulus", fixed.mode("modulus")),
+        Value("grokking.steps", fixed.mode("steps")),
+        Value("grokking.steps.most", fixed.max("steps")),
+        Value("grokking.window", constant(predictor, "WINDOW_STEPS")),
+        Value("grokking.safety", constant(stopping, "SAFETY"), 2),
+        Value("grokking.hardest", derive(name_hardest, pick(tables, "statistics"))),
+        Value("grokking.waste_s", derive(mean_wasted_s, fixed), 2, r"\second"),
+        *(Value(f"grokking.{key}", fleet.cell(column), 2, unit) for key, (column, unit) in _SPENT.items()),
+        *(
+            Value(f"grokking.published.{what}", derive(published_percent, what), 2, r"\percent")
+            for what in outcomes.published()["what"]
         ),
         *(
             Value(
-                key, million[column], f"fleet.csv {column}, last row", 2, unit, band=band_of(million, column)
+                f"grokking.schedule.{what}",
+                derive(length_for_published, schedules, what),
+                2,
+                on_demand=True,
             )
-            for key, column, unit in (
-                ("grokking.waste_wh", "waste_per_run_wh", r"\watt\hour"),
-                ("grokking.million.kwh", "energy_kwh", r"\kWh"),
-                ("grokking.million.kg", "emissions_kg", r"\kg"),
-                ("grokking.million.usd", "price_usd", ""),
-                ("grokking.million.days", "household_days", ""),
-            )
+            for what in outcomes.published()["what"]
         ),
-        *_published_values(),
-        *statistic_values("grokking", tables["statistics"]),
+        *(
+            Value(
+                f"grokking.waste_at.{row['schedule']:.0f}",
+                100 * row.cell("waste"),
+                2,
+                r"\percent",
+                on_demand=True,
+            )
+            for row in schedules.each("schedule")
+        ),
+        *statistic_values("grokking", tables),
     ]
 
 
-def _published_values() -> list[Value]:
-    return [
-        Value(f"grokking.published.{row.what}", row.percent, f"powerdown.csv {row.what}", 2, r"\percent")
-        for row in published().itertuples()
-    ]
+def count_expected(fixed: pd.DataFrame, arms: pd.DataFrame) -> int:
+    """How many of `fixed` belong to an arm that generalised in some block."""
+    return int((~fixed["arm"].isin(arms.loc[arms["grokked"] == 0, "arm"])).sum())
+
+
+def list_arms(arms: pd.DataFrame) -> str:
+    """The names of arms, or none."""
+    return ", ".join(arms["arm"]) or "none"
+
+
+def name_hardest(statistics: pd.DataFrame) -> str:
+    """The task with the largest waste, or none."""
+    hardest = statistics.set_index("statistic")["group"].get("waste.hardest")
+    return str(hardest) if pd.notna(hardest) else "none"
+
+
+def mean_wasted_s(fixed: pd.DataFrame) -> float:
+    """Mean of waste times duration_s over the runs that generalised; 0 where none did."""
+    wasted_s = (fixed["waste"] * fixed["duration_s"]).dropna()
+    return float(wasted_s.sum() / max(len(wasted_s), 1))
+
+
+def published_percent(what: str) -> float:
+    """The published share of energy after generalisation, in percent."""
+    percents: dict[str, float] = outcomes.published().set_index("what")["percent"].to_dict()
+    return percents[what]
+
+
+def length_for_published(schedules: pd.DataFrame, what: str) -> float:
+    """The length of schedule in steps at which the waste is the published one."""
+    return frontier.length_for(schedules, published_percent(what) / 100)
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Arms, rules and fleet as the paper prints them."""
-    arms = [
-        {
-            "arm": row["arm"].replace("_", " "),
-            "MFLOPs/step": cell(row["flops_per_step"] * 1e-6),
-            "ms/step": cell(row["time_per_step_s"] * 1e3),
-            "processor ms/step": cell(row["cpu_per_step_s"] * 1e3),
-            "mJ/step": banded_cell(row, "energy_per_step_j", 1e3),
-            "grokked": f"{row['grokked']} of {row['blocks']}",
-            "memorised at": _count(row["memorised_step"]),
-            "grokked at": _count(row["grok_step"]),
-            "waste in %": cell(100 * row["waste"]),
-        }
-        for row in tables["arms"].to_dict("records")
-    ]
     means = tables["statistics"].set_index("statistic")["estimate"]
-    names = list(dict.fromkeys(tables["rules"]["rule"]))
-    rules = [
-        {
-            "rule": name,
-            "energy saved in %": significant(100 * means[f"rule_saved.{name}"], 3),
-            "accuracy": significant(means[f"rule_accuracy.{name}"], 3),
-            "points lost": significant(means[f"rule_lost_points.{name}"], 2),
-            "stopped too early in %": significant(100 * means[f"rule_too_early.{name}"], 2),
-        }
-        for name in names
-    ]
-    fleet_rows = [
-        {
-            "runs a year": f"{row['runs_per_year']:.0f}",
-            "kWh": banded_cell(row, "energy_kwh", digits=2),
-            "kg CO2e": banded_cell(row, "emissions_kg", digits=2),
-            "USD": banded_cell(row, "price_usd", digits=2),
-            "household days": banded_cell(row, "household_days", digits=2),
-        }
-        for row in tables["fleet"].to_dict("records")
-    ]
+    rules = pd.DataFrame(
+        [
+            {
+                "rule": rule,
+                **{
+                    outcome: means[f"rule_{outcome}.{rule}"]
+                    for outcome in ("saved", "accuracy", "lost_points", "too_early")
+                },
+            }
+            for rule in tables["rules"]["rule"].unique()
+        ]
+    )
     return {
-        "grokking_arms": pd.DataFrame(arms),
-        "grokking_fleet": pd.DataFrame(fleet_rows),
-        "grokking_rules": pd.DataFrame(rules) if rules else pd.DataFrame({"rule": ["none"]}),
+        "grokking_arms": lay_out(
+            tables["arms"],
+            {
+                "arm": name("arm"),
+                "MFLOPs/step": number("flops_per_step", 1e-6),
+                "ms/step": number("time_per_step_s", 1e3),
+                "processor ms/step": number("cpu_per_step_s", 1e3),
+                "mJ/step": banded("energy_per_step_j", 1e3),
+                "grokked": "{grokked} of {blocks}",
+                "memorised at": whole("memorised_step"),
+                "grokked at": whole("grok_step"),
+                "waste in %": number("waste", 100),
+            },
+        ),
+        "grokking_fleet": lay_out(
+            tables["fleet"],
+            {
+                "runs a year": whole("runs_per_year"),
+                "kWh": banded("energy_kwh", digits=2),
+                "kg CO2e": banded("emissions_kg", digits=2),
+                "USD": banded("price_usd", digits=2),
+                "household days": banded("household_days", digits=2),
+            },
+        ),
+        "grokking_rules": lay_out(
+            rules,
+            {
+                "rule": "{rule}",
+                "energy saved in %": number("saved", 100),
+                "accuracy": number("accuracy"),
+                "points lost": number("lost_points", digits=2),
+                "stopped too early in %": number("too_early", 100, 2),
+            },
+            empty="none",
+        ),
     }
-
-
-def _count(step: float) -> str:
-    return f"{step:.0f}" if np.isfinite(step) else "--"

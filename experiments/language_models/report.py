@@ -8,90 +8,130 @@ import pandas as pd
 
 from experiments.language_models import exam
 from experiments.language_models.tables import LEVELS
-from joules.analysis import records
 from joules.analysis.statistics import mean_ci
-from joules.paper.values import Value, banded_cell, cell, significant, statistic_values
-from joules.study.design import load_design
+from joules.paper.printing import (
+    banded,
+    banded_cell,
+    lay_out,
+    listed,
+    name,
+    number,
+    significant,
+    spaced,
+    whole,
+)
+from joules.paper.quantities import derive, pick
+from joules.paper.values import Value, statistic_values
+from joules.study.design import Scale, load_design
 
 _KEY = "language_models"
+_CRITERIA = {
+    "exam_energy": "energy",
+    "exam_time": "time",
+    "exam_bits": "bits a character, validation",
+    "exam_accuracy": "accuracy, test",
+    "exam": "least benefit",
+}
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
-    runs, board, statistics = tables["runs"], tables["board"], tables["statistics"]
-    rules = load_design(_KEY).at(runs["scale"].iloc[0]).analysis
-    good = records.select_measured(runs)
-    out = board[board["disqualified_blocks"] > 0]
-    front = board[board["on_front"].astype(bool)]
-    margin = statistics.set_index("statistic").loc[exam.MARGIN]
-    published = tables["published"]
+    runs, board, statistics, published = (
+        pick(tables, name) for name in ("runs", "board", "statistics", "published")
+    )
+    good = runs.where("failure.isna()", "energy_j.notna()")
+    out = board.where("disqualified_blocks > 0")
+    margin = statistics.where(statistic=exam.MARGIN)
+    scale = runs.frame["scale"].iloc[0]
     return [
-        Value(f"{_KEY}.blocks", int(board["blocks"].max()), "board.csv blocks, largest"),
-        Value(f"{_KEY}.entries", len(board), "board.csv rows"),
-        Value(f"{_KEY}.disqualified", len(out), "board.csv rows with disqualified_blocks above zero"),
+        Value(f"{_KEY}.blocks", board.max("blocks")),
+        Value(f"{_KEY}.entries", board.count()),
+        Value(f"{_KEY}.disqualified", out.count()),
         *(
-            Value(
-                f"{_KEY}.disqualified.{reason}",
-                _names(out.loc[out["disqualified"].str.contains(reason), "arm"]),
-                f"board.csv disqualified, {reason}",
-            )
+            Value(f"{_KEY}.disqualified.{reason}", derive(list_disqualified, out, reason))
             for reason in ("accuracy", "time")
         ),
-        Value(f"{_KEY}.front", _names(front["arm"]), "board.csv on_front"),
-        Value(f"{_KEY}.gate", rules["gate_accuracy"], "design.yaml gate_accuracy", 2),
-        Value(f"{_KEY}.cap", rules["cap_s"], "design.yaml cap_s", 2, r"\second"),
-        Value(
-            f"{_KEY}.corpus",
-            "plays by Shakespeare" if good["text"].isna().all() else "a text of its reader's own",
-            "runs.csv text",
-        ),
-        Value(f"{_KEY}.symbols", int(good["training_symbols"].max()), "runs.csv training_symbols, largest"),
-        Value(f"{_KEY}.alphabet", int(good["alphabet"].max()), "runs.csv alphabet"),
-        Value(f"{_KEY}.exam", exam.verdict(statistics), f"statistics.csv {exam.MARGIN}"),
-        Value(f"{_KEY}.exam.closest", str(margin["note"]), f"statistics.csv {exam.MARGIN} note"),
-        Value(f"{_KEY}.published.rows", len(published), "published_board.csv rows"),
+        Value(f"{_KEY}.front", derive(list_arms, board.where(on_front=True))),
+        Value(f"{_KEY}.gate", derive(declared, scale, "gate_accuracy"), 2),
+        Value(f"{_KEY}.cap", derive(declared, scale, "cap_s"), 2, r"\second"),
+        Value(f"{_KEY}.corpus", derive(name_corpus, good)),
+        Value(f"{_KEY}.symbols", good.max("training_symbols")),
+        Value(f"{_KEY}.alphabet", good.max("alphabet")),
+        Value(f"{_KEY}.exam", derive(exam.verdict, statistics)),
+        Value(f"{_KEY}.exam.closest", margin.cell("note")),
+        Value(f"{_KEY}.published.rows", published.count()),
         *(
             Value(
-                f"{_KEY}.published.told_apart.{name}",
-                int(published[f"told_apart_{name}"].eq(True).sum()),
-                f"published.csv told_apart_{name}",
+                f"{_KEY}.published.told_apart.{noise}",
+                published.where(f"told_apart_{noise} == True").count(),
                 on_demand=True,
             )
-            for name in ("median", "largest")
+            for noise in ("median", "largest")
         ),
-        *statistic_values(_KEY, statistics),
+        *statistic_values(_KEY, tables),
     ]
 
 
-def _names(arms: pd.Series) -> str:
-    return ", ".join(name.replace("_", " ") for name in arms) or "none"
+def declared(scale: Scale, rule: str) -> float:
+    """A rule of the board that `design.yaml` declares under `analysis` for a scale."""
+    return float(load_design(_KEY).at(scale).analysis[rule])
+
+
+def list_arms(board: pd.DataFrame) -> str:
+    """The names of entries, or none."""
+    return listed(board["arm"])
+
+
+def list_disqualified(board: pd.DataFrame, reason: str) -> str:
+    """The entries of `board` that were disqualified for a reason, or none."""
+    return listed(board.loc[board["disqualified"].str.contains(reason), "arm"])
+
+
+def name_corpus(runs: pd.DataFrame) -> str:
+    """The text that all runs were trained on."""
+    return "plays by Shakespeare" if runs["text"].isna().all() else "a text of its reader's own"
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The board, what it takes to reach each accuracy, the exam and the other board as the paper prints
-    them."""
-    board = tables["board"].sort_values(["rank", "energy_per_training_j"], na_position="last")
-    printed = [
-        {
-            "entry": row["arm"].replace("_", " "),
-            "place": _whole(row["rank"]),
-            "first in %": _share(row["first_share"]),
-            "accuracy": cell(row["validation_accuracy"]),
-            "bits": cell(row["validation_bits"]),
-            "test": cell(row["test_accuracy"]),
-            "MB": cell(row["model_bytes"] / 1e6, 2),
-            "s": cell(row["time_per_training_s"]),
-            "processor s": cell(row["cpu_per_training_s"]),
-            "J": banded_cell(row, "energy_per_training_j"),
-            "disqualified by": row["disqualified"] if isinstance(row["disqualified"], str) else "",
-        }
-        for row in board.to_dict("records")
-    ]
+    """The board, the cheapest way to each accuracy, the exam and the other board as the paper prints them."""
+    statistics = tables["statistics"]
     return {
-        "language_board": pd.DataFrame(printed),
+        "language_board": lay_out(
+            tables["board"].sort_values(["rank", "energy_per_training_j"], na_position="last"),
+            {
+                "entry": name("arm"),
+                "place": whole("rank"),
+                "first in %": whole("first_share", 100),
+                "accuracy": number("validation_accuracy"),
+                "bits": number("validation_bits"),
+                "test": number("test_accuracy"),
+                "MB": number("model_bytes", 1e-6, 2),
+                "s": number("time_per_training_s"),
+                "processor s": number("cpu_per_training_s"),
+                "J": banded("energy_per_training_j"),
+                "disqualified by": lambda row: "" if pd.isna(row["disqualified"]) else row["disqualified"],
+            },
+        ),
         "language_reached": _reached(tables["reached"]),
-        "language_exam": _exam(tables["statistics"]),
-        "language_published": _published(tables["published"]),
+        "language_exam": lay_out(
+            statistics.set_index("family", drop=False).loc[list(_CRITERIA)],
+            {
+                "criterion": lambda row: _CRITERIA[row["family"]],
+                "candidate over base": number("estimate"),
+                "from": number("ci_low"),
+                "to": number("ci_high"),
+            },
+        ),
+        "language_published": lay_out(
+            tables["published"],
+            {
+                "entry": name("entry"),
+                "J": number("total_j"),
+                "accuracy": number("accuracy"),
+                "next over this": number("next_over_this"),
+                "told apart": lambda row: {True: "yes", False: "no"}.get(row["told_apart_largest"], ""),
+            },
+        ),
     }
 
 
@@ -100,64 +140,12 @@ def _reached(reached: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for level in LEVELS:
         cells = {"accuracy": significant(level, 2)}
-        at = reached[reached["level"] == level]
         for kind in ("tables", "network", "both"):
-            of_kind = at[at["kind"] == kind]
-            means = of_kind.groupby("arm", sort=False)["energy_j"].apply(
-                lambda each: mean_ci(each.to_list())[0]
-            )
-            if means.empty:
-                cells |= {kind: "--", f"{kind} J": "--"}
-                continue
-            rows_of = of_kind[of_kind["arm"] == means.idxmin()]
-            mean = {
-                name: mean_ci(rows_of[name].to_list())[0] for name in rows_of if name.startswith("energy_j")
-            }
-            cells |= {kind: str(means.idxmin()).replace("_", " "), f"{kind} J": banded_cell(mean, "energy_j")}
+            arms = reached[(reached["level"] == level) & (reached["kind"] == kind)].groupby("arm", sort=False)
+            energies = [column for column in reached if column.startswith("energy_j")]
+            means = {arm: {one: mean_ci(runs[one].to_list())[0] for one in energies} for arm, runs in arms}
+            best = min(means, key=lambda arm: means[arm]["energy_j"], default=None)
+            cells[kind] = "--" if best is None else spaced(best)
+            cells[f"{kind} J"] = "--" if best is None else banded_cell(means[best], "energy_j")
         rows.append(cells)
     return pd.DataFrame(rows)
-
-
-def _exam(statistics: pd.DataFrame) -> pd.DataFrame:
-    by_family = statistics.set_index("family")
-    words = {
-        "exam_energy": "energy",
-        "exam_time": "time",
-        "exam_bits": "bits a character, validation",
-        "exam_accuracy": "accuracy, test",
-        "exam": "least benefit",
-    }
-    rows = []
-    for family, criterion in words.items():
-        row = by_family.loc[family]
-        rows.append(
-            {
-                "criterion": criterion,
-                "candidate over base": cell(row["estimate"]) if pd.notna(row["estimate"]) else "--",
-                "from": cell(row["ci_low"]) if pd.notna(row["ci_low"]) else "--",
-                "to": cell(row["ci_high"]) if pd.notna(row["ci_high"]) else "--",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _published(published: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "entry": published["entry"].str.replace("_", " "),
-            "J": [significant(energy_j, 3) for energy_j in published["total_j"]],
-            "accuracy": [significant(accuracy, 3) for accuracy in published["accuracy"]],
-            "next over this": [cell(ratio) for ratio in published["next_over_this"]],
-            "told apart": [
-                "" if pd.isna(told) else ("yes" if told else "no") for told in published["told_apart_largest"]
-            ],
-        }
-    )
-
-
-def _whole(number: float) -> str:
-    return "--" if pd.isna(number) else f"{number:.0f}"
-
-
-def _share(number: float) -> str:
-    return "--" if pd.isna(number) else f"{100 * number:.0f}"

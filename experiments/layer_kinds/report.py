@@ -4,80 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from experiments.layer_kinds.tables import KINDS
-from joules.paper.values import Value, significant, statistic_values
+from joules.paper.printing import significant
+from joules.paper.quantities import derive, pick
+from joules.paper.values import Value, statistic_values
+
+_SHARES = ("flops", "parameters", "energy", "time")
+_PRINTED = {
+    "operations in %": ("this campaign", "flops_percent"),
+    "energy in %": ("this campaign", "energy_percent"),
+    "time in %": ("this campaign", "time_percent"),
+    "operations (Caffe) in %": ("published", "flops_percent"),
+    "training time (Caffe) in %": ("published", "time_percent"),
+}
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
-    arms, shares = tables["arms"], tables["shares"]
-    alone = arms[arms["model"].isna() & arms["factor"].isna()]
-    busy = alone["cpu_per_pass_s"] / alone["time_per_pass_s"]
-    inside = shares[shares["origin"] == "this campaign"]
-    published = shares[shares["origin"] != "this campaign"]
-    exported = [
-        Value("layers.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
-        Value("layers.maps", _maps(alone), "arms.csv image_size of the single convolutions, distinct"),
+    arms, shares = pick(tables, "arms"), pick(tables, "shares")
+    alone = arms.where("model.isna()", "factor.isna()")
+    busy = "cpu_per_pass_s / time_per_pass_s"
+    origins = {"here": "this campaign", "published": "published"}
+    return [
+        Value("layers.blocks", arms.max("blocks")),
+        Value("layers.maps", derive(list_sizes, alone.where("kind != 'linear'"))),
+        Value("layers.busy.min", alone.min(busy), 2),
+        Value("layers.busy.max", alone.max(busy), 2),
+        Value("layers.mflops", alone.cell("flops") / 1e6, 3),
+        *(
+            Value(f"layers.intensity.{row['kind']}", row.cell("intensity_flops_per_byte"), 2)
+            for row in alone.each("kind")
+        ),
         *(
             Value(
-                f"layers.busy.{end}",
-                float(getattr(busy, end)()),
-                "arms.csv cpu_per_pass_s / time_per_pass_s",
+                f"layers.{key}.{row['kind']}.{of}",
+                row.cell(f"{of}_percent"),
                 2,
+                r"\percent",
+                on_demand=True,
             )
-            for end in ("min", "max")
+            for key, origin in origins.items()
+            for row in shares.where(origin=origin).each("kind")
+            for of in _SHARES
         ),
-        Value("layers.mflops", alone["flops"].iloc[0] / 1e6, "arms.csv flops of the single layers", 3),
-        *(
-            Value(
-                f"layers.intensity.{row.kind}",
-                row.intensity_flops_per_byte,
-                f"arms.csv {row.arm} intensity_flops_per_byte",
-                2,
-            )
-            for row in alone.itertuples()
-        ),
-        *statistic_values("layers", tables["statistics"]),
+        *statistic_values("layers", tables),
     ]
-    for origin, table in (("here", inside), ("published", published)):
-        for row in table.to_dict("records"):
-            exported += [
-                Value(
-                    f"layers.{origin}.{row['kind']}.{name}",
-                    row[f"{name}_percent"],
-                    f"shares.csv {row['origin']} {row['kind']} {name}_percent",
-                    2,
-                    r"\percent",
-                    on_demand=True,
-                )
-                for name in ("flops", "parameters", "energy", "time")
-                if np.isfinite(row[f"{name}_percent"])
-            ]
-    return exported
 
 
-def _maps(alone: pd.DataFrame) -> str:
-    sizes = alone.loc[alone["kind"] != "linear", "image_size"]
-    return " and ".join(f"{size:.0f}" for size in sorted(set(sizes)))
+def list_sizes(layers: pd.DataFrame) -> str:
+    """Sides of the feature maps of `layers`, in pixels."""
+    return " and ".join(f"{size:.0f}" for size in sorted(set(layers["image_size"])))
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Shares by kind, here and published, as the paper prints them."""
-    wide = tables["shares"].set_index(["origin", "kind"])
-    rows = []
-    for kind, words in KINDS.items():
-        row = {"layer kind": words}
-        for label, origin, column in (
-            ("operations", "this campaign", "flops_percent"),
-            ("energy", "this campaign", "energy_percent"),
-            ("time", "this campaign", "time_percent"),
-            ("operations (Caffe)", "published", "flops_percent"),
-            ("training time (Caffe)", "published", "time_percent"),
-        ):
-            present = (origin, kind) in wide.index
-            row[f"{label} in %"] = significant(wide.loc[(origin, kind), column], 3) if present else "--"
-        rows.append(row)
+    shares = tables["shares"].set_index(["origin", "kind"])
+
+    def printed(kind: str, origin: str, column: str) -> str:
+        return significant(shares.loc[(origin, kind), column], 3) if (origin, kind) in shares.index else "--"
+
+    rows = [
+        {"layer kind": words} | {head: printed(kind, *place) for head, place in _PRINTED.items()}
+        for kind, words in KINDS.items()
+    ]
     return {"layers_shares": pd.DataFrame(rows)}

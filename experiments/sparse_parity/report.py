@@ -6,98 +6,89 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from experiments.sparse_parity.tables import ENERGY, PROXIES, SOLVED, WORDS
-from joules.paper.values import Value, banded_cell, cell, known, statistic_values
+from experiments.sparse_parity import tables as made
+from experiments.sparse_parity.tables import ENERGY, PROXIES, WORDS
+from joules.paper.printing import banded, cell, lay_out, name, number, spaced
+from joules.paper.quantities import constant, derive, pick
+from joules.paper.values import Value, statistic_values
 
 _KEY = "sparse_parity"
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers the paper prints about this experiment."""
-    agreement, regret = tables["agreement"], tables["regret"]
-    # Those of the board of language models are counted there.
-    arms = tables["arms"].dropna(subset=["bits"])
-    failed = arms[~arms["solved"].astype(bool)]
-    with_energy = agreement[agreement["other"] == ENERGY].dropna(subset=["tau"])
-    winners = regret[regret["metric"] == ENERGY]
+    # Arms without bits are those of the board of language models, which are counted there.
+    arms = pick(tables, "arms").where("bits.notna()")
+    with_energy = pick(tables, "agreement").where(other=ENERGY)
     return [
-        Value(f"{_KEY}.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
-        Value(f"{_KEY}.processes", int(arms["process"].nunique()), "arms.csv process, different"),
-        Value(f"{_KEY}.problems", int(arms["problem"].nunique()), "arms.csv problem, different"),
-        Value(f"{_KEY}.arms", len(arms), "arms.csv rows"),
-        Value(f"{_KEY}.failed", len(failed), "arms.csv rows that are not solved"),
-        Value(f"{_KEY}.solved_from", 100 * SOLVED, "experiments/sparse_parity/tables.py", 2, r"\percent"),
-        Value(
-            f"{_KEY}.winners",
-            "; ".join(f"{row.problem}: {_words(row.winner)}" for row in winners.itertuples()) or "none",
-            "regret.csv winner by energy",
+        Value(f"{_KEY}.blocks", arms.max("blocks")),
+        Value(f"{_KEY}.processes", arms.nunique("process")),
+        Value(f"{_KEY}.problems", arms.nunique("problem")),
+        Value(f"{_KEY}.arms", arms.count()),
+        Value(f"{_KEY}.failed", arms.where(solved=False).count()),
+        Value(f"{_KEY}.solved_from", 100 * constant(made, "SOLVED"), 2, r"\percent"),
+        Value(f"{_KEY}.winners", derive(list_winners, pick(tables, "regret").where(metric=ENERGY))),
+        *(
+            Value(f"{_KEY}.tau.{row['metric']}", row.cell("tau"), 2, on_demand=True)
+            for row in with_energy.each("metric")
         ),
-        *known(
-            *(
-                Value(f"{_KEY}.tau.{row.metric}", row.tau, f"agreement.csv {row.metric}", 2, on_demand=True)
-                for row in with_energy.itertuples()
-            )
-        ),
-        *statistic_values(_KEY, tables["statistics"]),
+        *statistic_values(_KEY, tables),
     ]
+
+
+def list_winners(regret: pd.DataFrame) -> str:
+    """The cheapest process of each problem, or none."""
+    return "; ".join(f"{row.problem}: {spaced(row.winner)}" for row in regret.itertuples()) or "none"
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Processes, regret and proxies as the paper prints them."""
-    rows = tables["arms"].dropna(subset=["bits"]).to_dict("records")
-    arms = [
-        {
-            "problem": row["problem"],
-            "process": _words(row["process"]),
-            "right in %": cell(100 * row["right_share"]),
-            "ms": cell(1e3 * row["time_per_solve_s"]),
-            "processor ms": cell(1e3 * row["cpu_per_solve_s"]),
-            "mJ": banded_cell(row, ENERGY, 1e3),
-        }
-        for row in rows
-    ]
-    counts = [
-        {
-            "problem": row["problem"],
-            "process": _words(row["process"]),
-            "operations": cell(row["operations"]),
-            "bytes": cell(row["bytes_moved"]),
-            "launches": cell(row["launches"]),
-            "reuse": cell(row["average_reuse_distance_bytes"]),
-            "movement": cell(row["data_movement_distance"]),
-            "peak": cell(row["peak_bytes"]),
-        }
-        for row in rows
-    ]
-    regret = tables["regret"]
+    arms, regret = tables["arms"].dropna(subset=["bits"]), tables["regret"]
     by_problem = [
         {"chosen by": WORDS[metric]}
         | {
-            row["problem"]: f"{_words(row['winner'])} ({cell(row['regret'])})"
+            row["problem"]: f"{spaced(row['winner'])} ({cell(row['regret'])})"
             for row in regret[regret["metric"] == metric].to_dict("records")
         }
         for metric in (*PROXIES, ENERGY)
     ]
-    taus = tables["agreement"].query("other == @ENERGY").set_index("metric")
-    proxies = [
-        {
-            "proxy": WORDS[row["proxy"]],
-            "tau with energy": cell(taus.loc[row["proxy"], "tau"], 2),
-            "from": cell(taus.loc[row["proxy"], "tau_low"], 2),
-            "to": cell(taus.loc[row["proxy"], "tau_high"], 2),
-            "share explained": cell(row["r2"]),
-            "off by a factor of": cell(row["error_factor"]),
-            "rank correlation": cell(row["spearman"]),
-        }
-        for row in tables["proxies"].to_dict("records")
-    ]
+    taus = tables["agreement"].query("other == @ENERGY").drop(columns="other")
     return {
-        "parity_arms": pd.DataFrame(arms),
-        "parity_counts": pd.DataFrame(counts),
+        "parity_arms": lay_out(
+            arms,
+            {
+                "problem": "{problem}",
+                "process": name("process"),
+                "right in %": number("right_share", 100),
+                "ms": number("time_per_solve_s", 1e3),
+                "processor ms": number("cpu_per_solve_s", 1e3),
+                "mJ": banded(ENERGY, 1e3),
+            },
+        ),
+        "parity_counts": lay_out(
+            arms,
+            {
+                "problem": "{problem}",
+                "process": name("process"),
+                "operations": number("operations"),
+                "bytes": number("bytes_moved"),
+                "launches": number("launches"),
+                "reuse": number("average_reuse_distance_bytes"),
+                "movement": number("data_movement_distance"),
+                "peak": number("peak_bytes"),
+            },
+        ),
         "parity_regret": pd.DataFrame(by_problem).fillna("--"),
-        "parity_proxies": pd.DataFrame(proxies),
+        "parity_proxies": lay_out(
+            tables["proxies"].merge(taus, left_on="proxy", right_on="metric", how="left"),
+            {
+                "proxy": lambda row: WORDS[row["proxy"]],
+                "tau with energy": number("tau", digits=2),
+                "from": number("tau_low", digits=2),
+                "to": number("tau_high", digits=2),
+                "share explained": number("r2"),
+                "off by a factor of": number("error_factor"),
+                "rank correlation": number("spearman"),
+            },
+        ),
     }
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

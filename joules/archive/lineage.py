@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_float_dtype
 
 from joules.analysis import columns
 from joules.analysis.records import load
@@ -14,10 +15,15 @@ from joules.analysis.tables import MANIFEST, inputs, verified_names
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.models import did_you_mean
+from joules.paper.quantities import Cells
 from joules.paper.steps import read_values
+from joules.paper.values import read_cells
 from joules.study.campaign import SELF, Campaign
 from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256
+
+# Rows of a value's table that are listed, and leading columns that a row is named by.
+_LISTED, _NAMED_BY = 20, 5
 
 
 def trace(target: str, campaign: Campaign) -> Iterator[str]:
@@ -82,7 +88,25 @@ def _value(campaign: Campaign, key: str) -> Iterator[str]:
     row = listing.loc[key]
     yield f"{key} = {row['raw']} (printed {row['printed']} {row['unit']})"
     yield f"  from {row['experiment']}: {row['source']}"
+    for cells in read_cells(row.get("cells", "[]")):
+        yield from _rows(campaign, row["experiment"], cells)
     yield from _tables(campaign, campaign.tables(row["experiment"]))
+
+
+def _rows(campaign: Campaign, experiment: str, cells: Cells) -> Iterator[str]:
+    """The rows of a table that a value was computed from, each with its cell."""
+    path = campaign.claims if cells.table == "claims" else campaign.tables(experiment) / f"{cells.table}.csv"
+    if not path.exists():
+        return
+    rows = cells.select(pd.read_csv(path))
+    yield f"  {len(rows)} row{'' if len(rows) == 1 else 's'}: {cells}"
+    values = rows.eval(cells.column, engine="python") if cells.column else pd.Series("", rows.index)
+    names = [column for column in rows.columns[:_NAMED_BY] if not is_float_dtype(rows[column])]
+    for index, row in rows.head(_LISTED).iterrows():
+        named = ", ".join(f"{column} {row[column]}" for column in names if pd.notna(row[column]))
+        yield f"    {named}" + (f": {cells.column} = {values[index]}" if cells.column else "")
+    if len(rows) > _LISTED:
+        yield f"    and {len(rows) - _LISTED} more"
 
 
 def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:

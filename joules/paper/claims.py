@@ -13,7 +13,9 @@ import pandas as pd
 
 from joules.analysis import sensitivity
 from joules.analysis.statistics import CONFIDENCE, holm
-from joules.paper.values import Value, significant
+from joules.paper.printing import listed, significant
+from joules.paper.quantities import derive, pick
+from joules.paper.values import Value
 from joules.power.models import POWER_MODELS
 from joules.study.campaign import SELF
 from joules.study.claims import Claim, load_claims
@@ -24,7 +26,7 @@ _DEPENDS: Verdict = "depends on the power model"
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 # Prefix of the columns that hold the verdict under each model of power.
-MODEL_TABLE_COLUMNS = "under_"
+UNDER = "under_"
 COLUMNS = [
     "experiment",
     "claim",
@@ -40,7 +42,7 @@ COLUMNS = [
     "p_holm",
     "uncorrected_verdict",
     "as_read_verdict",
-    *(f"{MODEL_TABLE_COLUMNS}{model}" for model in POWER_MODELS),
+    *(f"{UNDER}{model}" for model in POWER_MODELS),
     *sensitivity.UNFLAGGED_COLUMNS,
     "unflagged_verdict",
     "comparison",
@@ -172,7 +174,7 @@ def _row(
         "p_holm": judged.p_holm,
         "uncorrected_verdict": judged.uncorrected,
         "as_read_verdict": judged.verdict,
-        **{f"{MODEL_TABLE_COLUMNS}{model}": each.verdict for model, each in under.items()},
+        **{f"{UNDER}{model}": each.verdict for model, each in under.items()},
         "unflagged_verdict": _OPEN,
         "evidence": judged.evidence,
     }
@@ -222,7 +224,7 @@ def under_words(row: Mapping[str, Any]) -> str:
     """Which models give which verdict, in words."""
     by_verdict: dict[str, list[str]] = {}
     for name, model in POWER_MODELS.items():
-        verdict = row.get(f"{MODEL_TABLE_COLUMNS}{name}")
+        verdict = row.get(f"{UNDER}{name}")
         if isinstance(verdict, str):
             by_verdict.setdefault(verdict, []).append(model.words)
     return "; ".join(f"{verdict} under {_listed(words)}" for verdict, words in by_verdict.items())
@@ -250,65 +252,45 @@ def display(claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def values(claims: pd.DataFrame) -> list[Value]:
-    """The sentence the paper prints for each claim, the claim itself only where it is supported; and what
-    becomes of the verdicts under other models of power, and without the runs that carry a flag."""
-    sentences = [
-        Value(
-            f"claim.{row['claim']}",
-            _sentence(row),
-            f"claims.csv {row['claim']}",
-            experiment=row["experiment"],
-        )
-        for row in claims.to_dict("records")
-    ]
-    return [*sentences, *_under_models(claims), *_without_flagged_runs(claims)]
-
-
-def _under_models(claims: pd.DataFrame) -> list[Value]:
-    counts = claims["verdict"].value_counts()
-    moved = claims[claims["uncorrected_verdict"] != claims["as_read_verdict"]]
-    cells = {
-        "claims.primary": (int((claims["kind"] == "primary").sum()), "kind primary"),
-        "claims.corrected": (len(moved), "uncorrected_verdict other than as_read_verdict"),
-        "claims.all": (len(claims), "rows"),
-        "claims.supported": (int(counts.get("supported", 0)), "verdict supported"),
-        "claims.contradicted": (int(counts.get("contradicted", 0)), "verdict contradicted"),
-        "claims.open": (int(counts.get(_OPEN, 0)), "verdict inconclusive"),
-        "claims.depend": (int(counts.get(_DEPENDS, 0)), "verdict depends on the power model"),
-        **{
-            f"claims.{key}": (int((claims["band_reason"] == reason).sum()), f"band_reason: {reason}")
-            for key, reason in (
-                ("no_energy", sensitivity.NO_ENERGY),
-                ("equal_cores", sensitivity.EQUAL_CORES),
-                ("small_loads", sensitivity.SMALL_LOADS),
-            )
-        },
+    """The sentence the paper prints for each claim, the claim itself only where it is supported; and how many
+    verdicts change under other power models, and without the runs that carry a flag."""
+    every = pick({"claims": claims}, "claims")
+    decided = every.where(f"uncorrected_verdict != {_OPEN!r}")
+    changed = decided.where("unflagged_verdict != uncorrected_verdict")
+    counts = {
+        "all": every,
+        "primary": every.where(kind="primary"),
+        "corrected": every.where("uncorrected_verdict != as_read_verdict"),
+        "supported": every.where(verdict="supported"),
+        "contradicted": every.where(verdict="contradicted"),
+        "open": every.where(verdict=_OPEN),
+        "depend": every.where(verdict=_DEPENDS),
+        "no_energy": every.where(band_reason=sensitivity.NO_ENERGY),
+        "equal_cores": every.where(band_reason=sensitivity.EQUAL_CORES),
+        "small_loads": every.where(band_reason=sensitivity.SMALL_LOADS),
+        "decided": decided,
+        "unflagged.kept": decided.where("unflagged_verdict == uncorrected_verdict"),
+        "unflagged.open": changed.where(unflagged_verdict=_OPEN),
     }
-    return [Value(key, raw, f"claims.csv {which}", experiment=SELF) for key, (raw, which) in cells.items()]
-
-
-def _without_flagged_runs(claims: pd.DataFrame) -> list[Value]:
-    decided = claims[claims["uncorrected_verdict"] != _OPEN]
-    changed = decided[decided["unflagged_verdict"] != decided["uncorrected_verdict"]]
-    turned = changed[changed["unflagged_verdict"] != _OPEN]
-    names = ", ".join(str(name).replace("_", " ") for name in turned["claim"])
+    turned = changed.where(f"unflagged_verdict != {_OPEN!r}")
     return [
-        Value(
-            f"claims.{key}",
-            raw,
-            f"claims.csv as_read_verdict and unflagged_verdict, {which}",
-            experiment=SELF,
-        )
-        for key, raw, which in (
-            ("decided", len(decided), "the former decided"),
-            ("unflagged.kept", len(decided) - len(changed), "decided alike"),
-            ("unflagged.open", len(changed) - len(turned), "the former alone decided"),
-            ("unflagged.turned", names or "none", "decided to the contrary"),
-        )
+        *(
+            Value(f"claim.{row['claim']}", derive(state_claim, row), experiment=row["experiment"])
+            for row in every.each("claim")
+        ),
+        *(Value(f"claims.{key}", rows.count(), experiment=SELF) for key, rows in counts.items()),
+        Value("claims.unflagged.turned", derive(list_claims, turned), experiment=SELF),
     ]
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def list_claims(claims: pd.DataFrame) -> str:
+    """The names of claims, or none."""
+    return listed(claims["claim"])
+
+
+def state_claim(claims: pd.DataFrame) -> str:
+    """The sentence that states the first of `claims` and its verdict."""
+    (row,) = claims.to_dict("records")
     bare, evidence = row["statement"].rstrip("."), row["evidence"]
     inner = bare[0].lower() + bare[1:]
     if row["verdict"] == "supported":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from joules.analysis.origin import origin_of
 from joules.analysis.steps import statistics_of
 from joules.analysis.tables import read_tables
 from joules.errors import UserError
+from joules.paper.printing import listed, spaced
+from joules.paper.quantities import constant, derive
 from joules.paper.values import Value
 from joules.study.campaign import Campaign, other_releases
 from joules.study.config import Config
@@ -42,6 +45,9 @@ class Comparison:
     numbers: pd.DataFrame
     verdicts: pd.DataFrame
     is_repeat: bool
+
+    def __str__(self) -> str:
+        return self.other.name
 
     @property
     def decided(self) -> pd.DataFrame:
@@ -130,33 +136,62 @@ def values(others: list[Comparison]) -> list[Value]:
     """The numbers the paper prints about the released campaigns; none where there is no comparison."""
     if not others:
         return []
-    numbers = pd.concat([one.numbers for one in others], ignore_index=True)
-    over = over_campaigns([others[0].campaign, *(one.other for one in others)])
-    opposed = sorted({claim for one in others for claim in one.opposed})
-    both = f"here and in {', '.join(one.other.name for one in others)}"
     return [
-        Value("beside.campaigns", len(others), "released campaigns, number"),
-        Value(
-            "beside.repeats", sum(one.is_repeat for one in others), "campaigns of the same code and machine"
-        ),
-        Value("beside.expected", 100 * REPEATS_WITHIN, "joules/paper/comparison.py", 2, r"\percent"),
-        Value("beside.claims", len(over), f"claims.csv {both}, with an interval in two of them"),
-        Value(
-            "beside.wider",
-            int((over["largest"] - over["least"] > over["widest"]).sum()),
-            f"claims.csv {both}, range of estimates over widest interval",
-        ),
-        Value("beside.numbers", len(numbers), f"claims.csv {both}, rows with an interval"),
-        Value("beside.agree", int(numbers["agrees"].sum()), f"claims.csv {both}, estimates within intervals"),
-        Value(
-            "beside.decided", sum(len(one.decided) for one in others), f"claims.csv {both}, decided verdicts"
-        ),
-        Value(
-            "beside.opposed",
-            ", ".join(name.replace("_", " ") for name in opposed) or "none",
-            f"claims.csv {both}, supported in one and contradicted in the other",
-        ),
+        Value("beside.campaigns", derive(count_campaigns, *others)),
+        Value("beside.repeats", derive(count_repeats, *others)),
+        Value("beside.expected", 100 * constant(sys.modules[__name__], "REPEATS_WITHIN"), 2, r"\percent"),
+        Value("beside.claims", derive(count_claims, *others)),
+        Value("beside.wider", derive(count_wider, *others)),
+        Value("beside.numbers", derive(count_numbers, *others)),
+        Value("beside.agree", derive(count_agreeing, *others)),
+        Value("beside.decided", derive(count_decided, *others)),
+        Value("beside.opposed", derive(list_opposed, *others)),
     ]
+
+
+def count_campaigns(*others: Comparison) -> int:
+    """How many released campaigns there are."""
+    return len(others)
+
+
+def count_repeats(*others: Comparison) -> int:
+    """How many of them are repeats."""
+    return sum(one.is_repeat for one in others)
+
+
+def count_claims(*others: Comparison) -> int:
+    """How many claims have a number with an interval in two campaigns."""
+    return len(_over(others))
+
+
+def count_wider(*others: Comparison) -> int:
+    """How many of these numbers differ more between campaigns than the widest interval of one."""
+    over = _over(others)
+    return int((over["largest"] - over["least"] > over["widest"]).sum())
+
+
+def count_numbers(*others: Comparison) -> int:
+    """How many numbers have an interval both here and in another campaign."""
+    return sum(len(one.numbers) for one in others)
+
+
+def count_agreeing(*others: Comparison) -> int:
+    """How many of them agree."""
+    return sum(int(one.numbers["agrees"].sum()) for one in others)
+
+
+def count_decided(*others: Comparison) -> int:
+    """How many verdicts this campaign and another both decide."""
+    return sum(len(one.decided) for one in others)
+
+
+def list_opposed(*others: Comparison) -> str:
+    """Claims that one campaign supports and another contradicts, or none."""
+    return listed(sorted({claim for one in others for claim in one.opposed}))
+
+
+def _over(others: Sequence[Comparison]) -> pd.DataFrame:
+    return over_campaigns([others[0].campaign, *(one.other for one in others)])
 
 
 def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
@@ -177,9 +212,9 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
         )
     if not rows:
         return {}
-    over = over_campaigns([others[0].campaign, *(one.other for one in others)])
+    over = _over(others)
     printed = over.drop(columns=["least", "largest", "widest"]).assign(
-        claim=[str(name).replace("_", " ") for name in over["claim"]],
+        claim=over["claim"].map(spaced),
         spread=[f"{row.least:.3g} to {row.largest:.3g}" for row in over.itertuples()],
     )
     return {"beside": pd.DataFrame(rows), "over": printed}

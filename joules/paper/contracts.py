@@ -16,9 +16,9 @@ class Report(Protocol):
     def values(self, tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         """The numbers and words that the paper's section prints with `\\val{key}`.
 
-        A value that is not `on_demand` must be used by the prose. What the campaign cannot tell is left out
-        (`values.known`), and the prose asks for it with `\\ifval`. Statistics are there for the asking
-        through `values.statistic_values`.
+        A value that is not `on_demand` must be used by the prose. What the campaign cannot measure is
+        NaN and left out, and the prose asks for it with `\\ifval`. `statistic_values` makes a value of every
+        statistic.
         """
         ...
 

@@ -18,7 +18,7 @@ from joules.analysis.sidecar import read_sidecar
 from joules.analysis.statistics import CONFIDENCE
 from joules.errors import UserError
 from joules.models import read_json
-from joules.paper import campaign_report, claims, comparison, families, prose, values
+from joules.paper import campaign_report, claims, comparison, families, printing, prose, values
 from joules.paper.contracts import Report
 from joules.paper.typeset import typeset
 from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
@@ -117,12 +117,12 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
         "captions.tex": "".join(captions),
         "tables.tex": "".join(
             f"\\deftable{{{name}}}{{"
-            + (values.long_table(name, table) if name in _LONG else values.tabular(table))
+            + (printing.long_table(name, table) if name in _LONG else printing.tabular(table))
             + "}\n"
             for name, table in printed.items()
         ),
         "questions.tex": "".join(
-            f"\\item {values.escape(load_design(experiment).question)}\n" for experiment in experiments
+            f"\\item {printing.escape(load_design(experiment).question)}\n" for experiment in experiments
         ),
         "sections.tex": "".join(f"\\input{{sections/{experiment}}}\n" for experiment in experiments),
     }
@@ -141,7 +141,7 @@ def typeset_paper(campaign: Campaign) -> Path:
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
     # Relative, so that nothing in the PDF tells where it was made.
     paper = Path(os.path.relpath(paper_source()))
-    authors = r" \and ".join(values.escape(author_name(author)) for author in citation()["authors"])
+    authors = r" \and ".join(printing.escape(author_name(author)) for author in citation()["authors"])
     return typeset(paper, campaign.build, campaign.figures, campaign.explorer, authors)
 
 
@@ -171,7 +171,7 @@ def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
             sidecar = read_sidecar(campaign, figure)
             rows.append(
                 {
-                    "figure": values.Link(figure, f"figure/{figure}"),
+                    "figure": printing.Link(figure, f"figure/{figure}"),
                     "file": _brief(sidecar.files[f"{figure}.pdf"]),
                     "tables": _brief(sidecar.manifest_sha256),
                     "code": _brief(sidecar.code_fingerprint),
@@ -203,13 +203,13 @@ def _caption(campaign: Campaign, own: Mapping[str, pd.DataFrame], figure: str, t
     spread = f"$n={blocks}$ blocks, " if blocks else ""
     spread += f"{100 * CONFIDENCE:.0f}\\,\\% intervals, " if "interval" in text else ""
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
-    walk = values.Link("walk it", f"figure/{figure}").latex()
+    walk = printing.Link("walk it", f"figure/{figure}").latex()
     line = (
-        f"{spread}energy {values.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
-        f"\\source{{{source}}}{{{values.escape(source)}}}; {walk}."
+        f"{spread}energy {printing.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
+        f"\\source{{{source}}}{{{printing.escape(source)}}}; {walk}."
     )
     spoken = text.encode("utf-16-be").hex().upper()
     return (
-        f"\\defcaption{{{figure}}}{{{values.escape(text)}}}\n\\defchain{{{figure}}}{{{line}}}\n"
+        f"\\defcaption{{{figure}}}{{{printing.escape(text)}}}\n\\defchain{{{figure}}}{{{line}}}\n"
         f"\\defalt{{{figure}}}{{FEFF{spoken}}}\n"
     )

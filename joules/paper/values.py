@@ -1,68 +1,73 @@
-"""Numbers the paper prints, each with where it came from."""
+"""Numbers and words that the paper prints, each with the quantity it prints."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from joules.analysis.sensitivity import HIGH, LOW
 from joules.errors import UserError
+from joules.paper.printing import escape, is_number, significant
+from joules.paper.quantities import Cells, Quantity, Raw, pick
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-}
 # Units, and heads of tables, of which no number may be printed without its band where energy is modelled.
 _ENERGY_UNITS = {r"\joule", r"\milli\joule", r"\kilo\joule", r"\kWh", r"\watt\hour"}
 _ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
 _OF_OTHERS = "_published"
-# A cell of a table of more letters is a sentence, and a head is broken into lines of no fewer.
-_SENTENCE, _NARROWEST = 45, 5
-# In a table of more letters than a line has in seven points, columns of more than a name are sentences.
-_LINE, _NAME = 135, 16
-# A column of a long table is no wider than for so many letters, and wraps; so many are left between columns.
-_LONGEST, _GAP = 40, 6
-# Within these a number is printed in full, beyond them with a power of ten.
-_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e6
-
-
-@dataclass(frozen=True)
-class Link:
-    """Words that lead to a part of the campaign's explorer, by its fragment."""
-
-    words: str
-    fragment: str
-
-    def latex(self) -> str:
-        return f"\\explorer{{{self.fragment}}}{{{escape(self.words)}}}"
+# Columns of statistics.csv that are values too, with the suffix of their keys.
+_STATISTIC_COLUMNS = {
+    "estimate": "",
+    "ci_low": ".low",
+    "ci_high": ".high",
+    "band_low": ".least",
+    "band_high": ".most",
+    "p_holm": ".p",
+}
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number or word of the prose.
+    """What `\\val{key}` prints.
 
-    `digits` are significant figures, None for words and counts; `unit` is in siunitx notation;
-    `source` says which cells of which table of which `experiment` it was computed from. A value
-    `on_demand` stands ready for the prose, as every statistic does; any other must be used by it. `band` is
-    the least and the largest of it under all models of power, in the same unit, where it hangs on them.
+    `digits` are significant figures, None for words and counts; `unit` is in siunitx notation. The prose has
+    to print a value unless it is `on_demand`, as every statistic is. `experiment` is set by the export.
+
+    Raises TypeError for a number or text in place of a quantity: a value cannot be typed.
     """
 
     key: str
-    raw: float | int | str
-    source: str
+    quantity: Quantity
     digits: int | None = None
     unit: str = ""
     on_demand: bool = False
     experiment: str = ""
-    band: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.quantity, Quantity):
+            raise TypeError(f"the value '{self.key}' is typed by hand: compute it from a table with pick()")
+
+    @property
+    def raw(self) -> Raw:
+        """The number or word; a number without `digits` is a count."""
+        raw = self.quantity.raw
+        if isinstance(raw, str):
+            return raw
+        return int(raw) if self.digits is None and math.isfinite(raw) else float(raw)
+
+    @property
+    def source(self) -> str:
+        """How the number is computed, in which tables."""
+        return self.quantity.source
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """The least and the largest `raw` over all power models, where it depends on them."""
+        return self.quantity.band
 
     @property
     def printed(self) -> str:
@@ -83,84 +88,32 @@ class Value:
         return f"{number} [\\num{{{low}}}, \\num{{{high}}}]"
 
 
-def significant(number: float, digits: int) -> str:
-    """`number` rounded to `digits` significant figures, trailing zeros kept."""
-    if number == 0:
-        return "0"
-    if not _PLAIN_FROM <= abs(number) < _PLAIN_TO:
-        return f"{number:.{digits - 1}e}"
-    # Rounding first: 9.99 to two figures is 10, not 10.0.
-    rounded = float(f"{number:.{digits - 1}e}")
-    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
-    return f"{rounded:.{max(decimals, 0)}f}"
-
-
-def cell(number: float, digits: int = 3) -> str:
-    """`significant` for a table that is printed, a dash where there is no number."""
-    return significant(number, digits) if math.isfinite(number) else "--"
-
-
-def banded_cell(row: Mapping[str, Any], column: str, scale: float = 1.0, digits: int = 3) -> str:
-    """`cell` of a number that goes with energy, with its band where it has one."""
-    number, band = cell(scale * row[column], digits), band_of(row, column, scale)
-    if band is None or number == "--":
-        return number
-    low, high = (significant(end, digits) for end in band)
-    return number if low == high else f"{number} [{low}, {high}]"
-
-
-def band_of(row: Mapping[str, Any], column: str, scale: float = 1.0) -> tuple[float, float] | None:
-    """The band of a column of a row of a table, in the unit that `scale` makes; None where there is none."""
-    low, high = (row.get(f"{column}{end}", math.nan) for end in (LOW, HIGH))
-    return None if math.isnan(low) or math.isnan(high) else (scale * low, scale * high)
-
-
-def known(*values: Value) -> list[Value]:
-    """Those of `values` that are numbers. What a small campaign cannot tell is no value, and the prose asks
-    for it with `\\ifval`."""
-    return [value for value in values if not isinstance(value.raw, float) or math.isfinite(value.raw)]
-
-
-def escape(text: str) -> str:
-    """`text` for LaTeX."""
-    return "".join(_LATEX.get(mark, mark) for mark in text)
-
-
-def statistic_values(prefix: str, statistics: pd.DataFrame, digits: int = 3) -> list[Value]:
-    """Estimate, interval, range over models of power and corrected p of every row of `statistics.csv`, where
-    it has them."""
-    columns = {
-        "estimate": "",
-        "ci_low": ".low",
-        "ci_high": ".high",
-        "band_low": ".least",
-        "band_high": ".most",
-        "p_holm": ".p",
-    }
+def statistic_values(prefix: str, tables: Mapping[str, pd.DataFrame], digits: int = 3) -> list[Value]:
+    """Estimate, interval, range over power models and corrected p of every row of `statistics.csv`, where it
+    has them."""
     return [
-        Value(
-            f"{prefix}.{row['statistic']}{suffix}",
-            row[column],
-            f"statistics.csv {row['statistic']} {column}",
-            digits,
-            on_demand=True,
-        )
-        for row in statistics.to_dict("records")
-        for column, suffix in columns.items()
-        if pd.notna(row.get(column))
+        Value(f"{prefix}.{row['statistic']}{suffix}", row.cell(column), digits, on_demand=True)
+        for row in pick(tables, "statistics").each("statistic")
+        for column, suffix in _STATISTIC_COLUMNS.items()
+        if column in row.frame and pd.notna(row[column])
     ]
 
 
 def check(values: Iterable[Value]) -> list[Value]:
-    """The values, in order of key. Raises UserError on a duplicate or non-finite one."""
+    """The values that are known, in order of key: what a small campaign cannot measure is NaN and left out,
+    and the prose asks for it with `\\ifval`.
+
+    Raises UserError on a duplicate or infinite one.
+    """
     held: dict[str, Value] = {}
     for value in values:
         if value.key in held:
             raise UserError(f"the paper's value '{value.key}' is defined twice")
-        if not isinstance(value.raw, str) and not math.isfinite(value.raw):
-            raise UserError(f"the paper's value '{value.key}' is {value.raw} (from {value.source})")
         held[value.key] = value
-    return [held[key] for key in sorted(held)]
+    infinite = [value for value in held.values() if isinstance(value.raw, float) and math.isinf(value.raw)]
+    if infinite:
+        raise UserError(f"the paper's value '{infinite[0].key}' is infinite (from {infinite[0].source})")
+    return [held[key] for key in sorted(held) if held[key].raw == held[key].raw]
 
 
 def check_bands(values: Iterable[Value], tables: Mapping[str, pd.DataFrame]) -> None:
@@ -177,7 +130,7 @@ def check_bands(values: Iterable[Value], tables: Mapping[str, pd.DataFrame]) -> 
         for name, table in tables.items()
         if not name.endswith(_OF_OTHERS)
         for column in table
-        if _ENERGY_HEAD.search(str(column)) and any(_is_number(c) and float(c) != 0 for c in table[column])
+        if _ENERGY_HEAD.search(str(column)) and any(is_number(c) and float(c) != 0 for c in table[column])
     ]
     if bare:
         raise UserError(
@@ -191,7 +144,8 @@ def macros(values: Sequence[Value]) -> str:
 
 
 def listing(values: Sequence[Value]) -> pd.DataFrame:
-    """`values.csv`: raw, printed, unit, experiment and source of each value."""
+    """`values.csv`: raw, printed, unit, experiment and source of each value, and in JSON the cells that it
+    was computed from."""
     return pd.DataFrame(
         [
             {
@@ -203,82 +157,14 @@ def listing(values: Sequence[Value]) -> pd.DataFrame:
                 "band_high": None if value.band is None else value.band[1],
                 "experiment": value.experiment,
                 "source": value.source,
+                "cells": json.dumps([dataclasses.asdict(cells) for cells in value.quantity.cells]),
             }
             for value in values
         ],
-        columns=["key", "raw", "printed", "unit", "band_low", "band_high", "experiment", "source"],
+        columns=["key", "raw", "printed", "unit", "band_low", "band_high", "experiment", "source", "cells"],
     )
 
 
-def tabular(table: pd.DataFrame) -> str:
-    """A table of printed cells as LaTeX: words to the left, numbers (siunitx) to the right, heads in as many
-    lines as keep columns narrow. Columns of sentences share the rest of the line (tabularx, column type
-    `Y`)."""
-    widths = {
-        column: max((len(str(cell)) for cell in table[column]), default=len(str(column))) for column in table
-    }
-    is_wide = sum(max(width, _NARROWEST) for width in widths.values()) > _LINE
-    kinds = {
-        column: "r"
-        if _is_numeric(table[column])
-        else "Y"
-        if widths[column] > (_NAME if is_wide else _SENTENCE)
-        else "l"
-        for column in table
-    }
-    head = " & ".join(_head(str(column), widths[column], kinds[column]) for column in table)
-    body = "".join(" & ".join(map(_cell, row)) + " \\\\\n" for row in table.itertuples(index=False))
-    aligned = "".join(kinds.values())
-    begin, end = ("tabularx}{\\linewidth", "tabularx") if "Y" in aligned else ("tabular", "tabular")
-    return (
-        f"\\begin{{{begin}}}{{{aligned}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}"
-        f"\\bottomrule\n\\end{{{end}}}\n"
-    )
-
-
-def long_table(name: str, table: pd.DataFrame) -> str:
-    """A table of printed cells that may go over pages (longtable), with `\\longcaption` above it: columns
-    share the line as their longest cells do, words and numbers to the left."""
-    widths = [
-        _GAP + min(max(len(str(words)) for words in (column, *table[column])), _LONGEST) for column in table
-    ]
-    line = sum(widths)
-    aligned = "".join(
-        rf">{{\raggedright\arraybackslash}}p{{\dimexpr{width / line:.4f}\linewidth-2\tabcolsep\relax}}"
-        for width in widths
-    )
-    head = " & ".join(escape(column) for column in table) + " \\\\\n\\midrule\n"
-    body = "".join(" & ".join(map(_cell, row)) + " \\\\\n" for row in table.itertuples(index=False))
-    return (
-        f"\\begin{{longtable}}{{{aligned}}}\n\\caption{{\\longcaption}}\\label{{tab:{name}}}\\\\\n\\toprule\n{head}"
-        f"\\endfirsthead\n\\toprule\n{head}\\endhead\n\\bottomrule\n\\endfoot\n{body}\\end{{longtable}}\n"
-    )
-
-
-def _head(words: str, width: int, kind: str) -> str:
-    """The head of a column, in lines as long as its cells where its words allow that."""
-    lines = textwrap.wrap(words, max(width, _NARROWEST), break_long_words=False, break_on_hyphens=False)
-    if kind == "Y" or len(lines) < 2:
-        return escape(words)
-    stacked = "\\\\".join(map(escape, lines))
-    return f"\\shortstack[{kind}]{{{stacked}}}"
-
-
-def _cell(cell: Any) -> str:
-    if isinstance(cell, Link):
-        return cell.latex()
-    return f"\\num{{{cell}}}" if _is_number(cell) else escape(cell)
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    """Whether a column holds numbers, and dashes where there are none."""
-    numbers = column.map(_is_number)
-    return bool(numbers.any() and (numbers | (column == "--")).all())
-
-
-def _is_number(cell: object) -> bool:
-    try:
-        float(str(cell))
-    except ValueError:
-        return False
-    return True
+def read_cells(listed: str) -> list[Cells]:
+    """The `cells` of a row of `values.csv`."""
+    return [Cells(**{**cells, "filters": tuple(cells["filters"])}) for cells in json.loads(listed)]

@@ -13,7 +13,7 @@ import pytest
 from joules.analysis import campaign_tables, plotting, records, steps, tables
 from joules.analysis.records import Records
 from joules.bench.record import Run
-from joules.paper import campaign_report, values
+from joules.paper import campaign_report, printing, values
 from joules.study.campaign import Campaign
 from joules.study.config import Config
 from joules.study.design import experiment_names, load_design
@@ -73,7 +73,7 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
         with plotting.style():
             plt.close(getattr(figures, figure)(read))
     for table in report.display(read).values():
-        assert not re.search(r"\b(nan|inf)\b", values.tabular(table))
+        assert not re.search(r"\b(nan|inf)\b", printing.tabular(table))
     keys = {value.key for value in values.check(report.values(read))}
     prose = printed((ROOT / "paper" / "sections" / f"{experiment}.tex").read_text(), keys)
     used = {key for key in re.findall(r"\\val\{([^}]*)\}", prose) if not key.startswith("campaign.")}

@@ -6,26 +6,26 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.paper.values import Value, banded_cell, cell, significant, statistic_values
+from joules.paper.printing import banded, lay_out, number
+from joules.paper.quantities import pick
+from joules.paper.values import Value, statistic_values
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers of the section; every statistic is at hand as `question_name.<statistic>`."""
-    arms = tables["arms"]
+    """The numbers of the section; every statistic is available as `question_name.<statistic>`."""
     return [
-        Value("question_name.blocks", int(arms["blocks"].max()), "arms.csv blocks, largest"),
-        *statistic_values("question_name", tables["statistics"]),
+        Value("question_name.blocks", pick(tables, "arms").max("blocks")),
+        *statistic_values("question_name", tables),
     ]
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The arms as the paper prints them."""
-    arms = tables["arms"]
-    printed = {
-        "matrices": [f"{side} by {side}" for side in arms["side"]],
-        "MFLOPs": [significant(flops / 1e6, 3) for flops in arms["flops"]],
-        "ms": [cell(1e3 * seconds) for seconds in arms["time_per_pass_s"]],
-        "processor ms": [cell(1e3 * seconds) for seconds in arms["cpu_per_pass_s"]],
-        "mJ": [banded_cell(row, "energy_per_pass_j", 1e3) for row in arms.to_dict("records")],
+    columns = {
+        "matrices": "{side} by {side}",
+        "MFLOPs": number("flops", 1e-6),
+        "ms": number("time_per_pass_s", 1e3),
+        "processor ms": number("cpu_per_pass_s", 1e3),
+        "mJ": banded("energy_per_pass_j", 1e3),
     }
-    return {"question_name_arms": pd.DataFrame(printed)}
+    return {"question_name_arms": lay_out(tables["arms"], columns)}

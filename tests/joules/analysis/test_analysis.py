@@ -13,7 +13,8 @@ from statsmodels.stats.multitest import multipletests
 from joules.analysis import plotting, records, statistics, tables
 from joules.bench.journal import write_records
 from joules.errors import UserError
-from joules.paper import claims, families, values
+from joules.paper import claims, families, printing, values
+from joules.paper.quantities import pick
 from joules.paper.values import Value
 from joules.study.campaign import Campaign
 from joules.study.claims import Claim
@@ -256,18 +257,22 @@ def test_determination_is_the_square_of_pearsons_r():
     ],
 )
 def test_significant_figures(number, digits, printed):
-    assert values.significant(number, digits) == printed
+    assert printing.significant(number, digits) == printed
 
 
 def test_values_are_unique_and_finite():
+    rows = pick({"t": pd.DataFrame({"one": [1], "unknown": [math.nan], "infinite": [math.inf]})}, "t")
+    one = Value("a", rows.cell("one"))
     with pytest.raises(UserError, match="defined twice"):
-        values.check([Value("a", 1, "x"), Value("a", 2, "x")])
-    with pytest.raises(UserError, match="nan"):
-        values.check([Value("a", math.nan, "x")])
+        values.check([one, Value("a", rows.cell("unknown"))])
+    with pytest.raises(UserError, match="'b' is infinite"):
+        values.check([Value("b", rows.cell("infinite"))])
+    assert values.check([Value("unknown", rows.cell("unknown")), one]) == [one]
 
 
 def test_values_reach_latex_with_units_and_escapes():
-    text = values.macros([Value("e", 0.0123, "x", 2, r"\joule"), Value("m", "vgg_11 & 50%", "x")])
+    rows = pick({"t": pd.DataFrame({"energy_j": [0.0123], "model": ["vgg_11 & 50%"]})}, "t")
+    text = values.macros([Value("e", rows.cell("energy_j"), 2, r"\joule"), Value("m", rows.cell("model"))])
     assert r"\defval{e}{\qty{0.012}{\joule}}" in text
     assert r"\defval{m}{vgg\_11 \& 50\%}" in text
 

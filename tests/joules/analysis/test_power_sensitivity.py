@@ -1,6 +1,7 @@
 """Records read again by every model of power, and what becomes of tables and claims."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from joules.instrument.estimates import use_of_window
 from joules.instrument.reading import Total
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
-from joules.paper import claims, values
+from joules.paper import claims, printing, quantities, values
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 from joules.power.servers import ProcessorIdentity
 from joules.power.use import NotCovered
@@ -265,11 +266,17 @@ def test_a_model_taken_away_is_missed_nowhere(monkeypatch):
     assert len(campaign_power.watts([Records.from_sequence(entries)])) == len(POWER_MODELS) - 1
 
 
+def typed_j(energy_j, band=(math.nan, math.nan)):
+    """A quantity of one row, with its range over power models."""
+    row = {"energy_j": energy_j, "energy_j_band_low": band[0], "energy_j_band_high": band[1]}
+    return quantities.pick({"runs": pd.DataFrame([row])}, "runs").cell("energy_j")
+
+
 def test_a_number_of_joules_is_not_printed_without_its_band():
-    bare = values.Value("any.energy", 1.5, "a table", 3, r"\joule")
+    bare = values.Value("any.energy", typed_j(1.5), 3, r"\joule")
     with pytest.raises(UserError, match=r"'any\.energy'"):
         values.check_bands([bare], {})
-    values.check_bands([dataclasses.replace(bare, band=(1.0, 2.0))], {})
+    values.check_bands([dataclasses.replace(bare, quantity=typed_j(1.5, (1.0, 2.0)))], {})
     table = pd.DataFrame({"mJ/step": ["1.5"]})
     with pytest.raises(UserError, match="column 'mJ/step' of the table 'arms'"):
         values.check_bands([], {"arms": table})
@@ -278,11 +285,11 @@ def test_a_number_of_joules_is_not_printed_without_its_band():
 
 
 def test_a_band_is_printed_behind_its_number():
-    value = values.Value("any", 0.0815, "a table", 3, r"\joule", band=(0.0069, 0.089))
+    value = values.Value("any", typed_j(0.0815, (0.0069, 0.089)), 3, r"\joule")
     assert value.latex == r"\qty{0.0815}{\joule} [\num{0.00690}, \num{0.0890}]"
     row = {"energy_j": 0.0815, "energy_j_band_low": 0.0069, "energy_j_band_high": 0.089}
-    assert values.banded_cell(row, "energy_j", 1e3) == "81.5 [6.90, 89.0]"
-    assert values.banded_cell({"energy_j": 0.0815}, "energy_j", 1e3) == "81.5"
+    assert printing.banded_cell(row, "energy_j", 1e3) == "81.5 [6.90, 89.0]"
+    assert printing.banded_cell({"energy_j": 0.0815}, "energy_j", 1e3) == "81.5"
 
 
 def test_runs_whose_window_was_not_watched_stay_as_they_are():

@@ -7,7 +7,7 @@ import pytest
 from joules.analysis import campaign_tables, records, sensitivity
 from joules.analysis.records import Records
 from joules.bench.record import Run
-from joules.paper import campaign_report, claims, values
+from joules.paper import campaign_report, claims, printing
 from joules.study.config import check_config
 from tests.records import idle, run
 
@@ -99,4 +99,4 @@ def test_a_campaign_without_flags_prints_an_empty_table():
     )
     printed = campaign_report.display(made)["flags"]
     assert printed.empty
-    assert "flops vs energy" in values.tabular(printed)
+    assert "flops vs energy" in printing.tabular(printed)

@@ -1,11 +1,13 @@
 """Faults of the prose, each found; names, lengths and waived numbers, none."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from joules.errors import UserError
 from joules.paper import prose
+from joules.paper.quantities import constant
 from joules.paper.values import Value
 from joules.study.claims import Claim
 
@@ -19,8 +21,12 @@ Rounded to 3 figures. % number: how the tables are printed
 """
 
 
+def value(key, **options):
+    return Value(key, constant(sys, "maxsize"), **options)
+
+
 def check(text, values=None):
-    prose.check({Path("paper.tex"): text}, values or [Value("a.b", 1.0, "s")], {"grows": CLAIM})
+    prose.check({Path("paper.tex"): text}, values or [value("a.b")], {"grows": CLAIM})
 
 
 def test_names_lengths_comments_and_waived_numbers_pass():
@@ -45,9 +51,9 @@ def test_a_fault_is_a_sentence(old, new, sentence):
 
 
 def test_a_value_on_demand_may_stay_unused():
-    check(GOOD, [Value("a.b", 1.0, "s"), Value("c.d", 1.0, "s", on_demand=True)])
+    check(GOOD, [value("a.b"), value("c.d", on_demand=True)])
 
 
 def test_a_claim_that_is_not_printed_is_a_fault():
     with pytest.raises(UserError, match=r"uses the value 'claim\.grows'"):
-        check(GOOD.replace(r"\claim{grows}", ""), [Value("claim.grows", "x", "claims.csv")])
+        check(GOOD.replace(r"\claim{grows}", ""), [value("claim.grows")])

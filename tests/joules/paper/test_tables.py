@@ -4,11 +4,11 @@ import re
 
 import pandas as pd
 
-from joules.paper import steps, values
+from joules.paper import printing, steps
 
 
 def kinds(table):
-    return re.search(r"\\begin\{tabularx?\}(?:\{\\linewidth\})?\{(\w+)\}", values.tabular(table))[1]
+    return re.search(r"\\begin\{tabularx?\}(?:\{\\linewidth\})?\{(\w+)\}", printing.tabular(table))[1]
 
 
 def test_numbers_stand_to_the_right_names_to_the_left_and_sentences_share_the_rest():
@@ -27,7 +27,7 @@ def test_names_of_a_table_wider_than_a_line_wrap():
 
 def test_columns_of_a_long_table_share_its_line():
     table = pd.DataFrame({"claim": ["short"], "evidence": ["words " * 30]})
-    made = values.long_table("claims", table)
+    made = printing.long_table("claims", table)
     shares = [float(share) for share in re.findall(r"\\dimexpr([\d.]+)\\linewidth", made)]
     assert abs(sum(shares) - 1) < 0.001
     assert shares[0] < shares[1]
