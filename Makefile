@@ -19,7 +19,8 @@ test: setup latex browser ## run every test, the workflow at the smoke scale inc
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(VENV)/bin/python -m pytest -m alone
 
-docs: setup ## build the site in docs/_build; a dead link stops it
+docs: setup ## build the site in docs/_build; warnings are errors
+	$(VENV)/bin/python docs/cli_reference.py
 	$(VENV)/bin/sphinx-build -W -q -b html docs docs/_build
 
 lint: setup ## check style, types, borders between modules and the workflow

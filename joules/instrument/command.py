@@ -31,7 +31,7 @@ _CHECK_S = 0.1
 class MeteredCommand(Measurement):
     """Energy of a metered command.
 
-    Args:
+    Attributes:
         command: The command and its arguments.
         exit_code: Its exit status; 128 + n if signal n ended it.
         still_running: Number of its processes that were still running when it ended; what they use later is

@@ -50,7 +50,7 @@ class Segment:
 class Measurement(Closed):
     """Energy of a window, with everything that was measured in it.
 
-    Args:
+    Attributes:
         name: Name of the window.
         meter_version: Version of the meter (`joules.METER_VERSION`).
         duration_s: Length of the window in seconds.
@@ -96,7 +96,7 @@ class Measurement(Closed):
 
     @property
     def provenance(self) -> RecordedProvenance:
-        """How `energy_j` was read, by its weakest part: 'counter', 'sampled', 'modelled' or 'missing'."""
+        """How the weakest part of `energy_j` was read, 'counter', 'sampled', 'modelled' or 'missing'."""
         return self.total.provenance if self.total else "missing"
 
     @property
@@ -111,7 +111,7 @@ class Measurement(Closed):
 
     @property
     def energy_attributed_j(self) -> float | None:
-        """Energy attributed to the job, in joules: what the machine would have used for it alone. None if the
+        """Energy attributed to the job in joules, which the machine would have used for it alone; None if the
         energy of a domain was not read."""
         return attributed_j(self.readings)
 

@@ -57,7 +57,7 @@ class Window:
 
     @property
     def provenance(self) -> RecordedProvenance:
-        """How `energy_j` was read: 'counter', 'sampled', 'modelled' or 'missing'."""
+        """How `energy_j` was read, 'counter', 'sampled', 'modelled' or 'missing'."""
         return self.measurement.provenance
 
     @property
@@ -72,7 +72,7 @@ class Window:
 
     @property
     def flags(self) -> list[str]:
-        """Quality flags, each as `keyword: evidence`."""
+        """Quality flags, each a keyword with its evidence."""
         return self.measurement.flags
 
     def __str__(self) -> str:

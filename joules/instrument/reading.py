@@ -18,9 +18,18 @@ RecordedProvenance = Literal["counter", "sampled", "modelled", "missing"]
 class Reading(Closed):
     """Energy of one domain over one window from one source.
 
-    `energy_j` and `uncertainty_j` (one standard deviation) are null where provenance is 'missing'.
-    `calibration_j` is the part of the uncertainty that the scale of the instrument has, the same in every
-    window; `covers` are domains whose energy is included in this one.
+    Attributes:
+        scope: 'machine' for the whole machine, 'job' for the energy attributed to the job.
+        domain: 'cpu', 'dram', 'gpu0' or another part of the machine.
+        source: Name of the source.
+        provenance: How the energy was read: 'counter', 'sampled', 'modelled' or 'missing'.
+        energy_j: Energy in joules; None if missing.
+        uncertainty_j: Standard uncertainty of the energy in joules; None if missing.
+        samples: Number of samples it was computed from.
+        detail: What the number is based on, in words.
+        calibration_j: Part of the uncertainty from the scale of the instrument, which is the same in every
+            window, in joules.
+        covers: Domains whose energy is included in this one.
     """
 
     scope: Literal["machine", "job"] = "machine"
@@ -36,7 +45,7 @@ class Reading(Closed):
 
     @property
     def random_j(self) -> float:
-        """The standard uncertainty but for that of calibration."""
+        """Standard uncertainty without the part of calibration, in joules."""
         return math.sqrt(max((self.uncertainty_j or 0.0) ** 2 - self.calibration_j**2, 0.0))
 
 
@@ -52,7 +61,14 @@ class PowerCourse(Closed):
 
 
 class Total(Closed):
-    """Whole-machine energy over one window: `max(sum of domains, floor_power_w x duration_s)`."""
+    """Energy of the whole machine over one window, `max(sum of domains, floor_power_w x duration_s)`.
+
+    Attributes:
+        energy_j: Energy in joules.
+        uncertainty_j: Standard uncertainty of the energy in joules.
+        provenance: How its weakest part was read.
+        floored: The energy is that of the minimum power, which the sum of the domains does not reach.
+    """
 
     energy_j: float
     uncertainty_j: float

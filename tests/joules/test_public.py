@@ -1,0 +1,65 @@
+"""The public face of the package: its names, their types and their documentation."""
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import joules
+from joules.version import VERSION
+from joules.workload.session import Session
+from tests import ROOT
+
+DOCS = ROOT / "docs"
+CLASSES = [getattr(joules, name) for name in joules.__all__ if inspect.isclass(getattr(joules, name))]
+FUNCTIONS = [
+    function
+    for owner in (joules.Meter, Session)
+    for name, function in vars(owner).items()
+    if not name.startswith("_") and inspect.isfunction(function)
+]
+
+
+def test_the_package_names_its_version_and_ships_its_types():
+    assert joules.__version__ == VERSION
+    assert (Path(joules.__file__).parent / "py.typed").is_file()
+
+
+def test_every_public_name_is_on_the_page_of_the_api():
+    page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r":: joules\.(\w+)(?:\(\))?$", page, re.MULTILINE))
+    assert documented == set(joules.__all__)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: each.__qualname__)
+def test_every_argument_of_a_public_function_is_documented(function):
+    arguments = [name for name in inspect.signature(function).parameters if name != "self"]
+    documentation = inspect.getdoc(function)
+    assert [name for name in arguments if f"    {name}: " not in documentation] == []
+
+
+@pytest.mark.parametrize("owner", CLASSES, ids=lambda each: each.__name__)
+def test_every_property_of_a_public_class_is_typed_and_documented(owner):
+    assert inspect.getdoc(owner)
+    assert "__getattr__" not in vars(owner)
+    for name, value in vars(owner).items():
+        if isinstance(value, property):
+            assert inspect.getdoc(value), name
+            assert inspect.signature(value.fget).return_annotation is not inspect.Signature.empty, name
+
+
+def test_every_field_of_a_result_is_documented():
+    for result in (joules.Measurement, joules.Reading, joules.Total):
+        documentation = inspect.getdoc(result)
+        assert [name for name in result.model_fields if f"    {name}: " not in documentation] == []
+
+
+def test_the_page_of_commands_is_that_of_the_commands():
+    spec = importlib.util.spec_from_file_location("cli_reference", DOCS / "cli_reference.py")
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.render_page(), (
+        "run 'python docs/cli_reference.py'"
+    )
