@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +68,40 @@ class KnownProcessor(Source):
         return {self._channel: float(self._curve.counted_j(self._clock()))}
 
 
+class KnownModel(Source):
+    """A model that gives the same mean power by domain at all times."""
+
+    period_s = 1.0
+
+    def __init__(self, clock: Callable[[], float], power_w: Mapping[str, float]) -> None:
+        self._clock = clock
+        self._power_w = {
+            Channel(domain, "model", "modelled", "mean_w", "a model", range_w=(0.0, 2 * watts)): watts
+            for domain, watts in power_w.items()
+        }
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        return tuple(self._power_w)
+
+    def read(self) -> Mapping[Channel, float]:
+        return dict(self._power_w)
+
+
+class KnownCounter:
+    """An event of the performance monitor that counts joules in units of 2**-32."""
+
+    def __init__(self, clock: Callable[[], float], curve: Curve) -> None:
+        self._clock, self._curve, self._opened_s = clock, curve, clock()
+
+    def read(self) -> int:
+        """Counts since it was opened."""
+        return int(self._curve.energy_j(self._opened_s, self._clock()) * 2**32)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
 class LaboratoryJob(Job):
     """A job whose processes and processor time are set."""
 
@@ -84,7 +119,8 @@ class LaboratoryJob(Job):
 class Machine:
     """A machine without hardware, to which parts are added before sources are opened on it.
 
-    `cores` there are, of which `busy_cores` work, `job_cores` of them for the job.
+    `cores` there are, of which `busy_cores` work, `job_cores` of them for the job. `counters` are
+    events of the performance monitor that may be opened, by type, number and processor.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,6 +129,7 @@ class Machine:
         self.clock = Clock(folder / "clock")
         self.job = LaboratoryJob()
         self.cores, self.busy_cores, self.job_cores = 8, 0.0, 0.0
+        self.counters: dict[tuple[int, int, int], Curve] = {}
         for name in ("sys", "proc", "dev"):
             (folder / name).mkdir()
         os.environ["LABORATORY_CLOCK"] = str(folder / "clock")
@@ -106,6 +143,8 @@ class Machine:
             sys=self._folder / "sys",
             proc=self._folder / "proc",
             dev=self._folder / "dev",
+            mounted=self._folder / "host",
+            open_counter=self._open_counter,
             job=self.job,
             clock=self.clock,
             sleep=lambda seconds: self.clock.set(self.clock() + seconds),
@@ -144,6 +183,11 @@ class Machine:
         """Mean power by domain from one instant to another."""
         measured = self.measure(sources, start_s, end_s)
         return {r.domain: (r.energy_j or 0.0) / measured.duration_s for r in primary(measured.readings)}
+
+    def _open_counter(self, kind: int, number: int, cpu: int) -> KnownCounter:
+        if (kind, number, cpu) not in self.counters:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return KnownCounter(self.clock, self.counters[kind, number, cpu])
 
     def _snapshot(self) -> Snapshot:
         now_s = self.clock()

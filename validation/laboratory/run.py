@@ -8,17 +8,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from validation.laboratory.nvidia import compile_driver
-from validation.laboratory.situation import Outcome, try_situation
+from validation.laboratory.situation import Outcome, Situation, try_situation
 from validation.laboratory.situations import SITUATIONS
 
 _ROOT = Path(__file__).parents[2]
 
 
-def outcomes() -> list[Outcome]:
+def outcomes(situations: Sequence[Situation] = SITUATIONS) -> list[Outcome]:
     """One outcome for each situation, in their order.
 
     Raises:
@@ -26,11 +26,12 @@ def outcomes() -> list[Outcome]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         rows: dict[str, Outcome] = {}
-        for driver in sorted({situation.driver for situation in SITUATIONS}):
+        rows |= {s.name: try_situation(s, Path(scratch) / s.name) for s in situations if s.driver == "none"}
+        for driver in sorted({situation.driver for situation in situations} - {"none"}):
             folder = Path(scratch) / driver.replace(" ", "-")
             compile_driver(folder, before_r510=driver == "before R510")
             rows |= {row.name: row for row in _from_child(driver, folder)}
-    return [rows[situation.name] for situation in SITUATIONS]
+    return [rows[situation.name] for situation in situations]
 
 
 def _from_child(driver: str, folder: Path) -> Iterable[Outcome]:

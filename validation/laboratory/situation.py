@@ -35,7 +35,7 @@ class Situation:
     """Something that hardware does.
 
     `run` measures on a machine. `expects` is the verdict, with `says` among the flags or reasons. `driver` is
-    the simulated driver that it takes.
+    the simulated driver of NVIDIA that it takes, if any.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Situation:
     run: Callable[[Machine], Reported]
     expects: Verdict
     says: str = ""
-    driver: Literal["current", "before R510"] = "current"
+    driver: Literal["none", "current", "before R510"] = "current"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,34 @@ Content = Callable[[float], str | None]
 Files = Mapping[str, str | Content]
 
 
+def monitor(packages: Mapping[int, int], vendor: str = "GenuineIntel") -> Files:
+    """Files of the kernel's performance monitor of power, with a counter on each processor, by its package.
+
+    Processors of AMD count no memory.
+    """
+    folder = "sys/bus/event_source/devices/power"
+    events = {
+        f"{folder}/events/{name}{ending}": text
+        for name, number in (("energy-pkg", 2), ("energy-ram", 3))[: 1 if vendor == "AuthenticAMD" else 2]
+        for ending, text in (
+            ("", f"event=0x{number:02x}\n"),
+            (".scale", f"{2.0**-32!r}\n"),
+            (".unit", "Joules\n"),
+        )
+    }
+    topology = {
+        f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id": f"{package}\n"
+        for cpu, package in packages.items()
+    }
+    return {
+        f"{folder}/type": "32\n",
+        f"{folder}/cpumask": ",".join(map(str, packages)) + "\n",
+        "proc/cpuinfo": f"processor\t: 0\nvendor_id\t: {vendor}\n",
+        **events,
+        **topology,
+    }
+
+
 class Tree:
     """Files under `root`, by their path in it: a text, or a function of the seconds of the laboratory."""
 

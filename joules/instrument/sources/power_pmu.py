@@ -41,6 +41,7 @@ class PowerPmu(Source):
 
     def __init__(self, host: Host) -> None:
         self._clock = host.clock
+        self._files = contextlib.ExitStack()
         self._events: dict[Channel, list[_Event]] = {}
         root = host.sys / "bus/event_source/devices/power"
         if not (root / "type").exists():
@@ -69,10 +70,7 @@ class PowerPmu(Source):
         return {channel: _total_j(events, self._clock()) for channel, events in self._events.items()}
 
     def close(self) -> None:
-        for event in (event for events in self._events.values() for event in events):
-            with contextlib.suppress(OSError):
-                event.file.close()
-        self._events.clear()
+        self._files.close()
 
     def _open(self, host: Host, root: Path, kind: int, domain: str, processors: Sequence[int]) -> None:
         name, calibration = _EVENTS[domain], _CALIBRATIONS[domain]
@@ -93,6 +91,7 @@ class PowerPmu(Source):
         opened = self._events[channel] = []
         for processor in processors[:1] if domain == MACHINE else processors:
             file = host.open_counter(kind, number, processor)
+            self._files.callback(file.close)
             words = f"RAPL {name} on processor {processor}"
             counter = Accumulator(words, _MOST_POWER_W, file.read() * scale, self._clock())
             opened.append(_Event(file, scale, counter))

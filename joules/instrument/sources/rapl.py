@@ -262,4 +262,5 @@ def _refusal(zone: _Zone, fault: Exception) -> str:
             # The folder holds links, which chmod follows only where they are named.
             f"run 'sudo chmod -R a+r {zone.path.parent}/*' (it lasts until the next boot)"
         )
-    return f"RAPL zone {zone.path.name} could not be read: {fault}"
+    reason = fault.strerror if isinstance(fault, OSError) else "it holds no number"
+    return f"RAPL zone {zone.path.name} could not be read: {reason}"
