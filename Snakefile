@@ -12,7 +12,6 @@ include: "workflow/rules/release.smk"
 # Seconds each: on a cluster only measuring takes a node.
 localrules:
     all,
-    tabulate_campaign,
     evaluate,
     export,
     typeset,

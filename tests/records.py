@@ -6,10 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from joules.analysis.contracts import CampaignEvidence
+from joules.analysis.records import Records
 from joules.bench.record import Idle, Run, Sentinel, Spent
 from joules.instrument.host.contention import Contention
 from joules.instrument.host.machine import Machine
 from joules.instrument.reading import Reading, Total
+from joules.study.config import check_config
 
 MACHINE = Machine(
     id="test",
@@ -134,3 +137,8 @@ def idle(block: int = 0, position: str = "before", energy_j: float = 4.0) -> Idl
         contention=QUIET,
         spent=Spent(duration_s=2.0, energy_j=energy_j),
     )
+
+
+def campaign_evidence(records: Records) -> CampaignEvidence:
+    """A campaign that has records of one experiment and no tables yet."""
+    return CampaignEvidence({"flops_vs_energy": records}, {}, check_config({}))

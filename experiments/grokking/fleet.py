@@ -57,7 +57,7 @@ def main() -> int:
     from joules.analysis.plotting import provenance
 
     try:
-        tables = read_tables(Campaign(options.campaign, repository_root()).tables("grokking"))
+        tables = read_tables(Campaign(options.campaign, repository_root()), "grokking")
         # A training that a rule stopped is no schedule, and its waste is not a schedule's.
         waste_j = tables["runs"].query("rule == 'fixed'")["waste_j"].dropna()
         if waste_j.empty:

@@ -236,7 +236,7 @@ def predict_step(
 def _tables(campaign: Campaign) -> Mapping[str, Any]:
     from joules.analysis.tables import read_tables
 
-    return read_tables(campaign.tables(_EXPERIMENT))
+    return read_tables(campaign, _EXPERIMENT)
 
 
 def _released() -> list[Campaign]:

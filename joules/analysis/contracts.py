@@ -1,13 +1,16 @@
-"""What the analysis asks of a question: its `tables.py`, its `figures.py` and its `charts.py`."""
+"""What the analysis asks of an experiment: its `tables.py`, its `figures.py` and its `charts.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from joules.analysis.records import Records
+from joules.analysis.records import Records, Stated
+from joules.study.config import Config
 from joules.study.design import Design
 
 if TYPE_CHECKING:
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tables(Protocol):
-    """`experiments/<question>/tables.py`."""
+    """`experiments/<experiment>/tables.py` where the design's `evidence` is `runs`."""
 
     def tabulate(self, entries: Records, design: Design) -> dict[str, pd.DataFrame]:
         """Records to tables, one for every name in the design's `tables`.
@@ -29,17 +32,62 @@ class Tables(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class CampaignEvidence:
+    """What tables about a whole campaign are made from.
+
+    Args:
+        records: of every experiment with runs, by experiment.
+        tables: of every experiment that does not itself rest on the campaign, by experiment and name.
+        config: options of the campaign.
+        stated: facts about the machine that the records lack; None where nothing was stated.
+    """
+
+    records: Mapping[str, Records]
+    tables: Mapping[str, Mapping[str, pd.DataFrame]]
+    config: Config
+    stated: Stated | None = None
+
+
+class CampaignTables(Protocol):
+    """`experiments/<experiment>/tables.py` where the design's `evidence` is `campaign`."""
+
+    def tabulate(self, evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
+        """Records and tables of a campaign to tables, one for every name in the design's `tables`.
+
+        Those of the experiment `campaign` describe the campaign as a whole: the machinery reads `machine`
+        (one row), `instruments` (one row a domain) and `energy` (one row an experiment).
+        """
+        ...
+
+
+class PublishedTables(Protocol):
+    """`experiments/<experiment>/tables.py` where the design's `evidence` is `published`."""
+
+    def tabulate(self, sources: Sequence[Path]) -> dict[str, pd.DataFrame]:
+        """Published readings to tables, one for every name in the design's `tables`.
+
+        Args:
+            sources: the files of the design's `sources`, in its order.
+
+        Returns:
+            Tables by name. `statistics` (columns `statistics.COLUMNS`) is among them where the experiment
+            makes claims.
+        """
+        ...
+
+
 class Figure(Protocol):
-    """A function of `experiments/<question>/figures.py` with the name that the design gives the figure."""
+    """A function of `experiments/<experiment>/figures.py` with the name that the design gives the figure."""
 
     def __call__(self, tables: Mapping[str, pd.DataFrame], /) -> figure.Figure:
-        """The tables of the question as a figure. Reads nothing else, and draws stars from `statistics`
+        """The tables of the experiment as a figure. Reads nothing else, and draws stars from `statistics`
         alone (`plotting.stars`)."""
         ...
 
 
 class Chart(Protocol):
-    """A function of `experiments/<question>/charts.py` with the name that the design gives the figure."""
+    """A function of `experiments/<experiment>/charts.py` with the name that the design gives the figure."""
 
     def __call__(self) -> dict[str, Any]:
         """The figure as a Vega-Lite specification (`interactive.described`) that names the tables it reads

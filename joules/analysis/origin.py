@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from joules.analysis import campaign_tables
+from joules.analysis.instruments import provenance_words
 from joules.analysis.tables import read_tables
-from joules.study.campaign import SELF, Campaign
+from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.manifest import Origin
 
 
@@ -16,15 +16,15 @@ def origin_of(campaign: Campaign) -> Origin:
     Raises:
         UserError: a table is missing or was modified.
     """
-    own = read_tables(campaign.tables(SELF))
+    own = read_tables(campaign, CAMPAIGN)
     machine = own["machine"].iloc[0]
-    runs = pd.concat([read_tables(campaign.tables(name))["runs"] for name in campaign.experiments()])
+    runs = pd.concat([read_tables(campaign, name)["runs"] for name in campaign.measured_experiments()])
     by_arm = runs.groupby(["experiment", "arm"])["fingerprint"].first().astype(str)
     return Origin(
         machine=machine["machine"],
         words=machine["words"],
         scale=machine["scale"],
-        energy=campaign_tables.words(own["instruments"]),
+        energy=provenance_words(own["instruments"]),
         first_measured_at=machine["first_measured_at"],
         last_measured_at=machine["last_measured_at"],
         fingerprints={

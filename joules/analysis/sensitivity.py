@@ -71,6 +71,13 @@ def with_unflagged(
     return statistics.merge(renamed, on="statistic", how="left", validate="one_to_one")
 
 
+def without_runs(statistics: pd.DataFrame) -> pd.DataFrame:
+    """`statistics` of published readings with the columns of the other experiments: nothing is flagged, so
+    `UNFLAGGED_COLUMNS` repeat the estimate; no power model enters, so `MODEL_COLUMNS` are empty."""
+    same = {f"unflagged_{name}": statistics[name] for name in _AGAIN}
+    return statistics.assign(**same).reindex(columns=[*statistics, *UNFLAGGED_COLUMNS, *MODEL_COLUMNS])
+
+
 def _without(entries: Records, flagged: pd.DataFrame) -> Records:
     of_runs = pd.MultiIndex.from_arrays([entries.cells.runs[key] for key in _RUN_KEYS])
     idle = len(entries) - len(of_runs)

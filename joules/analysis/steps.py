@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import cast
 
 import pandas as pd
 
-from joules.analysis import campaign_power, campaign_tables, records, sensitivity, tables
-from joules.analysis.contracts import Figure, Tables
+from joules.analysis import records, sensitivity, tables
+from joules.analysis.contracts import CampaignEvidence, CampaignTables, Figure, PublishedTables, Tables
 from joules.analysis.records import Records
 from joules.errors import UserError
 from joules.models import did_you_mean
-from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
-from joules.study.config import LOCAL, Config
-from joules.study.design import load_design
+from joules.study.campaign import Campaign, figures_of
+from joules.study.config import Config
+from joules.study.design import Evidence, load_design
 from joules.study.fingerprint import code_fingerprint, file_sha256
 
 # The records of an experiment by its name.
@@ -29,30 +29,32 @@ def cached_loader(campaign: Campaign, config: Config) -> Load:
 
 
 def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | None = None) -> None:
-    """Writes the tables of an experiment, or those of the campaign itself for 'campaign'.
+    """Writes the tables of an experiment, made from what its design names as evidence.
 
     `load` is the campaign's `cached_loader`, where several experiments share one.
     """
     load = load or cached_loader(campaign, config)
-    if experiment == SELF:
-        names: Sequence[str] = config.experiments if campaign.name == LOCAL else campaign.experiments()
-        made = _of_campaign(
-            {name: load(name) for name in names},
-            {name: tables.read_tables(campaign.tables(name)) for name in names},
-            config,
-            records.read_stated(campaign.stated),
-        )
-    else:
-        names = campaign.read_questions(experiment, config)
-        made = tabulate_records(experiment, records.concat([load(name) for name in names]))
-    inputs = {path: digest for name in names for path, digest in load(name).sha256.items()}
-    if campaign.stated.exists():
-        inputs[campaign.stated.name] = file_sha256(campaign.stated)
+    made = _TABULATED[load_design(experiment).evidence](campaign, experiment, config, load)
+    folder = campaign.evidence_folder(experiment)
+    inputs = {
+        path: digest
+        for name in campaign.sources(experiment, config)
+        for path, digest in load(name).sha256.items()
+    }
+    for path in campaign.evidence_files(experiment, config):
+        # Records are hashed as they are read.
+        name = path.relative_to(folder).as_posix()
+        inputs.setdefault(name, file_sha256(path))
     tables.write_tables(campaign.tables(experiment), made, inputs)
 
 
+def _from_runs(campaign: Campaign, experiment: str, config: Config, load: Load) -> records.TableSet:
+    names = campaign.sources(experiment, config)
+    return tabulate_records(experiment, records.concat([load(name) for name in names]))
+
+
 def tabulate_records(experiment: str, entries: Records) -> records.TableSet:
-    """Tables of an experiment, with its results without flagged runs and under every model of power."""
+    """Tables of an experiment with runs, with results without flagged runs and under every power model."""
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
     design = load_design(experiment)
     made = module.tabulate(entries, design)
@@ -68,34 +70,35 @@ def tabulate_records(experiment: str, entries: Records) -> records.TableSet:
 def statistics_of(campaign: Campaign, experiment: str, config: Config) -> pd.DataFrame:
     """The statistics of an experiment, computed in memory from the campaign's records."""
     load = cached_loader(campaign, config)
-    entries = records.concat([load(name) for name in campaign.read_questions(experiment, config)])
+    entries = records.concat([load(name) for name in campaign.sources(experiment, config)])
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
     return module.tabulate(entries, load_design(experiment))["statistics"]
 
 
-def _of_campaign(
-    entries: Mapping[str, Records],
-    tabulated: Mapping[str, Mapping[str, pd.DataFrame]],
-    config: Config,
-    stated: records.Stated | None,
-) -> records.TableSet:
-    """Tables of the campaign itself, from the records of all experiments and from their tables."""
-    made = campaign_tables.tabulate(entries, config, stated.basis if stated else None)
-    again = [
-        campaign_tables.spending(
-            {name: records.recompute_under(of_experiment, model) for name, of_experiment in entries.items()},
-            config,
-        )
-        for model in records.alternative_models(entries.values())
-    ]
-    return {
-        **made,
-        "energy": sensitivity.with_model_ranges(made["energy"], again),
-        "headlines": campaign_power.headlines(
-            {name: each[POWER_MODELS] for name, each in tabulated.items()},
-            {name: each["statistics"] for name, each in tabulated.items()},
-        ),
-    }
+def _from_campaign(campaign: Campaign, experiment: str, config: Config, load: Load) -> records.TableSet:
+    module = cast(CampaignTables, importlib.import_module(f"experiments.{experiment}.tables"))
+    evidence = CampaignEvidence(
+        {name: load(name) for name in campaign.sources(experiment, config)},
+        {name: tables.read_tables(campaign, name) for name in campaign.tables_read(experiment, config)},
+        config,
+        records.read_stated(campaign.stated),
+    )
+    return module.tabulate(evidence)
+
+
+def _from_published(campaign: Campaign, experiment: str, config: Config, _load: Load) -> records.TableSet:
+    module = cast(PublishedTables, importlib.import_module(f"experiments.{experiment}.tables"))
+    made = module.tabulate(campaign.evidence_files(experiment, config))
+    if "statistics" in made:
+        made["statistics"] = sensitivity.without_runs(made["statistics"])
+    return made
+
+
+_TABULATED: dict[Evidence, Callable[[Campaign, str, Config, Load], records.TableSet]] = {
+    "runs": _from_runs,
+    "campaign": _from_campaign,
+    "published": _from_published,
+}
 
 
 def draw(campaign: Campaign, experiment: str, figure: str) -> None:
@@ -105,10 +108,10 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
         raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")
     from joules.analysis import plotting
 
-    module = figures_module(experiment)
+    module = f"experiments.{experiment}.figures"
     draw_one: Figure = getattr(importlib.import_module(module), figure)
     folder = campaign.tables(experiment)
-    table_set = tables.read_tables(folder)
+    table_set = tables.read_tables(campaign, experiment)
     with plotting.style():
         plotting.save(
             draw_one(table_set),

@@ -79,38 +79,37 @@ class StoredTables(Mapping[str, pd.DataFrame]):
         return len(self._read)
 
 
-def read_tables(folder: Path) -> StoredTables:
-    """The tables of a folder, by name.
+def read_tables(campaign: Campaign, experiment: str) -> StoredTables:
+    """The tables of an experiment, by name.
 
     Raises UserError where a table is missing or is not, byte for byte, what was tabulated.
     """
-    return StoredTables(folder, verified_names(folder))
+    return StoredTables(campaign.tables(experiment), verified_names(campaign, experiment))
 
 
-def verified_names(folder: Path) -> list[str]:
-    """Names of the tables of a folder whose files fit its manifest. Raises UserError otherwise."""
-    stored = _manifest(folder)["tables"]
+def verified_names(campaign: Campaign, experiment: str) -> list[str]:
+    """Names of an experiment's tables whose files fit their manifest. Raises UserError otherwise."""
+    stored = _manifest(campaign, experiment)["tables"]
     for name, stated in stored.items():
-        check_unchanged(folder / f"{name}.csv", stated, "tabulated", _remedy(folder))
+        path = campaign.tables(experiment) / f"{name}.csv"
+        check_unchanged(path, stated, "tabulated", _remedy(campaign, experiment))
     return list(stored)
 
 
-def inputs(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of records that the tables of a folder were made from. Raises UserError where its
-    manifest is missing or is none."""
-    return _manifest(folder)["inputs"]
+def inputs(campaign: Campaign, experiment: str) -> dict[str, str]:
+    """SHA-256 of each file of evidence that an experiment's tables were made from. Raises UserError where
+    their manifest is missing or damaged."""
+    return _manifest(campaign, experiment)["inputs"]
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, str]]:
-    path = folder / MANIFEST
-    body = read_json(path, "run the workflow first", _remedy(folder), ("tables", "inputs"))
+def _manifest(campaign: Campaign, experiment: str) -> dict[str, dict[str, str]]:
+    path, remedy = campaign.tables(experiment) / MANIFEST, _remedy(campaign, experiment)
+    body = read_json(path, "run the workflow first", remedy, ("tables", "inputs"))
     for part in body.values():
         if not isinstance(part, dict) or not all(isinstance(digest, str) for digest in part.values()):
-            raise UserError(f"{path} is torn or was changed: {_remedy(folder)}")
+            raise UserError(f"{path} is incomplete or was modified: {remedy}")
     return body
 
 
-def _remedy(folder: Path) -> str:
-    """How to have a folder of tables made again: its name is that of its experiment, and of its step."""
-    campaign = Campaign(folder.parent.parent.name)
-    return campaign.again(f"tabulate_{folder.name}")
+def _remedy(campaign: Campaign, experiment: str) -> str:
+    return campaign.again(f"tabulate_{experiment}")

@@ -6,13 +6,16 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from joules.study.campaign import SELF, Campaign
-from joules.study.config import LOCAL
+from joules.study.campaign import CAMPAIGN, Campaign
 
 
 def closing(campaign: Campaign) -> str:
     """A few lines on a campaign that was built; empty where a file that they are read from is not there."""
-    files = [campaign.claims, campaign.tables(SELF) / "energy.csv", campaign.tables(SELF) / "instruments.csv"]
+    files = [
+        campaign.claims,
+        campaign.tables(CAMPAIGN) / "energy.csv",
+        campaign.tables(CAMPAIGN) / "instruments.csv",
+    ]
     if not all(path.is_file() for path in files):
         return ""
     claims, spent, instruments = map(_rows, files)
@@ -25,14 +28,13 @@ def closing(campaign: Campaign) -> str:
         f"{_total(spent, 'runs'):.0f} runs, {_total(spent, 'flagged'):.0f} with a flag, "
         f"{_total(spent, 'failed'):.0f} failed"
     )
-    is_own = campaign.name == LOCAL
-    proof = "joules trace --verify" + ("" if is_own else f" --campaign {campaign.name}")
+    proof = "joules trace --verify" + ("" if campaign.is_local else f" --campaign {campaign.name}")
     lines = {
         "paper": campaign.relative(campaign.build / "paper.pdf"),
         "explorer": campaign.relative(campaign.explorer),
         "claims": ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common()),
         "measuring": took,
-        "next": proof + ("; joules reproduction" if is_own else ""),
+        "next": proof + ("; joules reproduction" if campaign.is_local else ""),
     }
     return "\n".join(f"{name:10} {text}" for name, text in lines.items())
 

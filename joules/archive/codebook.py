@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from joules.analysis.campaign_tables import words
+from joules.analysis.instruments import provenance_words
 
 _OUTLINE = """# {title}
 
@@ -57,7 +57,7 @@ def codebook(package: Mapping[str, Any], machine: pd.Series, instruments: pd.Dat
         name=package["name"],
         licence=licence["title"],
         licence_url=licence["path"],
-        how=words(instruments),
+        how=provenance_words(instruments),
         instruments=_table(("part", "read by", "provenance", "what it rests on"), _read(instruments)),
         tables="\n\n".join(_described(resource) for resource in package["resources"]),
         **{

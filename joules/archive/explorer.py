@@ -27,15 +27,10 @@ from joules.analysis.sidecar import read_sidecar
 from joules.archive import manifest
 from joules.errors import UserError
 from joules.study.campaign import (
-    SELF,
     Campaign,
-    charts_module,
-    figures_module,
-    figures_of,
-    other_releases,
+    compared_releases,
     tables_of,
 )
-from joules.study.config import LOCAL
 from joules.study.design import load_design
 
 _PAGE = Path(__file__).parent / "page"
@@ -50,12 +45,12 @@ def write(campaign: Campaign) -> Path:
 def page(campaign: Campaign) -> str:
     """The page as text: the same for the same files."""
     experiments = campaign.experiments()
-    others = other_releases(campaign) if campaign.name == LOCAL else []
+    others = compared_releases(campaign)
     meta = {
         "campaign": campaign.name,
         "title": f"Campaign {campaign.name}",
         "manifest": campaign.relative(campaign.manifest),
-        "questions": [_question(campaign, name) for name in [*experiments, SELF]],
+        "questions": [_question(campaign, name) for name in experiments],
         "meanings": _meanings(campaign, experiments),
         "others": [{"name": other.name, "file": campaign.relative(other.claims)} for other in others],
     }
@@ -82,15 +77,13 @@ def _shown(campaign: Campaign) -> Iterator[Path]:
 
 
 def _question(campaign: Campaign, name: str) -> dict[str, Any]:
-    design = None if name == SELF else load_design(name)
-    charts = importlib.import_module(charts_module(name))
+    design = load_design(name)
+    charts = importlib.import_module(f"experiments.{name}.charts")
     return {
         "name": name,
-        "title": design.title if design else "Power and the campaign itself",
-        "question": design.question if design else "What is known of the power of this machine?",
-        "figures": [
-            _figure(campaign, figure, caption, charts) for figure, caption in figures_of(name).items()
-        ],
+        "title": design.title,
+        "question": design.question,
+        "figures": [_figure(campaign, figure, caption, charts) for figure, caption in design.figures.items()],
     }
 
 
@@ -105,7 +98,7 @@ def _figure(campaign: Campaign, name: str, caption: str, charts: ModuleType) -> 
         "name": name,
         "caption": " ".join(caption.split()),
         "spec": chart(),
-        "source": f"{figures_module(sidecar.experiment).replace('.', '/')}.py, {name}",
+        "source": f"experiments/{sidecar.experiment}/figures.py, {name}",
         "code": sidecar.code_fingerprint[:16],
         "sha256": sidecar.files[f"{name}.pdf"][:16],
     }
@@ -114,7 +107,7 @@ def _figure(campaign: Campaign, name: str, caption: str, charts: ModuleType) -> 
 def _meanings(campaign: Campaign, experiments: list[str]) -> dict[str, dict[str, str]]:
     """What the columns of tables mean, by '<question>/<table>' and by column."""
     found: dict[str, dict[str, str]] = {}
-    for experiment in [*experiments, SELF]:
+    for experiment in experiments:
         for table in tables_of(experiment):
             words = _words(campaign.tables(experiment) / f"{table}.csv", experiment, table)
             found[f"{experiment}/{table}"] = words

@@ -18,7 +18,7 @@ from joules.models import did_you_mean
 from joules.paper.quantities import Cells
 from joules.paper.steps import read_values
 from joules.paper.values import read_cells
-from joules.study.campaign import SELF, Campaign
+from joules.study.campaign import Campaign
 from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256
 
@@ -52,18 +52,18 @@ def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
     folder = campaign.root / sidecar.tables
     if file_sha256(folder / MANIFEST) != sidecar.manifest_sha256:
         raise UserError(f"{folder} is not what this figure was drawn from: {campaign.drawn_again(figure)}")
-    yield from _tables(campaign, folder)
+    yield from _tables(campaign, sidecar.experiment)
 
 
 def _cell(campaign: Campaign, table: str, row: str, column: str) -> Iterator[str]:
     experiment, _, name = table.rpartition("/")
-    known = [*campaign.experiments(), SELF]
+    known = campaign.experiments()
     if experiment not in known:
         raise UserError(
             f"no experiment of {campaign.name} is called '{experiment}' ({did_you_mean(experiment, known)})"
         )
     folder = campaign.tables(experiment)
-    names = verified_names(folder)
+    names = verified_names(campaign, experiment)
     if name not in names:
         raise UserError(f"{folder} has no table '{name}' ({did_you_mean(name, names)})")
     cells = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
@@ -78,7 +78,7 @@ def _cell(campaign: Campaign, table: str, row: str, column: str) -> Iterator[str
     words = columns.meaning(experiment, name, column)
     if words:
         yield f"  {column}: {words}"
-    yield from _tables(campaign, folder)
+    yield from _tables(campaign, experiment)
 
 
 def _value(campaign: Campaign, key: str) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _value(campaign: Campaign, key: str) -> Iterator[str]:
     yield f"  from {row['experiment']}: {row['source']}"
     for cells in read_cells(row.get("cells", "[]")):
         yield from _rows(campaign, row["experiment"], cells)
-    yield from _tables(campaign, campaign.tables(row["experiment"]))
+    yield from _tables(campaign, row["experiment"])
 
 
 def _rows(campaign: Campaign, experiment: str, cells: Cells) -> Iterator[str]:
@@ -109,21 +109,21 @@ def _rows(campaign: Campaign, experiment: str, cells: Cells) -> Iterator[str]:
         yield f"    and {len(rows) - _LISTED} more"
 
 
-def _tables(campaign: Campaign, folder: Path) -> Iterator[str]:
-    for name in verified_names(folder):
+def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
+    folder = campaign.tables(experiment)
+    for name in verified_names(campaign, experiment):
         path = folder / f"{name}.csv"
         yield f"  {path}  sha256 {file_sha256(path)}"
-    for stated, digest in inputs(folder).items():
-        path = existing_file(campaign.runs / stated)
+    for stated, digest in inputs(campaign, experiment).items():
+        path = existing_file(campaign.evidence_folder(experiment) / stated)
         if not path.exists():
             raise UserError(f"{path} is missing")
         if file_sha256(path) != digest:
             raise UserError(
-                f"{path} is not what {folder} was tabulated from: "
-                + campaign.again(f"tabulate_{folder.name}")
+                f"{path} is not what {folder} was tabulated from: " + campaign.again(f"tabulate_{experiment}")
             )
         yield f"    {path}  sha256 {digest}"
-        for run in load([path]) if path != campaign.stated else []:
+        for run in load([path]) if stated.endswith(".jsonl") else []:
             if isinstance(run, Run):
                 energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
                 kind = run.total.provenance if run.total else "missing"

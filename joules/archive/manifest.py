@@ -14,8 +14,9 @@ from joules.analysis.sidecar import SIDECAR
 from joules.analysis.steps import Load, cached_loader, draw, tabulate
 from joules.errors import UserError
 from joules.paper import steps
-from joules.study.campaign import SELF, Campaign, figures_of, other_releases
-from joules.study.config import LOCAL, Config, check_config
+from joules.study.campaign import Campaign, figures_of, other_releases
+from joules.study.config import Config, check_config
+from joules.study.design import load_design
 from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256, present_sha256
 from joules.study.manifest import Manifest, read_manifest
@@ -41,7 +42,7 @@ def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Pat
     # Whose records a question uses is what the campaign has, not what there could be.
     config = config.model_copy(update={"experiments": list(experiments)})
     options = config.model_dump(mode="json", include=set(_OPTIONS))
-    if campaign.name != LOCAL:
+    if not campaign.is_local:
         # A released campaign is what its records are, whatever the scale of the day.
         del options["scale"]
     files = {campaign.relative(path): file_sha256(path) for path in _files(campaign, experiments, config)}
@@ -66,10 +67,10 @@ def listed(campaign: Campaign) -> list[Path]:
 def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[Path]:
     """Every file of a campaign whose bytes are vouched for: records, tables, verdicts, figures with their
     sidecars, and what the paper is made of. Raises UserError where one is missing."""
-    figures = [name for one in [*experiments, SELF] for name in figures_of(one)]
+    figures = [name for one in experiments for name in figures_of(one)]
     files = [
-        *dict.fromkeys(path for one in experiments for path in campaign.records(one, config)),
-        *(path for one in [*experiments, SELF] for path in campaign.tables(one).iterdir()),
+        *dict.fromkeys(path for one in experiments for path in campaign.evidence_files(one, config)),
+        *(path for one in experiments for path in campaign.tables(one).iterdir()),
         campaign.claims,
         *(campaign.figure_file(name, suffix) for name in figures for suffix in (".pdf", ".png", SIDECAR)),
         *(campaign.build / name for name in _BUILT),
@@ -120,7 +121,7 @@ def check_records(campaign: Campaign, manifest: Manifest, load: Load | None = No
         UserError: a file that the manifest lists is missing or another one.
     """
     load = load or cached_loader(campaign, _config(campaign, manifest))
-    loaded = {experiment: load(experiment) for experiment in manifest.experiments}
+    loaded = {name: load(name) for name in manifest.experiments if load_design(name).has_runs}
     # Files are hashed as they are read.
     read = {
         existing_file(campaign.runs / name): digest
@@ -151,36 +152,41 @@ def _check(campaign: Campaign, path: Path, stated: str, present: str | None) -> 
 def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
     """Makes everything again from the records in a temporary folder, by the same steps, and compares."""
     experiments = config.experiments
+    of_campaign = [name for name in experiments if load_design(name).evidence == "campaign"]
+    others = [name for name in experiments if name not in of_campaign]
     with tempfile.TemporaryDirectory(prefix="joules-verify-") as folder:
         again = Campaign(campaign.name, Path(folder))
         _link(campaign.runs, again.runs)
         for other in other_releases(campaign):
             _link(other.results, Campaign(other.name, again.root).results)
+        for source in {source for name in experiments for source in load_design(name).sources}:
+            _link(campaign.root / source, again.root / source)
 
         def tables_of(name: str) -> None:
             tabulate(again, name, config, load)
 
         def drawn(name: str) -> None:
-            if name == SELF:
-                # What the campaign says of itself takes the tables of all questions, and no figure of theirs.
-                tables_of(SELF)
+            if name in of_campaign:
+                # They are made from the tables of all other experiments, and from no figure.
+                tables_of(name)
             for figure in figures_of(name):
                 draw(again, name, figure)
 
         # Tables of more records than are kept take all processors, and much memory, themselves.
-        spread = parallel_map if all(load(experiment).are_kept for experiment in experiments) else map
-        for experiment, _ in zip(experiments, spread(tables_of, experiments), strict=True):
-            _same_files(campaign, again, again.tables(experiment))
-            yield f"tables of {experiment} follow from the records"
-        for _ in parallel_map(drawn, [SELF, *experiments]):
+        is_small = all(load(name).are_kept for name in others if load_design(name).has_runs)
+        for name, _ in zip(others, (parallel_map if is_small else map)(tables_of, others), strict=True):
+            _same_files(campaign, again, again.tables(name))
+            yield f"tables of {name} follow from their evidence"
+        for _ in parallel_map(drawn, experiments):
             pass
-        _same_files(campaign, again, again.tables(SELF))
-        yield f"tables of {SELF} follow from the records"
+        for name in of_campaign:
+            _same_files(campaign, again, again.tables(name))
+            yield f"tables of {name} follow from their evidence"
         _same_files(campaign, again, again.figures)
         yield "figures follow from the tables"
         steps.evaluate_claims(again, experiments)
         _same(again.claims, campaign.claims)
-        steps.export_values(again, experiments, config)
+        steps.export_values(again, experiments)
         _same_files(campaign, again, again.build)
     yield "verdicts and values follow from the tables"
 

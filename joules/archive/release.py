@@ -15,7 +15,7 @@ from joules.analysis import columns
 from joules.archive import explorer, manifest
 from joules.archive.codebook import codebook
 from joules.errors import UserError
-from joules.study.campaign import SELF, Campaign
+from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.citation import author_name, citation
 from joules.study.design import load_design
 from joules.study.fingerprint import file_sha256
@@ -61,17 +61,17 @@ def _write(path: Path, body: dict[str, Any]) -> None:
 
 
 def _tables(campaign: Campaign) -> Iterator[tuple[str, Path]]:
-    for experiment in [*campaign.experiments(), SELF]:
+    for experiment in campaign.experiments():
         for path in sorted(campaign.tables(experiment).glob("*.csv")):
             yield experiment, path
 
 
 def _machine(campaign: Campaign) -> pd.Series:
-    return pd.read_csv(campaign.tables(SELF) / "machine.csv").iloc[0]
+    return pd.read_csv(campaign.tables(CAMPAIGN) / "machine.csv").iloc[0]
 
 
 def _instruments(campaign: Campaign) -> pd.DataFrame:
-    return pd.read_csv(campaign.tables(SELF) / "instruments.csv")
+    return pd.read_csv(campaign.tables(CAMPAIGN) / "instruments.csv")
 
 
 def _how(campaign: Campaign) -> str:
@@ -135,9 +135,8 @@ def _deposit(campaign: Campaign) -> dict[str, Any]:
 
 
 def _resource(campaign: Campaign, experiment: str, path: Path) -> dict[str, Any]:
-    title = "The campaign itself" if experiment == SELF else load_design(experiment).title
     name = f"{experiment}-{path.stem}".replace("_", "-")
-    resource = _plain_resource(path, experiment, name, f"{title}: {path.stem}")
+    resource = _plain_resource(path, experiment, name, f"{load_design(experiment).title}: {path.stem}")
     return resource | {"path": str(path.relative_to(campaign.results))}
 
 
@@ -194,7 +193,7 @@ def _primary_key(table: pd.DataFrame) -> list[str]:
 
 def _crate(campaign: Campaign) -> dict[str, Any]:
     cited, machine = citation(), _machine(campaign)
-    energy = pd.read_csv(campaign.tables(SELF) / "energy.csv")
+    energy = pd.read_csv(campaign.tables(CAMPAIGN) / "energy.csv")
     how = _how(campaign)
     paths = [
         path.relative_to(campaign.results) for path in manifest.listed(campaign) if _inside(campaign, path)
@@ -252,7 +251,7 @@ def _crate(campaign: Campaign) -> dict[str, Any]:
             "@id": "#campaign",
             "@type": "CreateAction",
             "name": f"Measuring campaign {campaign.name}",
-            "description": f"Runs of {', '.join(campaign.experiments())} on a {machine['words']}",
+            "description": f"Runs of {', '.join(campaign.measured_experiments())} on a {machine['words']}",
             "instrument": {"@id": "#software"},
             "agent": {"@id": authors[0]["@id"]},
             "startTime": machine["first_measured_at"],

@@ -12,7 +12,6 @@ import pandas as pd
 from joules.archive.manifest import check_records
 from joules.errors import UserError
 from joules.study.campaign import Campaign
-from joules.study.config import LOCAL
 from joules.study.files import COMPRESSED
 from joules.study.manifest import Manifest, read_manifest
 
@@ -50,7 +49,7 @@ def retire(campaign: Campaign) -> Path:
     Raises:
         UserError: the campaign is the reader's own, or a record is not what its manifest lists.
     """
-    if campaign.name == LOCAL:
+    if campaign.is_local:
         raise UserError("'local' is not a released campaign: name one with --campaign")
     manifest = read_manifest(campaign)
     counts = {

@@ -33,11 +33,7 @@ def _measure(options: Options) -> None:
 
 
 def _declare_tabulate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "experiment",
-        metavar="EXPERIMENT",
-        help="folder of experiments/, or 'campaign' for the tables of the campaign itself",
-    )
+    parser.add_argument("experiment", metavar="EXPERIMENT", help="folder of experiments/")
     declare_campaign(parser)
     declare_config(parser)
 
@@ -49,11 +45,7 @@ def _tabulate(options: Options) -> None:
 
 
 def _declare_draw(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "experiment",
-        metavar="EXPERIMENT",
-        help="folder of experiments/, or 'campaign' for the figures of the campaign itself",
-    )
+    parser.add_argument("experiment", metavar="EXPERIMENT", help="folder of experiments/")
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="default: all figures of the experiment")
     declare_campaign(parser)
 
@@ -76,7 +68,7 @@ def _export(options: Options) -> None:
     from joules.paper.steps import check_prose, export_values
 
     experiments = select_experiments(options)
-    check_prose(experiments, export_values(select_campaign(options), experiments, load_config(options)))
+    check_prose(experiments, export_values(select_campaign(options), experiments))
 
 
 def _typeset(options: Options) -> None:
@@ -98,7 +90,7 @@ COMMANDS = {
     "export": Command(
         "export the numbers, captions and tables that the paper prints",
         _export,
-        declare_all(declare_experiments, declare_campaign, declare_config),
+        declare_all(declare_experiments, declare_campaign),
         is_exact=True,
     ),
     "typeset": Command("typeset the paper as a PDF", _typeset, declare_campaign),

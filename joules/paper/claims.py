@@ -17,7 +17,7 @@ from joules.paper.printing import listed, significant
 from joules.paper.quantities import derive, pick
 from joules.paper.values import Value
 from joules.power.models import POWER_MODELS
-from joules.study.campaign import SELF
+from joules.study.campaign import CAMPAIGN
 from joules.study.claims import Claim, load_claims
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "depends on the power model"]
@@ -56,7 +56,7 @@ COLUMNS = [
 def evaluate_claims(
     statistics: Mapping[str, pd.DataFrame], models: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """One row a claim of each experiment, given its `statistics` and its `power_models` tables.
+    """One row a claim of each experiment, given its `statistics` and, where it has runs, its `power_models`.
 
     A claim is decided where its whole 95 % interval falls on one side of its bound, a primary one where it
     still does after Holm's correction over all primary claims; under each model of power apart.
@@ -87,7 +87,14 @@ def evaluate_claims(
         if any(len(table) for table in tables.values())
     }
     rows = [
-        _row(key, claim, as_read[key[0]], judged[key], {model: each[key] for model, each in under.items()})
+        _row(
+            key,
+            claim,
+            as_read[key[0]],
+            judged[key],
+            # No power model enters what published readings say.
+            {model: each[key] for model, each in under.items() if key[0] in models},
+        )
         for key, claim in declared.items()
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -278,8 +285,8 @@ def values(claims: pd.DataFrame) -> list[Value]:
             Value(f"claim.{row['claim']}", derive(state_claim, row), experiment=row["experiment"])
             for row in every.each("claim")
         ),
-        *(Value(f"claims.{key}", rows.count(), experiment=SELF) for key, rows in counts.items()),
-        Value("claims.unflagged.turned", derive(list_claims, turned), experiment=SELF),
+        *(Value(f"claims.{key}", rows.count(), experiment=CAMPAIGN) for key, rows in counts.items()),
+        Value("claims.unflagged.turned", derive(list_claims, turned), experiment=CAMPAIGN),
     ]
 
 

@@ -229,8 +229,8 @@ def _statistics(campaign: Campaign, other: Campaign, config: Config) -> pd.DataF
     """Every statistic with an interval in both campaigns."""
     columns = pd.DataFrame(columns=["statistic", "experiment", *_INTERVAL])
     ours, theirs = [columns], [columns]
-    for name in sorted(set(campaign.experiments()) & set(other.experiments())):
-        ours.append(read_tables(campaign.tables(name))["statistics"].assign(experiment=name))
+    for name in sorted(set(campaign.measured_experiments()) & set(other.measured_experiments())):
+        ours.append(read_tables(campaign, name)["statistics"].assign(experiment=name))
         theirs.append(statistics_of(other, name, config).assign(experiment=name))
     here, there = (
         pd.concat(tables).rename(columns={"statistic": "name"}).set_index("name") for tables in (ours, theirs)

@@ -13,18 +13,19 @@ from typing import cast
 
 import pandas as pd
 
-from joules.analysis import campaign_tables, tables
+from joules.analysis import tables
+from joules.analysis.instruments import is_modelled, provenance_words
 from joules.analysis.sidecar import read_sidecar
 from joules.analysis.statistics import CONFIDENCE
 from joules.errors import UserError
 from joules.models import read_json
-from joules.paper import campaign_report, claims, comparison, families, printing, prose, values
+from joules.paper import claims, comparison, families, printing, prose, values
 from joules.paper.contracts import Report
+from joules.paper.quantities import derive
 from joules.paper.typeset import typeset
-from joules.study.campaign import POWER_MODELS, SELF, Campaign, figures_module, figures_of
+from joules.study.campaign import CAMPAIGN, POWER_MODELS, Campaign, figures_of
 from joules.study.citation import author_name, citation
 from joules.study.claims import load_claims
-from joules.study.config import LOCAL, Config
 from joules.study.design import load_design
 from joules.study.fingerprint import check_unchanged, file_sha256
 from joules.study.repository import repository_root
@@ -43,12 +44,18 @@ def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
 
 
 def _evaluated(campaign: Campaign, experiments: Sequence[str]) -> str:
-    read = {name: tables.read_tables(campaign.tables(name)) for name in experiments}
-    verdicts = claims.evaluate_claims(
-        {name: each["statistics"] for name, each in read.items()},
-        {name: each[POWER_MODELS] for name, each in read.items()},
-    )
+    read = {name: tables.read_tables(campaign, name) for name in experiments}
+    verdicts = claims.evaluate_claims(_tables_named("statistics", read), _tables_named(POWER_MODELS, read))
     return verdicts.to_csv(index=False, lineterminator="\n")
+
+
+def _tables_named(table: str, read: Mapping[str, Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """The table of this name of each experiment that has it."""
+    return {
+        experiment: of_experiment[table]
+        for experiment, of_experiment in read.items()
+        if table in of_experiment
+    }
 
 
 def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
@@ -77,37 +84,33 @@ def paper_source() -> Path:
     return repository_root() / "paper" / "paper.tex"
 
 
-def export_values(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[values.Value]:
+def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values.Value]:
     """Writes what LaTeX reads (values, tables and captions); returns the values."""
-    own = tables.read_tables(campaign.tables(SELF))
-    collected = _of(SELF, campaign_report.values(own, campaign.name, config))
+    read = {experiment: tables.read_tables(campaign, experiment) for experiment in experiments}
+    instruments = read[CAMPAIGN]["instruments"]
     captions = [
-        _caption(campaign, own, name, text)
-        for experiment in [*experiments, SELF]
+        _caption(campaign, instruments, name, text)
+        for experiment in experiments
         for name, text in figures_of(experiment).items()
     ]
+    collected = [values.Value("campaign.name", derive(name_campaign, campaign.name), experiment=CAMPAIGN)]
     printed: dict[str, pd.DataFrame] = {}
-    statistics: dict[str, pd.DataFrame] = {}
-    for experiment in experiments:
+    for experiment, table_set in read.items():
         report = cast(Report, importlib.import_module(f"experiments.{experiment}.report"))
-        table_set = tables.read_tables(campaign.tables(experiment))
         collected += _of(experiment, report.values(table_set))
         printed |= report.display(table_set)
-        statistics[experiment] = table_set["statistics"]
     verdicts = _verdicts(campaign, experiments)
     collected += claims.values(verdicts)
-    # A released campaign is the same whatever is released after it.
-    beside = comparison.comparisons(campaign) if campaign.name == LOCAL else []
-    collected += _of(SELF, comparison.values(beside))
+    beside = comparison.comparisons(campaign) if campaign.is_local else []
+    collected += _of(CAMPAIGN, comparison.values(beside))
     printed |= {
         "claims": claims.display(verdicts),
         "provenance": _provenance(campaign, experiments),
-        **families.display(statistics),
-        **campaign_report.display(own),
+        **families.display(_tables_named("statistics", read)),
         **comparison.display(beside),
     }
     checked = values.check(collected)
-    if campaign_tables.is_modelled(own["instruments"]):
+    if is_modelled(instruments):
         values.check_bands(checked, printed)
     folder = campaign.build
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +134,11 @@ def export_values(campaign: Campaign, experiments: Sequence[str], config: Config
     digests = {name: file_sha256(folder / name) for name in ("values.csv", *texts)}
     (folder / INJECTED).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
     return checked
+
+
+def name_campaign(campaign: str) -> str:
+    """The name of the campaign's folder in `results/`."""
+    return campaign
 
 
 def typeset_paper(campaign: Campaign) -> Path:
@@ -166,7 +174,7 @@ def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]
 def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     """What each figure was drawn from and by, as the appendix prints it: first digits of SHA-256."""
     rows = []
-    for experiment in [*experiments, SELF]:
+    for experiment in experiments:
         for figure in figures_of(experiment):
             sidecar = read_sidecar(campaign, figure)
             rows.append(
@@ -175,7 +183,7 @@ def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
                     "file": _brief(sidecar.files[f"{figure}.pdf"]),
                     "tables": _brief(sidecar.manifest_sha256),
                     "code": _brief(sidecar.code_fingerprint),
-                    "records": brief_digests(tables.inputs(campaign.tables(experiment)).values()),
+                    "records": brief_digests(tables.inputs(campaign, experiment).values()),
                 }
             )
     return pd.DataFrame(rows)
@@ -194,9 +202,9 @@ def _brief(digest: str) -> str:
     return f"#{digest[:7]}"
 
 
-def _caption(campaign: Campaign, own: Mapping[str, pd.DataFrame], figure: str, text: str) -> str:
+def _caption(campaign: Campaign, instruments: pd.DataFrame, figure: str, text: str) -> str:
     sidecar = read_sidecar(campaign, figure)
-    source = f"{figures_module(sidecar.experiment).replace('.', '/')}.py"
+    source = f"experiments/{sidecar.experiment}/figures.py"
     digest = sidecar.files[f"{figure}.pdf"][:12]
     runs = campaign.tables(sidecar.experiment) / "runs.csv"
     blocks = pd.read_csv(runs, usecols=["block"])["block"].nunique() if runs.exists() else 0
@@ -205,7 +213,7 @@ def _caption(campaign: Campaign, own: Mapping[str, pd.DataFrame], figure: str, t
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
     walk = printing.Link("walk it", f"figure/{figure}").latex()
     line = (
-        f"{spread}energy {printing.escape(campaign_tables.words(own['instruments']))}; {chain}, drawn by "
+        f"{spread}energy {printing.escape(provenance_words(instruments))}; {chain}, drawn by "
         f"\\source{{{source}}}{{{printing.escape(source)}}}; {walk}."
     )
     spoken = text.encode("utf-16-be").hex().upper()

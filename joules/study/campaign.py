@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,25 +9,14 @@ from pathlib import Path
 from joules.errors import UserError
 from joules.models import did_you_mean
 from joules.study.config import LOCAL, Config, paper_order
-from joules.study.design import experiment_names, load_design
+from joules.study.design import experiment_names, load_design, with_campaign_experiments
 from joules.study.files import COMPRESSED, existing_file
 
-# The folder of tables about the campaign itself, beside those of its experiments.
-SELF = "campaign"
-# The table that the machinery adds to those of every experiment: its statistics under every model of power.
+# The experiment whose tables describe a campaign as a whole: `machine`, `instruments` and `energy`.
+CAMPAIGN = "campaign"
+# The table that the machinery adds where there are runs: every statistic under every power model.
 POWER_MODELS = "power_models"
 STATED = "machine.yaml"
-CAMPAIGN_TABLES = ["machine", "instruments", "energy", "flags", "watts", "headlines"]
-CAMPAIGN_FIGURES = {
-    "power_watts": (
-        "What every model of power gives this machine at rest, with one core and with all cores busy. A "
-        "model that does not cover it stands with the reason."
-    ),
-    "power_headlines": (
-        "The ratios that decide claims of this paper under every model of power, one line each, sorted by "
-        "their spread between models: estimate and 95 % interval; black, as the energy was read."
-    ),
-}
 _BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl(?:\.gz)?")
 
 
@@ -42,6 +30,11 @@ class Campaign:
 
     name: str
     root: Path = Path()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the reader's own campaign, the only one that measures."""
+        return self.name == LOCAL
 
     @property
     def results(self) -> Path:
@@ -70,13 +63,9 @@ class Campaign:
 
     @property
     def stated(self) -> Path:
-        """What a released campaign's records do not tell of its machine and was stated later, with the reason
-        to believe it. Few campaigns have the file."""
+        """Facts about the machine that a released campaign's records lack, stated later with the reason to
+        believe them. Few campaigns have the file."""
         return self.runs / STATED
-
-    def records(self, experiment: str, config: Config) -> list[Path]:
-        """The files that tables are made from: `read_files`, and what was stated of the machine."""
-        return [*self.read_files(experiment, config), *([self.stated] if self.stated.exists() else [])]
 
     @property
     def build(self) -> Path:
@@ -97,12 +86,15 @@ class Campaign:
     def again(self, *steps: str) -> str:
         """How to have steps of the workflow done again. Files that are there are not made again for being
         deleted: Snakemake makes what lies between them only where it is asked to."""
-        chosen = "" if self.name == LOCAL else f" --config campaign={self.name}"
+        chosen = "" if self.is_local else f" --config campaign={self.name}"
         return f"run 'snakemake --cores all{chosen} --forcerun {' '.join(steps)}'"
 
     def drawn_again(self, figure: str) -> str:
         """How to have a figure drawn again, with the others of its experiment."""
-        return self.again(f"draw_{_owner(figure)}")
+        for name in experiment_names():
+            if figure in figures_of(name):
+                return self.again(f"draw_{name}")
+        return "no experiment has this figure: delete its files"
 
     def tables(self, experiment: str) -> Path:
         return self.results / "tables" / experiment
@@ -130,42 +122,76 @@ class Campaign:
         return self.results / "logs" / "times.jsonl"
 
     def block_files(self, experiment: str, config: Config) -> list[Path]:
-        """The files of records that tables are made from: all that the scale asks for in the reader's own
-        campaign, present or not; all there are, in order of block, in a released one.
+        """The files of an experiment's records: all that the scale asks for in the reader's own campaign,
+        present or not; all there are, in order of block, in a released one.
 
-        Raises UserError where a released campaign has a file among its records that is none.
+        Raises UserError where a released campaign has another file among its records.
         """
-        if self.name == LOCAL:
-            blocks = load_design(experiment).at(config.scale).blocks
+        if self.is_local:
+            design = load_design(experiment)
+            blocks = design.at(config.scale).blocks if design.has_runs else 0
             return [self.block_file(experiment, block) for block in range(blocks)]
         numbered: dict[int, Path] = {}
         for path in (self.runs / experiment).iterdir() if (self.runs / experiment).is_dir() else ():
             number = _BLOCK_FILE.fullmatch(path.name)
             if number is None:
                 raise UserError(
-                    f"{path} is no file of a block, which are named block-0.jsonl and so on: move it away"
+                    f"unexpected file {path}, block files are named block-<n>.jsonl: move or delete it"
                 )
             if int(number[1]) in numbered:
                 raise UserError(f"{path} exists twice, compressed and not: delete one")
             numbered[int(number[1])] = path
         return [numbered[number] for number in sorted(numbered)]
 
-    def read_questions(self, experiment: str, config: Config) -> list[str]:
-        """The experiments whose records an experiment's tables are made from: itself, and those that it uses,
-        as far as the campaign has them."""
-        present = config.experiments if self.name == LOCAL else self.experiments()
-        return [experiment, *(name for name in load_design(experiment).uses if name in present)]
+    def sources(self, experiment: str, config: Config) -> list[str]:
+        """Experiments of the campaign whose records an experiment's tables are made from."""
+        design = load_design(experiment)
+        if design.evidence == "published":
+            return []
+        present = self.experiments(config)
+        if design.evidence == "campaign":
+            return [name for name in present if load_design(name).has_runs]
+        return [experiment, *(name for name in design.uses if name in present)]
 
-    def read_files(self, experiment: str, config: Config) -> list[Path]:
+    def record_files(self, experiment: str, config: Config) -> list[Path]:
         """The files of those records."""
-        names = self.read_questions(experiment, config)
-        return [path for name in names for path in self.block_files(name, config)]
+        return [path for name in self.sources(experiment, config) for path in self.block_files(name, config)]
 
-    def experiments(self) -> list[str]:
-        """Experiments with records, in the order of the paper. Raises UserError where there is none."""
-        present = {path.name for path in self.runs.glob("*") if path.is_dir()}
+    def evidence_files(self, experiment: str, config: Config) -> list[Path]:
+        """The files that an experiment's tables are made from, other tables not among them: records and what
+        was stated of their machine, or published readings."""
+        design = load_design(experiment)
+        if design.sources:
+            return [self.root / source for source in design.sources]
+        return [*self.record_files(experiment, config), *([self.stated] if self.stated.exists() else [])]
+
+    def evidence_folder(self, experiment: str) -> Path:
+        """The folder that the names of those files are relative to in the manifest of the tables."""
+        return self.root if load_design(experiment).sources else self.runs
+
+    def tables_read(self, experiment: str, config: Config) -> list[str]:
+        """Experiments whose tables an experiment's tables are made from."""
+        if load_design(experiment).evidence != "campaign":
+            return []
+        return [name for name in self.experiments(config) if load_design(name).evidence != "campaign"]
+
+    def experiments(self, config: Config | None = None) -> list[str]:
+        """Experiments that the campaign is built with, in the order of the paper: those that `config` chooses
+        in the reader's own, in a released one those with records and those that need none.
+
+        Without `config` the reader's own has what a released one would have. Raises UserError where there are
+        no records.
+        """
+        if self.is_local and config is not None:
+            return config.experiments
+        measured = self.measured_experiments()
         order = paper_order()
-        names = [*(name for name in order if name in present), *sorted(present - set(order))]
+        present = [name for name in order if name in measured or not load_design(name).has_runs]
+        return with_campaign_experiments([*present, *(name for name in measured if name not in order)])
+
+    def measured_experiments(self) -> list[str]:
+        """Experiments with records, sorted. Raises UserError where there are none."""
+        names = sorted(path.name for path in self.runs.glob("*") if path.is_dir())
         if not names:
             known = [other.name for other in campaigns(self.root)]
             raise UserError(f"campaign '{self.name}' has no records ({did_you_mean(self.name, known)})")
@@ -173,28 +199,14 @@ class Campaign:
 
 
 def tables_of(experiment: str) -> list[str]:
-    """Names of the tables of an experiment, or of those of the campaign itself for 'campaign'."""
-    return CAMPAIGN_TABLES if experiment == SELF else [*load_design(experiment).tables, POWER_MODELS]
-
-
-@functools.cache
-def _owner(figure: str) -> str:
-    return next((name for name in experiment_names() if figure in figures_of(name)), SELF)
+    """Names of the tables of an experiment."""
+    design = load_design(experiment)
+    return [*design.tables, *([POWER_MODELS] if design.has_runs else [])]
 
 
 def figures_of(experiment: str) -> dict[str, str]:
-    """Captions of the figures of an experiment, or of those of the campaign itself, by name."""
-    return CAMPAIGN_FIGURES if experiment == SELF else load_design(experiment).figures
-
-
-def figures_module(experiment: str) -> str:
-    """The module that draws those figures, a function each."""
-    return "joules.analysis.campaign_figures" if experiment == SELF else f"experiments.{experiment}.figures"
-
-
-def charts_module(experiment: str) -> str:
-    """The module that draws those figures for a browser, a function each."""
-    return "joules.analysis.campaign_charts" if experiment == SELF else f"experiments.{experiment}.charts"
+    """Captions of the figures of an experiment by name."""
+    return load_design(experiment).figures
 
 
 def campaigns(root: Path = Path()) -> list[Campaign]:
@@ -208,5 +220,11 @@ def other_releases(campaign: Campaign) -> list[Campaign]:
     return [
         other
         for other in campaigns(campaign.root)
-        if other.name not in (LOCAL, campaign.name) and other.manifest.exists()
+        if not other.is_local and other.name != campaign.name and other.manifest.exists()
     ]
+
+
+def compared_releases(campaign: Campaign) -> list[Campaign]:
+    """Released campaigns that a campaign's results are compared with: for a released one none, since it stays
+    the same whatever is released after it."""
+    return other_releases(campaign) if campaign.is_local else []

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from joules.errors import UserError
 from joules.instrument.carbon import PRICE_USD_PER_KWH, region_hint
 from joules.models import Closed, parse_yaml, read_yaml, validate
-from joules.study.design import Name, Scalar, Scale, load_design
+from joules.study.design import Name, Scalar, Scale, load_design, with_campaign_experiments
 from joules.study.repository import repository_root
 
 LOCAL = "local"
@@ -77,21 +77,31 @@ def read_options() -> dict[str, Any]:
 
 
 def paper_order() -> list[str]:
-    """All questions in the order of the paper, as `workflow/config.yaml` lists them."""
+    """All experiments in the order of the paper: those that rest on the whole campaign, then those that
+    `workflow/config.yaml` lists."""
     listed = read_options().get("experiments")
-    return list(map(str, listed)) if isinstance(listed, list) else []
+    return with_campaign_experiments(map(str, listed) if isinstance(listed, list) else [])
 
 
 def check_config(options: Mapping[str, Any], source: str = "configuration") -> Config:
-    """`options` as a Config whose experiments exist and have the chosen scale. Those that are not given are
-    all of `workflow/config.yaml`.
+    """Checks the options of a campaign.
 
-    Raises UserError naming the fault and the likeliest intention.
+    Args:
+        options: by name; `experiments` default to all of `workflow/config.yaml`.
+        source: what a message says the options come from.
+
+    Returns:
+        The options, with the experiments that rest on the whole campaign among `experiments`.
+
+    Raises:
+        UserError: an option is unknown or invalid, an experiment does not exist or lacks the chosen scale.
     """
     config = validate(Config, {"experiments": paper_order(), **options}, source)
     for experiment in config.experiments:
-        load_design(experiment).at(config.scale)
-    return config
+        design = load_design(experiment)
+        if design.has_runs:
+            design.at(config.scale)
+    return config.model_copy(update={"experiments": with_campaign_experiments(config.experiments)})
 
 
 def arm_options(config: Config) -> dict[str, Scalar | None]:

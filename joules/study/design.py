@@ -1,10 +1,10 @@
-"""What a question declares: its folder, its `design.yaml` and the files a question consists of."""
+"""What an experiment declares: its folder, its `design.yaml` and the files it consists of."""
 
 from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,14 +18,15 @@ Scale = Literal["smoke", "quick", "standard", "paper"]
 Test = Literal["paired_t", "sign_flip"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Scalar = str | bool | int | float
+# What the tables of an experiment are made from: runs that it measures, records and tables of the whole
+# campaign, or files of published readings.
+Evidence = Literal["runs", "campaign", "published"]
 
-# Every file of a question, and what it is for.
+# Every file of an experiment, and what it is for.
 FILES = {
     "__init__.py": "makes the folder a package",
-    "design.yaml": "arms, scales, comparisons, names of tables and figures",
-    "parameters.py": "`Parameters`, the model every arm is checked against",
-    "workload.py": "`build` and `run`, what is metered",
-    "tables.py": "`tabulate`, from records to tables",
+    "design.yaml": "evidence, arms, scales, comparisons, names of tables and figures",
+    "tables.py": "`tabulate`, from evidence to tables",
     "report.py": "`values` and `display`, from tables to what the paper prints",
     "figures.py": "one function a figure",
     "charts.py": "the same figures for a browser, one function each",
@@ -33,6 +34,14 @@ FILES = {
     "claims.yaml": "sentences of the paper and the statistic that decides each",
     "README.md": "the question and what is particular about measuring it",
 }
+# Files that only an experiment with runs has.
+RUN_FILES = {
+    "parameters.py": "`Parameters`, the model every arm is checked against",
+    "workload.py": "`build` and `run`, what is metered",
+}
+# Fields of a design that only an experiment with runs has; the first three are required there.
+_RUN_FIELDS = ("arms", "scales", "time_limit_s", "comparisons", "uses", "options", "record_power")
+_REQUIRED_RUN_FIELDS = _RUN_FIELDS[:3]
 
 
 class Comparison(Closed):
@@ -64,19 +73,52 @@ class Design(Closed):
 
     title: str
     question: str
-    arms: dict[Name, dict[str, Scalar]] = Field(min_length=1)
-    scales: dict[Scale, ScaleDesign]
+    evidence: Evidence = Field(
+        "runs",
+        description="what its tables are made from: runs that it measures, the records and tables of the "
+        "whole campaign, or published readings",
+    )
+    sources: list[str] = Field(
+        default_factory=list, description="files of published readings, as paths of the repository"
+    )
+    arms: dict[Name, dict[str, Scalar]] = Field(default_factory=dict, min_length=1)
+    scales: dict[Scale, ScaleDesign] = Field(default_factory=dict)
     comparisons: list[Comparison] = Field(default_factory=list)
     tables: list[Name] = Field(min_length=1)
     figures: dict[Name, str] = Field(min_length=1)
-    time_limit_s: PositiveFloat
+    time_limit_s: PositiveFloat = Field(600.0, description="longest time that a run may take")
     uses: list[Name] = Field(
-        default_factory=list, description="questions whose records its tables are made from, beside its own"
+        default_factory=list, description="other experiments whose records its tables are made from as well"
     )
     options: list[Literal["text"]] = Field(
         default_factory=list, description="options of the campaign that every arm takes where they are set"
     )
     record_power: bool = Field(False, description="keep the course of power over each window in its record")
+
+    @model_validator(mode="after")
+    def _fits_evidence(self) -> Design:
+        given = self.model_fields_set
+        for field in _REQUIRED_RUN_FIELDS if self.has_runs else ():
+            if field not in given:
+                raise ValueError(f"'{field}' is missing: an experiment with evidence 'runs' needs it")
+        for field in () if self.has_runs else _RUN_FIELDS:
+            if field in given:
+                raise ValueError(f"'{field}' needs evidence 'runs', not '{self.evidence}': leave it out")
+        if bool(self.sources) != (self.evidence == "published"):
+            raise ValueError("'sources' lists the files of evidence 'published', and only those")
+        return self
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether the experiment measures."""
+        return self.evidence == "runs"
+
+    @property
+    def table_options(self) -> list[str]:
+        """Options of the campaign that its tables are made with."""
+        if self.evidence == "campaign":
+            return ["scale", "experiments", "region", "pue", "price_usd_per_kwh"]
+        return ["scale", *(["experiments"] if self.uses else [])] if self.has_runs else []
 
     @model_validator(mode="after")
     def _names_exist(self) -> Design:
@@ -88,6 +130,8 @@ class Design(Closed):
 
     def at(self, scale: Scale) -> ScaleDesign:
         """The sizes at `scale`. Raises UserError where the experiment does not define it."""
+        if not self.has_runs:
+            raise UserError(f"{self.title}: nothing to measure, its evidence is '{self.evidence}'")
         if scale not in self.scales:
             raise UserError(
                 f"{self.title}: scale '{scale}' is not defined (defined: {', '.join(self.scales)})"
@@ -110,17 +154,23 @@ class Design(Closed):
 
 
 def experiments_folder() -> Path:
-    """The folder of the repository that holds a folder for each question."""
+    """The folder of the repository that holds a folder for each experiment."""
     return repository_root() / "experiments"
 
 
 def experiment_names() -> list[str]:
-    """Questions of the repository (folders of `experiments/` with a `design.yaml`), sorted."""
-    return sorted(path.parent.name for path in experiments_folder().glob("*/design.yaml"))
+    """Experiments of the repository (folders of `experiments/` with a `design.yaml`), sorted."""
+    return sorted(path.parent.name for path in experiments_folder().glob("[!_]*/design.yaml"))
+
+
+def with_campaign_experiments(names: Iterable[str]) -> list[str]:
+    """`names` after the experiments that rest on the whole campaign, which every campaign has."""
+    whole = [name for name in experiment_names() if load_design(name).evidence == "campaign"]
+    return [*whole, *(name for name in names if name not in whole)]
 
 
 def experiment_folder(name: str) -> Path:
-    """The folder of a question. Raises UserError where no question has this name."""
+    """The folder of an experiment. Raises UserError where none has this name."""
     known = experiment_names()
     if name not in known:
         raise UserError(f"no experiment is called '{name}' ({did_you_mean(name, known)})")
@@ -140,16 +190,27 @@ def _read_design(path: Path, _content: bytes) -> Design:
 
 
 def check_complete(experiment: str) -> None:
-    """Raises UserError where a question lacks a file, its section of the paper included: what would be
-    missed at the end of a campaign is missed at its start."""
+    """Checks that an experiment has all of its files, before anything is measured.
+
+    Raises UserError that names the missing file: one of its folder, its section of the paper or one of its
+    published sources.
+    """
     root = repository_root()
     folder = experiment_folder(experiment)
-    for name, purpose in FILES.items():
+    design = load_design(experiment)
+    for source in design.sources:
+        if not (root / source).is_file():
+            raise UserError(
+                f"{source} is missing: experiments/{experiment}/design.yaml lists it in 'sources'"
+            )
+    for name, purpose in (FILES | (RUN_FILES if design.has_runs else {})).items():
         if not (folder / name).is_file():
             raise UserError(f"experiments/{experiment}/{name} is missing: it holds {purpose}")
     section = root / "paper" / "sections" / f"{experiment}.tex"
     if not section.is_file():
-        raise UserError(f"{section.relative_to(root)} is missing: it is the question's section of the paper")
+        raise UserError(
+            f"{section.relative_to(root)} is missing: it is the experiment's section of the paper"
+        )
 
 
 def check_parameters(experiment: str, arms: Mapping[str, Mapping[str, Scalar]]) -> None:

@@ -66,7 +66,7 @@ def journal(folder):
 
 
 def table_manifest(folder):
-    tables.read_tables(folder)
+    tables.read_tables(campaign(folder), "grokking")
 
 
 def sidecar(folder):
@@ -112,7 +112,7 @@ READERS = {
     "journal": (journal, "file", RECORDS),
     "tables": (
         table_manifest,
-        "manifest.json",
+        f"results/{CAMPAIGN}/tables/grokking/manifest.json",
         json.dumps({"tables": {"runs": DIGEST}, "inputs": {"grokking/block-0.jsonl": DIGEST}}),
     ),
     "sidecar": (sidecar, f"figures/{CAMPAIGN}/figure.provenance.json", json.dumps(SIDECAR)),

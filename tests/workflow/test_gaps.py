@@ -10,15 +10,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from joules.analysis import campaign_tables, plotting, records, steps, tables
+from experiments.campaign import report as campaign_report
+from experiments.campaign import tables as campaign_tables
+from joules.analysis import plotting, records, steps, tables
 from joules.analysis.records import Records
 from joules.bench.record import Run
-from joules.paper import campaign_report, printing, values
+from joules.paper import printing, values
 from joules.study.campaign import Campaign
 from joules.study.config import Config
 from joules.study.design import experiment_names, load_design
 from tests import ROOT
-from tests.records import failed, idle, reading, run, unread
+from tests.records import campaign_evidence, failed, idle, reading, run, unread
 
 # One that has every question.
 RELEASED = Campaign("epyc-2core-standard-2026-11-26b", ROOT)
@@ -55,20 +57,23 @@ def printed(source: str, keys: set[str]) -> str:
 
 
 @pytest.mark.parametrize("gap", GAPS)
-@pytest.mark.parametrize("experiment", experiment_names())
+@pytest.mark.parametrize("experiment", RELEASED.measured_experiments())
 def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     spoil, spoilt = GAPS[gap]
     design = load_design(experiment)
     first_arm = next(iter(design.arms))
     entries = [
         spoil(entry) if isinstance(entry, Run) and spoilt(entry, first_arm) else entry
-        for entry in records.load(RELEASED.read_files(experiment, CONFIG))
+        for entry in records.load(RELEASED.record_files(experiment, CONFIG))
     ]
     report, figures = (
         importlib.import_module(f"experiments.{experiment}.{part}") for part in ("report", "figures")
     )
-    tables.write_tables(tmp_path, steps.tabulate_records(experiment, Records.from_sequence(entries)), {})
-    read = tables.read_tables(tmp_path)
+    campaign = Campaign("local", tmp_path)
+    tables.write_tables(
+        campaign.tables(experiment), steps.tabulate_records(experiment, Records.from_sequence(entries)), {}
+    )
+    read = tables.read_tables(campaign, experiment)
     for figure in design.figures:
         with plotting.style():
             plt.close(getattr(figures, figure)(read))
@@ -102,10 +107,10 @@ def test_rest_that_was_not_read_is_not_rest_without_power():
 
 def test_a_campaign_says_what_of_its_own_energy_was_not_read():
     lost = unread(run("two")).model_copy(update={"spent": run().spent.model_copy(update={"energy_j": None})})
-    made = campaign_tables.tabulate({"flops_vs_energy": Records.from_sequence([run(), lost, idle()])}, CONFIG)
+    made = campaign_tables.tabulate(campaign_evidence(Records.from_sequence([run(), lost, idle()])))
     (energy,) = made["energy"].to_dict("records")
     assert (energy["failed"], energy["unread"], energy["unread_s"]) == (0, 1, 4.0)
-    keys = {value.key for value in campaign_report.values(made, "local", CONFIG)}
+    keys = {value.key for value in campaign_report.values(made)}
     assert "campaign.unread.hours" in keys
     source = Path(ROOT, "paper", "paper.tex").read_text()
     assert "in none of\nthese numbers" in printed(source.partition("\\begin{document}")[2], keys)

@@ -4,18 +4,9 @@ for name in EXPERIMENTS:
         name:
             f"tabulate_{name}"
         input:
-            lambda wildcards, name=name: record_files(wildcards.campaign, name),
+            lambda wildcards, name=name: evidence_files(wildcards.campaign, name),
         output:
-            update(
-                expand(
-                    "results/{{campaign}}/tables/{experiment}/{table}",
-                    experiment=name,
-                    table=[
-                        "manifest.json",
-                        *(f"{table}.csv" for table in tables_of(name)),
-                    ],
-                )
-            ),
+            update(table_files("{campaign}", name)),
         log:
             f"results/{{campaign}}/logs/tabulate/{name}.log",
         # Verdicts wait for all tables, and figures are drawn beside them.
@@ -23,12 +14,9 @@ for name in EXPERIMENTS:
         localrule: True
         params:
             experiment=name,
-            # Whose records are there besides, where it uses those of others.
-            options=option_arguments(
-                CONFIG, "scale", *(["experiments"] if DESIGNS[name].uses else [])
-            ),
+            options=option_arguments(CONFIG, *DESIGNS[name].table_options),
             code=[
-                question_code(name, "tables", "tabulate"),
+                experiment_code(name, "tables", "tabulate"),
                 code_fingerprint(
                     "joules.analysis.sensitivity",
                     ["with_unflagged", "with_power_models"],
@@ -38,49 +26,6 @@ for name in EXPERIMENTS:
         shell:
             "python -m joules tabulate {params.experiment}"
             " --campaign {wildcards.campaign} {params.options} 2> {log}"
-
-
-rule tabulate_campaign:
-    input:
-        lambda wildcards: sorted(
-            {
-                path
-                for name in EXPERIMENTS
-                for path in record_files(wildcards.campaign, name)
-            }
-        ),
-        [
-            f"results/{{campaign}}/tables/{name}/{table}"
-            for name in EXPERIMENTS
-            for table in ("manifest.json", "statistics.csv", f"{POWER_MODELS}.csv")
-        ],
-        [f"experiments/{name}/claims.yaml" for name in EXPERIMENTS],
-    output:
-        update(
-            expand(
-                "results/{{campaign}}/tables/{experiment}/{table}",
-                experiment=SELF,
-                table=[
-                    "manifest.json",
-                    *(f"{table}.csv" for table in tables_of(SELF)),
-                ],
-            )
-        ),
-    log:
-        "results/{campaign}/logs/tabulate/campaign.log",
-    priority: 1
-    params:
-        experiment=SELF,
-        options=option_arguments(
-            CONFIG, "scale", "region", "pue", "price_usd_per_kwh", "experiments"
-        ),
-        code=[
-            code_fingerprint("joules.analysis.campaign_tables", ["tabulate"]),
-            code_fingerprint("joules.analysis.campaign_power", ["headlines"]),
-        ],
-    shell:
-        "python -m joules tabulate {params.experiment}"
-        " --campaign {wildcards.campaign} {params.options} 2> {log}"
 
 
 rule evaluate:

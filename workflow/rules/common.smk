@@ -30,12 +30,9 @@ from joules.bench.progress import summarize_times
 from joules.errors import UserError
 from joules.study.campaign import (
     POWER_MODELS,
-    SELF,
     Campaign,
-    charts_module,
-    figures_module,
+    compared_releases,
     figures_of,
-    other_releases,
     tables_of,
 )
 from joules.study.config import (
@@ -57,17 +54,15 @@ try:
     read_options()
     CONFIG = check_config(config)
     CAMPAIGN = Campaign(CONFIG.campaign)
-    EXPERIMENTS = (
-        CONFIG.experiments if CONFIG.campaign == LOCAL else CAMPAIGN.experiments()
-    )
+    EXPERIMENTS = CAMPAIGN.experiments(CONFIG)
     DESIGNS = {name: load_design(name) for name in EXPERIMENTS}
-    if CONFIG.campaign != LOCAL and CONFIG.experiments != paper_order():
+    if not CAMPAIGN.is_local and CONFIG.experiments != paper_order():
         raise UserError(
             f"'{CONFIG.campaign}' is a released campaign and is rebuilt whole: leave 'experiments' out"
         )
     for name in EXPERIMENTS:
         check_complete(name)
-    if CONFIG.campaign != LOCAL:
+    if not CAMPAIGN.is_local:
         for name in EXPERIMENTS:
             CAMPAIGN.block_files(name, CONFIG)
         order_file_times(CAMPAIGN)
@@ -82,9 +77,10 @@ RUN_FINGERPRINTS = {
         .runs(CONFIG.scale, arm_options(CONFIG))
         .items()
     }
-    for name in (EXPERIMENTS if CONFIG.campaign == LOCAL else [])
+    for name in EXPERIMENTS
+    if CAMPAIGN.is_local and DESIGNS[name].has_runs
 }
-FIGURES = [figure for name in [*EXPERIMENTS, SELF] for figure in figures_of(name)]
+FIGURES = [figure for name in EXPERIMENTS for figure in figures_of(name)]
 
 
 wildcard_constraints:
@@ -97,35 +93,39 @@ wildcard_constraints:
 # which stops on its way loses nothing that was there.
 
 
-def record_files(campaign, experiment):
-    """Records that the tables of an experiment are made from."""
-    return Campaign(campaign).records(experiment, CONFIG)
+def table_files(campaign, experiment):
+    """The tables of an experiment and their manifest."""
+    names = ["manifest.json", *(f"{table}.csv" for table in tables_of(experiment))]
+    return [f"{Campaign(campaign).tables(experiment)}/{name}" for name in names]
 
 
-def title_of(experiment):
-    """What a report calls an experiment, or the campaign itself."""
-    return "Power" if experiment == SELF else DESIGNS[experiment].title
-
-
-def manifests(wildcards):
-    """Manifests of the tables of every experiment and of the campaign itself."""
+def evidence_files(campaign, experiment):
+    """All that the tables of an experiment are made from."""
+    others = Campaign(campaign).tables_read(experiment, CONFIG)
     return [
-        Campaign(wildcards.campaign).tables(name) / "manifest.json"
-        for name in [*EXPERIMENTS, SELF]
+        *Campaign(campaign).evidence_files(experiment, CONFIG),
+        *(path for name in others for path in table_files(campaign, name)),
+        *(f"experiments/{name}/claims.yaml" for name in others),
     ]
 
 
-def beside(campaign):
-    """Hashes of the released campaigns that the reader's own is set beside."""
-    if campaign != LOCAL:
-        return {}
+def manifests(wildcards):
+    """Manifests of the tables of every experiment."""
+    return [
+        Campaign(wildcards.campaign).tables(name) / "manifest.json"
+        for name in EXPERIMENTS
+    ]
+
+
+def release_hashes(campaign):
+    """Hashes of the released campaigns that a campaign is compared with."""
     return {
         other.name: file_sha256(other.manifest)
-        for other in other_releases(Campaign(campaign))
+        for other in compared_releases(Campaign(campaign))
     }
 
 
-def question_code(experiment, part, *names):
+def experiment_code(experiment, part, *names):
     """Fingerprint of functions in a part of an experiment ('tables' or 'report'): a parameter, so that a
     changed table or value is made again and a changed comment is not."""
     return code_fingerprint(f"experiments.{experiment}.{part}", names)

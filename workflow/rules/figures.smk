@@ -1,23 +1,17 @@
 # One job an experiment: starting Python and its plots takes longer than drawing.
-for name in [*EXPERIMENTS, SELF]:
+for name in EXPERIMENTS:
 
     rule:
         name:
             f"draw_{name}"
         input:
-            [
-                f"results/{{campaign}}/tables/{name}/{table}"
-                for table in (
-                    "manifest.json",
-                    *(f"{table}.csv" for table in tables_of(name)),
-                )
-            ],
+            table_files("{campaign}", name),
         output:
             [
                 report(
                     update(f"figures/{{campaign}}/{figure}.pdf"),
                     caption="../report/figure.rst",
-                    category=title_of(name),
+                    category=DESIGNS[name].title,
                     labels={"figure": figure.replace("_", " ")},
                 )
                 for figure in figures_of(name)
@@ -33,6 +27,6 @@ for name in [*EXPERIMENTS, SELF]:
         params:
             experiment=name,
             captions=figures_of(name),
-            code=code_fingerprint(figures_module(name), list(figures_of(name))),
+            code=code_fingerprint(f"experiments.{name}.figures", list(figures_of(name))),
         shell:
             "python -m joules draw {params.experiment} --campaign {wildcards.campaign} 2> {log}"

@@ -3,12 +3,7 @@ SOURCES = ["paper/paper.tex", *(f"paper/sections/{name}.tex" for name in EXPERIM
 
 rule export:
     input:
-        manifests,
-        [
-            f"results/{{campaign}}/tables/{name}/{table}.csv"
-            for name in EXPERIMENTS
-            for table in tables_of(name)
-        ],
+        [path for name in EXPERIMENTS for path in table_files("{campaign}", name)],
         "results/{campaign}/claims.csv",
         [f"figures/{{campaign}}/{figure}.provenance.json" for figure in FIGURES],
         SOURCES,
@@ -24,25 +19,19 @@ rule export:
         "results/{campaign}/logs/export.log",
     params:
         experiments=EXPERIMENTS,
-        options=option_arguments(CONFIG, "region", "pue"),
         # Not as inputs: files of a released campaign are not made again for the reader's own.
-        beside=lambda wildcards: beside(wildcards.campaign),
-        captions=[
-            *((DESIGNS[name].question, figures_of(name)) for name in EXPERIMENTS),
-            figures_of(SELF),
-        ],
+        compared=lambda wildcards: release_hashes(wildcards.campaign),
+        captions=[(DESIGNS[name].question, figures_of(name)) for name in EXPERIMENTS],
         code=[
             *(
-                question_code(name, "report", "values", "display")
+                experiment_code(name, "report", "values", "display")
                 for name in EXPERIMENTS
             ),
-            code_fingerprint("joules.paper.campaign_report", ["values", "display"]),
             code_fingerprint("joules.paper.steps", ["export_values", "check_prose"]),
             code_fingerprint("joules.paper.comparison", ["values", "display"]),
         ],
     shell:
-        "python -m joules export --campaign {wildcards.campaign} {params.experiments}"
-        " {params.options} 2> {log}"
+        "python -m joules export --campaign {wildcards.campaign} {params.experiments} 2> {log}"
 
 
 rule typeset:

@@ -23,16 +23,13 @@ rule explorer:
     log:
         "results/{campaign}/logs/explorer.log",
     params:
-        beside=lambda wildcards: beside(wildcards.campaign),
-        captions=[
-            *((DESIGNS[name].question, figures_of(name)) for name in EXPERIMENTS),
-            figures_of(SELF),
-        ],
+        compared=lambda wildcards: release_hashes(wildcards.campaign),
+        captions=[(DESIGNS[name].question, figures_of(name)) for name in EXPERIMENTS],
         code=[
             code_fingerprint("joules.archive.explorer", ["page"]),
             *(
-                code_fingerprint(charts_module(name), list(figures_of(name)))
-                for name in [*EXPERIMENTS, SELF]
+                experiment_code(name, "charts", *figures_of(name))
+                for name in EXPERIMENTS
             ),
         ],
     shell:

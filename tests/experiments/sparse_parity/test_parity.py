@@ -230,7 +230,7 @@ def test_the_board_of_language_models_is_a_problem_more():
 
 def test_records_of_the_board_are_read_where_the_campaign_has_them():
     def read(**options):
-        files = Campaign("local").read_files("sparse_parity", check_config({"scale": "smoke", **options}))
+        files = Campaign("local").record_files("sparse_parity", check_config({"scale": "smoke", **options}))
         return [f"{path.parent.name}/{path.name}" for path in files]
 
     own = ["sparse_parity/block-0.jsonl", "sparse_parity/block-1.jsonl"]

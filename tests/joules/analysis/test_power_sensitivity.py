@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from joules.analysis import campaign_power, records, sensitivity
+from experiments.campaign import power
+from joules.analysis import records, sensitivity
 from joules.analysis.records import Records, recompute
 from joules.bench.record import Part, Phase, Run, Step
 from joules.errors import UserError
@@ -102,7 +103,7 @@ def test_an_unknown_processor_leaves_reasons_and_the_other_models():
     )
     with pytest.raises(NotCovered, match="no published servers"):
         records.recompute_under(alone, "servers")
-    watts = campaign_power.watts([alone]).set_index("power_model")
+    watts = power.watts([alone]).set_index("power_model")
     assert watts.loc["servers", "gap"].startswith("no published servers")
     assert watts.loc["boavizta", "all_cores_w"] > 0
 
@@ -237,7 +238,7 @@ def counted(model):
 
 @pytest.mark.parametrize("truth", ["cloud_carbon_footprint", "servers", "boavizta", "codecarbon"])
 def test_where_a_counter_reads_the_right_model_wins(truth):
-    table = campaign_power.watts([Records.from_sequence(counted(truth))])
+    table = power.watts([Records.from_sequence(counted(truth))])
     assert table["power_model"].iloc[0] == truth
     assert table["counter_factor"].iloc[0] == pytest.approx(1.0, abs=1e-4)
     assert table["counter_factor"].iloc[1] > 1.01
@@ -251,19 +252,19 @@ def test_a_model_of_the_whole_is_not_held_against_a_counter_of_a_part():
         )
         for one in counted("boavizta")
     ]
-    table = campaign_power.watts([Records.from_sequence(runs)]).set_index("power_model")
+    table = power.watts([Records.from_sequence(runs)]).set_index("power_model")
     assert "together" in table.loc["servers", "counter_gap"]
     assert table.loc["boavizta", "counter_factor"] == pytest.approx(1.0)
 
 
 def test_a_model_taken_away_is_missed_nowhere(monkeypatch):
     fewer = {name: model for name, model in POWER_MODELS.items() if name != "boavizta"}
-    for module in (recompute, campaign_power):
+    for module in (recompute, power):
         monkeypatch.setattr(module, "POWER_MODELS", fewer)
     entries = [modelled(arm, busy) for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))]
     made = sensitivity.with_power_models(tabulate(entries), Records.from_sequence(entries), tabulate)
     assert made["statistics"]["band_models"].iloc[0] == len(POWER_MODELS) - 1
-    assert len(campaign_power.watts([Records.from_sequence(entries)])) == len(POWER_MODELS) - 1
+    assert len(power.watts([Records.from_sequence(entries)])) == len(POWER_MODELS) - 1
 
 
 def typed_j(energy_j, band=(math.nan, math.nan)):

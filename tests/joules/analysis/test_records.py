@@ -6,7 +6,8 @@ import signal
 import pandas as pd
 import pytest
 
-from joules.analysis import campaign_tables, parallel, records, sensitivity, tables
+from experiments.campaign import tables as campaign_tables
+from joules.analysis import parallel, records, sensitivity, tables
 from joules.analysis.records import Records
 from joules.bench.journal import write_records
 from joules.bench.record import Run
@@ -15,9 +16,8 @@ from joules.power.models import POWER_MODELS
 from joules.power.servers import ProcessorIdentity
 from joules.power.use import NotCovered
 from joules.study.campaign import Campaign
-from joules.study.config import check_config
 from joules.study.fingerprint import file_sha256
-from tests.records import MACHINE, QUIET, failed, idle, reading, run, unread
+from tests.records import MACHINE, QUIET, campaign_evidence, failed, idle, reading, run, unread
 
 GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
 HERE = MACHINE.model_copy(update={"identity": GENOA})
@@ -157,7 +157,7 @@ def test_flags_of_a_run_and_of_its_rests_stand_together():
     assert (flags["plain-rested"], flags["both-rested"]) == ("", "cpu-steal: 9 %; x: y")
     assert flags["plain-unsettled"].startswith("idle-mismatch: ")
     assert flags["stolen-alone"].startswith("cpu-steal: 12 %; idle-bracket: ")
-    of_campaign = campaign_tables.tabulate({"flops_vs_energy": loaded}, check_config({}))
+    of_campaign = campaign_tables.tabulate(campaign_evidence(loaded))
     assert of_campaign["energy"]["flagged"].tolist() == [8]
     by_flag = of_campaign["flags"].set_index("flag")
     assert by_flag["runs"].to_dict() == {"cpu-steal": 6, "idle-bracket": 3, "idle-mismatch": 3, "x": 3}
@@ -212,5 +212,5 @@ def test_a_damaged_record_among_many_is_named(tmp_path, many):
     paths = in_files(tmp_path, of_every_kind())
     edited = paths[4].read_text(encoding="utf-8").replace('"seed": 0', '"seed": 1', 1)
     paths[4].write_text(edited, encoding="utf-8")
-    with pytest.raises(UserError, match=r"block-4\.jsonl line \d+ was changed"):
+    with pytest.raises(UserError, match=r"block-4\.jsonl line \d+ was modified"):
         records.load(paths)

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from joules.analysis import campaign_tables, records, sensitivity
+from experiments.campaign import report as campaign_report
+from experiments.campaign import tables as campaign_tables
+from joules.analysis import records, sensitivity
 from joules.analysis.records import Records
 from joules.bench.record import Run
-from joules.paper import campaign_report, claims, printing
-from joules.study.config import check_config
-from tests.records import idle, run
+from joules.paper import claims, printing
+from tests.records import campaign_evidence, idle, run
 
 
 def statistics_of(entries):
@@ -85,7 +86,7 @@ def test_flags_are_counted_by_kind_with_an_example():
         idle(),
         idle(position="after", energy_j=8.0),
     ]
-    made = campaign_tables.tabulate({"flops_vs_energy": Records.from_sequence(entries)}, check_config({}))
+    made = campaign_tables.tabulate(campaign_evidence(Records.from_sequence(entries)))
     flags = made["flags"].set_index("flag")
     assert dict(flags["runs"]) == {"cpu-steal": 2, "idle-mismatch": 2, "short-window": 1}
     assert "one block 0" in flags.loc["short-window", "example"]
@@ -95,7 +96,7 @@ def test_flags_are_counted_by_kind_with_an_example():
 
 def test_a_campaign_without_flags_prints_an_empty_table():
     made = campaign_tables.tabulate(
-        {"flops_vs_energy": Records.from_sequence([run(), idle(), idle(position="after")])}, check_config({})
+        campaign_evidence(Records.from_sequence([run(), idle(), idle(position="after")]))
     )
     printed = campaign_report.display(made)["flags"]
     assert printed.empty

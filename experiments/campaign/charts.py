@@ -1,4 +1,4 @@
-"""Figures about the campaign itself for a browser, one function each, named as in `CAMPAIGN_FIGURES`."""
+"""The figures for a browser, one function each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a campaign knows of its machine's power: every model, how far it can be checked, what hangs on it."""
+"""Power of a machine by every power model, the error against counters, and the claims under each model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from joules.analysis.records import Records
 from joules.analysis.sensitivity import MODEL_TABLE_COLUMNS
 from joules.power.models import POWER_MODELS, PowerModel, power_w
 from joules.power.use import DOMAINS, NotCovered, Use
+from joules.study.campaign import POWER_MODELS as TABLE
 from joules.study.claims import load_claims
 
 _WATTS = [
@@ -95,13 +96,18 @@ def _against_counter(model: PowerModel, every: Sequence[Records]) -> dict[str, o
     }
 
 
-def headlines(models: Mapping[str, pd.DataFrame], statistics: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """A row a claim and model: the statistic that decides the claim under that model. `models` (the tables
-    `power_models`) and `statistics` are tables by experiment."""
-    tables = [pd.DataFrame(columns=["experiment", "claim", *MODEL_TABLE_COLUMNS, "unit", "base"])]
-    for experiment, table in models.items():
-        facts = statistics[experiment].set_index("statistic")[["unit", "base"]]
+def headlines(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
+    """A row a claim and power model: the statistic that decides the claim under that model.
+
+    `tables` are those of each experiment; one without `power_models` has no row.
+    """
+    parts = [pd.DataFrame(columns=["experiment", "claim", *MODEL_TABLE_COLUMNS, "unit", "base"])]
+    for experiment, of_experiment in tables.items():
+        if TABLE not in of_experiment:
+            continue
+        table = of_experiment[TABLE]
+        facts = of_experiment["statistics"].set_index("statistic")[["unit", "base"]]
         for name, claim in load_claims(experiment).items():
             rows = table[table["statistic"] == claim.statistic].join(facts, on="statistic")
-            tables.append(rows.assign(experiment=experiment, claim=name))
-    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+            parts.append(rows.assign(experiment=experiment, claim=name))
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)

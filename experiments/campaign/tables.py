@@ -1,4 +1,4 @@
-"""What a campaign says of itself: tables of its machine, its instruments, its own energy and its flags."""
+"""Tables about a campaign as a whole: its machine, instruments, energy, quality flags and power models."""
 
 from __future__ import annotations
 
@@ -7,48 +7,47 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from joules.analysis import campaign_power
-from joules.analysis.records import Floats, Records
+from experiments.campaign import power
+from joules.analysis import sensitivity
+from joules.analysis.contracts import CampaignEvidence
+from joules.analysis.records import Floats, Records, alternative_models, recompute_under
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
 from joules.power.servers import recognize_servers
 from joules.study.config import Config
 
-# The word for a number of each provenance, as a caption and the abstract print it.
-WORDS = {
-    "counter": "measured by hardware counters",
-    "sampled": "measured by sampled power",
-    "modelled": "modelled, not measured",
-    "missing": "missing",
-}
-DOMAINS = {"cpu": "processor", "dram": "memory"}
 
-
-def tabulate(
-    records: Mapping[str, Records], config: Config, stated: str | None = None
-) -> dict[str, pd.DataFrame]:
-    """`machine` (one row), `instruments` (one row a domain), `energy` (one row an experiment), `watts` (one
-    row a model of power), `flags` (one row an experiment and kind of flag). `stated` is the reason to believe
-    what was stated of the machine after it was measured.
+def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
+    """Tables about the campaign: `machine` (one row), `instruments` (one row a domain), `energy` (one row an
+    experiment), `watts` (one row a power model), `flags` (one row an experiment and kind of flag) and
+    `headlines` (one row a claim and power model).
 
     Raises UserError where the records come from more than one machine.
     """
+    records, config = evidence.records, evidence.config
     machines = {name: machine for each in records.values() for name, machine in each.cells.machines.items()}
     if len(machines) > 1:
         raise UserError(
             "the records of this campaign come from several machines "
-            f"({', '.join(machine.words for machine in machines.values())}): one campaign is one machine"
+            f"({', '.join(machine.words for machine in machines.values())}): measure each machine as a "
+            "campaign of its own"
         )
+    stated = evidence.stated.basis if evidence.stated else None
+    by_model = [
+        spending({name: recompute_under(entries, model) for name, entries in records.items()}, config)
+        for model in alternative_models(records.values())
+    ]
     return {
         "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), records.values(), stated)]),
         "instruments": _instruments(records.values()),
-        "energy": energy(records, config),
-        "watts": campaign_power.watts(records.values()),
+        "energy": sensitivity.with_model_ranges(energy(records, config), by_model),
         "flags": pd.DataFrame(
             [row for name, of_experiment in records.items() for row in _flag_rows(name, of_experiment)],
             columns=["experiment", "flag", "runs", "example"],
         ),
+        "watts": power.watts(records.values()),
+        "headlines": power.headlines(evidence.tables),
     }
 
 
@@ -175,20 +174,3 @@ def _flag_rows(experiment: str, entries: Records) -> list[dict[str, object]]:
             }
         )
     return rows
-
-
-def is_modelled(instruments: pd.DataFrame) -> bool:
-    """Whether the energy of any part of the machine is modelled."""
-    return bool((instruments["provenance"] == "modelled").any())
-
-
-def words(instruments: pd.DataFrame) -> str:
-    """How the energy was read, as a clause."""
-    kinds = set(instruments["provenance"])
-    if len(kinds) == 1:
-        return WORDS[kinds.pop()]
-    parts = [
-        f"{DOMAINS.get(row.domain, row.domain.upper())} {WORDS[row.provenance]}"
-        for row in instruments.itertuples()
-    ]
-    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What the paper prints about the campaign itself."""
+"""What the paper prints about the campaign as a whole."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.analysis import campaign_tables
+from joules.analysis.instruments import domain_name, is_modelled, provenance_words
 from joules.instrument import carbon
 from joules.paper.printing import lay_out, number, spaced
 from joules.paper.quantities import Rows, derive, pick
 from joules.paper.values import Value
-from joules.study.config import Config
 
 # Columns of energy.csv whose sums are printed: key, number of them in a unit, unit.
 _SUMS = {
@@ -35,11 +34,10 @@ _OF_MACHINE = {
 }
 
 
-def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) -> list[Value]:
+def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """The numbers and words the paper prints about the campaign."""
     machine, energy, instruments = (pick(tables, name) for name in ("machine", "energy", "instruments"))
     return [
-        Value("campaign.name", derive(name_campaign, campaign)),
         *(Value(f"campaign.{key}", machine.cell(column)) for key, column in _OF_MACHINE.items()),
         Value("campaign.date", derive(date, machine)),
         Value("campaign.first_seed", machine.cell("first_seed"), on_demand=True),
@@ -49,7 +47,7 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
             machine.where("generation_basis != 'recorded'").cell("generation_basis"),
             on_demand=True,
         ),
-        Value("campaign.how", derive(campaign_tables.words, instruments)),
+        Value("campaign.how", derive(provenance_words, instruments)),
         Value("campaign.instruments", derive(list_instruments, instruments)),
         *(Value(f"campaign.{column}", energy.sum(column)) for column in _COUNTS),
         Value("campaign.power", energy.sum("windows_j") / energy.sum("windows_s"), 3, r"\watt"),
@@ -59,17 +57,12 @@ def values(tables: Mapping[str, pd.DataFrame], campaign: str, config: Config) ->
             for column, (key, factor, unit) in _SUMS.items()
         ),
         Value("campaign.pue", energy.cell("pue"), 3),
-        Value("campaign.grid", derive(name_grid, config.region)),
-        Value("campaign.grid.source", derive(cite_grid, config.region)),
+        Value("campaign.grid", derive(name_grid, energy)),
+        Value("campaign.grid.source", derive(cite_grid, energy)),
         Value("campaign.intensity", energy.cell("intensity_g_per_kwh"), 3, r"\gram\per\kWh"),
         *(_unread(energy) if energy.frame["unread_s"].any() else []),
-        *(_power(tables) if campaign_tables.is_modelled(tables["instruments"]) else []),
+        *(_power(tables) if is_modelled(tables["instruments"]) else []),
     ]
-
-
-def name_campaign(campaign: str) -> str:
-    """The name of the campaign's folder in `results/`."""
-    return campaign
 
 
 def date(machine: pd.DataFrame) -> str:
@@ -79,25 +72,22 @@ def date(machine: pd.DataFrame) -> str:
 
 def list_instruments(instruments: pd.DataFrame) -> str:
     """Each part of the machine and how its energy was read."""
-    return "; ".join(
-        f"{campaign_tables.DOMAINS.get(row.domain, row.domain.upper())}: {row.detail}"
-        for row in instruments.itertuples()
-    )
+    return "; ".join(f"{domain_name(row.domain)}: {row.detail}" for row in instruments.itertuples())
 
 
-def name_grid(region: str) -> str:
+def name_grid(energy: pd.DataFrame) -> str:
     """The name of the region whose electricity is used."""
-    return carbon.grid(region).name
+    return carbon.grid(energy["region"].iloc[0]).name
 
 
-def cite_grid(region: str) -> str:
+def cite_grid(energy: pd.DataFrame) -> str:
     """The source of the region's carbon intensity."""
-    return carbon.grid(region).source
+    return carbon.grid(energy["region"].iloc[0]).source
 
 
-def is_modelled(instruments: pd.DataFrame) -> str:
+def say_modelled(instruments: pd.DataFrame) -> str:
     """Whether any part of the machine has modelled energy."""
-    return "yes" if campaign_tables.is_modelled(instruments) else "no"
+    return "yes" if is_modelled(instruments) else "no"
 
 
 def _unread(energy: Rows) -> list[Value]:
@@ -115,7 +105,7 @@ def _power(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         for end, power_w in (("least", covering.min(f"{state}_w")), ("most", covering.max(f"{state}_w")))
     }
     return [
-        Value("banded", derive(is_modelled, pick(tables, "instruments")), on_demand=True),
+        Value("banded", derive(say_modelled, pick(tables, "instruments")), on_demand=True),
         Value("power.models", covering.count(), on_demand=True),
         Value("power.missing", watts.where("gap.notna()").count(), on_demand=True),
         *(Value(key, power_w, 2, r"\watt", on_demand=True) for key, power_w in ranges.items()),

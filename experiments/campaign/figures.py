@@ -1,4 +1,4 @@
-"""Figures of the campaign itself, one function each."""
+"""Figures of the power of the machine, one function each."""
 
 from __future__ import annotations
 
