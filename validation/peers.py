@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from joules.instrument.carbon import JOULES_PER_KWH
-from joules.instrument.reading import total
+from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.sources import discover
 
@@ -143,7 +143,7 @@ def main(seconds: float) -> None:
             except (Exception, SystemExit) as fault:
                 print(f"{name}: cannot be compared here ({type(fault).__name__}: {fault})", flush=True)
                 continue
-            ours = total(meter.readings(start_s, end_s), end_s - start_s, 0.0)
+            ours = one_window(meter.readings(start_s, end_s), end_s - start_s).total(0)
             assert ours is not None
             print(
                 f"{name}: {theirs_j:.1f} J, ours {ours.energy_j:.1f} J ({ours.provenance}), "

@@ -38,7 +38,7 @@ def watts(every: Iterable[Records]) -> pd.DataFrame:
     the median factor by which a run is off. Rows with a counter's verdict come first, the best before.
     """
     every = list(every)
-    uses = [alike.use for records in every for alike in records.groups if alike.use is not None]
+    uses = [group.use for records in every for group in records.groups if group.use is not None]
     rows = [
         {"power_model": name, "words": model.words, "source": model.source}
         | _states(model, uses)
@@ -68,22 +68,20 @@ def _states(model: PowerModel, uses: Sequence[Use]) -> dict[str, object]:
 def _against_counter(model: PowerModel, every: Sequence[Records]) -> dict[str, object]:
     logs, gaps = [np.empty(0)], set()
     for records in every:
-        for alike in records.groups:
+        for group in records.groups:
             counted = [
-                channel
-                for channel in alike.primary
-                if channel.domain in DOMAINS and channel.provenance == "counter" and channel.is_read
+                kind for kind in group.primary if kind.domain in DOMAINS and kind.provenance == "counter"
             ]
-            if alike.layout.kind == "idle" or not counted or alike.use is None:
+            if group.kind == "idle" or not counted or group.use is None:
                 continue
             try:
-                watts_ = power_w(model, alike.use, frozenset(channel.domain for channel in counted))
+                watts_ = power_w(model, group.use, frozenset(kind.domain for kind in counted))
             except NotCovered as gap:
                 gaps.add(str(gap))
                 continue
-            counted_j = alike.energy_j[:, [channel.place for channel in counted]]
-            model_j = sum(watts_.values()) * alike.duration_s
-            worked = pd.isna(records.cells.runs["failure"][alike.rows]) & ~np.isnan(alike.total_j)
+            counted_j = group.energy_j[:, [kind.place for kind in counted]]
+            model_j = sum(watts_.values()) * group.duration_s
+            worked = pd.isna(records.cells.runs["failure"][group.rows]) & ~np.isnan(group.total_j)
             kept = worked & (counted_j > 0).all(axis=1) & (model_j > 0)
             logs.append(np.log(model_j[kept] / counted_j[kept].sum(axis=1)))
     of_runs = np.concatenate(logs)

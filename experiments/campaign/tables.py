@@ -103,10 +103,10 @@ def _machine_row(machine: Machine, every: Collection[Records], stated: str | Non
 
 def _instruments(every: Iterable[Records]) -> pd.DataFrame:
     rows = {
-        (channel.domain, channel.provenance, channel.source, channel.detail)
+        (kind.domain, kind.provenance, kind.source, kind.detail)
         for each in every
-        for alike in each.groups
-        for channel in alike.primary
+        for group in each.groups
+        for kind in group.primary
     }
     columns = ["domain", "provenance", "source", "detail"]
     return pd.DataFrame(sorted(rows), columns=columns)
@@ -118,25 +118,25 @@ def _counts(experiment: str, entries: Records) -> dict[str, object]:
         "experiment": experiment,
         "runs": len(worked),
         "failed": int((~worked).sum()),
-        "unread": int((worked & np.isnan(entries.energies.energy_j)).sum()),
+        "unread": int((worked & np.isnan(entries.energy_j)).sum()),
         "flagged": int(np.array(list(map(bool, entries.idle.flags)))[entries.idle.flags_of_run].sum()),
     }
 
 
 def _spent(experiment: str, entries: Records, config: Config) -> dict[str, object]:
-    alike = entries.groups
-    runs = [each for each in alike if each.layout.kind == "run"]
-    spent_j = _summed(each.spent_j for each in alike)
+    groups = entries.groups
+    runs = [group for group in groups if group.kind == "run"]
+    spent_j = _summed(group.spent_j for group in groups)
     grid = carbon.grid(config.region)
     impact = carbon.impact(spent_j, grid, config.pue, config.price_usd_per_kwh)
     low_usd, median_usd, high_usd = impact.social_cost_usd
     return {
         "experiment": experiment,
-        "windows_j": _summed(each.total_j for each in runs),
-        "windows_s": _summed(each.duration_s[~np.isnan(each.total_j)] for each in runs),
+        "windows_j": _summed(group.total_j for group in runs),
+        "windows_s": _summed(group.duration_s[~np.isnan(group.total_j)] for group in runs),
         "spent_j": spent_j,
-        "spent_s": _summed(each.spent_s for each in alike),
-        "unread_s": _summed(each.spent_s[np.isnan(each.spent_j)] for each in alike),
+        "spent_s": _summed(group.spent_s for group in groups),
+        "unread_s": _summed(group.spent_s[np.isnan(group.spent_j)] for group in groups),
         "pue": config.pue,
         "region": grid.region,
         "intensity_g_per_kwh": grid.intensity_g_per_kwh,

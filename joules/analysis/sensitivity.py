@@ -1,8 +1,8 @@
 """How far results depend on flagged runs and on the power model.
 
-Flagged runs are part of every result: `with_unflagged` adds to each statistic what the others alone give.
-Where energy is modelled, results are never based on a single power model: `with_power_models` adds to each
-statistic and to each column of energy what the other models make of it.
+Flagged runs are part of every result: `with_unflagged` adds to each statistic its value without them. Where
+energy is modelled, results are never based on a single power model: `with_power_models` adds to each
+statistic and to each column of energy its range over all models.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from joules.analysis.records import Floats, Records, TableSet, alternative_model
 from joules.power.models import DEFAULT_MODEL
 from joules.study.campaign import POWER_MODELS as POWER_MODELS_TABLE
 
-_AGAIN = ["n", "estimate", "ci_low", "ci_high"]
-UNFLAGGED_COLUMNS = [f"unflagged_{name}" for name in _AGAIN]
-# What names a run.
+_COMPARED = ["n", "estimate", "ci_low", "ci_high"]
+UNFLAGGED_COLUMNS = [f"unflagged_{name}" for name in _COMPARED]
+# What identifies a run.
 _RUN_KEYS = ["experiment", "arm", "block"]
 
 LOW, HIGH = "_band_low", "_band_high"
-# What the bands of statistics are: the least and the largest estimate over models, and the ends of all their
-# intervals together.
+# Columns of statistics: the least and the largest estimate over models, and the outer ends of all intervals.
 MODEL_COLUMNS = ["band_models", "band_low", "band_high", "band_ci_low", "band_ci_high", "band_reason"]
-# Why models agree, where they do.
+# Columns of the table `power_models`.
+MODEL_TABLE_COLUMNS = ["statistic", "power_model", "n", "estimate", "ci_low", "ci_high", "p_holm"]
+# Reasons why an estimate does not depend on the power model.
 NO_ENERGY, EQUAL_CORES, SMALL_LOADS = (
     "no energy enters it",
     "equally many cores busy, so energy goes with time under any model of load",
@@ -38,89 +39,107 @@ NO_ENERGY, EQUAL_CORES, SMALL_LOADS = (
 # Models agree where the estimates differ by less, and cores are equally busy where their number does.
 _AGREEMENT, _EQUAL = 0.02, 0.1
 _ROUNDING = 1e-9
-# Columns by which rows of a table are told apart, where it has them.
+# Columns that identify a row of a table, where it has them.
 _KEYS = ("experiment", "arm", "block", "method", "step", "place")
-MODEL_TABLE_COLUMNS = ["statistic", "power_model", "n", "estimate", "ci_low", "ci_high", "p_holm"]
-# Units of what goes with energy, by which columns get a band.
-_ENERGY = {"J", "Wh", "kWh", "W", "g", "kg", "USD", "l", "d", "h", "1/kWh", "FLOP/J"}
-_NO_BAND = ("uncertainty", "ci_low", "ci_high", "idle", "reference", "budget")
+# Units of columns that depend on energy, and words in the names of those that have no range all the same.
+_ENERGY_UNITS = {"J", "Wh", "kWh", "W", "g", "kg", "USD", "l", "d", "h", "1/kWh", "FLOP/J"}
+_NO_RANGE = ("uncertainty", "ci_low", "ci_high", "idle", "reference", "budget")
 
 
 def with_unflagged(
     statistics: pd.DataFrame,
     runs: pd.DataFrame,
-    entries: Records,
+    records: Records,
     statistics_of: Callable[[Records], pd.DataFrame],
 ) -> pd.DataFrame:
-    """`statistics` with the columns `UNFLAGGED_COLUMNS`: the same without the runs that `runs` has flags of.
+    """Adds the columns `UNFLAGGED_COLUMNS` to `statistics`: their values without flagged runs.
 
-    `statistics_of` gives the statistics of fewer entries. NaN where those left do not tell.
+    Args:
+        statistics: the statistics of all runs.
+        runs: a row a run, with its `flags`.
+        records: the records that both were made from.
+        statistics_of: makes the statistics of fewer records.
+
+    Returns:
+        The statistics, NaN where the runs that are left do not give one.
     """
-    # Records of others that a question uses are no results of its own.
+    # Records of other experiments that this one uses are no results of its own.
     own = runs["experiment"].unique()
     flagged = runs.loc[runs["flags"] != "", _RUN_KEYS]
-    if flagged.empty:
-        again = statistics
-    else:
-        left = _without(entries, flagged)
-        of_runs = left.cells.runs
-        tells = pd.isna(of_runs["failure"]) & ~np.isnan(left.energies.energy_j)
-        is_own = np.isin(of_runs["experiment"], own)
-        again = statistics_of(left) if (tells & is_own).any() else statistics.iloc[:0]
-    renamed = again[["statistic", *_AGAIN]].rename(columns=dict(zip(_AGAIN, UNFLAGGED_COLUMNS, strict=True)))
+    compared = statistics
+    if not flagged.empty:
+        keys = pd.MultiIndex.from_arrays([records.cells.runs[key] for key in _RUN_KEYS])
+        left = records.subset(
+            ~keys.isin(pd.MultiIndex.from_frame(flagged)), np.ones(records.count("idle"), dtype=bool)
+        )
+        is_measured = pd.isna(left.cells.runs["failure"]) & ~np.isnan(left.energy_j)
+        has_own = (is_measured & np.isin(left.cells.runs["experiment"], own)).any()
+        compared = statistics_of(left) if has_own else statistics.iloc[:0]
+    renamed = compared[["statistic", *_COMPARED]].set_axis(["statistic", *UNFLAGGED_COLUMNS], axis=1)
     return statistics.merge(renamed, on="statistic", how="left", validate="one_to_one")
 
 
 def without_runs(statistics: pd.DataFrame) -> pd.DataFrame:
     """`statistics` of published readings with the columns of the other experiments: nothing is flagged, so
     `UNFLAGGED_COLUMNS` repeat the estimate; no power model enters, so `MODEL_COLUMNS` are empty."""
-    same = {f"unflagged_{name}": statistics[name] for name in _AGAIN}
+    same = {f"unflagged_{name}": statistics[name] for name in _COMPARED}
     return statistics.assign(**same).reindex(columns=[*statistics, *UNFLAGGED_COLUMNS, *MODEL_COLUMNS])
 
 
-def _without(entries: Records, flagged: pd.DataFrame) -> Records:
-    of_runs = pd.MultiIndex.from_arrays([entries.cells.runs[key] for key in _RUN_KEYS])
-    idle = len(entries) - len(of_runs)
-    return entries.subset(~of_runs.isin(pd.MultiIndex.from_frame(flagged)), np.full(idle, fill_value=True))
+def with_power_models(
+    tables: TableSet, records: Records, tabulate: Callable[[Records], TableSet]
+) -> TableSet:
+    """Adds to tables, which `tabulate` made of `records`, their range over all power models.
 
-
-def with_power_models(made: TableSet, entries: Records, tabulate: Callable[[Records], TableSet]) -> TableSet:
-    """`made`, which `tabulate` made of `entries`, with what every other model makes of it.
-
-    `statistics` gets `MODEL_COLUMNS`, the table `power_models` holds every statistic under every
-    model, and each column of what goes with energy gets its range over models, `<column>_band_low` and
-    `<column>_band_high`. Where nothing is modelled there is none and `power_models` is empty.
+    Returns:
+        The tables: `statistics` with `MODEL_COLUMNS`; each column that depends on energy with its range in
+        `<column>_band_low` and `<column>_band_high`; and the table `power_models`, a row for each statistic
+        and model. Where nothing is modelled there is no range and `power_models` is empty.
     """
 
-    def again(model: str) -> tuple[pd.DataFrame, dict[str, Floats]]:
-        other = tabulate(recompute_under(entries, model))
-        return other["statistics"], {name: _energies(table, other[name]) for name, table in made.items()}
+    def tabulate_under(model: str) -> tuple[pd.DataFrame, dict[str, Floats]]:
+        other = tabulate(recompute_under(records, model))
+        return other["statistics"], {name: _energies(table, other[name]) for name, table in tables.items()}
 
-    others = alternative_models([entries])
-    statistics = {DEFAULT_MODEL: made["statistics"]} if others else {}
-    ends = {name: (of_energy, of_energy) for name, table in made.items() for of_energy in [_energies(table)]}
-    # Tables of few records are made before another process has begun.
-    spread = map if entries.are_kept else parallel_map
-    for model, (of_model, energies) in zip(others, spread(again, others), strict=True):
+    models = alternative_models([records])
+    statistics = {DEFAULT_MODEL: tables["statistics"]} if models else {}
+    ranges = {name: (_energies(table),) * 2 for name, table in tables.items()}
+    # Tables of few records are made before another process has started.
+    map_models = map if records.is_kept else parallel_map
+    for model, (of_model, energies) in zip(models, map_models(tabulate_under, models), strict=True):
         statistics[model] = of_model
-        ends = {name: _wider(ends[name], energies[name]) for name in made}
+        ranges = {name: _widen(ranges[name], energies[name]) for name in tables}
     by_model = _statistics_by_model(statistics)
-    banded = {name: _with_ends(table, *ends[name]) for name, table in made.items()}
-    ranged = _with_range(made["statistics"], by_model)
-    reasons = _reasons(ranged, made["runs"])
-    return {**banded, "statistics": ranged.assign(band_reason=reasons), POWER_MODELS_TABLE: by_model}
+    ranged = _with_statistics_range(tables["statistics"], by_model)
+    return {
+        **{name: _with_range(table, *ranges[name]) for name, table in tables.items()},
+        "statistics": ranged.assign(band_reason=_reasons(ranged, tables["runs"])),
+        POWER_MODELS_TABLE: by_model,
+    }
 
 
-def _statistics_by_model(made: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def with_model_ranges(table: pd.DataFrame, others: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Adds to each column of `table` that depends on energy its range over it and `others`.
+
+    Raises:
+        ValueError: where the rows of another are not about the same things in the same order.
+    """
+    own = _energies(table)
+    return _with_range(
+        table, *functools.reduce(_widen, (_energies(table, other) for other in others), (own, own))
+    )
+
+
+def _statistics_by_model(statistics: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     tables = [
-        table.assign(power_model=model).reindex(columns=MODEL_TABLE_COLUMNS) for model, table in made.items()
+        table.assign(power_model=model).reindex(columns=MODEL_TABLE_COLUMNS).dropna(subset=["estimate"])
+        for model, table in statistics.items()
     ]
-    known = [table.dropna(subset=["estimate"]) for table in tables]
-    return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=MODEL_TABLE_COLUMNS)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=MODEL_TABLE_COLUMNS)
 
 
-def _with_range(statistics: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
-    ranges = models.groupby("statistic", sort=False).agg(
+def _with_statistics_range(statistics: pd.DataFrame, by_model: pd.DataFrame) -> pd.DataFrame:
+    ranges = by_model.groupby("statistic", sort=False).agg(
         band_models=("power_model", "size"),
         band_low=("estimate", "min"),
         band_high=("estimate", "max"),
@@ -131,8 +150,8 @@ def _with_range(statistics: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reasons(statistics: pd.DataFrame, runs: pd.DataFrame) -> list[str | None]:
-    """Of each row why its estimate does not hang on the model of power; None where it does, or where there is
-    no other model."""
+    """Reason why each estimate does not depend on the power model; None where it does, or where there is no
+    other model."""
     busy_cores = (runs["cpu_s"].astype(float) / runs["duration_s"].astype(float)).groupby(runs["arm"]).mean()
     return [_reason(row, busy_cores) for row in statistics.to_dict("records")]
 
@@ -151,50 +170,44 @@ def _reason(row: Mapping[str, Any], busy_cores: pd.Series) -> str | None:
     return EQUAL_CORES if len(busy) and busy.max() - busy.min() <= _EQUAL * busy.max() else SMALL_LOADS
 
 
-def with_model_ranges(table: pd.DataFrame, others: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """`table` with the least and the largest of each column of energy over it and `others`, whose rows are
-    about the same things in the same order. Raises ValueError where they are not."""
-    of_energy = _energies(table)
-    ends = functools.reduce(_wider, (_energies(table, other) for other in others), (of_energy, of_energy))
-    return _with_ends(table, *ends)
-
-
 def _energies(table: pd.DataFrame, other: pd.DataFrame | None = None) -> Floats:
-    """What goes with energy in a table [column, row], or the same columns of another about the same things.
-    Raises ValueError where its rows are about others."""
-    names = _of_energy(table)
+    """Columns of a table that depend on energy, as an array [column, row]: its own numbers, or those of
+    `other`.
+
+    Raises:
+        ValueError: where the rows of `other` are not about the same things in the same order.
+    """
+    names = _energy_columns(table)
     if other is None:
         other = table
     elif names and not table.empty:
         keys = [key for key in _KEYS if key in table]
         if not table[keys].equals(other[keys]):
-            raise ValueError(
-                f"a table's rows ({', '.join(keys)}) come in another order under another model of power"
-            )
+            raise ValueError(f"rows of a table ({', '.join(keys)}) change order under another power model")
     return np.array([other[name].to_numpy(dtype=np.float64) for name in names]).reshape(
         len(names), len(table)
     )
 
 
-def _wider(ends: tuple[Floats, Floats], numbers: Floats) -> tuple[Floats, Floats]:
+def _widen(ends: tuple[Floats, Floats], numbers: Floats) -> tuple[Floats, Floats]:
     # NaN is what is missing under every model.
     return np.fmin(ends[0], numbers), np.fmax(ends[1], numbers)
 
 
-def _with_ends(table: pd.DataFrame, lows: Floats, highs: Floats) -> pd.DataFrame:
-    bands: dict[str, Floats] = {}
-    for name, low, high in zip(_of_energy(table), lows, highs, strict=True):
+def _with_range(table: pd.DataFrame, lows: Floats, highs: Floats) -> pd.DataFrame:
+    ranges: dict[str, Floats] = {}
+    for name, low, high in zip(_energy_columns(table), lows, highs, strict=True):
         numbers = table[name].to_numpy(dtype=np.float64)
         if not all(np.array_equal(end, numbers, equal_nan=True) for end in (low, high)):
-            bands |= {f"{name}{LOW}": low, f"{name}{HIGH}": high}
-    return table.assign(**bands)
+            ranges |= {f"{name}{LOW}": low, f"{name}{HIGH}": high}
+    return table.assign(**ranges)
 
 
-def _of_energy(table: pd.DataFrame) -> list[str]:
+def _energy_columns(table: pd.DataFrame) -> list[str]:
     return [
         name
         for name in table
-        if columns.unit(name) in _ENERGY
-        and not any(word in name for word in _NO_BAND)
+        if columns.unit(name) in _ENERGY_UNITS
+        and not any(word in name for word in _NO_RANGE)
         and pd.api.types.is_numeric_dtype(table[name])
     ]

@@ -173,7 +173,7 @@ def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
                 draw(again, name, figure)
 
         # Tables of more records than are kept take all processors, and much memory, themselves.
-        is_small = all(load(name).are_kept for name in others if load_design(name).has_runs)
+        is_small = all(load(name).is_kept for name in others if load_design(name).has_runs)
         for name, _ in zip(others, (parallel_map if is_small else map)(tables_of, others), strict=True):
             _same_files(campaign, again, again.tables(name))
             yield f"tables of {name} follow from their evidence"

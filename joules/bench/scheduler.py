@@ -27,7 +27,8 @@ from joules.instrument.host.contention import between, snapshot, watch_descendan
 from joules.instrument.host.limits import free_memory_share, usable_cores
 from joules.instrument.host.processes import Job
 from joules.instrument.measurement import close_segment, measure, open_segment
-from joules.instrument.reading import floor_power_w, primary, total
+from joules.instrument.reading import floor_power_w, primary
+from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source, free_device_share
 from joules.study.campaign import Campaign
@@ -299,7 +300,7 @@ class Scheduler:
     def _machine_energy_j(self, from_s: float, to_s: float) -> float | None:
         if to_s <= from_s:
             return 0.0
-        whole = total(self._sampler.readings(from_s, to_s), to_s - from_s, self._floor_power_w)
+        whole = one_window(self._sampler.readings(from_s, to_s), to_s - from_s, self._floor_power_w).total(0)
         return whole.energy_j if whole else None
 
     def _kill_leftovers(self) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from joules.instrument.host.contention import Contention, Snapshot, over, snapsh
 from joules.instrument.host.gpus import GpuUse, combined_use, job_shares
 from joules.instrument.host.machine import describe
 from joules.instrument.host.processes import DESCENDANTS, Job
-from joules.instrument.reading import Reading, RecordedProvenance, Total, attributed_j, primary, summed, total
+from joules.instrument.reading import Reading, RecordedProvenance, Total, primary, summed
+from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source, device_use
 from joules.models import Closed
@@ -113,7 +115,8 @@ class Measurement(Closed):
     def energy_attributed_j(self) -> float | None:
         """Energy attributed to the job in joules, which the machine would have used for it alone; None if the
         energy of a domain was not read."""
-        return attributed_j(self.readings)
+        energy_j = float(one_window(self.readings, self.duration_s).attributed_j[0])
+        return None if math.isnan(energy_j) else energy_j
 
     @property
     def cpu_s(self) -> float:
@@ -186,6 +189,7 @@ def measure(
     readings = summed([sampler.readings(part.start_s, part.end_s) for part in segments])
     job = job_readings(readings, idle_power_w, duration_s, use.job_share, job_shares(gpu_use))
     kept = [*(reading for reading in readings if reading.scope == "machine"), *job]
+    window = one_window(readings, duration_s, floor_power_w, describe(), use)
     faults = sorted({fault for part in segments for fault in sampler.faults(part.start_s, part.end_s)})
     return Measurement(
         name=name,
@@ -193,10 +197,10 @@ def measure(
         duration_s=duration_s,
         readings=kept,
         idle_power_w=dict(idle_power_w),
-        total=total(readings, duration_s, floor_power_w),
+        total=window.total(0),
         contention=use,
         gpu_use=gpu_use,
         faults=faults,
         flags=flags_of(kept, use, gpu_use, duration_s, faults),
-        models=estimate_energies(readings, use, describe(), duration_s, floor_power_w),
+        models=estimate_energies(window),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol, TypeVar
 
@@ -11,6 +13,10 @@ from pydantic import Field
 from joules.instrument.source import MACHINE, PREFERENCE
 from joules.models import Closed
 from joules.power.models import SERVER_FLOOR_W
+from joules.power.use import PROCESSORS
+
+# How CodeCarbon's source words the thermal design power.
+_TDP = re.compile(r"a TDP of ([\d.e+-]+) W")
 
 RecordedProvenance = Literal["counter", "sampled", "modelled", "missing"]
 
@@ -30,6 +36,9 @@ class Reading(Closed):
         calibration_j: Part of the uncertainty from the scale of the instrument, which is the same in every
             window, in joules.
         covers: Domains whose energy is included in this one.
+        tdp_w: Thermal design power in watts that a model took the processor to have; None for all other
+            readings, and in records from before this field (see `read_tdp_w`).
+        tdp_origin: How that was found.
     """
 
     scope: Literal["machine", "job"] = "machine"
@@ -42,6 +51,8 @@ class Reading(Closed):
     detail: str
     calibration_j: float = 0.0
     covers: list[str] = Field(default_factory=list)
+    tdp_w: float | None = None
+    tdp_origin: str | None = None
 
     @property
     def random_j(self) -> float:
@@ -117,12 +128,20 @@ def primary(readings: Sequence[OfDomain]) -> list[OfDomain]:
     return [best[domain] for domain in sorted(best) if domain not in covered]
 
 
-def attributed_j(readings: Sequence[Reading]) -> float | None:
-    """Energy that the job answers for, in joules (see `attribution`); None where a domain has no share."""
-    shares = {reading.domain: reading.energy_j for reading in readings if reading.scope == "job"}
-    parts = [shares.get(reading.domain) for reading in primary(readings)]
-    known = [part for part in parts if part is not None]
-    return sum(known) if parts and len(known) == len(parts) else None
+def read_tdp_w(reading: Reading) -> float | None:
+    """The thermal design power in watts that a model of the processor took; None for other readings.
+
+    Records from before the field `tdp_w` have it only in the sentence `detail`.
+    """
+    if reading.tdp_w is not None or reading.provenance != "modelled" or reading.domain != PROCESSORS:
+        return reading.tdp_w
+    return _parse_tdp_w(reading.detail)
+
+
+@functools.cache
+def _parse_tdp_w(detail: str) -> float | None:
+    found = _TDP.search(detail)
+    return float(found[1]) if found else None
 
 
 def rank(reading: Ranked) -> int:
@@ -156,25 +175,6 @@ def _summed(parts: Sequence[Reading]) -> Reading:
             "calibration_j": calibration_j,
             "samples": sum(part.samples for part in parts),
         }
-    )
-
-
-def total(readings: Sequence[Reading], duration_s: float, floor_power_w: float) -> Total | None:
-    """Sum over the primary readings, not less than the floor; None where any domain is missing.
-
-    The provenance is the weakest among the domains: a sum is only as good as its worst part.
-    Uncertainties of models may share their cause, so they add linearly, not in quadrature.
-    """
-    parts = primary(readings)
-    energies = [part.energy_j for part in parts if part.energy_j is not None]
-    if not parts or len(energies) < len(parts):
-        return None
-    summed_j, floor_j = sum(energies), floor_power_w * duration_s
-    return Total(
-        energy_j=max(summed_j, floor_j),
-        uncertainty_j=sum(part.uncertainty_j or 0.0 for part in parts),
-        provenance=max(parts, key=rank).provenance,
-        floored=floor_j > summed_j,
     )
 
 

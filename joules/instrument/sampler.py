@@ -240,6 +240,8 @@ class Sampler:
             covers=sorted(channel.covers),
             samples=estimate.samples,
             detail=channel.detail,
+            tdp_w=channel.tdp_w,
+            tdp_origin=channel.tdp_origin,
         )
 
 

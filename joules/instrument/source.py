@@ -80,7 +80,8 @@ class Channel:
     `source` names the instrument; `detail` says in words what the number rests on. `resolution_j` is the step
     of a cumulative channel; `range_w` the power that a model could have returned at all, which bounds its
     error. `calibration` is the standard uncertainty of the instrument's scale as a share of the energy;
-    `averaged_s` the span before its read that a power is the mean of.
+    `averaged_s` the span before its read that a power is the mean of. `tdp_w` is the thermal design
+    power that a model takes the processor to have, `tdp_origin` how it was found.
     """
 
     domain: str
@@ -94,6 +95,8 @@ class Channel:
     covers: frozenset[str] = frozenset()
     calibration: float = 0.0
     averaged_s: float = 0.0
+    tdp_w: float | None = None
+    tdp_origin: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from joules.instrument.host.contention import watch_descendants
 from joules.instrument.host.limits import usable_cores
 from joules.instrument.host.processes import Job
 from joules.instrument.measurement import Segment, measure
-from joules.instrument.reading import floor_power_w, total
+from joules.instrument.reading import floor_power_w
+from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.sources import discover
 from joules.live.contracts import READ, Energies, Live, Recorded, Watch
@@ -273,7 +274,7 @@ class Training(Show):
 def _read_j(sampler: Sampler, segment: Segment, at_s: float, floor_w: float) -> float:
     if at_s <= segment.start_s:
         return 0.0
-    whole = total(sampler.readings(segment.start_s, at_s), at_s - segment.start_s, floor_w)
+    whole = one_window(sampler.readings(segment.start_s, at_s), at_s - segment.start_s, floor_w).total(0)
     return whole.energy_j if whole else 0.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +16,6 @@ DOMAINS = frozenset({PROCESSORS, MEMORY})
 Quantity = float | NDArray[np.float64]
 # Mean power in watts by domain.
 Power = dict[str, Quantity]
-
-# How CodeCarbon's source words it.
-_TDP = re.compile(r"a TDP of ([\d.e+-]+) W")
 
 
 class NotCovered(Exception):
@@ -47,10 +43,3 @@ class Use:
     def load(self) -> Quantity:
         """Share of the processors that worked, 0 to 1."""
         return np.clip(self.busy_cores / self.threads, 0.0, 1.0)
-
-
-def parse_tdp_w(detail: str) -> float | None:
-    """The thermal design power in watts in the detail of CodeCarbon's reading of the processors, which is all
-    that a record keeps of it; None where it names none."""
-    found = _TDP.search(detail)
-    return float(found[1]) if found else None

@@ -3,7 +3,7 @@
 from joules.analysis.records.collection import IDLE_MISMATCH, Records, concat
 from joules.analysis.records.loading import Stated, load, read_stated
 from joules.analysis.records.recompute import alternative_models, recompute_under
-from joules.analysis.records.record_columns import Floats, Places, ReadingGroup
+from joules.analysis.records.record_columns import ReadingGroup
 from joules.analysis.records.run_tables import (
     TableSet,
     runs_table,
@@ -11,11 +11,11 @@ from joules.analysis.records.run_tables import (
     sort_by_arm,
     weakest_provenance,
 )
+from joules.instrument.reading_arrays import Floats
 
 __all__ = [
     "IDLE_MISMATCH",
     "Floats",
-    "Places",
     "ReadingGroup",
     "Records",
     "Stated",

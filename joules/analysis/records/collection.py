@@ -7,171 +7,170 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from joules.analysis.records.record_columns import (
     Column,
-    Floats,
-    Places,
+    Kind,
+    Mask,
     ReadingGroup,
+    Record,
     RecordColumns,
+    Rows,
     concat_columns,
     to_columns,
 )
-from joules.bench.record import Idle, Run
 from joules.errors import UserError
+from joules.instrument.reading_arrays import Floats
 
-# An idle machine whose power before and after a block differs by more than this was not at rest.
+# Powers of the idle machine before and after a block that differ by more than this share are flagged.
 IDLE_MISMATCH = 0.1
 
 
-class Records(Sequence[Run | Idle]):
-    """Entries of records in order, and what tables take of all of them by columns.
+@dataclasses.dataclass(frozen=True)
+class Repeatable:
+    """Records that can be iterated over more than once: `begin` starts from the first."""
 
-    Entries that are too many to keep are read from their files by whoever walks over them, each time again.
-    `sha256` is that of every file they were loaded from as it was read, by its name in the campaign's folder
-    of runs.
+    begin: Callable[[], Iterator[Record]]
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.begin()
+
+
+class Records(Sequence[Record]):
+    """Records in order, and the columns that tables need of all of them.
+
+    Records that are too many to keep in memory are read from their files at each iteration.
+
+    Attributes:
+        cells, groups: the columns (see `RecordColumns`).
+        is_kept: whether the records themselves are in memory.
+        sha256: hash of each file as it was read, by its name in the campaign's folder of runs.
     """
 
     def __init__(
         self,
         columns: RecordColumns,
-        entries: Iterable[Run | Idle],
-        are_kept: bool = True,
+        records: Iterable[Record],
+        is_kept: bool = True,
         sha256: Mapping[str, str] | None = None,
     ) -> None:
-        """`entries` can be walked over more than once."""
+        """`records` can be iterated over more than once."""
         self.cells, self.groups = self.columns = columns
-        self.are_kept = are_kept
+        self.is_kept = is_kept
         self.sha256 = sha256 or {}
-        self._entries = entries
+        self._records = records
 
     @classmethod
-    def from_sequence(cls, entries: Sequence[Run | Idle]) -> Records:
-        """Entries that are at hand."""
-        return entries if isinstance(entries, Records) else cls(to_columns(entries), list(entries))
+    def from_sequence(cls, records: Sequence[Record]) -> Records:
+        """Records that are in memory."""
+        return records if isinstance(records, Records) else cls(to_columns(records), list(records))
 
-    def __iter__(self) -> Iterator[Run | Idle]:
-        return iter(self._list if self.are_kept else self._entries)
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._list if self.is_kept else self._records)
 
     def __len__(self) -> int:
-        return len(self.cells.runs["arm"]) + len(self.cells.idle["session"])
+        return self.count("run") + self.count("idle")
 
     @overload
-    def __getitem__(self, place: int) -> Run | Idle: ...
+    def __getitem__(self, place: int) -> Record: ...
 
     @overload
-    def __getitem__(self, place: slice) -> list[Run | Idle]: ...
+    def __getitem__(self, place: slice) -> list[Record]: ...
 
-    def __getitem__(self, place: int | slice) -> Run | Idle | list[Run | Idle]:
+    def __getitem__(self, place: int | slice) -> Record | list[Record]:
         return list(self)[place]
 
     @functools.cached_property
-    def _list(self) -> list[Run | Idle]:
-        return list(self._entries)
+    def _list(self) -> list[Record]:
+        return list(self._records)
 
-    @functools.cached_property
-    def energies(self) -> Energies:
-        """What was read of every run and of every rest."""
-        return _energies(self)
-
-    @functools.cached_property
-    def idle(self) -> IdleReadings:
-        """The rests around every run."""
-        return _idle_readings(self)
+    def count(self, kind: Kind) -> int:
+        """The number of runs, failed ones included, or of idle records."""
+        return len(self.cells.runs["arm"] if kind == "run" else self.cells.idle["session"])
 
     @property
     def has_runs(self) -> bool:
         """Whether there is any run, failed ones included."""
-        return len(self.cells.runs["arm"]) > 0
+        return self.count("run") > 0
+
+    def collect(
+        self, kind: Kind, values_of: Callable[[ReadingGroup], Any], missing: object = math.nan
+    ) -> Column:
+        """What `values_of` gives for each group, as one array in the order of the records of a kind;
+        `missing` where it gives None."""
+        collected = np.full(self.count(kind), missing)
+        for group in self.groups:
+            if group.kind == kind and (values := values_of(group)) is not None:
+                collected[group.rows] = values
+        return collected
+
+    @functools.cached_property
+    def energy_j(self) -> Floats:
+        """Energy of every run in joules; NaN where it was not read."""
+        return self.collect("run", lambda group: group.total_j)
+
+    @functools.cached_property
+    def idle(self) -> IdleReadings:
+        """The idle readings around every run."""
+        return _idle_readings(self)
 
     def select_experiments(self, *names: str) -> Records:
-        """The records of questions that are named."""
+        """The records of the named experiments."""
         return self.subset(*(np.isin(of["experiment"], names) for of in (self.cells.runs, self.cells.idle)))
 
     def drop_experiments(self, *names: str) -> Records:
-        """The records of questions that are not named."""
+        """The records of all other experiments."""
         return self.subset(*(~np.isin(of["experiment"], names) for of in (self.cells.runs, self.cells.idle)))
 
-    def subset(self, runs: NDArray[np.bool_], rests: NDArray[np.bool_]) -> Records:
-        """Those of the runs and those of the rests that are chosen."""
-        if runs.all() and rests.all():
+    def subset(self, runs: Mask, idle: Mask) -> Records:
+        """The chosen runs and idle records."""
+        if runs.all() and idle.all():
             return self
-        return Records(self.columns.subset(runs, rests), _Chosen(self, runs, rests), self.are_kept)
+        chosen = {"run": runs, "idle": idle}
+        kept = Repeatable(lambda: (record for record, row in _numbered(self) if chosen[record.kind][row]))
+        return Records(self.columns.subset(runs, idle), kept, self.is_kept)
 
-    def with_readings(
-        self, alike: list[ReadingGroup], again: Callable[[Run | Idle, int], Run | Idle]
-    ) -> Records:
-        """The same records with other readings: `alike` by columns, and what `again` makes of an entry and of
-        its place among the runs or the rests."""
-        return Records(RecordColumns(self.cells, alike), _Again(self, again), self.are_kept)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Chosen:
-    entries: Iterable[Run | Idle]
-    runs: NDArray[np.bool_]
-    rests: NDArray[np.bool_]
-
-    def __iter__(self) -> Iterator[Run | Idle]:
-        for entry, place in _placed(self.entries):
-            if (self.runs if isinstance(entry, Run) else self.rests)[place]:
-                yield entry
+    def with_readings(self, groups: list[ReadingGroup], change: Callable[[Record, int], Record]) -> Records:
+        """The same records with other readings: `groups`, and what `change` makes of a record and its row."""
+        changed = Repeatable(lambda: itertools.starmap(change, _numbered(self)))
+        return Records(RecordColumns(self.cells, groups), changed, self.is_kept)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Again:
-    entries: Iterable[Run | Idle]
-    again: Callable[[Run | Idle, int], Run | Idle]
-
-    def __iter__(self) -> Iterator[Run | Idle]:
-        return itertools.starmap(self.again, _placed(self.entries))
-
-
-def _placed(entries: Iterable[Run | Idle]) -> Iterator[tuple[Run | Idle, int]]:
-    """Entries with their places, among the runs or among the rests."""
-    runs, rests = itertools.count(), itertools.count()
-    for entry in entries:
-        yield entry, next(runs if isinstance(entry, Run) else rests)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Chained:
-    parts: Sequence[Records]
-
-    def __iter__(self) -> Iterator[Run | Idle]:
-        return itertools.chain.from_iterable(self.parts)
+def _numbered(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:
+    """Records with their rows among the runs or among the idle records."""
+    rows = {"run": itertools.count(), "idle": itertools.count()}
+    return ((record, next(rows[record.kind])) for record in records)
 
 
 def concat(parts: Sequence[Records]) -> Records:
-    """The records of several questions, one after another. Raises UserError where they mix versions of the
-    meter."""
+    """The records of several experiments, one after another.
+
+    Raises:
+        UserError: where they mix versions of the meter.
+    """
     if len(parts) == 1:
         return parts[0]
     columns = concat_columns([part.columns for part in parts])
-    whole = Records(columns, _Chained(parts), all(part.are_kept for part in parts))
+    chained = Repeatable(lambda: itertools.chain.from_iterable(parts))
+    whole = Records(columns, chained, all(part.is_kept for part in parts))
     check_versions(whole)
     return whole
 
 
-def check_versions(entries: Records) -> None:
-    every = (entries.cells.runs, entries.cells.idle)
+def check_versions(records: Records) -> None:
+    """Raises UserError where records were measured by different versions of the meter."""
+    every = (records.cells.runs, records.cells.idle)
     versions = sorted({version for of in every for version in of["meter_version"].tolist()})
     if len(versions) < 2:
         return
+    names = ("experiment", "block", "meter_version")
+    found = {row for of in every for row in zip(*(of[name] for name in names), strict=True)}
     older = sorted(
-        {
-            f"{experiment}/block-{block}.jsonl"
-            for of in every
-            for experiment, block, version in zip(
-                of["experiment"], of["block"], of["meter_version"], strict=True
-            )
-            if version < versions[-1]
-        }
+        {f"{name}/block-{block}.jsonl" for name, block, version in found if version < versions[-1]}
     )
     more = f" and {len(older) - 1} more" if len(older) > 1 else ""
     raise UserError(
@@ -181,65 +180,31 @@ def check_versions(entries: Records) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Energies:
-    """Energies of runs in joules and powers of rests in watts, each in the order of the records and NaN where
-    it was not read; `domain_j` are those of the machine by domain."""
-
-    energy_j: Floats
-    uncertainty_j: Floats
-    attributed_j: Floats
-    provenance: Column
-    domain_j: dict[str, Floats]
-    idle_w: Floats
-
-
-def _energies(entries: Records) -> Energies:
-    runs, rests = len(entries.cells.runs["arm"]), len(entries.cells.idle["session"])
-    made = Energies(
-        energy_j=np.full(runs, np.nan),
-        uncertainty_j=np.full(runs, np.nan),
-        attributed_j=np.full(runs, np.nan),
-        provenance=np.full(runs, "missing", dtype=object),
-        domain_j={},
-        idle_w=np.full(rests, np.nan),
-    )
-    for alike in entries.groups:
-        if alike.layout.kind == "idle":
-            made.idle_w[alike.rows] = np.maximum(alike.summed_j(), 0.0) / alike.duration_s
-            continue
-        made.energy_j[alike.rows] = alike.total_j
-        made.uncertainty_j[alike.rows] = alike.total_uncertainty_j
-        made.attributed_j[alike.rows] = alike.attributed_j()
-        made.provenance[alike.rows] = alike.layout.provenance
-        for channel in alike.primary:
-            of_domain = made.domain_j.setdefault(channel.domain, np.full(runs, np.nan))
-            of_domain[alike.rows] = alike.energy_j[:, channel.place]
-    return made
-
-
-@dataclasses.dataclass(frozen=True)
 class IdleReadings:
-    """Of the rests around the session of each run: their mean power and its spread in watts, NaN where none
-    was read. `flags` is everything that speaks against a run or against them, each a word and its evidence,
-    once for all runs that have the same; `flags_of_run` are the places there of those of each run."""
+    """Mean power of the idle machine around the session of each run, and its spread, in watts; NaN where none
+    was read.
+
+    `flags` are the quality flags of a run and of its idle readings, keyword and evidence, once for all runs
+    that have the same; `flags_of_run` are their places there.
+    """
 
     power_w: Floats
     spread_w: Floats
     flags: list[tuple[str, ...]]
-    flags_of_run: Places
+    flags_of_run: Rows
 
 
-def _idle_readings(entries: Records) -> IdleReadings:
-    cells = entries.cells
-    powers_w: dict[str, list[float]] = {}
-    sessions_of_rests = cells.idle["session"].tolist()
-    for session, power_w in zip(sessions_of_rests, entries.energies.idle_w.tolist(), strict=True):
-        if not math.isnan(power_w):
-            powers_w.setdefault(session, []).append(power_w)
+def _idle_readings(records: Records) -> IdleReadings:
+    cells = records.cells
+    power_w = records.collect("idle", lambda group: np.maximum(group.total_j, 0.0) / group.duration_s)
+    of_session: dict[str, list[float]] = {}
+    for session, watts in zip(cells.idle["session"].tolist(), power_w.tolist(), strict=True):
+        if not math.isnan(watts):
+            of_session.setdefault(session, []).append(watts)
     session_of_run, sessions = cells.sessions
-    around_w = [powers_w.get(session, []) for session in sessions]
-    mean_w = np.array([sum(each) / len(each) if each else math.nan for each in around_w])
-    spread_w = np.array([max(each) - min(each) if each else math.nan for each in around_w])
+    around_w = [of_session.get(session, []) for session in sessions]
+    mean_w = np.array([sum(watts) / len(watts) if watts else math.nan for watts in around_w])
+    spread_w = np.array([max(watts) - min(watts) if watts else math.nan for watts in around_w])
     # Of a million runs few have flags of their own, and those of a session are the same for all of its runs.
     idle, of_idle = pd.factorize(pd.Series([_idle_flags(each) for each in around_w], dtype=object).to_numpy())
     own, of_own = cells.own_flags
@@ -252,9 +217,9 @@ def _idle_readings(entries: Records) -> IdleReadings:
     )
 
 
-def _idle_flags(powers_w: Sequence[float]) -> tuple[str, ...]:
-    if len(powers_w) < 2:
+def _idle_flags(power_w: Sequence[float]) -> tuple[str, ...]:
+    if len(power_w) < 2:
         return ("idle-bracket: the idle machine was not measured on both sides",)
-    if max(powers_w) > min(powers_w) * (1 + IDLE_MISMATCH):
-        return (f"idle-mismatch: {min(powers_w):.1f} to {max(powers_w):.1f} W",)
+    if max(power_w) > min(power_w) * (1 + IDLE_MISMATCH):
+        return (f"idle-mismatch: {min(power_w):.1f} to {max(power_w):.1f} W",)
     return ()

@@ -12,23 +12,24 @@ import numpy as np
 
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records.collection import Records, check_versions
-from joules.analysis.records.record_columns import RecordColumns, concat_columns, to_columns
+from joules.analysis.records.record_columns import Record, RecordColumns, concat_columns, to_columns
 from joules.bench.journal import parse_records
-from joules.bench.record import Idle, Run
+from joules.bench.record import Run
 from joules.errors import UserError
 from joules.models import Closed, read_yaml, validate
 from joules.power.servers import ProcessorIdentity
 from joules.study.campaign import STATED
 from joules.study.files import COMPRESSED, read_content
 
-# Records of more bytes than this are not kept in memory but for their columns.
+# Files of more bytes than this are not kept in memory but for their columns.
 _KEPT_BYTES = 100_000_000
-# What a process reads of them at a time.
+# Bytes that a process reads at a time.
 _READ_BYTES = 20_000_000
 
 
 class Stated(Closed):
-    """What records do not tell of their machine and was stated later; `basis` is the reason to believe it."""
+    """What is missing in records about their machine and was stated later; `basis` is the reason to believe
+    it."""
 
     identity: ProcessorIdentity
     basis: str
@@ -36,33 +37,25 @@ class Stated(Closed):
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
-    """Files of records, which are read by whoever walks over them; `sha256` holds the hashes of those that
-    were."""
+    """Block files; `sha256` holds the hashes of those that were read."""
 
-    files: Sequence[Path]
+    paths: Sequence[Path]
     stated: Stated | None
     sha256: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Run | Idle]:
-        for path in self.files:
-            read = read_content(path)
-            self.sha256[_name(path)] = hashlib.sha256(read).hexdigest()
-            for entry in _of_block(path, read):
-                yield _identified(entry, self.stated.identity) if self.stated else entry
-
-
-def _columns_of(files: _Files) -> tuple[RecordColumns, dict[str, str]]:
-    return to_columns(files), files.sha256
-
-
-def _name(path: Path) -> str:
-    return f"{path.parent.name}/{path.name.removesuffix(COMPRESSED)}"
+    def __iter__(self) -> Iterator[Record]:
+        for path in self.paths:
+            content = read_content(path)
+            self.sha256[_name(path)] = hashlib.sha256(content).hexdigest()
+            for record in _block_records(path, content):
+                yield _identified(record, self.stated.identity) if self.stated else record
 
 
 def load(files: Sequence[Path]) -> Records:
-    """The entries of block files, with what was stated of their machine filled in.
+    """Loads the records of block files, with what was stated about their machine filled in.
 
-    Raises UserError where a file is missing, was edited, or mixes versions of the meter.
+    Raises:
+        UserError: where a file is missing, was edited, or mixes versions of the meter.
     """
     sizes = []
     for path in files:
@@ -73,46 +66,56 @@ def load(files: Sequence[Path]) -> Records:
     stated = read_stated(files[0].parent.parent / STATED) if files else None
     every = _Files(files, stated)
     if sum(sizes) <= _KEPT_BYTES:
-        entries = list(every)
-        loaded = Records(to_columns(entries), entries, sha256=every.sha256)
+        kept = list(every)
+        loaded = Records(to_columns(kept), kept, sha256=every.sha256)
     else:
-        parts = [_Files(some, stated) for some in _shared_out(files, sizes)]
-        of_parts, digests = zip(*parallel_map(_columns_of, parts), strict=True)
+        parts = [_Files(some, stated) for some in _split_files(files, sizes)]
+        columns, digests = zip(*parallel_map(_read_columns, parts), strict=True)
         sha256 = {name: digest for of_part in digests for name, digest in of_part.items()}
-        loaded = Records(concat_columns(of_parts), every, are_kept=False, sha256=sha256)
+        loaded = Records(concat_columns(columns), every, is_kept=False, sha256=sha256)
     check_versions(loaded)
     return loaded
 
 
-def _shared_out(files: Sequence[Path], sizes: Sequence[int]) -> list[list[Path]]:
-    """The files in order, by so many that a process reads them at a time."""
+def read_stated(path: Path) -> Stated | None:
+    """What was stated about a campaign's machine; None where nothing was.
+
+    Raises:
+        UserError: where the file cannot be read.
+    """
+    return validate(Stated, read_yaml(path), str(path)) if path.exists() else None
+
+
+def _read_columns(files: _Files) -> tuple[RecordColumns, dict[str, str]]:
+    return to_columns(files), files.sha256
+
+
+def _split_files(files: Sequence[Path], sizes: Sequence[int]) -> list[list[Path]]:
+    """The files in order, in lists that a process reads at a time."""
     ends = np.cumsum(sizes) // _READ_BYTES
     groups = itertools.groupby(zip(files, ends, strict=True), key=lambda pair: pair[1])
     return [[path for path, _ in group] for _, group in groups]
 
 
-def read_stated(path: Path) -> Stated | None:
-    """What was stated of a campaign's machine; None where nothing was. Raises UserError where it cannot be
-    read."""
-    return validate(Stated, read_yaml(path), str(path)) if path.exists() else None
+def _identified(record: Record, identity: ProcessorIdentity) -> Record:
+    """The record with a processor that it did not name. What was recorded is never replaced."""
+    if record.machine.identity is not None:
+        return record
+    machine = record.machine.model_copy(update={"identity": identity})
+    return record.model_copy(update={"machine": machine})
 
 
-def _identified(entry: Run | Idle, identity: ProcessorIdentity) -> Run | Idle:
-    """The entry with a processor that it did not name. What was recorded is never replaced."""
-    if entry.machine.identity is not None:
-        return entry
-    machine = entry.machine.model_copy(update={"identity": identity})
-    return entry.model_copy(update={"machine": machine})
-
-
-def _of_block(path: Path, read: bytes) -> list[Run | Idle]:
-    """The entries in what was read of a block's file. Raises UserError where they are not those of that
-    block."""
-    entries = parse_records(path, read)
-    if not any(isinstance(entry, Run) for entry in entries):
+def _block_records(path: Path, content: bytes) -> list[Record]:
+    """The records in the content of a block file. Raises UserError where they are not those of that block."""
+    records = parse_records(path, content)
+    if not any(isinstance(record, Run) for record in records):
         raise UserError(f"{path} holds no run: restore it, or delete it and measure that block again")
-    for experiment, block in dict.fromkeys((entry.experiment, entry.block) for entry in entries):
+    for experiment, block in dict.fromkeys((record.experiment, record.block) for record in records):
         named = f"{experiment}/block-{block}.jsonl"
         if named != _name(path):
             raise UserError(f"{path} holds a record of {named}: a file was copied or renamed, restore it")
-    return entries
+    return records
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name.removesuffix(COMPRESSED)}"

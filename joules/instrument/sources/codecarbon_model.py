@@ -78,6 +78,8 @@ class CodeCarbonModel(Source):
             detail=f"{name}: load model on a TDP of {self.tdp.power_w:g} W ({self.tdp.origin}) for "
             f"{self.tdp.model}",
             range_w=(0.1 * self.tdp.power_w, self.tdp.power_w),
+            tdp_w=self.tdp.power_w,
+            tdp_origin=self.tdp.origin,
         )
         self._ram_channel = Channel(
             domain="dram",

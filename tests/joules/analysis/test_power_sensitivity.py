@@ -12,8 +12,8 @@ from joules.analysis import records, sensitivity
 from joules.analysis.records import Records, recompute
 from joules.bench.record import Part, Phase, Run, Step
 from joules.errors import UserError
-from joules.instrument.estimates import use_of_window
 from joules.instrument.reading import Total
+from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
 from joules.paper import claims, printing, quantities, values
@@ -188,7 +188,7 @@ def test_a_table_that_is_ordered_by_energy_has_no_bands():
     table = pd.DataFrame({"arm": ["a", "b"], "energy_j": [1.0, 2.0]})
     banded = sensitivity.with_model_ranges(table, [table.assign(energy_j=[0.5, 4.0])])
     assert banded["energy_j_band_low"].to_list() == [0.5, 2.0]
-    with pytest.raises(ValueError, match="another order"):
+    with pytest.raises(ValueError, match="change order"):
         sensitivity.with_model_ranges(table, [table.iloc[::-1].reset_index(drop=True)])
 
 
@@ -230,8 +230,9 @@ def counted(model):
     runs = []
     for number, busy in enumerate((0.2, 0.9, 1.0, 1.6, 2.0)):
         one = modelled(f"arm{number}", busy)
-        known = use_of_window(one.readings, one.contention, one.machine, one.duration_s)
-        counters = replayed_counters(POWER_MODELS[model].power_w(known))
+        known = one_window(one.readings, one.duration_s, 0.0, one.machine, one.contention).use
+        power_w = POWER_MODELS[model].power_w(known)
+        counters = replayed_counters({domain: np.ravel(watts)[0] for domain, watts in power_w.items()})
         runs.append(one.model_copy(update={"readings": [*counters, *one.readings]}))
     return runs
 

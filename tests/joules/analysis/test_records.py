@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -81,6 +82,23 @@ def test_columns_are_read_again_as_records_are(model):
     assert sum(alike.spent_j.sum() for alike in again.groups) == pytest.approx(sum(spent_j))
 
 
+@pytest.mark.parametrize(
+    "campaign", sorted(Path("results").glob("*/runs")), ids=lambda path: path.parent.name
+)
+def test_totals_of_released_records_are_the_sums_of_their_readings(campaign):
+    loaded = records.load(
+        [
+            sorted(experiment.glob("block-*.jsonl*"))[0]
+            for experiment in campaign.iterdir()
+            if experiment.is_dir()
+        ]
+    )
+    runs = [entry for entry in loaded if isinstance(entry, Run)]
+    for group in loaded.groups:
+        totals = [group.total(place) for place in range(len(group.rows))]
+        assert group.kind == "idle" or totals == [runs[row].total for row in group.rows]
+
+
 def in_files(folder, entries):
     """Six blocks of such entries, each in its file."""
     paths = []
@@ -103,10 +121,10 @@ def many(monkeypatch):
 def test_records_too_many_to_keep_are_those_that_are_kept(tmp_path, many, monkeypatch):
     paths = in_files(tmp_path, [entry for entry in of_every_kind() if is_covered(entry, "boavizta")])
     loaded = records.load(paths)
-    assert not loaded.are_kept
+    assert not loaded.is_kept
     monkeypatch.setattr(records.loading, "_KEPT_BYTES", 1e9)
     kept = records.load(paths)
-    assert kept.are_kept
+    assert kept.is_kept
     assert list(loaded) == list(kept)
     hashes = {f"flops_vs_energy/{path.name}": file_sha256(path) for path in paths}
     assert dict(loaded.sha256) == dict(kept.sha256) == hashes

@@ -8,7 +8,8 @@ import pytest
 
 from joules.errors import UserError
 from joules.instrument import power_trace as traces
-from joules.instrument.reading import primary, summed, total
+from joules.instrument.reading import primary, summed
+from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler, check_coverage
 from joules.instrument.source import Channel, CounterGap, SourceError
 from tests.records import reading
@@ -81,21 +82,21 @@ def test_a_counter_is_preferred_and_both_readings_are_kept():
 
 
 def test_the_total_is_as_good_as_its_worst_part():
-    whole = total([reading(10.0, provenance="counter"), reading(5.0, domain="dram")], 1.0, 0.0)
+    whole = one_window([reading(10.0, provenance="counter"), reading(5.0, domain="dram")], 1.0).total(0)
     assert whole is not None
     assert (whole.energy_j, whole.provenance, whole.floored) == (15.0, "modelled", False)
     assert whole.uncertainty_j == 2.0
 
 
 def test_the_floor_raises_a_total_and_says_so():
-    whole = total([reading(10.0)], duration_s=2.0, floor_power_w=50.0)
+    whole = one_window([reading(10.0)], duration_s=2.0, floor_power_w=50.0).total(0)
     assert whole is not None
     assert (whole.energy_j, whole.floored) == (100.0, True)
 
 
 def test_a_missing_domain_leaves_no_total():
-    assert total([reading(10.0), reading(None, domain="dram")], 1.0, 0.0) is None
-    assert total([], 1.0, 0.0) is None
+    assert one_window([reading(10.0), reading(None, domain="dram")], 1.0).total(0) is None
+    assert one_window([], 1.0).total(0) is None
 
 
 def replay(domain, **more):
@@ -258,9 +259,9 @@ def test_what_another_reading_covers_is_not_added():
     module = reading(100.0, domain="gpu0", provenance="counter", covers=["cpu", "dram"])
     parts = [module, reading(30.0), reading(5.0, domain="dram")]
     assert [each.domain for each in primary(parts)] == ["gpu0"]
-    assert total(parts, 1.0, 0.0).energy_j == 100.0
+    assert one_window(parts, 1.0).total(0).energy_j == 100.0
     machine = reading(170.0, domain="machine", provenance="sampled")
-    assert total([*parts, machine], 1.0, 0.0).energy_j == 170.0
+    assert one_window([*parts, machine], 1.0).total(0).energy_j == 170.0
     lost = machine.model_copy(update={"provenance": "missing", "energy_j": None, "uncertainty_j": None})
-    assert total([*parts, lost], 1.0, 0.0).energy_j == 100.0
-    assert total([lost], 1.0, 0.0) is None
+    assert one_window([*parts, lost], 1.0).total(0).energy_j == 100.0
+    assert one_window([lost], 1.0).total(0) is None
