@@ -22,7 +22,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -90,13 +90,15 @@ def job_readings(
     duration_s: float,
     cpu_share: float,
     gpu_shares: Mapping[str, float],
+    invisible: Collection[str] = (),
 ) -> list[Reading]:
     """The job's readings, one a domain of the machine's primary readings.
 
     Modelled domains keep the job channels the meter sampled. Counted and sampled ones are divided:
     `cpu_share` is the job's part of the busy CPU time, `gpu_shares` its part of SM use by domain,
     `idle_power_w` the machine's measured power at rest by domain; its share of the memory is that of the
-    modelled readings. A domain whose share is not known is charged to the job, and its detail says so.
+    modelled readings. A domain whose share is not known is charged to the job, and its detail says so; a GPU
+    that is `invisible` to the job is not.
     """
     jobs = {reading.domain: reading for reading in readings if reading.scope == "job"}
     attributed = []
@@ -106,6 +108,10 @@ def job_readings(
             continue
         if whole.provenance == "modelled" and own is not None:
             attributed.append(own)
+        elif whole.domain in invisible:
+            detail = f"{whole.detail}; not visible to the job"
+            nothing = {"scope": "job", "energy_j": 0.0, "uncertainty_j": 0.0, "calibration_j": 0.0}
+            attributed.append(whole.model_copy(update={**nothing, "detail": detail}))
         elif whole.domain == "dram" and own is not None:
             attributed.append(_divided(whole, _share(own, readings), 0.0))
         else:

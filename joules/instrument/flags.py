@@ -66,6 +66,8 @@ def _gpu_disturbances(gpu_use: Sequence[GpuUse]) -> Iterator[str]:
         if gpu.foreign_processes:
             pids = ", ".join(map(str, gpu.foreign_processes))
             yield f"foreign-gpu: processes {pids} also used {gpu.domain}"
+        for doubt in gpu.doubts:
+            yield f"gpu-share: {gpu.domain}: {doubt}"
         if gpu.throttling:
             yield f"throttled: {gpu.domain} by {', '.join(gpu.throttling)}"
 

@@ -187,7 +187,8 @@ def measure(
     use = over([(part.opened, part.closed) for part in segments])
     gpu_use = combined_use([part.gpu_use for part in segments], durations_s)
     readings = summed([sampler.readings(part.start_s, part.end_s) for part in segments])
-    job = job_readings(readings, idle_power_w, duration_s, use.job_share, job_shares(gpu_use))
+    invisible = {gpu.domain for gpu in gpu_use if not gpu.is_visible}
+    job = job_readings(readings, idle_power_w, duration_s, use.job_share, job_shares(gpu_use), invisible)
     kept = [*(reading for reading in readings if reading.scope == "machine"), *job]
     window = one_window(readings, duration_s, floor_power_w, describe(), use)
     faults = sorted({fault for part in segments for fault in sampler.faults(part.start_s, part.end_s)})

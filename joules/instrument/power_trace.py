@@ -86,9 +86,14 @@ class PowerTrace:
         first_s = self._times[0] if self._times else before_s
         self._gaps = [gap for gap in self._gaps if gap[1] >= first_s]
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether the channel stands for a part that cannot be read."""
+        return self.channel.provenance == "missing"
+
     def is_settled(self, end_s: float) -> bool:
         """Whether further samples would change nothing that is known of the time up to an instant."""
-        if self._failed_s > max(end_s, self.end_s):
+        if self.is_missing or self._failed_s > max(end_s, self.end_s):
             return True
         if self.end_s < end_s + self.channel.averaged_s / 2:
             return False
@@ -109,6 +114,8 @@ class PowerTrace:
 
         Raises UncoveredWindow where the window is empty or the samples do not span it.
         """
+        if self.is_missing:
+            raise UncoveredWindow(self.channel.detail)
         times, values = np.array(self._times), np.array(self._values)
         if not start_s < end_s:
             raise UncoveredWindow(f"the window {start_s:.6f} s to {end_s:.6f} s is empty")

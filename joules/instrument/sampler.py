@@ -96,7 +96,7 @@ class Sampler:
     def last_sample_s(self) -> float:
         """The latest instant that every channel has reached."""
         with self._lock:
-            return min(trace.end_s for trace in self._traces.values())
+            return min(trace.end_s for trace in self._traces.values() if not trace.is_missing)
 
     def sample(self) -> None:
         """Reads every source at once. A read that fails leaves a gap and is remembered."""
@@ -142,7 +142,7 @@ class Sampler:
             steps = {
                 channel: trace.power(start_s, end_s)
                 for channel, trace in self._traces.items()
-                if channel.scope == "machine"
+                if channel.scope == "machine" and not trace.is_missing
             }
         return [
             PowerCourse(

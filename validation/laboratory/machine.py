@@ -148,6 +148,7 @@ class Machine:
             job=self.job,
             clock=self.clock,
             sleep=lambda seconds: self.clock.set(self.clock() + seconds),
+            unix_clock=self.clock.unix_s,
         )
 
     def add_gpus(self, *gpus: NvidiaGpu, init_code: int = 0, count_code: int = 0) -> None:
