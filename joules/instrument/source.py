@@ -55,9 +55,9 @@ class Host:
     """The machine as a source sees it; tests and the laboratory replace every part.
 
     `sys`, `proc` and `dev` are the roots of the kernel's files, `job` the processes whose share is reported,
-    `clock` a monotonic clock in seconds, `sleep` what waits on it, `unix_clock` that of a driver's time stamps,
-    and `open_counter` opens an event (type, number) of the kernel's performance monitor on a processor.
-    `mounted` is where the user of a container mounts what the container hides.
+    `clock` a monotonic clock in seconds, `sleep` what waits on it, `unix_clock` that of a driver's time
+    stamps, and `open_counter` opens an event (type, number) of the kernel's performance monitor on a
+    processor. `mounted` is where the user of a container mounts what the container hides.
     """
 
     sys: Path = Path("/sys")

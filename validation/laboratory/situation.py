@@ -72,20 +72,20 @@ def try_situation(situation: Situation, folder: Path) -> Outcome:
     truth_j = read_j = uncertainty_j = None
     try:
         reported = situation.run(Machine(folder))
+        verdict, sentences = judge(reported)
     except (UserError, SourceError) as fault:
         verdict, sentences = "refused", [str(fault)]
     except Exception:
         verdict, sentences = "TRACEBACK", traceback.format_exc().splitlines()[-3:]
     else:
-        verdict, sentences = judge(reported)
         if reported.job_truth_j is None:
             truth_j = sum(reported.truth_j.values())
             if reported.measurement.total is not None:
                 read_j = reported.measurement.total.energy_j
                 uncertainty_j = COVERAGE * reported.measurement.total.uncertainty_j
         else:
-            truth_j, read_j = reported.job_truth_j, reported.measurement.job_energy_j
-            own = reported.measurement.job_domains.values()
+            truth_j, read_j = reported.job_truth_j, reported.measurement.energy_attributed_j
+            own = reported.measurement.attributed_domains.values()
             uncertainty_j = COVERAGE * sum(reading.uncertainty_j or 0.0 for reading in own)
     return Outcome(
         situation.name,
@@ -130,10 +130,10 @@ def _errors(measured: Measurement, truth_j: Mapping[str, float]) -> Iterator[str
 
 
 def _job_error(measured: Measurement, truth_j: float | None) -> Iterator[str]:
-    if truth_j is None or measured.job_energy_j is None:
+    if truth_j is None or measured.energy_attributed_j is None:
         return
-    stated_j = COVERAGE * math.fsum(reading.random_j for reading in measured.job_domains.values())
-    off_j = measured.job_energy_j - truth_j
+    stated_j = COVERAGE * math.fsum(reading.random_j for reading in measured.attributed_domains.values())
+    off_j = measured.energy_attributed_j - truth_j
     # Shares of use are sampled in whole per cent.
     if abs(off_j) > stated_j + 0.01 * truth_j:
         yield f"the job is off by {off_j:+.2f} J, stated {stated_j:.2f} J"
