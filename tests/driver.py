@@ -1,5 +1,6 @@
 """A simulated NVIDIA driver: what `pynvml` would answer, as a test sets it."""
 
+import time
 from types import SimpleNamespace
 
 import pynvml
@@ -62,11 +63,16 @@ class Driver:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return self.milliwatts[handle]
 
-    def nvmlDeviceGetComputeRunningProcesses(self, _handle):
+    def nvmlDeviceGetComputeRunningProcesses_v3(self, _handle):
         return self.processes
 
-    def nvmlDeviceGetProcessUtilization(self, _handle, _since):
-        return self.processes
+    def nvmlDeviceGetProcessUtilization(self, _handle, since_us):
+        now_us = int(time.time() * 1e6)
+        return [
+            SimpleNamespace(pid=process.pid, smUtil=process.smUtil, timeStamp=now_us)
+            for process in self.processes
+            if now_us > since_us
+        ]
 
     def nvmlDeviceGetSamples(self, _handle, _kind, _since):
         values = [SimpleNamespace(sampleValue=SimpleNamespace(uiVal=load)) for load in self.loads]

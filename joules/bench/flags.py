@@ -6,17 +6,21 @@ from collections.abc import Sequence
 
 from joules.bench.record import Run
 from joules.instrument import flags
+from joules.instrument.source import Notice
 
 SENTINEL_DRIFT = 0.25
 
 
-def flags_of(run: Run, quiet_sentinel_s: float, faults: Sequence[str]) -> list[str]:
+def flags_of(
+    run: Run, quiet_sentinel_s: float, faults: Sequence[str], notices: Sequence[Notice] = ()
+) -> list[str]:
     """Quality flags of a run.
 
     Args:
         run: The run.
         quiet_sentinel_s: Shortest duration of the sentinel in this session, in seconds.
         faults: Messages of reads that failed during the run.
+        notices: What the sources say of themselves.
 
     Returns:
         Flags as `keyword: evidence`.
@@ -29,5 +33,5 @@ def flags_of(run: Run, quiet_sentinel_s: float, faults: Sequence[str]) -> list[s
         if drift > SENTINEL_DRIFT
         else []
     )
-    measured = flags.flags_of(run.readings, run.contention, run.gpu_use, run.duration_s, faults)
+    measured = flags.flags_of(run.readings, run.contention, run.gpu_use, run.duration_s, faults, notices)
     return [*failed, *drifted, *measured]

@@ -68,7 +68,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         if missing:
             # A run is paused while others work: its processes are stopped.
             job = Job(rests=True)
-            used = sources or _discover(job, progress)
+            used = sources or _discover(job, block.config.without_gpu, progress)
             with Sampler(used) as sampler:
                 Scheduler(block, design, job, sampler, used, journal, progress).run_all(missing)
         runs = recorded_runs(journal.records, block, fingerprints, has_result=False)
@@ -113,8 +113,29 @@ def recorded_runs(
     }
 
 
-def _discover(job: Job, progress: Progress) -> list[Source]:
-    sources, _ = discover(job)
+def _discover(job: Job, without_gpu: bool, progress: Progress) -> list[Source]:
+    """Opens the sources of this machine. Raises UserError if one of its GPUs cannot be read."""
+    sources, _ = discover(job, without_gpu=without_gpu)
+    refused = [
+        *(
+            f"{c.domain}: {c.detail}"
+            for source in sources
+            for c in source.channels
+            if c.provenance == "missing"
+        ),
+        *(
+            str(notice)
+            for source in sources
+            for notice in source.notices()
+            if notice.level == "flag" and notice.about.startswith("gpu")
+        ),
+    ]
+    if refused:
+        for source in sources:
+            source.close()
+        raise UserError(
+            f"a partial reading is refused, {'; '.join(refused)}; or measure without GPUs: without_gpu=true"
+        )
     for source in sources:
         for channel in source.channels:
             if channel.scope == "machine":

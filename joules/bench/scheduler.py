@@ -288,7 +288,8 @@ class Scheduler:
         faults = {
             fault for start_s, end_s in window.segments_s for fault in self._sampler.faults(start_s, end_s)
         }
-        return record.model_copy(update={"flags": flags_of(record, self._quiet_sentinel_s, sorted(faults))})
+        flags = flags_of(record, self._quiet_sentinel_s, sorted(faults), self._sampler.notices())
+        return record.model_copy(update={"flags": flags})
 
     def _account_spent(self) -> Spent:
         """Time and energy since the last call. Takes samples beyond the end of every window so far."""

@@ -60,6 +60,11 @@ def _declare_meter(parser: argparse.ArgumentParser) -> None:
         metavar="WATTS",
         help="minimum power of the whole machine, in watts (default: 50 if a GPU is metered, otherwise 0)",
     )
+    parser.add_argument(
+        "--without-gpu",
+        action="store_true",
+        help="leave GPUs out, for example because one cannot be read and the command uses none",
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
 
 
@@ -83,6 +88,7 @@ def _meter(options: Options) -> int:
         options.idle,
         options.floor,
         options.wait,
+        without_gpu=options.without_gpu,
     )
     # From here on the exit status is the command's. The file is written before anything is printed.
     if path is not None:

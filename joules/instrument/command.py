@@ -56,6 +56,7 @@ def meter_command(
     floor_w: float | None = None,
     wait: bool = False,
     sources: Sequence[Source] | None = None,
+    without_gpu: bool = False,
 ) -> MeteredCommand:
     """Runs a command and measures its energy.
 
@@ -70,13 +71,16 @@ def meter_command(
         floor_w: Minimum power of the whole machine in watts; None for the default.
         wait: Wait for background processes of the command.
         sources: Sources of energy; None for all that this machine has.
+        without_gpu: Leave GPUs out.
 
     Raises:
         UserError: If the command cannot be started, or no energy can be read.
     """
     watch_descendants()
     with (
-        Meter(idle_s=idle_s, floor_w=floor_w, sources=sources, job=DESCENDANTS) as meter,
+        Meter(
+            idle_s=idle_s, floor_w=floor_w, sources=sources, job=DESCENDANTS, without_gpu=without_gpu
+        ) as meter,
         meter.window(command[0]) as window,
     ):
         exit_code, still_running = _run(command, wait)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from joules.instrument.host.contention import Contention
 from joules.instrument.host.gpus import GpuUse
 from joules.instrument.reading import Reading
+from joules.instrument.source import Notice
 
 # A quiet two-core machine shows a few hundredths of a core of foreign use; one busy thread shows from
 # a half to one.
@@ -25,10 +26,23 @@ def flags_of(
     gpu_use: Sequence[GpuUse],
     duration_s: float | None,
     faults: Sequence[str],
+    notices: Sequence[Notice] = (),
 ) -> list[str]:
-    """A word with its evidence for everything that speaks against a measurement. `faults` are the sentences
-    of reads that failed during it."""
+    """Quality flags of a measurement.
+
+    Args:
+        readings: Its readings.
+        contention: Use of the processors by others.
+        gpu_use: Use of each GPU.
+        duration_s: Its length in seconds.
+        faults: Messages of reads that failed during it.
+        notices: What its sources say of themselves.
+
+    Returns:
+        Flags as `keyword: evidence`.
+    """
     return [
+        *(f"source-notice: {notice}" for notice in notices if notice.level == "flag"),
         *(f"read-failed: {fault}" for fault in faults),
         *(
             f"missing-reading: {reading.domain} from {reading.source}, {reading.detail}"

@@ -202,6 +202,6 @@ def measure(
         contention=use,
         gpu_use=gpu_use,
         faults=faults,
-        flags=flags_of(kept, use, gpu_use, duration_s, faults),
+        flags=flags_of(kept, use, gpu_use, duration_s, faults, sampler.notices()),
         models=estimate_energies(window),
     )

@@ -83,14 +83,15 @@ class Meter:
     """Measures the energy of windows of this process and its descendants, from every source of the machine.
 
     Windows have names; they may nest and overlap. At both ends of a window the meter waits for work that
-    PyTorch has queued on a GPU. If energy is read from counters, the end of a window takes up to 0.3 s, until
-    the counters are updated. A meter belongs to the process that made it; threads may share it.
+    PyTorch has queued on a GPU. The end of a window takes until its counters are updated: about 0.1 s on most
+    GPUs, at most 4 s. A meter belongs to the process that made it; threads may share it.
 
     Args:
         idle_s: Idle time to measure now, in seconds. Energy above idle power is attributed to processes.
         floor_w: Minimum power of the whole machine, in watts. Default: 50 if a GPU is metered, otherwise 0.
         sources: Sources of energy. Default: all that this machine has.
         job: Processes that energy is attributed to. Default: this process and its descendants.
+        without_gpu: Leave GPUs out, for example because one cannot be read.
 
     Attributes:
         idle_power_w: Power of the idle machine by domain, in watts; empty if `idle_s` is 0.
@@ -120,8 +121,10 @@ class Meter:
         floor_w: float | None = None,
         sources: Sequence[Source] | None = None,
         job: Job = WITH_THIS_PROCESS,
+        without_gpu: bool = False,
     ) -> None:
-        self._sources = list(discover(job)[0] if sources is None else sources)
+        found = discover(job, without_gpu=without_gpu)[0] if sources is None else sources
+        self._sources = list(found)
         self._sampler = Sampler(self._sources)
         self._job = job
         self._pid = os.getpid()

@@ -66,6 +66,9 @@ class Config(Closed):
     floor_power_w: Annotated[float, Field(ge=0)] | None = Field(
         None, description="least whole-machine power; null is 50 where a GPU is metered, else 0"
     )
+    without_gpu: bool = Field(
+        False, description="leave GPUs out of every reading, as where one cannot be read and no work uses it"
+    )
 
 
 def read_options() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from joules.instrument.source import SourceError
 from validation.laboratory.curve import Curve
 from validation.laboratory.machine import Machine
 
-Verdict = Literal["within", "flagged", "missing", "refused", "WRONG", "TRACEBACK"]
+Verdict = Literal["within", "flagged", "flagged, off", "missing", "refused", "WRONG", "TRACEBACK"]
 
 # 95 % of a normal distribution lie within so many standard deviations.
 COVERAGE = 1.96
@@ -114,7 +114,7 @@ def judge(reported: Reported) -> tuple[Verdict, list[str]]:
     if measured.total is None:
         return ("missing" if sentences else "WRONG"), sentences
     if flags:
-        return "flagged", sentences
+        return ("flagged, off" if wrong else "flagged"), [*sentences, *wrong]
     return ("WRONG" if wrong else "within"), [*sentences, *wrong]
 
 

@@ -16,13 +16,18 @@ SOURCES: Mapping[str, Callable[[Host], Sequence[Source]]] = {
     "codecarbon": codecarbon_model.open_sources,
 }
 
+GPU_SOURCES = frozenset({"nvml"})
 
-def discover(job: Job = DESCENDANTS, host: Host | None = None) -> tuple[list[Source], dict[str, str]]:
+
+def discover(
+    job: Job = DESCENDANTS, host: Host | None = None, *, without_gpu: bool = False
+) -> tuple[list[Source], dict[str, str]]:
     """Opens every source that this machine has.
 
     Args:
         job: The processes whose share is reported.
         host: The machine, where it is not this one; its `job` replaces `job`.
+        without_gpu: Leave out sources that read GPUs.
 
     Returns:
         The open sources, and why each of the others does not open, by name.
@@ -32,6 +37,9 @@ def discover(job: Job = DESCENDANTS, host: Host | None = None) -> tuple[list[Sou
     absent: dict[str, str] = {}
     with contextlib.ExitStack() as opened:
         for name, opener in SOURCES.items():
+            if without_gpu and name in GPU_SOURCES:
+                absent[name] = "left out on request (without GPUs)"
+                continue
             try:
                 for source in opener(host):
                     opened.callback(_close, source)

@@ -46,8 +46,8 @@ _REMEDIES = {
 
 # Processes are listed this often, since the briefest that use a GPU do so for some tenths of a second.
 _LIST_EVERY_S = 0.1
-# The driver samples use up to six times a second and tells the latest sample of each process.
-_USE_EVERY_S = 0.5
+# The driver samples use some times a second and tells the latest sample of each process.
+_USE_EVERY_S = 0.2
 
 # Transients of milliseconds go beyond the limit that a GPU enforces on average, by no more than this.
 _MOST_OF_LIMIT = 1.5
@@ -63,7 +63,7 @@ _GA100 = re.compile(r"\bA(100|30|800)\b")
 _MODULE = re.compile(r"\bG[HB]200\b")
 _COVERED_BY_MODULE = frozenset({"cpu", "dram"})
 
-_RECORDINGS = Path(__file__).parents[1] / "reference" / "gpu_sensor_against_external_meter.csv"
+RECORDINGS = Path(__file__).parents[1] / "reference" / "gpu_sensor_against_external_meter.csv"
 
 PowerReader = Callable[[Any], float]
 
@@ -193,11 +193,12 @@ class Nvml(Source):
 
     def notices(self) -> Sequence[Notice]:
         """GPUs that are missing or partitioned, and where shares cannot be known."""
+        with self._lock:
+            visible = self._visible_to_job()
         notices = [
             Notice(channel.domain, f"NOT READ: {channel.detail}, so no work may run on it")
             for channel in self._missing
         ]
-        visible = self._visible_to_job()
         for place, gpu in enumerate(self._gpus):
             if gpu.is_partitioned and (visible is None or place in visible):
                 says = "split by MIG, its energy cannot be divided among instances: use a GPU without MIG"
@@ -341,7 +342,7 @@ def sensor_calibration() -> float:
     """The standard uncertainty of a GPU's own sensor as a share of the energy: the root mean square of the
     differences from an external meter in seven recordings (see `reference/README.md`). Counters add up what
     the same sensor shows."""
-    with _RECORDINGS.open(encoding="utf-8", newline="") as file:
+    with RECORDINGS.open(encoding="utf-8", newline="") as file:
         errors = [float(row["error_percent"]) / 100 for row in csv.DictReader(file)]
     return math.sqrt(sum(error**2 for error in errors) / len(errors))
 
@@ -512,9 +513,9 @@ def _plain_power_w(handle: Any) -> float:
 
 def _processes(handle: Any) -> set[int]:
     # Drivers before R510 lack the newest call.
-    for version in ("", "_v2"):
+    for version in (3, 2):
         try:
-            query = getattr(pynvml, f"nvmlDeviceGetComputeRunningProcesses{version}")
+            query = getattr(pynvml, f"nvmlDeviceGetComputeRunningProcesses_v{version}")
             return {process.pid for process in query(handle)}
         except pynvml.NVMLError_FunctionNotFound:
             continue

@@ -15,6 +15,7 @@ from joules.instrument import carbon, command
 from joules.instrument.command import meter_command, report
 from joules.instrument.host.processes import DESCENDANTS
 from joules.instrument.reading import primary
+from joules.instrument.source import Host
 from joules.instrument.sources.codecarbon_model import CodeCarbonModel
 from joules.instrument.sources.nvml import Nvml
 from tests import ROOT
@@ -69,7 +70,7 @@ def test_a_commands_use_of_a_gpu_is_its_own_after_it_has_ended(monkeypatch):
             return DESCENDANTS.processes()
 
     grid = carbon.grid(carbon.WORLD)
-    sources = [Nvml(job=Job()), CodeCarbonModel()]
+    sources = [Nvml(Host(job=Job())), CodeCarbonModel()]
     metered = meter_command(["sleep", "1.5"], grid, sources=sources)
     whole = next(r for r in primary(metered.readings) if r.domain == "gpu0")
     own = next(r for r in metered.readings if (r.domain, r.scope) == ("gpu0", "job"))

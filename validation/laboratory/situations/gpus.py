@@ -271,7 +271,7 @@ _FAILING = (
         "one of two",
         _with(dataclasses.replace(_GPU, outages=[(0.0, _FOREVER_S, _RESET)]), _GPU),
         "missing",
-        "GPU requires reset",
+        "nvidia-smi --gpu-reset",
     ),
     Situation(
         "GPUs cannot be counted",

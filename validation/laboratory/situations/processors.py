@@ -144,7 +144,7 @@ SITUATIONS: tuple[Situation, ...] = (
         "dies equal at first",
         "2 dies with a counter each, equal until 4 s",
         _dies(constant(100.0), _RISING_W),
-        "flagged",
+        "flagged, off",
         "no longer mirrors",
     ),
     _row("stands still", "the counter never moves", _shown(lambda _: 1.0), "flagged", "stands still"),
