@@ -1,15 +1,14 @@
-"""Errors of our readings and of naive sampling on power whose energy is known.
+"""Errors of the meter and of naive sampling, for power with a known energy.
 
     python -m validation.accuracy [TRIALS]
 
-Each trial draws a waveform's phase, replays it through a counter that the device updates every 100 ms and
-through a power sensor that sees 25 of every 100 ms (Yang, Adamek, Armour, SC24: A100 and H100), reads both
-every 50 ms with jitter, and asks for the energy of a window. Truth is the waveform's own integral.
+Each trial draws the phase of a waveform and replays it through an energy counter that is updated every 100 ms
+and a power sensor that sees 25 of every 100 ms (Yang, Adamek, Armour, SC24: A100 and H100). Both are read
+every 50 ms with jitter. The energy of a window is compared with the integral of the waveform.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from joules.instrument.power_trace import PowerTrace
 from joules.instrument.source import Channel
+from validation.arguments import parse_numbers
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Wave:
     energies: Floats
 
     def energy(self, at_s: Floats | float) -> Floats:
-        return np.interp(at_s, self.times, self.energies)
+        return np.interp(np.asarray(at_s), self.times, self.energies)
 
 
 def _from_powers(edges: Floats, powers: Floats) -> Wave:
@@ -122,7 +122,7 @@ def naive(wave: Wave, phase_s: float, start_s: float, interval_s: float) -> floa
 
 
 def counter_delta(reads: Floats, values: Floats, start_s: float, end_s: float) -> float:
-    """Counter at the last read before each end, subtracted."""
+    """Difference of the counter's values at the last read before each end."""
     first, last = np.searchsorted(reads, [start_s, end_s]) - 1
     return float(values[last] - values[first])
 
@@ -149,6 +149,6 @@ def table(trials: int, seed: int = 0) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    count = parse_numbers(__doc__, trials=1000).trials
     print(f"95th percentile of |error| in %, {count} trials, windows of {LONG_S:g} s unless said:")
     print(table(count).T.to_string(float_format=lambda value: f"{value:.3f}"))

@@ -1,4 +1,4 @@
-"""A headless Chromium that speaks to no host of its own."""
+"""A headless Chromium that contacts no host by itself."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _QUIET = [
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Any]:
-    """A browser of Playwright. Raises FileNotFoundError where there is no Chromium."""
+    """Yields a browser of Playwright. Raises FileNotFoundError if Chromium is not installed."""
     path = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if path is None:
-        raise FileNotFoundError("there is no Chromium: 'make browser' installs it")
+        raise FileNotFoundError("Chromium is not installed: run 'make browser'")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_QUIET)
         yield browser

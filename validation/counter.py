@@ -1,12 +1,11 @@
-"""The energy counter of a GPU against the integral of its sampled power, for known loads.
+"""Compares the energy counter of a GPU with the integral of its sampled power, for known loads.
 
     python -m validation.counter [ROUNDS]
 
-Needs an NVIDIA GPU with an energy counter. A child process rests, multiplies matrices, infers with a
-ResNet-50, or multiplies for 50 ms of every 100 ms, which a sensor that sees 25 of every 100 ms reads worst;
-the meter reads both instruments beside it. Prints the median and the range, over rounds in random order, of
-the integral's error and of naive sampling once a second, as per cent of the counter, and how often either
-instrument comes up with a new value.
+Needs an NVIDIA GPU with an energy counter. A child process idles, multiplies matrices, runs inference with a
+ResNet-50, or multiplies for 50 ms of every 100 ms, the hardest load for a sensor that sees 25 ms of them.
+Rounds are in random order. Prints the median and the range of the error of the integral and of naive sampling
+once per second, in per cent of the counter, and how often each instrument has a new value.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ import pandas as pd
 
 from joules.errors import UserError
 from joules.instrument.sampler import Sampler
-from joules.instrument.source import Source
+from joules.instrument.source import Source, SourceError
 from joules.instrument.sources import discover
+from validation.arguments import parse_numbers
 
 WINDOW_S, WARM_S = 10.0, 2.0
 NAIVE_S = 1.0
@@ -139,9 +139,9 @@ def update_period_s(
     while (now_s := clock()) < until_s:
         for channel, value in source.read().items():
             name = f"{channel.domain} {channel.source}"
-            if last.get(name) != value:
+            if not isinstance(value, SourceError) and last.get(name) != value:
                 changes.setdefault(name, []).append(now_s)
-            last[name] = value
+                last[name] = value
     return {name: float(np.median(np.diff(at_s))) for name, at_s in changes.items() if len(at_s) > 2}
 
 
@@ -167,6 +167,6 @@ def main(rounds: int) -> None:
 
 if __name__ == "__main__":
     try:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+        main(parse_numbers(__doc__, rounds=5).rounds)
     except UserError as fault:
         sys.exit(f"error: {fault}")

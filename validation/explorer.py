@@ -1,14 +1,13 @@
-"""How large the explorers of released campaigns are and how soon they show something.
+"""Size and loading time of the explorers of released campaigns.
 
     python -m validation.explorer [ROUNDS]
 
-Prints the size of each page, and the median seconds, from asking for it, until its first figure is drawn and
-until it is verified, beside those of a page that draws one point with the same script and carries nothing.
+Prints the size of each page, and the median time in seconds until its first figure is drawn and until it is
+verified; for comparison, those of a page that only draws one point with the same script.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from joules.archive import explorer
-from joules.study.campaign import LOCAL, campaigns
+from joules.study.campaign import campaigns
+from joules.study.config import LOCAL
+from validation.arguments import parse_numbers
 from validation.browser import chromium
 
 _FIGURE = "document.querySelector('main .chart svg .role-mark :is(path, line, rect)')"
@@ -27,18 +28,16 @@ _BARE = """<!doctype html><title>bare</title><main><div class="chart"></div></ma
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rounds", type=int, nargs="?", default=5)
-    options = parser.parse_args()
+    rounds = parse_numbers(__doc__, rounds=5).rounds
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         bare = Path(folder, "bare.html")
         bare.write_text(_BARE.format(script=explorer.vega()), encoding="utf-8")
-        bare_s = np.median([_seconds(browser, bare, "", verified=False)[0] for _ in range(options.rounds)])
+        bare_s = np.median([_seconds(browser, bare, "", verified=False)[0] for _ in range(rounds)])
         print(f"{'bare':34} {bare.stat().st_size / 1e6:5.1f} MB  first figure {bare_s:.2f} s")
         for campaign in [each for each in campaigns() if each.name != LOCAL and each.manifest.exists()]:
             page = Path(folder, f"{campaign.name}.html")
             page.write_text(explorer.page(campaign), encoding="utf-8")
-            times = [_seconds(browser, page, _first(browser, page)) for _ in range(options.rounds)]
+            times = [_seconds(browser, page, _first(browser, page)) for _ in range(rounds)]
             drawn_s, proven_s = np.median(times, axis=0)
             print(
                 f"{campaign.name:34} {page.stat().st_size / 1e6:5.1f} MB  first figure {drawn_s:.2f} s "

@@ -1,12 +1,14 @@
-"""Training steps a second against a plain eager loop of the same network, in one run.
+"""Training steps per second, compared with a plain eager loop of the same network.
 
     python -m validation.grokking_speed [ROUNDS]
 
-Plain is `naive` with torch's default AdamW. Rounds alternate the two; the ratio is the median over rounds.
+Plain means `naive` with the default AdamW of torch. Rounds alternate between the two; the ratio is the median
+over rounds.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import sys
@@ -17,8 +19,9 @@ import torch
 from torch.nn import functional
 
 from experiments.grokking import workload
-from joules.bench.measure import child_environment
+from joules.bench.environment import child_environment
 from joules.study.design import load_design
+from validation.arguments import parse_numbers
 
 _ROUND_S = 4.0
 
@@ -34,7 +37,7 @@ def rate(step: Callable[[], object]) -> float:
 
 
 def plain(prepared: workload.Prepared) -> Callable[[], object]:
-    """A step as one would write it first."""
+    """A training step in the simplest form."""
     network, train, parameters = prepared.network, prepared.train, prepared.parameters
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay
@@ -42,7 +45,7 @@ def plain(prepared: workload.Prepared) -> Callable[[], object]:
 
     def step() -> None:
         optimizer.zero_grad()
-        functional.cross_entropy(network.naive(train.pairs), train.results).backward()
+        torch.autograd.backward(functional.cross_entropy(network.naive(train.pairs), train.results))
         optimizer.step()
 
     return step
@@ -54,7 +57,7 @@ def main(rounds: int) -> None:
         pairs = []
         for seed in range(rounds):
             prepared = workload.build(arms[arm], seed)
-            own = rate(lambda prepared=prepared: workload.step(prepared))
+            own = rate(functools.partial(workload.step, prepared))
             pairs.append((rate(plain(workload.build(arms[arm], seed))), own))
         ratios = [own / theirs for theirs, own in pairs]
         print(
@@ -66,8 +69,9 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
+    rounds = parse_numbers(__doc__, rounds=3).rounds
     wanted = child_environment(torch.get_num_threads())
     if not wanted.items() <= os.environ.items():
         arguments = [sys.executable, "-m", "validation.grokking_speed", *sys.argv[1:]]
         os.execve(sys.executable, arguments, os.environ | wanted)
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    main(rounds)

@@ -1,10 +1,10 @@
-"""What it costs to find that nothing has to be done, beside what Snakemake itself takes for as many jobs.
+"""Processor time of finding that nothing has to be done, compared with Snakemake alone.
 
     python -m validation.nothing_to_do [ROUNDS]
 
-In a copy of the repository a question made from the template is given 10 and 1,000 blocks, all of whose files
-are there. Timed are `snakemake -n` on it and on a workflow of as many jobs without code, in random order.
-Prints the median seconds of processor time of each.
+In a copy of the repository, an experiment from the template gets 10 and 1,000 blocks whose files all exist.
+`snakemake -n` is timed on it, and on a workflow with as many jobs and no code, in random order. Prints the
+median processor time of each in seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from validation.arguments import parse_numbers
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = (10, 1000)
@@ -34,7 +36,7 @@ rule measure:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    rounds = parse_numbers(__doc__, rounds=5).rounds
     with tempfile.TemporaryDirectory() as folder:
         workflows = {
             (kind, blocks): Path(folder, f"{kind}-{blocks}") for kind in _MAKERS for blocks in BLOCKS
@@ -73,8 +75,8 @@ _MAKERS = {"ours": _ours, "bare": _bare}
 
 
 def _timed(path: Path, *, ours: bool) -> float:
-    """Seconds of processor time that looking for something to do takes."""
-    # Only the blocks are there; what follows them is for another day.
+    """Processor time of a dry run in seconds."""
+    # Only the blocks exist, not what is made from them.
     chosen = ["--until", "measure", "--config", "scale=smoke", "experiments=[matrices]"] if ours else []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     printed = _run([sys.executable, "-m", "snakemake", "--cores", "1", "-n", *chosen], path)

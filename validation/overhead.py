@@ -1,11 +1,10 @@
-"""What the meter costs the work it meters, beside CodeCarbon's tracker at the same cadence.
+"""Slowdown of work by the meter, compared with CodeCarbon's tracker at the same sampling interval.
 
     python -m validation.overhead [ROUNDS]
 
-One child process repeats the same multiplications of matrices on every core. Each round times one
-stretch unmetered, one under our meter and one under CodeCarbon's tracker, in random order, so that drift
-of the machine falls on all three alike. Prints the median slowdown with a bootstrap interval. Run it on a
-quiet machine.
+A child process repeats the same matrix products on every core. Each round times one piece of work unmetered,
+one with this meter and one with CodeCarbon's tracker, in random order, so that drift of the machine affects
+all three equally. Prints the median slowdown with a bootstrap interval. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ import numpy as np
 
 from joules.instrument.sampler import Sampler
 from joules.instrument.sources import discover
+from validation.arguments import parse_numbers
 from validation.summary import median_interval
 
-STRETCH_S = 1.5
+PIECE_S = 1.5
 CADENCE_S = 1.0
 
 
@@ -42,7 +42,7 @@ def worker(connection: Connection) -> None:
         return time.perf_counter() - start_s
 
     products(200)
-    count = int(200 * STRETCH_S / products(200))
+    count = int(200 * PIECE_S / products(200))
     while connection.recv():
         # Untimed: starting a meter is not metering, and must not leave cold caches to its own arm.
         products(count // 5)
@@ -106,4 +106,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
+    main(parse_numbers(__doc__, rounds=40).rounds)

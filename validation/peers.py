@@ -1,10 +1,10 @@
-"""Other meters beside ours, on the same work in the same seconds.
+"""Compares other meters with this one, on the same work at the same time.
 
     pip install --require-hashes -r envs/peers.lock
     python -m validation.peers [SECONDS]
 
-Each peer meters its own stretch of the same work while our meter runs throughout; printed is its energy over
-ours. A peer that is not installed, or that cannot read this machine, is a line that says why.
+Each peer meters a piece of work while this meter runs. Prints the energy of the peer divided by that of this
+meter, or why a peer cannot be compared on this machine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from joules.instrument.carbon import JOULES_PER_KWH
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.sources import discover
+from validation.arguments import parse_numbers
 
 Finish = Callable[[], float]
 
@@ -120,7 +120,7 @@ def work(seconds: float) -> None:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Peers write to the terminal as they please."""
+    """Suppresses what peers print."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
@@ -153,4 +153,4 @@ def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0)
+    main(parse_numbers(__doc__, seconds=20.0).seconds)

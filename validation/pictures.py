@@ -1,10 +1,11 @@
-"""The pictures of the README: a figure in the explorer, and a training that is watched.
+"""Takes the pictures of the README: a figure in the explorer, and a run in `joules live`.
 
 python -m validation.pictures [FOLDER]
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import signal
 import subprocess
@@ -21,7 +22,11 @@ _CAMPAIGN, _FIGURE = "epyc-2core-standard-2026-11-26b", "flops_scatter"
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "figures/pages")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("figures/pages"))
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         _explorer(browser, folder / "explorer.png")

@@ -1,11 +1,10 @@
-"""What tables, figures, verdicts and verification cost as records grow in number.
+"""Time and memory of each step of the paper, for growing numbers of records.
 
     python -m validation.records [RUNS ...]
 
-Makes campaigns of ever more runs of one question, from the records of a released campaign and in a copy of
-the repository, and takes each through every step from records to the proof of the campaign. Prints the
-seconds and the peak memory of every step, with all its processes, and how many times the seconds of the
-campaign before that is, beside how many times its runs.
+Makes campaigns with more and more runs of one experiment, from the records of a released campaign and in a
+copy of the repository, and runs every step on each. Prints time and peak memory of each step, child processes
+included, and the ratio of its time to that of the previous campaign.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SOURCE = Campaign("epyc-2core-standard-2026-11-26", _ROOT)
 _QUESTION = "layer_kinds"
 _COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml", "CITATION.cff")
-# Between looks at the memory of a step passes this many times what a look takes: of gigabytes that is long.
+# Time between two reads of a step's memory, as a multiple of the time of a read, which is long for gigabytes.
 _PAUSE = 20
 _LEAST_PAUSE_S = 0.05
 _STEPS = {
@@ -53,7 +52,7 @@ def main() -> None:
     smaller = 0
     for runs in sorted(options.runs):
         with tempfile.TemporaryDirectory(prefix="joules-records-") as folder:
-            campaign = _made(Path(folder), runs)
+            campaign = _make_campaign(Path(folder), runs)
             size_mb = sum(path.stat().st_size for path in campaign.runs.rglob("*.jsonl")) / 1e6
             times_more = f", {runs / smaller:.3g} times as many" if smaller else ""
             print(f"{runs} runs in {size_mb:.0f} MB of records{times_more}", flush=True)
@@ -65,8 +64,8 @@ def main() -> None:
             before, smaller = taken, runs
 
 
-def _made(folder: Path, runs: int) -> Campaign:
-    """A campaign of so many runs, a block after a block of those of a released one."""
+def _make_campaign(folder: Path, runs: int) -> Campaign:
+    """Makes a campaign with a number of runs, from the blocks of a released one."""
     for name in _COPIED:
         source = _ROOT / name
         if source.is_dir():

@@ -1,10 +1,10 @@
-"""Environment-plus-learner steps a second against stock Stable-Baselines3, on Pong from pixels.
+"""Steps per second of environment and learner, compared with Stable-Baselines3, on Pong from pixels.
 
     python -m validation.rl_throughput [SECONDS] [ROUNDS]
 
-Stock is `make_atari_env`, `VecFrameStack` and `CnnPolicy` with the hyperparameters of the arm; ours is the
-arm as the experiment runs it: same network, copies, rollouts and batches. Rounds alternate the two, both in
-the environment the bench gives its children; the ratio is the median over rounds.
+The baseline is `make_atari_env`, `VecFrameStack` and `CnnPolicy` with the hyperparameters of the arm. It is
+compared with the arm as the experiment runs it: same network, copies, rollouts and batches. Rounds alternate
+between the two, in the environment of a child of the bench; the ratio is the median over rounds.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from stable_baselines3.common.vec_env import VecFrameStack
 
 from experiments.rl_ranking.parameters import Parameters
 from experiments.rl_ranking.workload import algorithm, make_model
-from joules.bench.measure import child_environment
+from joules.bench.environment import child_environment
 from joules.study.design import load_design
 from joules.workload.reinforcement.environments import environments
+from validation.arguments import parse_numbers
 
 ARMS = ("pong_pixels_a2c", "pong_pixels_ppo", "pong_pixels_dqn")
 _NEVER = 10**9
@@ -49,7 +50,7 @@ class _Stopwatch(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        # Whole updates alone: a rollout without its learning would flatter.
+        # Count whole updates only: a rollout without its learning step would be too fast.
         if self.num_timesteps and time.perf_counter() - self._start_s > self._least_s:
             self.steps_per_s = self.num_timesteps / (time.perf_counter() - self._start_s)
             raise _Enough
@@ -98,8 +99,8 @@ def main(least_s: float, rounds: int) -> None:
         )
 
 
-def _like_a_child_of_the_bench() -> None:
-    """Starts this command again where its memory and threads are not those of a run."""
+def _use_environment_of_a_run() -> None:
+    """Restarts this command with the environment of a run, unless it has it."""
     wanted = child_environment(torch.get_num_threads())
     if not wanted.items() <= os.environ.items():
         arguments = [sys.executable, "-W", "ignore", "-m", "validation.rl_throughput", *sys.argv[1:]]
@@ -107,5 +108,6 @@ def _like_a_child_of_the_bench() -> None:
 
 
 if __name__ == "__main__":
-    _like_a_child_of_the_bench()
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0, int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    given = parse_numbers(__doc__, seconds=10.0, rounds=3)
+    _use_environment_of_a_run()
+    main(given.seconds, given.rounds)

@@ -2,14 +2,13 @@
 
     python -m validation.same_arm [TRIALS]
 
-Each trial takes an arm of a recorded campaign and gives it two names; in every block each name draws one of
-the arm's recorded deviations, over a block effect common to both. A test at 5 % should reject in 5 % of
-trials, or fewer where its p-values are few and discrete.
+Each trial takes an arm of a recorded campaign under two names. In each block each name draws one of the
+recorded deviations of the arm; both share the effect of the block. A test at the 5 % level should reject in
+5 % of the trials, or in fewer if it has few possible p-values.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 
 from joules.analysis.statistics import p_value
 from joules.study.design import Test
+from validation.arguments import parse_numbers
 
 RECORDED = Path(__file__).parent / "data" / "energy_by_block.csv"
 BLOCKS = 8
@@ -39,6 +39,6 @@ def rejections(test: Test, trials: int, seed: int = 0) -> float:
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    count = parse_numbers(__doc__, trials=2000).trials
     for name in ("paired_t", "sign_flip"):
         print(f"{name:10} rejects in {100 * rejections(name, count):.2f} % of {count} trials")

@@ -1,6 +1,6 @@
 """What watching a training run costs it: steps per second, watched over not watched.
 
-    python -m validation.watching [TRAININGS]
+    python -m validation.watching [RUNS]
 
 A page of `joules live` is open in a browser on this machine. A run works in segments of about a second and
 reports to the page in two of every four. The second segments of these pairs are compared, since the page
@@ -10,7 +10,6 @@ share of time in which the run was paused to report, which is not part of its wi
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -27,6 +26,7 @@ import numpy as np
 from scipy import stats
 
 from joules.live.session import LiveSession
+from validation.arguments import parse_numbers
 from validation.browser import chromium
 
 _CHOICES = {"architecture": "mlp", "learning_rate": 0.01, "train_fraction": 0.7, "steps": 6000}
@@ -84,20 +84,18 @@ def serve() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("trainings", type=int, nargs="?", default=8)
-    options = parser.parse_args()
+    runs = parse_numbers(__doc__, runs=8).runs
     logs: list[float] = []
     notes: list[dict[str, Any]] = []
     with chromium() as browser:
-        for number in range(options.trainings):
+        for number in range(runs):
             mine = _watched(browser, number)
             notes += mine
             # The first four warm up.
             rates = {note["number"]: note["steps_per_s"] for note in mine if note["number"] >= 4}
             pairs = [(rates[place], rates.get(place + 2)) for place in rates if place % 4 == 1]
             logs += [float(np.log(told / alone)) for told, alone in pairs if alone is not None]
-            print(f"training {number + 1} of {options.trainings}: {len(logs)} pairs so far", flush=True)
+            print(f"run {number + 1} of {runs}: {len(logs)} pairs so far", flush=True)
     reach = stats.sem(logs) * stats.t.ppf(0.975, len(logs) - 1)
     low, middle, high = np.exp(np.mean(logs) + np.array([-reach, 0.0, reach]))
     print(f"steps/s, watched over not watched: {middle:.4f} [{low:.4f}, {high:.4f}] ({len(logs)} pairs)")

@@ -24,7 +24,7 @@ class Curve:
         """Energy since the first step in joules, for instants of any shape."""
         edges = np.array([*self.from_s, max(self.from_s[-1] + 1.0, float(np.max(at_s)))])
         sums = np.concatenate([[0.0], np.cumsum(np.array(self.watts) * np.diff(edges))])
-        return np.interp(at_s, edges, sums)
+        return np.interp(np.asarray(at_s), edges, sums)
 
     def power_w(self, at_s: ArrayLike) -> NDArray[np.float64]:
         """Power in watts, for instants of any shape."""

@@ -70,6 +70,7 @@ class Outcome:
 def try_situation(situation: Situation, folder: Path) -> Outcome:
     """Runs a situation in an empty folder. Never raises."""
     truth_j = read_j = uncertainty_j = None
+    verdict: Verdict
     try:
         reported = situation.run(Machine(folder))
         verdict, sentences = judge(reported)
