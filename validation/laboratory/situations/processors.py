@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from joules.instrument.sources import rapl
 from validation.laboratory.curve import Curve, constant, square, steps, total
@@ -30,12 +31,12 @@ def _measured(machine: Machine, truth: Mapping[str, Curve], *files: Files) -> Re
 
 
 def _package(
-    curve: Curve = _PACKAGE_W, folder: str = "intel-rapl:0", name: str = "package-0", **more: object
+    curve: Curve = _PACKAGE_W, folder: str = "intel-rapl:0", name: str = "package-0", **more: Any
 ) -> Files:
-    return zone(f"{_POWERCAP}/{folder}", name, curve, **{"limit_w": _LIMIT_W, **more})  # type: ignore[arg-type]
+    return zone(f"{_POWERCAP}/{folder}", name, curve, **{"limit_w": _LIMIT_W, **more})
 
 
-def _shown(shown: Callable[[float], float | None], **more: object) -> Callable[[Machine], Reported]:
+def _shown(shown: Callable[[float], float | None], **more: Any) -> Callable[[Machine], Reported]:
     """One package whose counter shows the energy of another instant than it is."""
     return lambda machine: _measured(machine, {"cpu": _PACKAGE_W}, _package(shown=shown, **more))
 
