@@ -23,5 +23,5 @@ class Report(Protocol):
         ...
 
     def display(self, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-        """Tables of printed cells by the name that the section gives to `\\injectedtable{name}`."""
+        """Tables of printed cells by the name that the section gives to `\\exportedtable{name}`."""
         ...

@@ -12,7 +12,7 @@ from joules.study.claims import Claim
 
 # Commands whose first argument is a name or a place, not prose.
 _NAMES = re.compile(
-    r"\\(?:val|ifval|claim|ifscale|injected\w*|ref|label|cite\w*|input|bibliography\w*|includegraphics"
+    r"\\(?:val|ifval|claim|ifscale|exported\w*|ref|label|cite\w*|input|bibliography\w*|includegraphics"
     r"|begin|end|usepackage|documentclass)\*?(?:\[[^\]]*\])*\{[^}]*\}"
 )
 _LENGTHS = re.compile(r"[\d.]+\s*(?:pt|em|ex|cm|mm|in|\\(?:line|text|paper)(?:width|height))")

@@ -1,4 +1,4 @@
-"""The steps from tables to what LaTeX reads. Each reads files, writes files and keeps no state."""
+"""The steps from tables to the PDF. Each reads files, writes files and keeps no state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from joules.models import read_json
 from joules.paper import claims, comparison, families, printing, prose, values
 from joules.paper.contracts import Report
 from joules.paper.quantities import derive
-from joules.paper.typeset import typeset
+from joules.paper.typeset import run_latex
 from joules.study.campaign import CAMPAIGN, POWER_MODELS, Campaign, figures_of
 from joules.study.citation import author_name, citation
 from joules.study.claims import load_claims
@@ -142,29 +142,38 @@ def name_campaign(campaign: str) -> str:
 
 
 def typeset_paper(campaign: Campaign) -> Path:
-    """The paper of a campaign; returns the PDF. Raises UserError where a number, a table, a caption or a
-    figure that LaTeX is about to read was changed after it was made."""
-    _check_injected(campaign)
+    """Typesets the paper of a campaign; returns the PDF.
+
+    Raises UserError if a number, table, caption or figure was changed after it was exported or drawn.
+    """
+    _check_exported(campaign)
     for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
-    # Relative, so that nothing in the PDF tells where it was made.
-    paper = Path(os.path.relpath(paper_source()))
-    authors = r" \and ".join(printing.escape(author_name(author)) for author in citation()["authors"])
-    return typeset(paper, campaign.build, campaign.figures, campaign.explorer, authors)
+    cited = citation()
+    macros = {
+        "papertitle": printing.escape(cited["title"]),
+        "authors": r" \and ".join(printing.escape(author_name(author)) for author in cited["authors"]),
+        "figurefolder": campaign.figures.as_posix(),
+        "explorerpage": Path(os.path.relpath(campaign.explorer, campaign.build)).as_posix(),
+    }
+    # A relative path keeps the PDF free of the machine's folders.
+    return run_latex(Path(os.path.relpath(paper_source())), campaign.build, macros)
 
 
 def read_values(campaign: Campaign) -> pd.DataFrame:
-    """Every value of a campaign's paper, by its key, as text. Raises UserError where there are none, or where
-    they were changed after they were made."""
-    _check_injected(campaign)
+    """Every value of a campaign's paper, by its key, as text.
+
+    Raises UserError if there are none or if they were changed after they were exported.
+    """
+    _check_exported(campaign)
     return pd.read_csv(campaign.build / "values.csv", dtype=str, keep_default_na=False).set_index("key")
 
 
-def _check_injected(campaign: Campaign) -> None:
+def _check_exported(campaign: Campaign) -> None:
     path = campaign.build / INJECTED
     stated = read_json(path, f"build the paper of campaign {campaign.name} first", campaign.again("export"))
     for name, digest in stated.items():
-        check_unchanged(campaign.build / name, digest, "injected", campaign.again("export"))
+        check_unchanged(campaign.build / name, digest, "exported", campaign.again("export"))
 
 
 def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]:
@@ -211,7 +220,7 @@ def _caption(campaign: Campaign, instruments: pd.DataFrame, figure: str, text: s
     spread = f"$n={blocks}$ blocks, " if blocks else ""
     spread += f"{100 * CONFIDENCE:.0f}\\,\\% intervals, " if "interval" in text else ""
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
-    walk = printing.Link("walk it", f"figure/{figure}").latex()
+    walk = printing.Link("open in the explorer", f"figure/{figure}").latex()
     line = (
         f"{spread}energy {printing.escape(provenance_words(instruments))}; {chain}, drawn by "
         f"\\source{{{source}}}{{{printing.escape(source)}}}; {walk}."

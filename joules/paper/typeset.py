@@ -1,4 +1,4 @@
-"""LaTeX to PDF, with its errors as sentences and the same bytes from the same inputs."""
+"""Runs LaTeX: the same inputs give the same bytes, and an error is a short message."""
 
 from __future__ import annotations
 
@@ -6,31 +6,37 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from joules.errors import UserError
 
-# Fixed dates: a PDF must depend on its inputs alone. The instant is the start of 2026, UTC.
+# A PDF depends on its inputs alone, so its date is fixed: the start of 2026, UTC.
 _EPOCH = "1767225600"
 
 
-def typeset(paper: Path, build: Path, figures: Path, explorer: Path, authors: str) -> Path:
-    """Typesets `paper` (a .tex file) in `build` with the figures of a folder, links to a page and the names
-    of its authors, as LaTeX takes them; returns the PDF.
+def run_latex(paper: Path, build: Path, macros: Mapping[str, str]) -> Path:
+    """Typesets a paper.
 
-    Raises UserError where LaTeX is absent or stops, with the line it stopped at.
+    Args:
+        paper: the main `.tex` file.
+        build: the folder for all output; it already holds what the paper reads.
+        macros: LaTeX text by the name of the command that expands to it, written to `campaign.tex`.
+
+    Returns:
+        The PDF.
+
+    Raises:
+        UserError: LaTeX is not installed, or it stopped; the message gives the line.
     """
     if shutil.which("latexmk") is None or shutil.which("pdflatex") is None:
         raise UserError(
             "LaTeX is not installed: install the packages listed in envs/latex-packages.txt "
-            "(on Debian and Ubuntu 'make latex' does it)"
+            "(on Debian and Ubuntu, run 'make latex')"
         )
     build.mkdir(parents=True, exist_ok=True)
     (build / "campaign.tex").write_text(
-        f"\\newcommand{{\\figurefolder}}{{{figures.as_posix()}}}\n"
-        f"\\newcommand{{\\explorerpage}}{{{Path(os.path.relpath(explorer, build)).as_posix()}}}\n"
-        f"\\newcommand{{\\authors}}{{{authors}}}\n",
-        encoding="utf-8",
+        "".join(f"\\newcommand{{\\{name}}}{{{text}}}\n" for name, text in macros.items()), encoding="utf-8"
     )
     search = os.pathsep.join([str(build), str(paper.parent), ""])
     done = subprocess.run(
@@ -72,8 +78,8 @@ def _first_error(output: str) -> str:
 
 
 def _refuse_undefined(log: Path) -> None:
-    """A reference or citation that leads nowhere is an error, not a pair of question marks."""
+    """Raises UserError for undefined references and citations, which LaTeX prints as question marks."""
     text = log.read_text(encoding="utf-8", errors="replace")
     missing = sorted(set(re.findall(r"(?:Reference|Citation) [`'](.+?)'.* undefined", text)))
     if missing:
-        raise UserError(f"the paper refers to what does not exist: {', '.join(missing)}")
+        raise UserError(f"undefined references or citations in the paper: {', '.join(missing)}")

@@ -157,7 +157,7 @@ def listing(values: Sequence[Value]) -> pd.DataFrame:
                 "band_high": None if value.band is None else value.band[1],
                 "experiment": value.experiment,
                 "source": value.source,
-                "cells": json.dumps([dataclasses.asdict(cells) for cells in value.quantity.cells]),
+                "cells": json.dumps([dataclasses.astuple(cells) for cells in value.quantity.cells]),
             }
             for value in values
         ],
@@ -167,4 +167,4 @@ def listing(values: Sequence[Value]) -> pd.DataFrame:
 
 def read_cells(listed: str) -> list[Cells]:
     """The `cells` of a row of `values.csv`."""
-    return [Cells(**{**cells, "filters": tuple(cells["filters"])}) for cells in json.loads(listed)]
+    return [Cells(table, tuple(filters), column) for table, filters, column in json.loads(listed)]

@@ -15,8 +15,10 @@ def citation_file() -> Path:
 
 
 def citation() -> dict[str, Any]:
-    """The fields of `CITATION.cff`. Raises UserError where it cannot be read or names nobody."""
+    """The fields of `CITATION.cff`. Raises UserError if it cannot be read or has no title or no authors."""
     cited: dict[str, Any] = read_yaml(citation_file())
+    if not cited.get("title"):
+        raise UserError(f"{citation_file()} has no title: add one")
     if not cited.get("authors"):
         raise UserError(f"{citation_file()} names no authors: list them, each with 'name' or 'given-names'")
     return cited

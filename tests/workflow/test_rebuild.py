@@ -160,7 +160,7 @@ def test_an_environment_with_odd_letters_in_its_path_works(built, tmp_path):
             b"\\num{4",
             "typeset",
             "export",
-            "was changed after it was injected",
+            "was changed after it was exported",
         ),
         (
             "figures/released/layers_equal.pdf",
