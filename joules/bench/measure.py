@@ -16,7 +16,7 @@ from joules.instrument.host import machine
 from joules.instrument.host.processes import Job
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
-from joules.instrument.sources import discover
+from joules.instrument.sources import discover, failing_channels
 from joules.study.config import arm_options
 from joules.study.design import check_parameters, load_design
 from joules.study.fingerprint import run_fingerprint
@@ -136,9 +136,12 @@ def _discover(job: Job, without_gpu: bool, progress: Progress) -> list[Source]:
         raise UserError(
             f"a partial reading is refused, {'; '.join(refused)}; or measure without GPUs: without_gpu=true"
         )
+    failing = failing_channels(sources)
     for source in sources:
         for channel in source.channels:
-            if channel.scope == "machine":
+            if channel in failing:
+                progress.say(f"WARNING: {channel.domain} is not read by {channel.source}: {failing[channel]}")
+            elif channel.scope == "machine":
                 progress.say(f"{channel.domain} energy: {channel.provenance}, {channel.detail}")
         for notice in source.notices():
             if notice.level != "info":

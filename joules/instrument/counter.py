@@ -40,7 +40,7 @@ class Accumulator:
         self._ranges_j = tuple(ranges_j)
         self._still_s = still_s
         self._update_s = update_s
-        self._value_j, self.read_s, self._moved_s = value_j, now_s, now_s
+        self.value_j, self.read_s, self._moved_s = value_j, now_s, now_s
 
     def add(self, value_j: float, now_s: float) -> None:
         """Adds what was counted since the last read.
@@ -52,8 +52,8 @@ class Accumulator:
         Raises:
             CounterGap: where that is not known.
         """
-        step_j, last_s, moved_s = value_j - self._value_j, self.read_s, self._moved_s
-        self._value_j, self.read_s = value_j, now_s
+        step_j, last_s, moved_s = value_j - self.value_j, self.read_s, self._moved_s
+        self.value_j, self.read_s = value_j, now_s
         if step_j == 0:
             if now_s - moved_s > self._still_s:
                 raise CounterGap(f"the counter of {self.name} stands still", moved_s)
@@ -85,6 +85,6 @@ class Accumulator:
 
     def is_near(self, value_j: float, now_s: float) -> bool:
         """Whether another counter that reads `value_j` now may be this one, which was read a moment ago."""
-        apart_j = abs(value_j - self._value_j)
+        apart_j = abs(value_j - self.value_j)
         apart_j = min([apart_j, *(abs(apart_j - range_j) for range_j in self._ranges_j)])
         return apart_j <= self.most_w * (now_s - self.read_s + self._update_s)

@@ -10,7 +10,7 @@ from joules.instrument import METER_VERSION
 from joules.instrument.host import contention, limits, machine
 from joules.instrument.host.instructions import DescendantCounter, NotCountedError
 from joules.instrument.source import PREFERENCE, Channel
-from joules.instrument.sources import discover
+from joules.instrument.sources import discover, failing_channels
 from joules.instrument.sources.codecarbon_model import memory_kind, processor_tdp
 from joules.power.memory import codecarbon_memory_w
 from joules.power.models import POWER_MODELS
@@ -31,9 +31,12 @@ def diagnose() -> Iterator[str]:
         yield f"granted     {granted} of {here.logical_cores} processors: work runs on as many threads"
     yield ""
     sources, absent = discover()
-    channels = [channel for source in sources for channel in source.channels]
+    failing = failing_channels(sources)
+    channels = [channel for source in sources for channel in source.channels if channel not in failing]
     for domain in sorted({channel.domain for channel in channels}):
         yield from _domain(domain, channels)
+    for channel, reason in failing.items():
+        yield f"{channel.domain:12}NOT READ by {channel.source}: {reason}"
     yield ""
     for name, reason in absent.items():
         yield f"no {name:9}{reason}"

@@ -82,7 +82,8 @@ class Channel:
     of a cumulative channel; `range_w` the power that a model could have returned at all, which bounds its
     error. `calibration` is the standard uncertainty of the instrument's scale as a share of the energy;
     `averaged_s` the span before its read that a power is the mean of. `tdp_w` is the thermal design
-    power that a model takes the processor to have, `tdp_origin` how it was found.
+    power that a model takes the processor to have, `tdp_origin` how it was found. `may_draw_nothing` says that a
+    counter of this part may stand still.
     """
 
     domain: str
@@ -98,6 +99,7 @@ class Channel:
     averaged_s: float = 0.0
     tdp_w: float | None = None
     tdp_origin: str | None = None
+    may_draw_nothing: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,11 @@ class Source(Protocol):
 
 def device_use(sources: Iterable[Source], since_s: float) -> list[GpuUse]:
     """Use of every metered device by the job and by others since an instant of the Unix clock, in seconds."""
-    return [use for source in sources for use in source.device_use(since_s)]
+    by_domain: dict[str, GpuUse] = {}
+    for source in sources:
+        for use in source.device_use(since_s):
+            by_domain.setdefault(use.domain, use)
+    return list(by_domain.values())
 
 
 def free_device_share(sources: Iterable[Source]) -> float:

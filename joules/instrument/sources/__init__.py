@@ -6,13 +6,21 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 from joules.instrument.host.processes import DESCENDANTS, Job
-from joules.instrument.source import Host, Source, SourceError
-from joules.instrument.sources import codecarbon_model, nvml, rapl
+from joules.instrument.source import Channel, Host, Source, SourceError
+from joules.instrument.sources import amdsmi, apple, battery, codecarbon_model, cray, hwmon, nvml, rapl
+
+# Counters that are updated at least ten times a second have moved within this time.
+_PROBES, _PROBE_EVERY_S = 5, 0.1
 
 # A vendor is a file in this folder and a line here. Of sources of one provenance the first one counts.
 SOURCES: Mapping[str, Callable[[Host], Sequence[Source]]] = {
     "nvml": nvml.open_sources,
+    "amdsmi": amdsmi.open_sources,
     "rapl": rapl.open_sources,
+    "cray": cray.open_sources,
+    "hwmon": hwmon.open_sources,
+    "battery": battery.open_sources,
+    "apple": apple.open_sources,
     "codecarbon": codecarbon_model.open_sources,
 }
 
@@ -48,6 +56,29 @@ def discover(
                 absent[name] = str(reason)
         opened.pop_all()
     return sources, absent
+
+
+def failing_channels(sources: Sequence[Source], host: Host | None = None) -> dict[Channel, str]:
+    """Reads sources for some tenths of a second.
+
+    Returns:
+        Why a channel cannot be read, of those for which that holds at the end: a counter that stands still
+        answers at first.
+    """
+    host = host or Host()
+    faults: dict[Channel, str] = {}
+    for _ in range(_PROBES):
+        for source in sources:
+            try:
+                values = source.read()
+            except SourceError as fault:
+                values = dict.fromkeys(source.channels, fault)
+            for channel, value in values.items():
+                faults.pop(channel, None)
+                if isinstance(value, SourceError):
+                    faults[channel] = str(value)
+        host.sleep(_PROBE_EVERY_S)
+    return faults
 
 
 def _close(source: Source) -> None:

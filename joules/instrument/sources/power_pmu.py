@@ -19,6 +19,8 @@ from joules.instrument.source import MACHINE, Channel, Host, OpenCounter, Source
 _MOST_POWER_W = 2000.0
 _EVENTS = {"cpu": "energy-pkg", "dram": "energy-ram", MACHINE: "energy-psys"}
 _CALIBRATIONS = {"cpu": RAPL_PACKAGE, "dram": RAPL_MEMORY, MACHINE: RAPL_PLATFORM}
+# The counters are updated every millisecond.
+_WAIT_S = 0.02
 # The package counter of these vendors is one for all dies, which older kernels show once a die.
 _ONE_COUNTER_A_PACKAGE = ("AuthenticAMD", "HygonGenuine")
 
@@ -61,6 +63,16 @@ class PowerPmu(Source):
             raise SourceError(f"the performance monitor of power cannot be used ({fault})") from None
         if not self._events:
             raise SourceError("the performance monitor of power has no package")
+        host.sleep(_WAIT_S)
+        # Virtual machines show counters that stand still.
+        self._events = {
+            channel: events
+            for channel, events in self._events.items()
+            if all(event.file.read() * event.joules_a_count != event.counter.value_j for event in events)
+        }
+        if not self._events:
+            self.close()
+            raise SourceError("the counters of the performance monitor of power stand still")
 
     @property
     def channels(self) -> tuple[Channel, ...]:
