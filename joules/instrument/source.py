@@ -82,8 +82,8 @@ class Channel:
     of a cumulative channel; `range_w` the power that a model could have returned at all, which bounds its
     error. `calibration` is the standard uncertainty of the instrument's scale as a share of the energy;
     `averaged_s` the span before its read that a power is the mean of. `tdp_w` is the thermal design
-    power that a model takes the processor to have, `tdp_origin` how it was found. `may_draw_nothing` says that a
-    counter of this part may stand still.
+    power that a model takes the processor to have, `tdp_origin` how it was found. `may_draw_nothing` says
+    that a counter of this part may stand still.
     """
 
     domain: str
