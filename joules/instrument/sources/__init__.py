@@ -24,7 +24,7 @@ SOURCES: Mapping[str, Callable[[Host], Sequence[Source]]] = {
     "codecarbon": codecarbon_model.open_sources,
 }
 
-GPU_SOURCES = frozenset({"nvml"})
+GPU_SOURCES = frozenset({"nvml", "amdsmi"})
 
 
 def discover(
