@@ -13,8 +13,9 @@ import pytest
 from rocrate_validator import services
 from rocrate_validator.utils.http import HttpRequester
 
-from joules.archive import release
+from joules.archive import crate, datapackage
 from joules.errors import UserError
+from joules.study.campaign import Campaign
 from joules.study.citation import citation
 from joules.study.config import LOCAL
 from joules.version import VERSION
@@ -27,10 +28,10 @@ def test_everything_that_names_a_version_names_the_same():
 
 
 def test_units_and_types_of_a_column():
-    energy = release._field("energy_per_pass_j", pd.Series([1.5]))
+    energy = datapackage.describe_column("energy_per_pass_j", pd.Series([1.5]))
     assert (energy["type"], energy["unit"]) == ("number", "J")
-    assert release._field("arm", pd.Series(["x"]))["type"] == "string"
-    assert "unit" not in release._field("words_s", pd.Series(["x"]))
+    assert datapackage.describe_column("arm", pd.Series(["x"]))["type"] == "string"
+    assert "unit" not in datapackage.describe_column("words_s", pd.Series(["x"]))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_units_and_types_of_a_column():
     ],
 )
 def test_a_key_names_each_row(table, key):
-    assert release._primary_key(table) == key
+    assert datapackage.find_primary_key(table) == key
 
 
 def test_every_file_has_a_licence():
@@ -135,8 +136,17 @@ def test_the_readme_says_what_each_column_means(copied):
 def test_a_column_that_nobody_explained_is_not_released(copied):
     table = copied / "tables" / "grokking" / "arms.csv"
     table.write_text(table.read_text().replace("grok_step", "moment", 1))
-    with pytest.raises(UserError, match=r"what moment of grokking/arms.csv mean: add them to"):
-        release._plain_resource(table, "grokking", "name", "title")
+    with pytest.raises(UserError, match=r"columns without a description: moment \(grokking/arms.csv\)"):
+        datapackage.describe_table(table, "grokking", "title")
+
+
+def test_a_crate_made_now_is_valid_and_the_same_each_time(copied, crate_context, tmp_path):
+    made = [crate.describe_crate(Campaign(copied.name, ROOT)) for _ in range(2)]
+    assert made[0] == made[1]
+    (copied / "ro-crate-metadata.json").write_text(json.dumps(made[0]))
+    assert crate_faults(copied, tmp_path) == []
+    software = next(entity for entity in made[0]["@graph"] if entity["@id"] == "#software")
+    assert software.get("url") == citation().get("repository-code")
 
 
 def test_a_crate_states_the_energy_of_its_campaign(copied):
