@@ -2,8 +2,22 @@
 
 from pathlib import Path
 
+from joules.study.campaign import Campaign
+
 ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS = ROOT / "experiments"
+# The campaign that is kept whole.
+RELEASED = Campaign("epyc-2core-standard-2026-11-26b", ROOT)
+
+
+def measured_campaigns() -> dict[str, Campaign]:
+    """By experiment, the campaign on whose records and tables it can be tried: the released campaign that is
+    kept whole, or the local one where only that has the experiment. One that was never measured has none."""
+    found: dict[str, Campaign] = {}
+    for campaign in (RELEASED, Campaign("local", ROOT)):
+        for path in sorted(campaign.tables("").glob("*/manifest.json")):
+            found.setdefault(path.parent.name, campaign)
+    return found
 
 
 def make_repository(folder: Path) -> Path:

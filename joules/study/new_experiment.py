@@ -1,4 +1,4 @@
-"""A question of one's own, made from a template that measures, tabulates, draws and prints from the start."""
+"""Creates an experiment from the template in `experiments/_template`, ready to be measured."""
 
 from __future__ import annotations
 
@@ -6,47 +6,58 @@ import re
 from pathlib import Path
 
 from joules.errors import UserError
-from joules.study.config import paper_order
+from joules.study.config import read_options
 from joules.study.design import experiments_folder
 from joules.study.repository import repository_root
 
-TEMPLATE = Path(__file__).parent / "template"
-# Stands in the template wherever the name of the question does.
+# What the template has in place of the name of the experiment.
 PLACEHOLDER = "question_name"
 _SECTION = "section.tex"
-# By another name in the template, which is not to be imported.
+# Has another name in the template, which is not a package that could be imported.
 _PACKAGE = "package.py"
 _LIST = re.compile(r"^experiments: \[([^\]]*)\]$", re.MULTILINE)
 
 
-def new_experiment(name: str) -> list[Path]:
-    """Writes the folder of a question, its section of the paper and its entry in `workflow/config.yaml`;
-    returns the files.
+def template_folder() -> Path:
+    """The folder whose files a new experiment is made of."""
+    return experiments_folder() / "_template"
 
-    Raises UserError where the name is no name or is taken, before anything is written.
+
+def new_experiment(name: str) -> list[Path]:
+    """Creates an experiment: its folder, its section of the paper and its entry in `workflow/config.yaml`.
+
+    Args:
+        name: name of the folder, lowercase letters, digits and underscores.
+
+    Returns:
+        The written files, relative to the repository.
+
+    Raises:
+        UserError: the name is invalid or taken; nothing was written.
     """
     root = repository_root()
     folder = experiments_folder() / name
     section = root / "paper" / "sections" / f"{name}.tex"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UserError(f"'{name}' is no name of an experiment: use small letters, digits and underscores")
+        raise UserError(
+            f"invalid experiment name '{name}': use lowercase letters, digits and underscores, a letter first"
+        )
     for path in (folder, section):
         if path.exists():
-            raise UserError(f"{path.relative_to(root)} is there already: choose another name")
+            raise UserError(f"{path.relative_to(root)} already exists: choose another name")
     config = root / "workflow" / "config.yaml"
-    listed = config.read_text(encoding="utf-8")
-    if not _LIST.search(listed):
+    text = config.read_text(encoding="utf-8")
+    if not _LIST.search(text):
         raise UserError(
             "workflow/config.yaml does not list its experiments on one line: write 'experiments: [a, b]'"
         )
-    order = ", ".join([*paper_order(), name])
+    names = ", ".join([*map(str, read_options()["experiments"]), name])
     written = []
     folder.mkdir()
-    for template in sorted(TEMPLATE.iterdir()):
-        if template.is_file():
-            name_there = "__init__.py" if template.name == _PACKAGE else template.name
-            path = section if template.name == _SECTION else folder / name_there
-            path.write_text(template.read_text(encoding="utf-8").replace(PLACEHOLDER, name), encoding="utf-8")
-            written.append(path.relative_to(root))
-    config.write_text(_LIST.sub(f"experiments: [{order}]", listed), encoding="utf-8")
+    for template in sorted(path for path in template_folder().iterdir() if path.is_file()):
+        file_name = "__init__.py" if template.name == _PACKAGE else template.name
+        path = section if template.name == _SECTION else folder / file_name
+        path.write_text(template.read_text(encoding="utf-8").replace(PLACEHOLDER, name), encoding="utf-8")
+        written.append(path.relative_to(root))
+    config.write_text(_LIST.sub(f"experiments: [{names}]", text), encoding="utf-8")
     return [*written, config.relative_to(root)]

@@ -21,9 +21,8 @@ from joules.study.campaign import Campaign
 from joules.study.claims import Claims
 from joules.study.config import check_config, parse_option
 from joules.study.design import Design
-from joules.study.new_experiment import TEMPLATE
 from joules.study.timestamps import order_file_times
-from tests import ROOT, records
+from tests import QUESTIONS, ROOT, records
 
 NAMES = ["pue", "region", "scale"]
 # Together more than ten thousand.
@@ -103,10 +102,10 @@ MANIFEST = {
 }
 # What reads, the file it reads, and what a good one holds.
 READERS = {
-    "design": (design, "file", (TEMPLATE / "design.yaml").read_text()),
+    "design": (design, "file", (QUESTIONS / "_template" / "design.yaml").read_text()),
     "config": (config, "file", "scale: smoke\nregion: NOR\npue: 1.1\nexperiments: [grokking]\n"),
-    "claims": (claims, "file", (TEMPLATE / "claims.yaml").read_text()),
-    "columns": (meanings, "file", (TEMPLATE / "columns.yaml").read_text()),
+    "claims": (claims, "file", (QUESTIONS / "_template" / "claims.yaml").read_text()),
+    "columns": (meanings, "file", (QUESTIONS / "_template" / "columns.yaml").read_text()),
     "stated": (stated, "file", (ROOT / "results/epyc-2core-standard/runs/machine.yaml").read_text()),
     "records": (entries, "file", RECORDS),
     "journal": (journal, "file", RECORDS),

@@ -127,16 +127,32 @@ def test_the_report_is_written(built):
     assert (built.path / "report.html").stat().st_size > 100_000
 
 
-def test_a_question_made_from_the_template_reaches_the_paper(repository):
+# Tests whose subject is every experiment.
+_OF_EVERY_EXPERIMENT = (
+    "tests/joules/analysis/test_columns.py",
+    "tests/workflow/test_readme.py",
+    "tests/workflow/test_gaps.py",
+    "-k",
+    "matrices or explained or minutes",
+)
+
+
+def test_an_experiment_made_from_the_template_is_green_and_reaches_the_paper(repository):
     made = repository.joules("new-experiment", "matrices")
     assert made.returncode == 0, made.stdout
     assert "experiments/matrices/workload.py" in made.stdout
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
         tidy = repository.run("-m", *check, "experiments/matrices")
         assert tidy.returncode == 0, tidy.stdout
+    unmeasured = repository.run("-m", "pytest", "-q", *_OF_EVERY_EXPERIMENT)
+    assert unmeasured.returncode == 0, unmeasured.stdout
     alone = ("--cores", "all", "--config", "scale=smoke", "experiments=[matrices]")
     built = repository.snakemake(*alone)
     assert built.returncode == 0, built.stdout
+    measured = repository.run("-m", "pytest", "-q", *_OF_EVERY_EXPERIMENT)
+    assert measured.returncode == 0, measured.stdout
+    tried = [int(re.search(r"(\d+) passed", run.stdout)[1]) for run in (unmeasured, measured)]
+    assert tried[1] > tried[0]
     assert "error:" not in built.stdout
     build = repository.path / "paper/build/local"
     assert (build / "paper.pdf").read_bytes().startswith(b"%PDF")

@@ -9,15 +9,14 @@ import sys
 import pandas as pd
 import pytest
 
-from joules.study.design import experiment_names
 from joules.study.files import read_content
-from tests import ROOT
+from tests import RELEASED, ROOT
 
 README = (ROOT / "README.md").read_text()
-# The campaigns that the minutes are of, newest first: a question's are of the first that has it.
+# The campaigns that the minutes are of, newest first: an experiment's are of the first that has it.
 SCALES = {
     "quick": ["epyc-2core-quick-2026-11-26b"],
-    "standard": ["epyc-2core-standard-2026-11-26b"],
+    "standard": [RELEASED.name],
 }
 
 
@@ -32,8 +31,8 @@ def minutes(campaign):
     return {experiment: seconds / 60 for experiment, seconds in spent_s.items()}
 
 
-@pytest.mark.parametrize("experiment", experiment_names())
-def test_the_minutes_of_a_question_are_those_of_released_campaigns(experiment):
+@pytest.mark.parametrize("experiment", RELEASED.measured_experiments())
+def test_the_minutes_of_an_experiment_are_those_of_released_campaigns(experiment):
     row = next(line for line in README.splitlines() if line.startswith(f"| [{experiment}]"))
     stated = re.findall(r"\| (\d+) min", row)
     measured = [
@@ -51,7 +50,6 @@ def test_every_released_campaign_is_named_and_no_other():
 
 
 # A number of a README is followed by the key of the value that it is, in the paper of this campaign.
-_CAMPAIGN = "epyc-2core-standard-2026-11-26b"
 _VALUE = re.compile(r"([\d,]*\.?\d+)<!-- ([\w.]+) -->")
 
 
@@ -62,7 +60,7 @@ def readmes_with_values():
 
 @pytest.mark.parametrize("page", readmes_with_values(), ids=lambda page: page.parent.name)
 def test_numbers_of_a_readme_are_those_of_the_released_campaign(page):
-    values = pd.read_csv(ROOT / "paper" / "build" / _CAMPAIGN / "values.csv", dtype=str).set_index("key")[
+    values = pd.read_csv(ROOT / "paper" / "build" / RELEASED.name / "values.csv", dtype=str).set_index("key")[
         "raw"
     ]
     stale = []

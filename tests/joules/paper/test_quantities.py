@@ -12,10 +12,8 @@ from joules.errors import UserError
 from joules.paper import quantities
 from joules.paper.quantities import constant, derive, pick
 from joules.paper.values import Value, check, listing, read_cells
-from joules.study.campaign import Campaign
-from tests import ROOT
+from tests import RELEASED, ROOT
 
-RELEASED = Campaign("epyc-2core-standard-2026-11-26b", ROOT)
 REPORTS = sorted(ROOT.glob("experiments/*/report.py"))
 TABLES = {
     "runs": pd.DataFrame(

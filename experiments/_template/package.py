@@ -1,0 +1,1 @@
+"""Experiment: the question of this folder, in a line."""

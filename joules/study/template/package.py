@@ -1,1 +1,0 @@
-"""What the question of this folder is, in a line."""
