@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from pydantic import Field
-
 from joules.instrument.source import MACHINE, PREFERENCE
 from joules.models import Closed
 from joules.power.models import SERVER_FLOOR_W
@@ -50,7 +48,7 @@ class Reading(Closed):
     samples: int
     detail: str
     calibration_j: float = 0.0
-    covers: list[str] = Field(default_factory=list)
+    covers: tuple[str, ...] = ()
     tdp_w: float | None = None
     tdp_origin: str | None = None
 

@@ -7,6 +7,7 @@ the machine whose energy is modelled; what counters and sensors read stays.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
@@ -85,7 +86,7 @@ def _reading_kind(place: int, reading: Reading) -> ReadingKind:
         reading.source,
         "missing" if reading.energy_j is None else reading.provenance,
         reading.detail if is_machine else "",
-        tuple(reading.covers),
+        reading.covers,
         read_tdp_w(reading) if is_machine else None,
     )
 
@@ -98,15 +99,15 @@ class PowerChange:
     """
 
     model: PowerModel
-    recorded_w: Mapping[str, Quantity]
-    model_w: Mapping[str, Quantity]
-    job_w: Mapping[str, Quantity]
+    recorded_w: Mapping[str, Any]
+    model_w: Mapping[str, Any]
+    job_w: Mapping[str, Any]
     is_whole: bool
 
     def select_window(self, place: int) -> PowerChange:
-        """The change of one of the windows, in single numbers."""
+        """The change of one of the windows, in numbers instead of arrays [n]."""
         recorded_w, model_w, job_w = (
-            {domain: float(np.asarray(watts)[place]) for domain, watts in power.items()}
+            {domain: float(watts[place]) for domain, watts in power.items()}
             for power in (self.recorded_w, self.model_w, self.job_w)
         )
         return PowerChange(self.model, recorded_w, model_w, job_w, self.is_whole)
@@ -122,7 +123,7 @@ class PowerChange:
         return read_j + model_w * duration_s
 
     @functools.cached_property
-    def _sums_w(self) -> tuple[Quantity, Quantity]:
+    def _sums_w(self) -> tuple[Any, Any]:
         return sum(self.recorded_w.values()), sum(self.model_w.values())
 
     def applies_to(self, kind: ReadingKind) -> bool:
@@ -152,17 +153,23 @@ class ReadingArrays:
         """The machine's best reading of each domain."""
         return primary(self.layout.kinds)
 
-    @property
+    @functools.cached_property
     def provenance(self) -> RecordedProvenance:
         """That of the total: the weakest among the domains, since a sum is only as good as its worst part."""
         return max(self.primary, key=rank).provenance if self.primary else "missing"
 
     @functools.cached_property
-    def total_j(self) -> Floats:
-        """The sum of the machine's domains [n], not less than the floor; NaN where one is missing."""
-        return np.maximum(_sum(self.energy_j, self.primary), self.layout.floor_power_w * self.duration_s)
+    def _domains_j(self) -> Floats:
+        """The sum of the machine's domains [n]; NaN where one is missing."""
+        return _sum(self.energy_j, self.primary)
 
-    @property
+    @functools.cached_property
+    def total_j(self) -> Floats:
+        """Energy of the whole machine [n]: the sum of its domains, not less than the floor; NaN where one is
+        missing."""
+        return np.maximum(self._domains_j, self.layout.floor_power_w * self.duration_s)
+
+    @functools.cached_property
     def total_uncertainty_j(self) -> Floats:
         """Of `total_j`, NaN where that is. Errors of models may share their cause, so they add linearly."""
         summed_j = _sum(np.nan_to_num(self.uncertainty_j), self.primary)
@@ -178,13 +185,13 @@ class ReadingArrays:
     def total(self, place: int) -> Total | None:
         """The total of one window; None where a domain is missing."""
         energy_j = float(self.total_j[place])
-        if np.isnan(energy_j):
+        if math.isnan(energy_j):
             return None
         return Total(
             energy_j=energy_j,
             uncertainty_j=float(self.total_uncertainty_j[place]),
             provenance=self.provenance,
-            floored=energy_j > _sum(self.energy_j, self.primary)[place],
+            floored=energy_j > float(self._domains_j[place]),
         )
 
     @functools.cached_property

@@ -237,7 +237,7 @@ class Sampler:
             energy_j=estimate.energy_j,
             uncertainty_j=math.hypot(estimate.uncertainty_j, calibration_j),
             calibration_j=calibration_j,
-            covers=sorted(channel.covers),
+            covers=tuple(sorted(channel.covers)),
             samples=estimate.samples,
             detail=channel.detail,
             tdp_w=channel.tdp_w,

@@ -256,7 +256,7 @@ def test_calibration_is_the_same_error_in_every_part():
 
 
 def test_what_another_reading_covers_is_not_added():
-    module = reading(100.0, domain="gpu0", provenance="counter", covers=["cpu", "dram"])
+    module = reading(100.0, domain="gpu0", provenance="counter", covers=("cpu", "dram"))
     parts = [module, reading(30.0), reading(5.0, domain="dram")]
     assert [each.domain for each in primary(parts)] == ["gpu0"]
     assert one_window(parts, 1.0).total(0).energy_j == 100.0
