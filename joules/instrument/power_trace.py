@@ -165,6 +165,8 @@ class PowerTrace:
         span = slice(max(int(np.searchsorted(times, start_s)) - 1, 0), int(np.searchsorted(times, end_s)) + 1)
         if np.any(np.diff(values[span]) < 0):
             raise UncoveredWindow(f"the counter of {self.channel.source} went backwards")
+        if self.channel.may_draw_nothing and values[span][0] == values[span][-1]:
+            return 0.0, self.channel.resolution_j
         self._check_movement(times, values, start_s, end_s)
         knots, energies, jitter_s = _update_points(times, values)
         if knots[0] > start_s or knots[-1] < end_s:

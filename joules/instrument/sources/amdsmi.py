@@ -24,6 +24,7 @@ from joules.instrument.source import Channel, Host, Notice, Source, SourceError
 _MOST_POWER_W = 2000.0
 _STILL_S = 1.0
 _LOOK_EVERY_S = 0.5
+_NOT_KNOWN = ("N/A", None, 0xFFFF)
 # Of cards with two dies the first one reports for both, the second one nothing.
 _TWO_DIES = ("MI250",)
 
@@ -108,7 +109,8 @@ class AmdSmi(Source):
                 self._notices.append(Notice(card.domain, says, "info"))
                 return card
             name = f"both dies of {name}"
-        if counted_j is not None:
+        # A counter at zero without a power is none.
+        if counted_j is not None and (counted_j or power_w is not None):
             card.counter = _channel(card.domain, f"energy counter of {name}", is_counter=True)
             card.counted = Accumulator(
                 f"{card.domain} (amdsmi)", _MOST_POWER_W, counted_j, self._clock(), still_s=_STILL_S
@@ -147,8 +149,11 @@ class AmdSmi(Source):
     def _power_w(self, card: _Card) -> float:
         """The power now where the card tells it, else a mean of its firmware. What is not known is 'N/A'."""
         info = self._library.amdsmi_get_power_info(card.handle)
-        known = [info.get(name) for name in ("current_socket_power", "average_socket_power")]
-        watts = float(next(number for number in [*known, None] if number not in ("N/A", None, 65535)))
+        told = [info.get(name) for name in ("current_socket_power", "average_socket_power")]
+        known = [number for number in told if number not in _NOT_KNOWN]
+        if not known:
+            raise ValueError("it reports no power")
+        watts = float(known[0])
         if not 0 <= watts <= _MOST_POWER_W:
             raise ValueError(f"it says {watts:.4g} W")
         return watts

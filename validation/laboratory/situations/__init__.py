@@ -1,6 +1,11 @@
 """Every situation of the laboratory, a file for each kind of hardware."""
 
 from validation.laboratory.situation import Situation
-from validation.laboratory.situations import gpus, processors
+from validation.laboratory.situations import gpus, modules, processors, sensors
 
-SITUATIONS: tuple[Situation, ...] = (*processors.SITUATIONS, *gpus.SITUATIONS)
+SITUATIONS: tuple[Situation, ...] = (
+    *processors.SITUATIONS,
+    *sensors.SITUATIONS,
+    *modules.SITUATIONS,
+    *gpus.SITUATIONS,
+)
