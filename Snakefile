@@ -40,7 +40,7 @@ onstart:
 onsuccess:
     spent = summarize_times(Campaign(LOCAL).times_file, STARTED_S, time.time())
     print(
-        *filter(None, [closing(CAMPAIGN), spent]),
+        *filter(None, [summarize_campaign(CAMPAIGN), spent]),
         sep="\n",
         file=sys.stderr,
         flush=True,

@@ -1,1 +1,1 @@
-"""What keeps a campaign: hashes of its files, the chain down to its readings, and what others can cite."""
+"""Keeps a campaign: hashes of its files, the trace down to its records, and descriptions for citation."""

@@ -1,4 +1,4 @@
-"""The README of a released campaign: what it is, how its energy was read, and what each column means."""
+"""The README of a released campaign: its machine, how its energy was read, the meaning of each column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OUTLINE = """# {title}
 
 {description}
 
-Cite version {version} as `CITATION.cff` says. {licence}: {licence_url}.
+Cite version {version} as stated in `CITATION.cff`. {licence}: {licence_url}.
 
 | | |
 |---|---|
@@ -28,27 +28,36 @@ Cite version {version} as `CITATION.cff` says. {licence}: {licence_url}.
 
 ## Files
 
-- `runs/<experiment>/block-<n>.jsonl`: the records, one run or idle reading a line, each with its own SHA-256
-- `tables/<experiment>/<table>.csv`: what is tabulated from them; an empty cell is a missing value
-- `claims.csv`: what the campaign says of the paper's claims
+- `runs/<experiment>/block-<n>.jsonl`: records, one run or idle measurement per line, each with its SHA-256
+- `tables/<experiment>/<table>.csv`: the tables made from them; an empty cell is a missing value
+- `claims.csv`: verdicts on the claims of the paper
 - `manifest.json`: SHA-256 of every file
-- `explorer.html`: a page to walk all of this in a browser, from a figure down to a reading; in the archive,
-  and made by the workflow in a clone
-- `datapackage.json`, `ro-crate-metadata.json`: what this page says, for machines
+- `explorer.html`: a page to explore all of this in a browser, from figures to readings; it is in the archive,
+  and the workflow makes it in a clone
+- `datapackage.json`, `ro-crate-metadata.json`: machine-readable descriptions
 
-Figures are in `figures/{name}`, the paper is in `paper/build/{name}`, of the repository and of the archive.
+Figures are in `figures/{name}` and the paper is in `paper/build/{name}`, of the repository and the archive.
 
 ## Tables
 
-Energy of this campaign is {how}, in every table; so is what follows from it, powers, prices and
-emissions among them. What is called reference or published is other people's.
+Energy of this campaign is {how}, in every table; so are powers, prices and emissions, which follow from it.
+Columns called reference or published hold other people's results.
 
 {tables}
 """
 
 
-def codebook(package: Mapping[str, Any], machine: pd.Series, instruments: pd.DataFrame) -> str:
-    """Markdown made from the descriptor of a data package, the campaign's machine and its instruments."""
+def write_codebook(package: Mapping[str, Any], machine: pd.Series, instruments: pd.DataFrame) -> str:
+    """Writes the README of a campaign.
+
+    Args:
+        package: Descriptor of its data package.
+        machine: Row of its table 'machine'.
+        instruments: Its table 'instruments'.
+
+    Returns:
+        The text in Markdown.
+    """
     licence = package["licenses"][0]
     return _OUTLINE.format(
         title=package["title"],
@@ -58,7 +67,7 @@ def codebook(package: Mapping[str, Any], machine: pd.Series, instruments: pd.Dat
         licence=licence["title"],
         licence_url=licence["path"],
         how=provenance_words(instruments),
-        instruments=_table(("part", "read by", "provenance", "what it rests on"), _read(instruments)),
+        instruments=_table(("part", "source", "provenance", "based on"), _read(instruments)),
         tables="\n\n".join(_described(resource) for resource in package["resources"]),
         **{
             name: machine[name]

@@ -9,8 +9,8 @@ import pandas as pd
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-from joules.archive import manifest
 from joules.archive.metadata import DATA_LICENCE, describe_campaign, describe_provenance, read_machine
+from joules.archive.verification import list_files
 from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.citation import author_name, citation
 from joules.study.fingerprint import file_sha256
@@ -35,7 +35,7 @@ def describe_crate(campaign: Campaign) -> dict[str, Any]:
     def add(identifier: str, kind: str, /, **properties: Any) -> ContextEntity:
         return crate.add(ContextEntity(crate, identifier, {"@type": kind, **properties}))
 
-    files = [_add_file(crate, campaign, path) for path in manifest.listed(campaign)]
+    files = [_add_file(crate, campaign, path) for path in list_files(campaign)]
     authors = [
         add(
             f"#author-{place}",

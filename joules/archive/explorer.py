@@ -24,7 +24,7 @@ from joules.analysis import columns
 from joules.analysis.contracts import Chart
 from joules.analysis.interactive import VEGA_LITE
 from joules.analysis.sidecar import read_sidecar
-from joules.archive import manifest
+from joules.archive.verification import list_files
 from joules.errors import UserError
 from joules.study.campaign import (
     Campaign,
@@ -73,7 +73,7 @@ def _shown(campaign: Campaign) -> Iterator[Path]:
     """The manifest, and what it lists that the page shows something of."""
     yield campaign.manifest
     kinds = (".csv", ".jsonl")
-    yield from (path for path in manifest.listed(campaign) if path.suffix in kinds)
+    yield from (path for path in list_files(campaign) if path.suffix in kinds)
 
 
 def _question(campaign: Campaign, name: str) -> dict[str, Any]:

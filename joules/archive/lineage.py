@@ -1,4 +1,4 @@
-"""The chain from something printed down to the readings it came from, verified on the way."""
+"""Traces a figure, value or table cell back to the records it was made from, checking each hash."""
 
 from __future__ import annotations
 
@@ -22,16 +22,24 @@ from joules.study.campaign import Campaign
 from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256
 
-# Rows of a value's table that are listed, and leading columns that a row is named by.
+# Number of rows that are listed of a value's table, and number of leading columns that name a row.
 _LISTED, _NAMED_BY = 20, 5
 
 
 def trace(target: str, campaign: Campaign) -> Iterator[str]:
-    """Lines that lead from `target` to the runs behind it.
+    """Traces something back to the runs it was made from.
 
-    `target` is a figure's file (its campaign is taken from the path), a cell of a table as
-    `<experiment>/<table>.csv:<row>:<column>` with the row named by its first cell (a star is the column
-    'stars' of statistics.csv), or the key of a value. Raises UserError at the first link that does not hold.
+    Args:
+        target: File of a figure (its path names the campaign), key of a value, or cell of a table as
+            `<experiment>/<table>.csv:<row>:<column>`, where the first cell names the row. A star is in column
+            'stars' of statistics.csv.
+        campaign: The campaign, unless `target` is a figure.
+
+    Yields:
+        Lines of text, from the target down to its runs.
+
+    Raises:
+        UserError: If the target does not exist, or a hash does not match.
     """
     path = Path(target)
     if path.parent.parent.name == "figures":
@@ -51,7 +59,7 @@ def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
     yield f"  drawn by code {sidecar.code_fingerprint[:16]}"
     folder = campaign.root / sidecar.tables
     if file_sha256(folder / MANIFEST) != sidecar.manifest_sha256:
-        raise UserError(f"{folder} is not what this figure was drawn from: {campaign.drawn_again(figure)}")
+        raise UserError(f"{folder} does not match this figure: {campaign.drawn_again(figure)}")
     yield from _tables(campaign, sidecar.experiment)
 
 
@@ -60,7 +68,7 @@ def _cell(campaign: Campaign, table: str, row: str, column: str) -> Iterator[str
     known = campaign.experiments()
     if experiment not in known:
         raise UserError(
-            f"no experiment of {campaign.name} is called '{experiment}' ({did_you_mean(experiment, known)})"
+            f"campaign {campaign.name} has no experiment '{experiment}' ({did_you_mean(experiment, known)})"
         )
     folder = campaign.tables(experiment)
     names = verified_names(campaign, experiment)
@@ -84,7 +92,7 @@ def _cell(campaign: Campaign, table: str, row: str, column: str) -> Iterator[str
 def _value(campaign: Campaign, key: str) -> Iterator[str]:
     listing = read_values(campaign)
     if key not in listing.index:
-        raise UserError(f"no value is called '{key}' ({did_you_mean(key, listing.index)})")
+        raise UserError(f"unknown value '{key}' ({did_you_mean(key, listing.index)})")
     row = listing.loc[key]
     yield f"{key} = {row['raw']} (printed {row['printed']} {row['unit']})"
     yield f"  from {row['experiment']}: {row['source']}"
@@ -117,11 +125,9 @@ def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
     for stated, digest in inputs(campaign, experiment).items():
         path = existing_file(campaign.evidence_folder(experiment) / stated)
         if not path.exists():
-            raise UserError(f"{path} is missing")
+            raise UserError(f"{path} is missing: restore it")
         if file_sha256(path) != digest:
-            raise UserError(
-                f"{path} is not what {folder} was tabulated from: " + campaign.again(f"tabulate_{experiment}")
-            )
+            raise UserError(f"{path} does not match {folder}: " + campaign.again(f"tabulate_{experiment}"))
         yield f"    {path}  sha256 {digest}"
         for run in load([path]) if stated.endswith(".jsonl") else []:
             if isinstance(run, Run):

@@ -7,11 +7,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from joules.archive import explorer, manifest
-from joules.archive.codebook import codebook
+from joules.archive import explorer
+from joules.archive.codebook import write_codebook
 from joules.archive.crate import describe_crate
 from joules.archive.datapackage import describe_package
 from joules.archive.metadata import describe_campaign, read_instruments, read_machine
+from joules.archive.verification import list_files, verify_campaign
 from joules.errors import UserError
 from joules.study.campaign import Campaign
 from joules.study.citation import citation
@@ -34,7 +35,7 @@ def release(campaign: Campaign) -> list[Path]:
         UserError: If the campaign does not verify, its explorer is not made from it, or a column of a table
             has no description.
     """
-    for _ in manifest.verify(campaign):
+    for _ in verify_campaign(campaign):
         pass
     page = campaign.explorer
     if not page.exists() or page.read_text(encoding="utf-8") != explorer.page(campaign):
@@ -44,7 +45,7 @@ def release(campaign: Campaign) -> list[Path]:
         "datapackage.json": _format_json(package),
         "ro-crate-metadata.json": _format_json(describe_crate(campaign)),
         "deposit.json": _format_json(_describe_deposit(campaign)),
-        "README.md": codebook(package, read_machine(campaign), read_instruments(campaign)),
+        "README.md": write_codebook(package, read_machine(campaign), read_instruments(campaign)),
     }
     written = []
     for name, text in texts.items():
@@ -88,7 +89,7 @@ def _write_archive(campaign: Campaign, written: list[Path]) -> None:
     """Packs the campaign with the licences and the citation, in the layout of the repository: paths between
     files stay valid, links of the paper included."""
     root = repository_root()
-    parts = [*manifest.listed(campaign), campaign.manifest, *written]
+    parts = [*list_files(campaign), campaign.manifest, *written]
     named = {campaign.relative(path): path for path in parts}
     named |= {name: root / name for name in ("CITATION.cff", "LICENSE", "LICENSES/CC0-1.0.txt")}
     with zipfile.ZipFile(campaign.archive, "w", zipfile.ZIP_DEFLATED) as packed:

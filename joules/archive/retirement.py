@@ -1,4 +1,4 @@
-"""A released campaign that a newer one has succeeded: its records stay, what can be made from them goes."""
+"""Reduces a released campaign to its records once a newer campaign has replaced it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from joules.archive.manifest import check_records
+from joules.archive.verification import check_records
 from joules.errors import UserError
 from joules.study.campaign import Campaign
 from joules.study.files import COMPRESSED
@@ -26,9 +26,9 @@ Energy: {energy}. Released by version {version}.
 
 Verdicts on the claims of the paper ([claims.csv](claims.csv)): {verdicts}.
 
-`runs/` holds every record as it was taken, one compressed file a block:
-`zcat runs/<experiment>/block-0.jsonl.gz` prints a run or an idle reading a line. `manifest.json` lists the
-SHA-256 of each file that version {version} released; that of a record file is of its content.
+`runs/` holds every record, one compressed file per block:
+`zcat runs/<experiment>/block-0.jsonl.gz` prints one run or idle measurement per line. `manifest.json` lists
+the SHA-256 of each file that version {version} released; that of a record file is of its content.
 
 ```sh
 # Check that the records are what was released
@@ -43,14 +43,20 @@ Records and verdicts are in the public domain (CC0-1.0). Cite `CITATION.cff` and
 """
 
 
-def retire(campaign: Campaign) -> Path:
-    """Reduces a released campaign to its records (compressed), manifest, claims and a page; returns the page.
+def retire_campaign(campaign: Campaign) -> Path:
+    """Keeps the compressed records, the manifest, the claims and a README of a campaign; deletes the rest.
+
+    Args:
+        campaign: A released campaign.
+
+    Returns:
+        Path of the README.
 
     Raises:
-        UserError: the campaign is the reader's own, or a record is not what its manifest lists.
+        UserError: If the campaign is 'local', or a record does not match the manifest.
     """
     if campaign.is_local:
-        raise UserError("'local' is not a released campaign: name one with --campaign")
+        raise UserError("campaign 'local' is not released: name a released one with --campaign")
     manifest = read_manifest(campaign)
     counts = {
         experiment: len(records.cells.runs["arm"])
@@ -70,7 +76,7 @@ def retire(campaign: Campaign) -> Path:
 
 
 def _compress(path: Path) -> None:
-    """Replaces a file by its compressed form, the same bytes on every machine."""
+    """Replaces a file by its compressed form, with the same bytes on every machine."""
     packed = gzip.compress(path.read_bytes(), compresslevel=9, mtime=0)
     path.with_name(path.name + COMPRESSED).write_bytes(packed)
     path.unlink()

@@ -30,14 +30,14 @@ def _declare_trace(parser: argparse.ArgumentParser) -> None:
 
 
 def _trace(options: Options) -> None:
-    from joules.archive import manifest
     from joules.archive.lineage import trace
+    from joules.archive.verification import verify_campaign
 
     campaign = select_campaign(options)
     if options.target is None and not options.verify:
         raise UserError("nothing to trace: name a figure, a value or a table cell, or use --verify")
     if options.verify:
-        for line in manifest.verify(campaign):
+        for line in verify_campaign(campaign):
             print(line)
     if options.target is not None:
         for line in trace(options.target, campaign):
@@ -51,9 +51,9 @@ def _reproduction(options: Options) -> None:
 
 
 def _manifest(options: Options) -> None:
-    from joules.archive import manifest
+    from joules.archive.verification import write_manifest
 
-    print(manifest.write(select_campaign(options), select_experiments(options), load_config(options)))
+    print(write_manifest(select_campaign(options), select_experiments(options), load_config(options)))
 
 
 def _release(options: Options) -> None:
@@ -64,9 +64,9 @@ def _release(options: Options) -> None:
 
 
 def _retire(options: Options) -> None:
-    from joules.archive.retirement import retire
+    from joules.archive.retirement import retire_campaign
 
-    print(retire(select_campaign(options)))
+    print(retire_campaign(select_campaign(options)))
 
 
 COMMANDS = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from joules.analysis import columns, tables
 from joules.analysis.records import read_stated
 from joules.analysis.sidecar import read_sidecar
-from joules.archive import manifest
+from joules.archive.verification import verify_campaign
 from joules.bench.journal import Journal, read_records
 from joules.bench.record import format_record
 from joules.errors import UserError
@@ -77,7 +77,7 @@ def values(folder):
 
 
 def whole(folder):
-    next(manifest.verify(campaign(folder)))
+    next(verify_campaign(campaign(folder)))
 
 
 def times(folder):

@@ -15,7 +15,7 @@ from pathlib import Path
 import frictionless
 import pytest
 
-from joules.archive.manifest import verify
+from joules.archive.verification import verify_campaign
 from joules.errors import UserError
 from joules.study.campaign import Campaign
 from tests import ROOT
@@ -221,9 +221,9 @@ def test_the_campaign_is_proven_and_one_byte_anywhere_is_found(built):
             middle = len(original) // 2
             path.write_bytes(original[:middle] + bytes([original[middle] ^ 1]) + original[middle + 1 :])
             with pytest.raises(UserError, match=re.escape(name)):
-                next(verify(campaign))
+                next(verify_campaign(campaign))
             path.write_bytes(original)
-        next(verify(campaign))
+        next(verify_campaign(campaign))
 
 
 def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
@@ -244,7 +244,7 @@ def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
     for path, text in kept.items():
         path.write_text(text)
     assert verified.returncode == 2
-    assert "arms.csv is not what its inputs give" in verified.stdout
+    assert "arms.csv differs from what its inputs give" in verified.stdout
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _PROGRAMS = (
 )
 shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; ')
 
-from joules.archive.closing import closing
+from joules.archive.summary import summarize_campaign
 from joules.bench.progress import summarize_times
 from joules.errors import UserError
 from joules.study.campaign import (

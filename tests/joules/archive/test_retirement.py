@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from joules.archive.manifest import verify
-from joules.archive.retirement import retire
+from joules.archive.retirement import retire_campaign
+from joules.archive.verification import verify_campaign
 from joules.errors import UserError
 from joules.study.campaign import Campaign
 from joules.study.fingerprint import file_sha256
@@ -27,7 +27,7 @@ def campaign(tmp_path):
 
 def test_records_stay_as_they_were_and_the_rest_goes(campaign):
     before = {path.name: path.read_bytes() for path in (campaign.runs / "layer_kinds").iterdir()}
-    page = retire(campaign).read_text(encoding="utf-8")
+    page = retire_campaign(campaign).read_text(encoding="utf-8")
     assert "| layer_kinds | 48 |" in page
     assert "21 supported" in page
     after = {path.name: path for path in (campaign.runs / "layer_kinds").iterdir()}
@@ -51,30 +51,30 @@ def test_records_stay_as_they_were_and_the_rest_goes(campaign):
 def test_a_record_that_was_modified_is_not_retired(campaign):
     block = campaign.block_file("layer_kinds", 0)
     block.write_bytes(block.read_bytes().replace(b'"arm":', b'"arm" :', 1))
-    with pytest.raises(UserError, match="is not what"):
-        retire(campaign)
+    with pytest.raises(UserError, match="does not match"):
+        retire_campaign(campaign)
     assert (campaign.results / "tables").is_dir()
 
 
 def test_what_another_version_made_is_proven_by_it(campaign):
-    retire(campaign)
-    lines = list(verify(campaign))
-    assert lines[-1].endswith(f"check out v{read_manifest(campaign).version} to verify them")
+    retire_campaign(campaign)
+    lines = list(verify_campaign(campaign))
+    assert lines[-1].endswith(f"run 'git checkout v{read_manifest(campaign).version}' to verify them")
     block = campaign.block_file("layer_kinds", 1)
     content = gzip.decompress(block.read_bytes())
     block.write_bytes(gzip.compress(content[:-1] + b" \n"))
-    with pytest.raises(UserError, match=r"block-1\.jsonl\.gz is not what"):
-        list(verify(campaign))
+    with pytest.raises(UserError, match=r"block-1\.jsonl\.gz does not match"):
+        list(verify_campaign(campaign))
 
 
 def test_a_compressed_file_that_is_incomplete_ends_in_a_sentence(campaign):
-    retire(campaign)
+    retire_campaign(campaign)
     block = campaign.block_file("layer_kinds", 1)
     block.write_bytes(block.read_bytes()[:200])
     with pytest.raises(UserError, match="is incomplete or was modified: restore it"):
-        list(verify(campaign))
+        list(verify_campaign(campaign))
 
 
 def test_the_readers_own_campaign_is_not_retired(tmp_path):
-    with pytest.raises(UserError, match="not a released campaign"):
-        retire(Campaign("local", tmp_path))
+    with pytest.raises(UserError, match="is not released"):
+        retire_campaign(Campaign("local", tmp_path))

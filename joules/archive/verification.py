@@ -1,4 +1,4 @@
-"""What a campaign consists of, file by file, and the proof that it still does."""
+"""The manifest of a campaign, and the verification of everything it lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from joules.study.fingerprint import file_sha256, present_sha256
 from joules.study.manifest import Manifest, read_manifest
 from joules.version import VERSION
 
-# Options that change what is made from records.
+# Options that affect what is made from records.
 _OPTIONS = ("scale", "region", "pue", "price_usd_per_kwh")
 _BUILT = (
     "values.csv",
@@ -37,13 +37,25 @@ _BUILT = (
 )
 
 
-def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Path:
-    """Writes the manifest of a campaign that has been built; returns its path."""
-    # Whose records a question uses is what the campaign has, not what there could be.
+def write_manifest(campaign: Campaign, experiments: Sequence[str], config: Config) -> Path:
+    """Writes the manifest of a campaign.
+
+    Args:
+        campaign: A campaign whose paper is built.
+        experiments: Its experiments.
+        config: Its options.
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        UserError: If a file is missing.
+    """
+    # An experiment can use records of the experiments that this campaign has, no others.
     config = config.model_copy(update={"experiments": list(experiments)})
     options = config.model_dump(mode="json", include=set(_OPTIONS))
     if not campaign.is_local:
-        # A released campaign is what its records are, whatever the scale of the day.
+        # The scale of a released campaign is that of its records.
         del options["scale"]
     files = {campaign.relative(path): file_sha256(path) for path in _files(campaign, experiments, config)}
     manifest = Manifest(
@@ -59,14 +71,14 @@ def write(campaign: Campaign, experiments: Sequence[str], config: Config) -> Pat
     return campaign.manifest
 
 
-def listed(campaign: Campaign) -> list[Path]:
-    """The files that a campaign's manifest lists, sorted."""
+def list_files(campaign: Campaign) -> list[Path]:
+    """The files that the manifest of a campaign lists, sorted."""
     return sorted(map(campaign.file_of, read_manifest(campaign).files))
 
 
 def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> list[Path]:
-    """Every file of a campaign whose bytes are vouched for: records, tables, verdicts, figures with their
-    sidecars, and what the paper is made of. Raises UserError where one is missing."""
+    """Every file that a manifest lists: records, tables, verdicts, figures with their sidecars, and inputs of
+    the paper. Raises UserError if one is missing."""
     figures = [name for one in experiments for name in figures_of(one)]
     files = [
         *dict.fromkeys(path for one in experiments for path in campaign.evidence_files(one, config)),
@@ -81,14 +93,21 @@ def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> li
     return files
 
 
-def verify(campaign: Campaign) -> Iterator[str]:
-    """Proves a campaign, a line a step: hashes of all files, hashes of all records, and tables, figures,
-    verdicts and values made again from the records and compared byte for byte.
+def verify_campaign(campaign: Campaign) -> Iterator[str]:
+    """Verifies a campaign: hashes of all files and records; then makes tables, figures, verdicts and values
+    from the records again and compares them byte for byte.
 
-    A campaign that another version of this code made is proven by that version: here the hashes of its
-    records and of what else is kept are checked, and the last line says what to check out for the rest.
+    Tables and figures made by another version of this code are verified by that version: only hashes are
+    checked, and the last line says what to check out.
 
-    Raises UserError at the first file that is missing, new or not what it was, and names it.
+    Args:
+        campaign: A campaign with a manifest.
+
+    Yields:
+        A line for each step that has succeeded.
+
+    Raises:
+        UserError: At the first file that is missing, added or modified.
     """
     manifest = read_manifest(campaign)
     config = _config(campaign, manifest)
@@ -104,21 +123,31 @@ def verify(campaign: Campaign) -> Iterator[str]:
     if not is_whole:
         made_by = manifest.version
         yield (
-            f"tables, figures and paper were made by version {made_by}, this is {VERSION}: check out "
-            f"v{made_by} to verify them"
+            f"tables, figures and paper were made by version {made_by}, this is {VERSION}: run "
+            f"'git checkout v{made_by}' to verify them"
         )
         return
     for path in _files(campaign, config.experiments, config):
         if path not in stated:
-            raise UserError(f"{path} is not listed in {campaign.manifest}: it was added")
+            raise UserError(
+                f"{path} is not listed in {campaign.manifest}: delete it, or {campaign.again('manifest')}"
+            )
     yield from _recompute(campaign, config, load)
 
 
 def check_records(campaign: Campaign, manifest: Manifest, load: Load | None = None) -> dict[str, Records]:
-    """The records of a campaign by experiment, every file and every record proven by its hash.
+    """Loads the records of a campaign and checks the hash of each file and record.
+
+    Args:
+        campaign: The campaign.
+        manifest: Its manifest.
+        load: Loads the records of an experiment; None for the default.
+
+    Returns:
+        Records by experiment.
 
     Raises:
-        UserError: a file that the manifest lists is missing or another one.
+        UserError: If a file that the manifest lists is missing or modified.
     """
     load = load or cached_loader(campaign, _config(campaign, manifest))
     loaded = {name: load(name) for name in manifest.experiments if load_design(name).has_runs}
@@ -144,13 +173,13 @@ def _config(campaign: Campaign, manifest: Manifest) -> Config:
 
 def _check(campaign: Campaign, path: Path, stated: str, present: str | None) -> None:
     if present is None:
-        raise UserError(f"{path} is listed in {campaign.manifest} and is missing")
+        raise UserError(f"{path} is missing, but listed in {campaign.manifest}: restore it")
     if present != stated:
-        raise UserError(f"{path} is not what {campaign.manifest} lists: one of the two was changed")
+        raise UserError(f"{path} does not match {campaign.manifest}: one of them was modified, restore both")
 
 
 def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
-    """Makes everything again from the records in a temporary folder, by the same steps, and compares."""
+    """Makes everything from the records again, by the same steps in a temporary folder, and compares."""
     experiments = config.experiments
     of_campaign = [name for name in experiments if load_design(name).evidence == "campaign"]
     others = [name for name in experiments if name not in of_campaign]
@@ -165,29 +194,29 @@ def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
         def tables_of(name: str) -> None:
             tabulate(again, name, config, load)
 
-        def drawn(name: str) -> None:
+        def draw_figures(name: str) -> None:
             if name in of_campaign:
-                # They are made from the tables of all other experiments, and from no figure.
+                # Made from the tables of all other experiments, and from no figure.
                 tables_of(name)
             for figure in figures_of(name):
                 draw(again, name, figure)
 
-        # Tables of more records than are kept take all processors, and much memory, themselves.
+        # Tables of many records use all processors and much memory by themselves.
         is_small = all(load(name).is_kept for name in others if load_design(name).has_runs)
         for name, _ in zip(others, (parallel_map if is_small else map)(tables_of, others), strict=True):
-            _same_files(campaign, again, again.tables(name))
+            _check_same_files(campaign, again, again.tables(name))
             yield f"tables of {name} follow from their evidence"
-        for _ in parallel_map(drawn, experiments):
+        for _ in parallel_map(draw_figures, experiments):
             pass
         for name in of_campaign:
-            _same_files(campaign, again, again.tables(name))
+            _check_same_files(campaign, again, again.tables(name))
             yield f"tables of {name} follow from their evidence"
-        _same_files(campaign, again, again.figures)
+        _check_same_files(campaign, again, again.figures)
         yield "figures follow from the tables"
         steps.evaluate_claims(again, experiments)
-        _same(again.claims, campaign.claims)
+        _check_same(again.claims, campaign.claims)
         steps.export_values(again, experiments)
-        _same_files(campaign, again, again.build)
+        _check_same_files(campaign, again, again.build)
     yield "verdicts and values follow from the tables"
 
 
@@ -196,14 +225,14 @@ def _link(there: Path, here: Path) -> None:
     here.symlink_to(there.resolve())
 
 
-def _same_files(campaign: Campaign, again: Campaign, folder: Path) -> None:
-    """Raises UserError at the first file of a folder of `again` that is another one in `campaign`."""
+def _check_same_files(campaign: Campaign, again: Campaign, folder: Path) -> None:
+    """Raises UserError at the first file of a folder of `again` that differs in `campaign`."""
     for path in sorted(folder.iterdir()):
-        _same(path, campaign.root / again.relative(path))
+        _check_same(path, campaign.root / again.relative(path))
 
 
-def _same(made: Path, stored: Path) -> None:
+def _check_same(made: Path, stored: Path) -> None:
     if not stored.exists():
-        raise UserError(f"{stored} is missing")
+        raise UserError(f"{stored} is missing: restore it")
     if made.read_bytes() != stored.read_bytes():
-        raise UserError(f"{stored} is not what its inputs give: it was changed, or the code was")
+        raise UserError(f"{stored} differs from what its inputs give: it was modified, or the code was")

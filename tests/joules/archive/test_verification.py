@@ -2,7 +2,7 @@
 
 import pytest
 
-from joules.archive import manifest
+from joules.archive.verification import write_manifest
 from joules.errors import UserError
 from joules.study.campaign import Campaign
 from joules.study.config import check_config
@@ -13,5 +13,5 @@ def test_a_campaign_without_a_question_that_another_uses_lists_none_of_its_recor
     (campaign.tables("sparse_parity")).mkdir(parents=True)
     campaign.tables("campaign").mkdir()
     with pytest.raises(UserError, match="missing") as missing:
-        manifest.write(campaign, ["sparse_parity"], config)
+        write_manifest(campaign, ["sparse_parity"], config)
     assert "language_models" not in str(missing.value)

@@ -1,4 +1,4 @@
-"""What a build ends with: where its results are, what they say, what they cost and what to do next."""
+"""The message at the end of a build: where results are, what they say, what they cost, what to do next."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from joules.study.campaign import CAMPAIGN, Campaign
 
 
-def closing(campaign: Campaign) -> str:
-    """A few lines on a campaign that was built; empty where a file that they are read from is not there."""
+def summarize_campaign(campaign: Campaign) -> str:
+    """A few lines on a campaign that was built; empty if a table that they need is missing."""
     files = [
         campaign.claims,
         campaign.tables(CAMPAIGN) / "energy.csv",
@@ -22,7 +22,7 @@ def closing(campaign: Campaign) -> str:
     verdicts = Counter(claim["verdict"] for claim in claims)
     how = "/".join(dict.fromkeys(row["provenance"] for row in instruments))
     low, high = _total(spent, "energy_kwh_band_low"), _total(spent, "energy_kwh_band_high")
-    band = f", {low:.2g} to {high:.2g} over models of power" if high > low else ""
+    band = f", {low:.2g} to {high:.2g} over power models" if high > low else ""
     took = (
         f"{_total(spent, 'spent_s') / 3600:.2g} h, {_total(spent, 'energy_kwh'):.2g} kWh ({how}{band}), "
         f"{_total(spent, 'runs'):.0f} runs, {_total(spent, 'flagged'):.0f} with a flag, "
