@@ -123,10 +123,10 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             tables["watts"],
             {
                 "model": "{words}",
-                "at rest in W": number("rest_w"),
+                "idle in W": number("rest_w"),
                 "one core in W": number("one_core_w"),
                 "all cores in W": number("all_cores_w"),
-                "off by a factor of": number("counter_factor"),
+                "error factor": number("counter_factor"),
                 "source": lambda row: row["source"] if pd.isna(row["gap"]) else f"not covered: {row['gap']}",
             },
         ),

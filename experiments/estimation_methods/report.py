@@ -81,7 +81,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             {
                 "estimate": "{words}",
                 "over the reading": number("bias"),
-                "inside the band": _inside,
+                "inside the range": _inside,
                 "outside by a factor of": number("worst"),
                 "tau": _tau("tau_busy_cores"),
                 "needs": lambda row: str(row["needs"] if row["runs"] else row["gap"]),
@@ -92,7 +92,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             {
                 "you have": "{you_have}",
                 "use": lambda row: f"{row['use']}, as without it" if row["same_as_before"] else row["use"],
-                "inside the band": _inside,
+                "inside the range": _inside,
                 "outside by a factor of": number("worst"),
                 "tau": _tau("tau"),
             },

@@ -136,7 +136,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
                 "energy, ratio": number("estimate"),
                 "low": number("ci_low"),
                 "high": number("ci_high"),
-                "least model": number("band_low"),
+                "smallest model": number("band_low"),
                 "largest model": number("band_high"),
             },
         ),

@@ -59,7 +59,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             {
                 "problem": "{problem}",
                 "process": name("process"),
-                "right in %": number("right_share", 100),
+                "correct in %": number("right_share", 100),
                 "ms": number("time_per_solve_s", 1e3),
                 "processor ms": number("cpu_per_solve_s", 1e3),
                 "mJ": banded(ENERGY, 1e3),
@@ -87,7 +87,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
                 "from": number("tau_low", digits=2),
                 "to": number("tau_high", digits=2),
                 "share explained": number("r2"),
-                "off by a factor of": number("error_factor"),
+                "error factor": number("error_factor"),
                 "rank correlation": number("spearman"),
             },
         ),

@@ -299,7 +299,9 @@ def state_claim(claims: pd.DataFrame) -> str:
     """The sentence that states the first of `claims` and its verdict."""
     (row,) = claims.to_dict("records")
     bare, evidence = row["statement"].rstrip("."), row["evidence"]
-    inner = bare[0].lower() + bare[1:]
+    first, _, _ = bare.partition(" ")
+    # A name keeps its capitals: PPO, ResNet-50.
+    inner = bare[0].lower() + bare[1:] if first[1:].islower() or len(first) == 1 else bare
     if row["verdict"] == "supported":
         return f"{bare} ({evidence})."
     if row["verdict"] == "contradicted":
