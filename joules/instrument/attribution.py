@@ -8,6 +8,7 @@ does not move when a neighbour works, and equals the machine's reading when ther
 - processor, counted: idle energy, plus what lies above it in proportion to CPU time,
   `e_idle + (e_cpu - e_idle) * job_cpu_s / busy_cpu_s`.
 - GPU: the same with the job's share of streaming-multiprocessor use in place of CPU time.
+- whole machine: the same with the shares of its GPUs and, for the rest, of the CPU time, by their energy.
 - memory: the energy times the job's proportional set size (PSS) over the installed memory.
 
 A job slowed down by its neighbours is charged for the longer time it held the machine; the bench flags
@@ -115,9 +116,26 @@ def job_readings(
         elif whole.domain == "dram" and own is not None:
             attributed.append(_divided(whole, _share(own, readings), 0.0))
         else:
-            share = cpu_share if whole.domain in ("cpu", MACHINE) else gpu_shares.get(whole.domain)
+            shares = {"cpu": cpu_share, MACHINE: _machine_share(whole, readings, cpu_share, gpu_shares)}
+            share = (shares | dict(gpu_shares)).get(whole.domain)
             attributed.append(_divided(whole, share, idle_power_w.get(whole.domain, 0.0) * duration_s))
     return attributed
+
+
+def _machine_share(
+    whole: Reading, readings: Sequence[Reading], cpu_share: float, gpu_shares: Mapping[str, float]
+) -> float:
+    """The job's part of a reading of the whole machine: of each GPU that was read its share (all of one whose
+    share is not known), of the rest that of the processor time, weighted by their energy."""
+    gpus = [
+        reading
+        for reading in primary([each for each in readings if each.domain != MACHINE])
+        if reading.domain.startswith("gpu") and reading.provenance in ("counter", "sampled")
+    ]
+    of_gpus_j = sum(reading.energy_j or 0.0 for reading in gpus)
+    rest_j = max((whole.energy_j or 0.0) - of_gpus_j, 0.0)
+    own_j = sum(gpu_shares.get(reading.domain, 1.0) * (reading.energy_j or 0.0) for reading in gpus)
+    return (own_j + cpu_share * rest_j) / (of_gpus_j + rest_j or 1.0)
 
 
 def _share(own: Reading, readings: Sequence[Reading]) -> float | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from joules.instrument.host.contention import Contention
 from joules.instrument.host.gpus import GpuUse
-from joules.instrument.reading import Reading
-from joules.instrument.source import Notice
+from joules.instrument.reading import Reading, primary
+from joules.instrument.source import MACHINE, Notice
 
 # A quiet two-core machine shows a few hundredths of a core of foreign use; one busy thread shows from
 # a half to one.
@@ -58,6 +59,7 @@ def flags_of(
         ),
         *_coarse_counters(readings),
         *_disagreements(readings),
+        *_excesses(readings),
     ]
 
 
@@ -110,3 +112,20 @@ def _disagreements(readings: Sequence[Reading]) -> Iterator[str]:
         gap = sampled_j / counted_j - 1
         if abs(gap) > COUNTER_DISAGREEMENT:
             yield f"counter-integral: {domain} integral is {gap:+.1%} off its counter"
+
+
+def _excesses(readings: Sequence[Reading]) -> Iterator[str]:
+    """A whole machine that is said to use less than the parts of it that were measured."""
+    whole = next((reading for reading in primary(readings) if reading.domain == MACHINE), None)
+    if whole is None or whole.energy_j is None:
+        return
+    parts = [
+        reading
+        for reading in primary([each for each in readings if each.domain != MACHINE])
+        if reading.provenance in ("counter", "sampled")
+    ]
+    parts_j = sum(reading.energy_j or 0.0 for reading in parts)
+    doubt_j = math.hypot(whole.uncertainty_j or 0.0, *(reading.uncertainty_j or 0.0 for reading in parts))
+    if parts_j - whole.energy_j > 2 * doubt_j:
+        names = ", ".join(reading.domain for reading in parts)
+        yield f"machine-below-parts: {whole.source} read {whole.energy_j:.4g} J, {names} {parts_j:.4g} J"

@@ -45,6 +45,15 @@ def test_a_quiet_run_has_no_flag():
             },
             "counter-integral",
         ),
+        (
+            {
+                "readings": [
+                    reading(80.0, domain="machine", provenance="sampled"),
+                    reading(100.0, provenance="counter"),
+                ]
+            },
+            "machine-below-parts",
+        ),
     ],
 )
 def test_whatever_speaks_against_a_run_is_flagged(changes, flag):

@@ -228,3 +228,16 @@ def test_parts_of_a_window_are_counted_together_before_anything_is_rounded_up_to
     assert (whole.duration_s, whole.job_cpu_s) == pytest.approx((4.0, 4.0))
     assert whole.busy_cores == pytest.approx(1.0)
     assert whole.foreign_cores == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_whole_machine_is_divided_by_the_shares_of_its_parts():
+    """Of 200 J, 100 above idle: a GPU used 120, half of it the job's, the rest went to a tenth of the CPU time."""
+    readings = [
+        reading(200.0, domain="machine", provenance="sampled"),
+        reading(120.0, domain="gpu0", provenance="counter"),
+        reading(30.0),
+    ]
+    (own,) = job_readings(readings, {"machine": 50.0}, 2.0, cpu_share=0.1, gpu_shares={"gpu0": 0.5})
+    share = (0.5 * 120 + 0.1 * 80) / 200
+    assert (own.domain, own.scope) == ("machine", "job")
+    assert own.energy_j == pytest.approx(100.0 + share * 100.0)
