@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class MeteredCommand(Measurement):
         still_running: Number of its processes that were still running when it ended; what they use later is
             not measured.
         machine: The machine.
+        notices: What its sources say of parts of the machine that they cannot read.
         impact: Price and emissions of the energy; None if the energy was not read.
     """
 
@@ -44,6 +46,7 @@ class MeteredCommand(Measurement):
     exit_code: int
     still_running: int
     machine: machine.Machine
+    notices: list[str]
     impact: carbon.Impact | None
 
 
@@ -83,6 +86,7 @@ def meter_command(
         ) as meter,
         meter.window(command[0]) as window,
     ):
+        notices = [str(notice) for notice in meter.notices() if notice.level == "warning"]
         exit_code, still_running = _run(command, wait)
     measured = window.measurement
     total = measured.total
@@ -92,6 +96,7 @@ def meter_command(
         exit_code=exit_code,
         still_running=still_running,
         machine=machine.describe(),
+        notices=notices,
         impact=carbon.impact(total.energy_j, grid, pue, price_usd_per_kwh) if total else None,
     )
 
@@ -108,13 +113,18 @@ def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
         f"{metered.duration_s:>14,.3f} s  elapsed",
         f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_words}",
         *(_row(reading, metered, job.get(domain)) for domain, reading in best.items()),
-        *(_row(reading, None, None, metered.duration_s) + "  (cross-check)" for reading in others),
+        *(
+            f"{_row(reading, None, None, metered.duration_s)}  "
+            f"({'cross-check' if reading.domain in best else 'included'})"
+            for reading in others
+        ),
         "",
         _total_row(metered),
         *([f"{use.job_instructions:>14,} instructions in user mode"] if use.job_instructions else []),
         *(_gpu_row(gpu) for gpu in metered.gpu_use),
         *_left_behind(metered.still_running),
         *(f"  flag: {flag}" for flag in metered.flags),
+        *(f"  note: {notice}" for notice in metered.notices),
         "",
     ]
     if metered.impact and metered.total:
@@ -222,7 +232,7 @@ def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
         process = _start(command)
         signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
         while True:
-            for ended in _ended_children():
+            for ended in _ended_children(process):
                 if ended == process.pid:
                     code = process.wait()
                 else:
@@ -231,10 +241,24 @@ def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
                 _pass_on(collected.pop(0))
             if code is not None and not (wait and descendants()):
                 return (code if code >= 0 else 128 - code), len(descendants())
-            came = signal.sigtimedwait(waited_for, _CHECK_S)
-            # A signal from the terminal has already reached the process group of the command.
-            if came is not None and came.si_signo != signal.SIGCHLD and came.si_code != _FROM_KERNEL:
-                _pass_on(came.si_signo)
+            came = _wait_for_signal(waited_for)
+            if came is not None:
+                _pass_on(came)
+
+
+def _wait_for_signal(waited_for: set[signal.Signals]) -> int | None:
+    """Waits a moment for one of these signals, which are blocked. Returns the one to be passed on, if any."""
+    if not hasattr(signal, "sigtimedwait"):
+        time.sleep(_CHECK_S)
+        pending = signal.sigpending() & waited_for
+        number = signal.sigwait(pending) if pending else signal.SIGCHLD
+        # Macs do not say where it came from: an interrupt comes from the terminal.
+        return None if number in (signal.SIGCHLD, signal.SIGINT) else number
+    came = signal.sigtimedwait(waited_for, _CHECK_S)
+    # A signal from the terminal has already reached the process group of the command.
+    if came is None or came.si_signo == signal.SIGCHLD or came.si_code == _FROM_KERNEL:
+        return None
+    return came.si_signo
 
 
 @contextlib.contextmanager
@@ -262,8 +286,12 @@ def _pass_on(number: int) -> None:
             os.kill(child, number)
 
 
-def _ended_children() -> Iterator[int]:
+def _ended_children(process: subprocess.Popen[bytes]) -> Iterator[int]:
     """Yields process ids of children that have ended; reap each before asking for the next."""
+    if not hasattr(os, "waitid"):
+        # Orphans come to us on Linux alone.
+        yield from [process.pid] if process.poll() is not None else []
+        return
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             yield ended.si_pid

@@ -15,7 +15,7 @@ from joules.instrument.host.processes import WITH_THIS_PROCESS, Job
 from joules.instrument.measurement import Measurement, Opening, close_segment, measure, open_segment
 from joules.instrument.reading import RecordedProvenance, floor_power_w, primary
 from joules.instrument.sampler import Sampler
-from joules.instrument.source import Source
+from joules.instrument.source import Notice, Source
 from joules.instrument.sources import discover
 
 
@@ -146,6 +146,10 @@ class Meter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def notices(self) -> list[Notice]:
+        """What its sources say of themselves, such as parts of the machine that they cannot read."""
+        return self._sampler.notices()
 
     def close(self) -> None:
         """Stops reading. Windows that are still open are lost; a second call does nothing."""

@@ -19,6 +19,9 @@ _TDP = re.compile(r"a TDP of ([\d.e+-]+) W")
 RecordedProvenance = Literal["counter", "sampled", "modelled", "missing"]
 
 
+_INTEGRATED_GPUS = frozenset({"gpu-apple0"})
+
+
 class Reading(Closed):
     """Energy of one domain over one window from one source.
 
@@ -178,7 +181,9 @@ def _summed(parts: Sequence[Reading]) -> Reading:
 
 def floor_power_w(domains: Iterable[str], chosen_w: float | None = None) -> float:
     """Least whole-machine power in watts on a machine whose sources cover `domains`: `chosen_w`, else that of
-    a server where a GPU is metered and 0 elsewhere."""
+    a server where a GPU of its own is metered and 0 elsewhere, as where the whole machine is read."""
     if chosen_w is not None:
         return chosen_w
-    return SERVER_FLOOR_W * any(domain.startswith("gpu") for domain in domains)
+    known = set(domains)
+    is_server = any(domain.startswith("gpu") and domain not in _INTEGRATED_GPUS for domain in known)
+    return SERVER_FLOOR_W if is_server and MACHINE not in known else 0.0

@@ -102,7 +102,7 @@ def snapshot(job: Job = DESCENDANTS) -> Snapshot:
     guest_s = getattr(cpu, "guest", 0.0) + getattr(cpu, "guest_nice", 0.0)
     return Snapshot(
         monotonic_s=time.monotonic(),
-        boottime_s=time.clock_gettime(time.CLOCK_BOOTTIME),
+        boottime_s=_boot_clock_s(),
         wall_s=time.time(),
         busy_s=sum(cpu) - guest_s - idle_s - steal_s,
         steal_s=steal_s,
@@ -112,6 +112,12 @@ def snapshot(job: Job = DESCENDANTS) -> Snapshot:
         others_cpu_s={pid: cpu_clock_s(pid) for pid in everyone - members - {os.getpid()}},
         discarding=frozenset(job.discarding),
     )
+
+
+def _boot_clock_s() -> float:
+    """Seconds since the machine started, sleep included where the system counts it."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def between(start: Snapshot, end: Snapshot) -> Contention:

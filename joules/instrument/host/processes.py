@@ -13,6 +13,9 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
+
+_PROC = Path("/proc")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _ROUNDING_S = 0.05
 _PR_SET_CHILD_SUBREAPER = 36
@@ -106,6 +109,8 @@ def in_initial_pid_namespace() -> bool:
 
 def descendants() -> set[int]:
     """Process ids of the live descendants of this process."""
+    if not _PROC.exists():
+        return {child.pid for child in psutil.Process().children(recursive=True)}
     reached: set[int] = set()
     waiting = [os.getpid()]
     while waiting:
@@ -120,13 +125,22 @@ def cpu_clock_s(pid: int) -> float:
     try:
         return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
     except OSError:
+        return 0.0 if _PROC.exists() else _reported_cpu_s(pid)
+
+
+def _reported_cpu_s(pid: int) -> float:
+    """Processor time of a process where there is no /proc, in the ticks that the system reports."""
+    try:
+        used = psutil.Process(pid).cpu_times()
+    except psutil.Error:
         return 0.0
+    return float(used.user + used.system)
 
 
 def name_of(pid: int) -> str:
     """Name of a process; empty where it has ended."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        return (_PROC / f"{pid}/comm").read_text(errors="replace").strip()
     except OSError:
         return ""
 
@@ -135,7 +149,7 @@ def stat_fields(pid: int) -> list[str]:
     """Fields of /proc/<pid>/stat from the state on; empty where the process has ended."""
     try:
         # The command name in parentheses may hold spaces; fields are counted after it.
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return (_PROC / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return []
 
@@ -143,7 +157,7 @@ def stat_fields(pid: int) -> list[str]:
 def _children(pid: int) -> list[int]:
     children: list[int] = []
     try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
+        for task in (_PROC / f"{pid}/task").iterdir():
             children.extend(int(child) for child in (task / "children").read_text().split())
     except OSError:
         pass
@@ -157,7 +171,7 @@ def _reaped_s(pid: int) -> float:
 def _ignores_child_signals(pid: int) -> bool:
     """Whether a process ignores SIGCHLD, so that its children leave no trace of their time with it."""
     try:
-        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+        text = (_PROC / f"{pid}/status").read_text(errors="replace")
     except OSError:
         return False
     ignored = text.partition("SigIgn:")[2].split(maxsplit=1)[:1]

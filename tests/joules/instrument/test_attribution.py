@@ -231,7 +231,7 @@ def test_parts_of_a_window_are_counted_together_before_anything_is_rounded_up_to
 
 
 def test_a_whole_machine_is_divided_by_the_shares_of_its_parts():
-    """Of 200 J, 100 above idle: a GPU used 120, half of it the job's, the rest went to a tenth of the CPU time."""
+    """Of 200 J, 100 above idle. A GPU used 120 J, half of its use the job's, as a tenth of the CPU time."""
     readings = [
         reading(200.0, domain="machine", provenance="sampled"),
         reading(120.0, domain="gpu0", provenance="counter"),
