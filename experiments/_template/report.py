@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from joules.paper.printing import banded, lay_out, number
-from joules.paper.quantities import pick
+from joules.paper.rows import pick
 from joules.paper.values import Value, statistic_values
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from joules.analysis.instruments import domain_name, is_modelled, provenance_words
 from joules.instrument import carbon
 from joules.paper.printing import lay_out, number, spaced
-from joules.paper.quantities import Rows, derive, pick
+from joules.paper.rows import Rows, derive, pick
 from joules.paper.values import Value
 
 # Columns of energy.csv whose sums are printed: key, number of them in a unit, unit.

@@ -10,7 +10,7 @@ import pandas as pd
 from experiments.estimation_methods.advice import positions, recommendations
 from experiments.estimation_methods.methods import METHODS, REFERENCE
 from joules.paper.printing import Cell, lay_out, number
-from joules.paper.quantities import derive, pick
+from joules.paper.rows import derive, pick
 from joules.paper.values import Value, statistic_values
 
 

@@ -10,10 +10,11 @@ import pandas as pd
 from experiments.first_principles.figures import WORDS
 from experiments.first_principles.tables import BEST, NETWORKS
 from joules.paper.printing import Cell, banded, cell, lay_out, name, number, quotient
-from joules.paper.quantities import pick
-from joules.paper.values import Value, statistic_values
+from joules.paper.rows import pick
+from joules.paper.values import Value, cell_values, statistic_values
 
 _KEY = "first_principles"
+_FACTORS = {"error": "error_factor", "worst": "worst_factor", "bias": "bias_factor"}
 _MIX = ("coal", "gas", "oil", "nuclear", "hydro", "wind", "solar")
 
 
@@ -56,16 +57,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             for key, rows in threads.items()
             for limit, column in (("peak", "peak_flops_per_s"), ("bandwidth", "moved_bytes_per_s"))
         ),
-        *(
-            Value(
-                f"{_KEY}.{row['outcome']}.{row['predictor']}.{factor}",
-                row.cell(f"{factor}_factor"),
-                3,
-                on_demand=True,
-            )
-            for row in predictors.each("outcome", "predictor")
-            for factor in ("error", "worst", "bias")
-        ),
+        *cell_values(_KEY, predictors, ["outcome", "predictor"], _FACTORS, 3),
         *statistic_values(_KEY, tables),
     ]
 

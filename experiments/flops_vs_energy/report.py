@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import pandas as pd
 
 from joules.paper.printing import banded, lay_out, number, quotient
-from joules.paper.quantities import Rows, derive, pick
-from joules.paper.values import Value, statistic_values
+from joules.paper.rows import Rows, derive, pick
+from joules.paper.values import Value, cell_values, statistic_values
 from joules.study.claims import load_claims
 
 _ENERGY, _TIME = "energy_per_inference_j", "time_per_inference_s"
+_FITS = ("r2", "r2_low", "r2_high", "spearman")
 # How the paper names a regression.
 _WORDS = {
     "flops": "operations alone",
@@ -75,17 +76,11 @@ def _costs(key: str, arm: Rows) -> list[Value]:
 
 def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """Which predictor a practitioner should use, and what the published runs say about operations."""
+    predictors = pick(tables, "predictors").where(group="all", outcome=_ENERGY)
     regressions = pick(tables, "regressions")
     exported = [
-        *(
-            Value(f"flops.predictor.{row['predictor']}.{column}", row.cell(column), 2, on_demand=True)
-            for row in pick(tables, "predictors").where(group="all", outcome=_ENERGY).each("predictor")
-            for column in ("r2", "r2_low", "r2_high", "spearman")
-        ),
-        *(
-            Value(f"flops.regression.{row['regression']}.factor", row.cell("error_factor"), 3, on_demand=True)
-            for row in regressions.each("regression")
-        ),
+        *cell_values("flops.predictor", predictors, ["predictor"], {name: name for name in _FITS}, 2),
+        *cell_values("flops.regression", regressions, ["regression"], {"factor": "error_factor"}, 3),
     ]
     if len(regressions):
         best = regressions.least("error_factor")

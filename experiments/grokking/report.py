@@ -8,8 +8,9 @@ import pandas as pd
 
 from experiments.grokking import frontier, outcomes, predictor, stopping
 from joules.paper.printing import banded, lay_out, name, number, whole
-from joules.paper.quantities import constant, derive, pick
-from joules.paper.values import Value, statistic_values
+from joules.paper.quantities import constant
+from joules.paper.rows import derive, pick
+from joules.paper.values import Value, cell_values, statistic_values
 
 _SPENT = {
     "waste_wh": ("waste_per_run_wh", r"\watt\hour"),
@@ -29,7 +30,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("grokking.runs", fixed.count()),
         Value("grokking.grokked", fixed.where("grok_step.notna()").count()),
         Value("grokking.expected", derive(count_expected, fixed, arms)),
-        Value("grokking.never", derive(list_arms, arms.where(grokked=0))),
+        Value("grokking.never", arms.where(grokked=0).names("arm")),
         Value("grokking.blocks", arms.max("blocks")),
         Value("grokking.modulus", fixed.mode("modulus")),
         Value("grokking.steps", fixed.mode("steps")),
@@ -52,16 +53,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             )
             for what in outcomes.published()["what"]
         ),
-        *(
-            Value(
-                f"grokking.waste_at.{row['schedule']:.0f}",
-                100 * row.cell("waste"),
-                2,
-                r"\percent",
-                on_demand=True,
-            )
-            for row in schedules.each("schedule")
-        ),
+        *cell_values("grokking.waste_at", schedules, ["schedule"], {"": "waste"}, 2, r"\percent", 100),
         *statistic_values("grokking", tables),
     ]
 
@@ -69,11 +61,6 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 def count_expected(fixed: pd.DataFrame, arms: pd.DataFrame) -> int:
     """How many of `fixed` belong to an arm that generalised in some block."""
     return int((~fixed["arm"].isin(arms.loc[arms["grokked"] == 0, "arm"])).sum())
-
-
-def list_arms(arms: pd.DataFrame) -> str:
-    """The names of arms, or none."""
-    return ", ".join(arms["arm"]) or "none"
 
 
 def name_hardest(statistics: pd.DataFrame) -> str:

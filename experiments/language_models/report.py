@@ -13,16 +13,14 @@ from joules.paper.printing import (
     banded,
     banded_cell,
     lay_out,
-    listed,
     name,
     number,
     significant,
     spaced,
     whole,
 )
-from joules.paper.quantities import derive, pick
+from joules.paper.rows import declared, derive, pick
 from joules.paper.values import Value, statistic_values
-from joules.study.design import Scale, load_design
 
 _KEY = "language_models"
 _CRITERIA = {
@@ -48,12 +46,15 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value(f"{_KEY}.entries", board.count()),
         Value(f"{_KEY}.disqualified", out.count()),
         *(
-            Value(f"{_KEY}.disqualified.{reason}", derive(list_disqualified, out, reason))
+            Value(
+                f"{_KEY}.disqualified.{reason}",
+                out.where(f"disqualified.str.contains({reason!r})").names("arm"),
+            )
             for reason in ("accuracy", "time")
         ),
-        Value(f"{_KEY}.front", derive(list_arms, board.where(on_front=True))),
-        Value(f"{_KEY}.gate", derive(declared, scale, "gate_accuracy"), 2),
-        Value(f"{_KEY}.cap", derive(declared, scale, "cap_s"), 2, r"\second"),
+        Value(f"{_KEY}.front", board.where(on_front=True).names("arm")),
+        Value(f"{_KEY}.gate", derive(declared, _KEY, scale, "gate_accuracy"), 2),
+        Value(f"{_KEY}.cap", derive(declared, _KEY, scale, "cap_s"), 2, r"\second"),
         Value(f"{_KEY}.corpus", derive(name_corpus, good)),
         Value(f"{_KEY}.symbols", good.max("training_symbols")),
         Value(f"{_KEY}.alphabet", good.max("alphabet")),
@@ -70,21 +71,6 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         ),
         *statistic_values(_KEY, tables),
     ]
-
-
-def declared(scale: Scale, rule: str) -> float:
-    """A rule of the board that `design.yaml` declares under `analysis` for a scale."""
-    return float(load_design(_KEY).at(scale).analysis[rule])
-
-
-def list_arms(board: pd.DataFrame) -> str:
-    """The names of entries, or none."""
-    return listed(board["arm"])
-
-
-def list_disqualified(board: pd.DataFrame, reason: str) -> str:
-    """The entries of `board` that were disqualified for a reason, or none."""
-    return listed(board.loc[board["disqualified"].str.contains(reason), "arm"])
 
 
 def name_corpus(runs: pd.DataFrame) -> str:

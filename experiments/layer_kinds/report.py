@@ -8,10 +8,10 @@ import pandas as pd
 
 from experiments.layer_kinds.tables import KINDS
 from joules.paper.printing import significant
-from joules.paper.quantities import derive, pick
-from joules.paper.values import Value, statistic_values
+from joules.paper.rows import derive, pick
+from joules.paper.values import Value, cell_values, statistic_values
 
-_SHARES = ("flops", "parameters", "energy", "time")
+_SHARES = {of: f"{of}_percent" for of in ("flops", "parameters", "energy", "time")}
 _PRINTED = {
     "operations in %": ("this campaign", "flops_percent"),
     "energy in %": ("this campaign", "energy_percent"),
@@ -33,21 +33,13 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("layers.busy.min", alone.min(busy), 2),
         Value("layers.busy.max", alone.max(busy), 2),
         Value("layers.mflops", alone.cell("flops") / 1e6, 3),
+        *cell_values("layers.intensity", alone, ["kind"], {"": "intensity_flops_per_byte"}, 2),
         *(
-            Value(f"layers.intensity.{row['kind']}", row.cell("intensity_flops_per_byte"), 2)
-            for row in alone.each("kind")
-        ),
-        *(
-            Value(
-                f"layers.{key}.{row['kind']}.{of}",
-                row.cell(f"{of}_percent"),
-                2,
-                r"\percent",
-                on_demand=True,
-            )
+            value
             for key, origin in origins.items()
-            for row in shares.where(origin=origin).each("kind")
-            for of in _SHARES
+            for value in cell_values(
+                f"layers.{key}", shares.where(origin=origin), ["kind"], _SHARES, 2, r"\percent"
+            )
         ),
         *statistic_values("layers", tables),
     ]

@@ -10,20 +10,16 @@ import pandas as pd
 
 from experiments.rl_ranking.tables import ALGORITHMS
 from joules.paper.printing import banded, cell, lay_out, listed, number
-from joules.paper.quantities import Rows, derive, pick
-from joules.paper.values import Value, statistic_values
-from joules.study.design import load_design
+from joules.paper.rows import Rows, declared, derive, pick
+from joules.paper.values import Value, cell_values, statistic_values
 
-# Values of an arm: column, factor and unit.
-_OF_ARM = {
-    "time_per_step": ("time_per_step_s", 1e3, r"\milli\second"),
-    "energy_per_step": ("energy_per_step_j", 1e3, r"\milli\joule"),
-    "steps": ("steps", 1, ""),
-    "rate": ("steps_per_s", 1, ""),
-    "final_return": ("final_return", 1, ""),
-    "random_return": ("random_return", 1, ""),
+# Columns of arms.csv that are values, by the last part of their keys.
+_NUMBERS = {
+    "steps": "steps",
+    "rate": "steps_per_s",
+    "final_return": "final_return",
+    "random_return": "random_return",
 }
-_FLOPS = {"flops": "flops_per_decision", "step_flops": "flops_per_step"}
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
@@ -33,19 +29,22 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     return [
         Value("rl.runs", runs.count()),
         Value("rl.blocks", arms.max("blocks")),
-        Value("rl.budget", derive(declared_budget_s, runs), 2, r"\second"),
+        Value(
+            "rl.budget",
+            derive(declared, "rl_ranking", runs.frame["scale"].iloc[0], "budget_s"),
+            2,
+            r"\second",
+        ),
         Value("rl.failed", runs.where("failure.notna()").count()),
         Value("rl.not_learned", derive(list_arms, arms.where("final_return.notna()", learned=False))),
-        Value("rl.below_random", derive(list_groups, below)),
-        *(
-            Value(f"rl.{row['arm']}.{key}", factor * row.cell(column), 3, unit, on_demand=True)
-            for row in arms.each("arm")
-            for key, (column, factor, unit) in _OF_ARM.items()
-        ),
+        Value("rl.below_random", below.names("group")),
+        *cell_values("rl", arms, ["arm"], {"time_per_step": "time_per_step_s"}, 3, r"\milli\second", 1e3),
+        *cell_values("rl", arms, ["arm"], {"energy_per_step": "energy_per_step_j"}, 3, r"\milli\joule", 1e3),
+        *cell_values("rl", arms, ["arm"], _NUMBERS, 3),
         *(
             Value(f"rl.{row['arm']}.{key}", row.cell(column) / 1e6, 3, on_demand=True)
             for row in arms.each("arm")
-            for key, column in _FLOPS.items()
+            for key, column in (("flops", "flops_per_decision"), ("step_flops", "flops_per_step"))
         ),
         Value("rl.place_error", 100 * ranks.max("place_error"), 1, r"\percent", on_demand=True),
         *(
@@ -75,11 +74,6 @@ def _slug(ranks: Rows) -> str:
     return str(ranks.frame["game"].iloc[0]).lower().replace(" ", "_")
 
 
-def declared_budget_s(runs: pd.DataFrame) -> float:
-    """The budget in seconds that `design.yaml` declares for the scale of `runs`."""
-    return float(load_design("rl_ranking").at(runs["scale"].iloc[0]).analysis["budget_s"])
-
-
 def name_algorithm(ranks: pd.DataFrame) -> str:
     """The algorithm of the first row."""
     return ALGORITHMS[ranks["algorithm"].iloc[0]]
@@ -90,11 +84,6 @@ def describe_overlap(ranks: pd.DataFrame) -> str:
     if ranks["inconclusive"].iloc[0]:
         return "its interval overlaps another algorithm's, so that the first place is inconclusive"
     return "its interval overlaps no other algorithm's"
-
-
-def list_groups(statistics: pd.DataFrame) -> str:
-    """The arms of statistics, or none."""
-    return listed(statistics["group"])
 
 
 def list_arms(arms: pd.DataFrame) -> str:

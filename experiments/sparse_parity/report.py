@@ -9,8 +9,9 @@ import pandas as pd
 from experiments.sparse_parity import tables as made
 from experiments.sparse_parity.tables import ENERGY, PROXIES, WORDS
 from joules.paper.printing import banded, cell, lay_out, name, number, spaced
-from joules.paper.quantities import constant, derive, pick
-from joules.paper.values import Value, statistic_values
+from joules.paper.quantities import constant
+from joules.paper.rows import derive, pick
+from joules.paper.values import Value, cell_values, statistic_values
 
 _KEY = "sparse_parity"
 
@@ -28,10 +29,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value(f"{_KEY}.failed", arms.where(solved=False).count()),
         Value(f"{_KEY}.solved_from", 100 * constant(made, "SOLVED"), 2, r"\percent"),
         Value(f"{_KEY}.winners", derive(list_winners, pick(tables, "regret").where(metric=ENERGY))),
-        *(
-            Value(f"{_KEY}.tau.{row['metric']}", row.cell("tau"), 2, on_demand=True)
-            for row in with_energy.each("metric")
-        ),
+        *cell_values(f"{_KEY}.tau", with_energy, ["metric"], {"": "tau"}, 2),
         *statistic_values(_KEY, tables),
     ]
 

@@ -13,8 +13,8 @@ import pandas as pd
 
 from joules.analysis import sensitivity
 from joules.analysis.statistics import CONFIDENCE, holm
-from joules.paper.printing import listed, significant
-from joules.paper.quantities import derive, pick
+from joules.paper.printing import significant
+from joules.paper.rows import derive, pick
 from joules.paper.values import Value
 from joules.power.models import POWER_MODELS
 from joules.study.campaign import CAMPAIGN
@@ -286,13 +286,8 @@ def values(claims: pd.DataFrame) -> list[Value]:
             for row in every.each("claim")
         ),
         *(Value(f"claims.{key}", rows.count(), experiment=CAMPAIGN) for key, rows in counts.items()),
-        Value("claims.unflagged.turned", derive(list_claims, turned), experiment=CAMPAIGN),
+        Value("claims.unflagged.turned", turned.names("claim"), experiment=CAMPAIGN),
     ]
-
-
-def list_claims(claims: pd.DataFrame) -> str:
-    """The names of claims, or none."""
-    return listed(claims["claim"])
 
 
 def state_claim(claims: pd.DataFrame) -> str:

@@ -14,7 +14,8 @@ from joules.analysis.steps import statistics_of
 from joules.analysis.tables import read_tables
 from joules.errors import UserError
 from joules.paper.printing import listed, spaced
-from joules.paper.quantities import constant, derive
+from joules.paper.quantities import constant
+from joules.paper.rows import derive
 from joules.paper.values import Value
 from joules.study.campaign import Campaign, other_releases
 from joules.study.config import Config

@@ -21,7 +21,7 @@ from joules.errors import UserError
 from joules.models import read_json
 from joules.paper import claims, comparison, families, printing, prose, values
 from joules.paper.contracts import Report
-from joules.paper.quantities import derive
+from joules.paper.rows import derive
 from joules.paper.typeset import run_latex
 from joules.study.campaign import CAMPAIGN, POWER_MODELS, Campaign, figures_of
 from joules.study.citation import author_name, citation

@@ -13,20 +13,21 @@ import pandas as pd
 
 from joules.errors import UserError
 from joules.paper.printing import escape, is_number, significant
-from joules.paper.quantities import Cells, Quantity, Raw, pick
+from joules.paper.quantities import Cells, Quantity, Raw
+from joules.paper.rows import Rows, pick
 
 # Units, and heads of tables, of which no number may be printed without its band where energy is modelled.
 _ENERGY_UNITS = {r"\joule", r"\milli\joule", r"\kilo\joule", r"\kWh", r"\watt\hour"}
 _ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
 _OF_OTHERS = "_published"
-# Columns of statistics.csv that are values too, with the suffix of their keys.
+# Columns of statistics.csv that are values too, by the last part of their keys.
 _STATISTIC_COLUMNS = {
-    "estimate": "",
-    "ci_low": ".low",
-    "ci_high": ".high",
-    "band_low": ".least",
-    "band_high": ".most",
-    "p_holm": ".p",
+    "": "estimate",
+    "low": "ci_low",
+    "high": "ci_high",
+    "least": "band_low",
+    "most": "band_high",
+    "p": "p_holm",
 }
 
 
@@ -88,15 +89,36 @@ class Value:
         return f"{number} [\\num{{{low}}}, \\num{{{high}}}]"
 
 
-def statistic_values(prefix: str, tables: Mapping[str, pd.DataFrame], digits: int = 3) -> list[Value]:
-    """Estimate, interval, range over power models and corrected p of every row of `statistics.csv`, where it
-    has them."""
+def cell_values(
+    prefix: str,
+    rows: Rows,
+    by: Sequence[str],
+    columns: Mapping[str, str],
+    digits: int,
+    unit: str = "",
+    factor: float = 1,
+) -> list[Value]:
+    """`factor` times the number in each of `columns` of each row, on demand.
+
+    The key is `prefix`, the cells of the row in `by`, and the key of the column, with dots between them.
+    """
     return [
-        Value(f"{prefix}.{row['statistic']}{suffix}", row.cell(column), digits, on_demand=True)
-        for row in pick(tables, "statistics").each("statistic")
-        for column, suffix in _STATISTIC_COLUMNS.items()
-        if column in row.frame and pd.notna(row[column])
+        Value(
+            ".".join([prefix, *(str(row[name]) for name in by), *key.split()]),
+            factor * row.cell(column),
+            digits,
+            unit,
+            True,
+        )
+        for row in rows.each(*by)
+        for key, column in columns.items()
+        if column in row.frame
     ]
+
+
+def statistic_values(prefix: str, tables: Mapping[str, pd.DataFrame], digits: int = 3) -> list[Value]:
+    """Estimate, interval, range over power models and corrected p of every row of `statistics.csv`."""
+    return cell_values(prefix, pick(tables, "statistics"), ["statistic"], _STATISTIC_COLUMNS, digits)
 
 
 def check(values: Iterable[Value]) -> list[Value]:

@@ -14,7 +14,7 @@ from joules.analysis import plotting, records, statistics, tables
 from joules.bench.journal import write_records
 from joules.errors import UserError
 from joules.paper import claims, families, printing, values
-from joules.paper.quantities import pick
+from joules.paper.rows import pick
 from joules.paper.values import Value
 from joules.study.campaign import Campaign
 from joules.study.claims import Claim

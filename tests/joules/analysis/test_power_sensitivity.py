@@ -16,7 +16,7 @@ from joules.instrument.reading import Total
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
-from joules.paper import claims, printing, quantities, values
+from joules.paper import claims, printing, rows, values
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 from joules.power.servers import ProcessorIdentity
 from joules.power.use import NotCovered
@@ -271,7 +271,7 @@ def test_a_model_taken_away_is_missed_nowhere(monkeypatch):
 def typed_j(energy_j, band=(math.nan, math.nan)):
     """A quantity of one row, with its range over power models."""
     row = {"energy_j": energy_j, "energy_j_band_low": band[0], "energy_j_band_high": band[1]}
-    return quantities.pick({"runs": pd.DataFrame([row])}, "runs").cell("energy_j")
+    return rows.pick({"runs": pd.DataFrame([row])}, "runs").cell("energy_j")
 
 
 def test_a_number_of_joules_is_not_printed_without_its_band():

@@ -10,7 +10,8 @@ import pytest
 
 from joules.errors import UserError
 from joules.paper import quantities
-from joules.paper.quantities import constant, derive, pick
+from joules.paper.quantities import constant
+from joules.paper.rows import derive, pick
 from joules.paper.values import Value, check, listing, read_cells
 from tests import RELEASED, ROOT
 
@@ -27,7 +28,7 @@ TABLES = {
     )
 }
 LEAF = re.compile(
-    r"(?:(number of rows|number of different values of|(?:min|max|sum|median|mode) of) ?)?"
+    r"(?:(number of rows|number of different values of|(?:min|max|sum|median|mode|names) of) ?)?"
     r"(.*?) ?in (\w+)\.csv((?: where .+)*)"
 )
 COMBINED = re.compile(r"(\(.*\)|[\d.e+-]+) ([*/]) (\(.*\)|[\d.e+-]+)")
@@ -51,6 +52,8 @@ def recompute(sentence, tables):
     if how is None:
         assert cells.nunique(dropna=False) == 1
         return cells.iloc[0]
+    if how == "names of":
+        return ", ".join(str(name).replace("_", " ") for name in cells) or "none"
     if how == "mode of":
         return cells.mode().iloc[0]
     return getattr(cells, "nunique" if how.startswith("number") else how.split()[0])()
