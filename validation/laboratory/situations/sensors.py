@@ -17,6 +17,7 @@ _START_S, _END_S = 2.0, 8.0
 _PROCESSOR_W = constant(60.0)
 _CARD_W = square(90.0, 250.0, 1.7, 20.0)
 _BOARD_W = steps((0.0, 8.0), (5.0, 20.0))
+_SERVER_W = steps((0.0, 150.0), (5.0, 260.0))
 
 
 def _measured(
@@ -126,8 +127,14 @@ def _power_meter(number: int, curve: Curve, label: str = "", averaged_s: float =
 def acpi_power_meter(machine: Machine) -> Reported:
     """The whole machine: the processor that is read beside it is a part."""
     return _measured(
-        machine, {"machine": _BOARD_W}, [_power_meter(0, _BOARD_W)], beside=["processor", "models"]
+        machine, {"machine": _SERVER_W}, [_power_meter(0, _SERVER_W)], beside=["processor", "models"]
     )
+
+
+def acpi_power_meter_below_parts(machine: Machine) -> Reported:
+    """A meter that is said to read the whole machine and reads less than its processor."""
+    files = [_power_meter(0, constant(25.0))]
+    return _measured(machine, {"machine": _SERVER_W}, files, beside=["processor", "models"])
 
 
 def grace(machine: Machine) -> Reported:
@@ -204,7 +211,14 @@ SITUATIONS: tuple[Situation, ...] = (
     _row("MI300A", "amdgpu, processor and memory in the package", mi300a, "within"),
     _row("cards of Intel", "counters of xe and i915", intel_cards, "within"),
     _row("sockets of AMD", "amd_energy, 2 sockets with cores", amd_energy, "within"),
-    _row("power meter of ACPI", "whole machine, mean over 1 s, 8 to 20 W", acpi_power_meter, "within"),
+    _row("power meter of ACPI", "whole machine, mean over 1 s, 150 to 260 W", acpi_power_meter, "within"),
+    _row(
+        "power meter below its parts",
+        "25 W, of which the processor 60 W",
+        acpi_power_meter_below_parts,
+        "flagged, off",
+        "machine-below-parts",
+    ),
     _row("Grace", "2 sockets, labelled power meters", grace, "within"),
     _row("Jetson", "input rail and its parts", jetson_with_input_rail, "within"),
     _row("Jetson without input rail", "3 rails", jetson_without_input_rail, "within"),
