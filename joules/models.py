@@ -1,4 +1,4 @@
-"""Closed data models and the sentences printed when data does not fit them."""
+"""Closed data models, and readers of YAML and JSON with clear messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from joules.errors import UserError
 
 
 class Closed(BaseModel):
-    """A frozen record that refuses keys it does not know."""
+    """A frozen model that rejects unknown keys and numbers that are not finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -27,7 +27,16 @@ _BOOLEAN, _MERGE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:merge"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint naming the closest known word, or all of them where none is close."""
+    """A hint with the closest known word, or with all of them if none is close.
+
+    Args:
+        word: The unknown word.
+        known: Known words.
+
+    Example:
+        >>> did_you_mean("smok", ["smoke", "quick"])
+        "did you mean 'smoke'?"
+    """
     words = list(known)
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
@@ -44,14 +53,14 @@ def _sentence(error: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"unknown key '{where}' ({did_you_mean(str(path[-1]), known)})"
     if error["type"] == "literal_error":
         choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
-        return f"{where} cannot be '{error['input']}' ({did_you_mean(str(error['input']), choices)})"
+        return f"invalid {where} '{error['input']}' ({did_you_mean(str(error['input']), choices)})"
     if error["type"] == "missing":
         return f"'{where}' is missing"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}, got {error['input']!r}"
 
 
 def _model_at(model: type[BaseModel], path: list[Any]) -> type[BaseModel] | None:
-    """The model that owns the field at `path`, looking through containers; None where there is none."""
+    """The model that has the field at `path`, looking into containers; None if there is none."""
     current: type[BaseModel] | None = model
     for part in path:
         if current is None or part not in current.model_fields:
@@ -71,9 +80,18 @@ def _first_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def validate(model: type[Model], data: Any, source: str) -> Model:
-    """`data` as `model`; `source` names its origin in the error.
+    """Validates data.
 
-    Raises UserError with one clause per fault.
+    Args:
+        model: Class of the model.
+        data: The data.
+        source: Origin of the data, for the message.
+
+    Returns:
+        The data as an instance of the model.
+
+    Raises:
+        UserError: If the data is invalid; the message has one clause per fault.
     """
     try:
         return model.model_validate(data)
@@ -83,7 +101,7 @@ def validate(model: type[Model], data: Any, source: str) -> Model:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key stands once, and yes, no, on and off are words, as in YAML 1.2: NO is a country."""
+    """Rejects duplicate keys. As in YAML 1.2, yes, no, on and off are words: NO is a country code."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
@@ -98,11 +116,11 @@ class _StrictLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise yaml.constructor.ConstructorError(
-                    problem="a key is no word", problem_mark=key_node.start_mark
+                    problem="a key must be a word", problem_mark=key_node.start_mark
                 )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    problem=f"'{key}' stands twice", problem_mark=key_node.start_mark
+                    problem=f"duplicate key '{key}'", problem_mark=key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -114,41 +132,57 @@ _StrictLoader.add_implicit_resolver(
 
 
 def parse_yaml(text: str) -> Any:
-    """The YAML document in `text`. Raises yaml.YAMLError where it is malformed, or a key stands twice."""
+    """Parses a YAML document.
+
+    Raises:
+        yaml.YAMLError: If it is malformed, or has a duplicate key.
+    """
     try:
         return yaml.load(text, _StrictLoader)
     except (ValueError, RecursionError, OverflowError) as fault:
-        # Dates that do not exist, and the like.
+        # For example a date that does not exist.
         raise yaml.YAMLError(str(fault)) from None
 
 
 def read_yaml(path: Path) -> Any:
-    """The YAML document in `path`. Raises UserError where it cannot be read, is malformed, or a key stands
-    twice in it."""
+    """Reads a YAML file.
+
+    Raises:
+        UserError: If it cannot be read, is malformed, or has a duplicate key.
+    """
     try:
         return parse_yaml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
+        raise UserError(f"{path} does not exist: create it or restore it") from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder and not a file") from None
+        raise UserError(f"{path} is a folder, expected a file: move or delete it") from None
     except UnicodeDecodeError as fault:
-        raise UserError(f"{path} is not text in UTF-8 (byte {fault.start}): save it as that") from None
+        raise UserError(f"{path} is not UTF-8 text (byte {fault.start}): save it as UTF-8") from None
     except yaml.YAMLError as fault:
         detail = " ".join(str(fault).split())
         raise UserError(f"{path} is not valid YAML: {detail}") from None
 
 
 def read_json(path: Path, absent: str, remedy: str, keys: Iterable[str] = ()) -> dict[str, Any]:
-    """The JSON object in `path`, which has all of `keys`. Raises UserError with what to do where the file is
-    `absent`, and with the `remedy` where it is torn or was changed."""
+    """Reads a JSON object.
+
+    Args:
+        path: The file.
+        absent: What to do if the file does not exist.
+        remedy: What to do if it is not what it should be.
+        keys: Keys that the object must have.
+
+    Raises:
+        UserError: If the file does not exist, is incomplete or was modified.
+    """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: {absent}") from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder and not a file: {remedy}") from None
+        raise UserError(f"{path} is a folder, expected a file: {remedy}") from None
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict) or not set(keys) <= set(body):
-        raise UserError(f"{path} is torn or was changed: {remedy}")
+        raise UserError(f"{path} is incomplete or was modified: {remedy}")
     return body

@@ -28,7 +28,7 @@ from experiments.rl_ranking.parameters import Parameters
 from experiments.rl_ranking.workload import algorithm, make_model
 from joules.bench.environment import child_environment
 from joules.study.design import load_design
-from joules.workload.reinforcement.environments import environments
+from joules.workload.reinforcement.environments import make_environments
 from validation.arguments import parse_numbers
 
 ARMS = ("pong_pixels_a2c", "pong_pixels_ppo", "pong_pixels_dqn")
@@ -70,7 +70,7 @@ def rate(model: BaseAlgorithm, least_s: float) -> float:
 
 def ours(parameters: Parameters, seed: int) -> BaseAlgorithm:
     threads = torch.get_num_threads()
-    games = environments(
+    games = make_environments(
         parameters.environment, parameters.environments, seed, training=True, threads=threads
     )
     return make_model(parameters, games, seed)

@@ -15,14 +15,14 @@ from torch import nn
 from experiments.estimation_methods.parameters import Parameters
 from joules.instrument.nameplate import nameplate
 from joules.workload.counting import count_inference
-from joules.workload.reinforcement.environments import environments
+from joules.workload.reinforcement.environments import make_environments
 from joules.workload.reinforcement.learning import (
     PPO_EPSILON,
     count_decision,
     count_update,
-    pixels_last,
+    make_ppo,
     policy_options,
-    ppo,
+    use_channels_last,
 )
 from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
@@ -104,9 +104,9 @@ def _ppo_pong(_device: str, seed: int) -> Work:
     threads = torch.get_num_threads()
 
     def learner(epochs: int) -> BaseAlgorithm:
-        games = environments(_PONG, _COPIES, seed, training=True, threads=threads)
+        games = make_environments(_PONG, _COPIES, seed, training=True, threads=threads)
         policy = policy_options(_PPO["network"], PPO_EPSILON)
-        return pixels_last(ppo(games, seed, policy, epochs=epochs, **_PPO))
+        return use_channels_last(make_ppo(games, seed, policy, epochs=epochs, **_PPO))
 
     # Before the learner is made, which seeds all random streams anew.
     counts = count_update(lambda: learner(1))

@@ -15,16 +15,16 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from experiments.rl_ranking.parameters import ON_PIXELS, Parameters
 from experiments.rl_ranking.vtrace import VtraceA2C
-from joules.workload.reinforcement.environments import environments
+from joules.workload.reinforcement.environments import make_environments
 from joules.workload.reinforcement.learning import (
     PPO_EPSILON,
     count_decision,
     count_update,
-    pixels_last,
+    disable_log,
+    make_ppo,
     policy_name,
     policy_options,
-    ppo,
-    silent,
+    use_channels_last,
 )
 from joules.workload.session import Session
 
@@ -59,11 +59,11 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     threads = torch.get_num_threads()
     # Before the learner is made, which seeds all random streams anew.
     per_update = _count_update(parameters, seed, threads)
-    training = environments(
+    training = make_environments(
         parameters.environment, parameters.environments, seed, training=True, threads=threads
     )
     copies = min(_EVALUATION_COPIES, parameters.evaluation_episodes)
-    evaluation = environments(
+    evaluation = make_environments(
         parameters.environment, copies, _EVALUATION_SEED + seed, training=False, threads=threads
     )
     model = make_model(parameters, training, seed)
@@ -110,7 +110,7 @@ def make_model(parameters: Parameters, training: VecEnv, seed: int) -> BaseAlgor
     """The learner of `parameters` in `training`, made fast."""
     options = policy_options(parameters.network, _ADAM_EPSILONS.get(parameters.algorithm))
     model = algorithm(parameters, training, seed, options)
-    return pixels_last(model) if parameters.network in ON_PIXELS else model
+    return use_channels_last(model) if parameters.network in ON_PIXELS else model
 
 
 def algorithm(
@@ -129,7 +129,7 @@ def algorithm(
             "epochs",
             "clip_range",
         )
-        return ppo(training, seed, policy, **{name: given[name] for name in (*names, "entropy_coef")})
+        return make_ppo(training, seed, policy, **{name: given[name] for name in (*names, "entropy_coef")})
     name = policy_name(parameters.network)
     common: dict[str, Any] = {
         "learning_rate": parameters.learning_rate,
@@ -152,11 +152,11 @@ def algorithm(
             exploration_final_eps=0.05,
             **common,
         )
-        return silent(learner)
+        return disable_log(learner)
     common |= {"n_steps": parameters.rollout_steps, "ent_coef": parameters.entropy_coef}
     if parameters.algorithm == "a2c_vtrace":
-        return silent(VtraceA2C(name, training, lag=given["lag"], **common))
-    return silent(A2C(name, training, **common))
+        return disable_log(VtraceA2C(name, training, lag=given["lag"], **common))
+    return disable_log(A2C(name, training, **common))
 
 
 class _Evaluator(BaseCallback):
@@ -244,7 +244,7 @@ def _count_update(parameters: Parameters, seed: int, threads: int) -> dict[str, 
     twin_of = parameters.model_copy(update=_OF_TWINS.get(parameters.algorithm, {}))
 
     def twin() -> BaseAlgorithm:
-        games = environments(
+        games = make_environments(
             parameters.environment, parameters.environments, seed, training=True, threads=threads
         )
         return make_model(twin_of, games, seed)

@@ -34,7 +34,7 @@ def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
     try:
         sidecar = Sidecar.model_validate(body)
     except ValidationError:
-        raise UserError(f"{path} is torn or was changed: {again}") from None
+        raise UserError(f"{path} is incomplete or was modified: {again}") from None
     for name, stated in sidecar.files.items():
         check_unchanged(campaign.figures / name, stated, "drawn", again)
     return sidecar

@@ -147,7 +147,7 @@ def test_it_can_be_paused_and_stopped_and_begun_again(watched):
     told(page, "Stopped.")
     assert not trainings(process)
     begin(page, task="subtract", seed=3)
-    told(page, "learns to subtract, seed 3")
+    told(page, "task subtract, seed 3")
 
 
 def test_a_page_that_is_closed_ends_the_training(watched):
@@ -164,7 +164,7 @@ def test_a_recorded_training_is_played_again(watched):
     page.fill("#speed", "100")
     page.select_option("#recorded", label=page.inner_text("#recorded option >> nth=-1"))
     page.click("#replay button")
-    told(page, "The schedule is over.")
+    told(page, "The run has ended.")
     assert page.evaluate("latest.step") > 1000
     page.click("#draw")
     told(page, "no run is active")

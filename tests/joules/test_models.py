@@ -9,11 +9,14 @@ from joules.models import read_yaml
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"arms:\n  resnet18: {model: resnet18}\n  resnet18: {model: resnet34}\n", "'resnet18' stands twice"),
-        (b"a: {b: 1, b: 2}", "'b' stands twice"),
-        (b"title: caf\xe9", "is not text in UTF-8"),
+        (
+            b"arms:\n  resnet18: {model: a}\n  resnet18: {model: b}\n",
+            "duplicate key 'resnet18'",
+        ),
+        (b"a: {b: 1, b: 2}", "duplicate key 'b'"),
+        (b"title: caf\xe9", "is not UTF-8 text"),
         (b"a: [1", "is not valid YAML"),
-        (b"? [1]\n: 2", "a key is no word"),
+        (b"? [1]\n: 2", "a key must be a word"),
         (b"when: 2026-02-31", "is not valid YAML"),
     ],
 )
@@ -25,7 +28,7 @@ def test_what_is_wrong_is_said(tmp_path, content, sentence):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(UserError, match="is a folder and not a file"):
+    with pytest.raises(UserError, match="is a folder, expected a file"):
         read_yaml(tmp_path)
 
 

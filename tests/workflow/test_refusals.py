@@ -38,7 +38,7 @@ def test_a_key_that_stands_twice_is_refused_before_anything_is_measured(reposito
     repository.edit("workflow/config.yaml", "scale: quick", "scale: quick\nscale: standard")
     refused = repository.snakemake("--cores", "all", "-n")
     assert refused.returncode != 0
-    assert "'scale' stands twice" in refused.stdout
+    assert "duplicate key 'scale'" in refused.stdout
 
 
 def test_on_a_cluster_a_block_takes_a_node(repository):

@@ -1,11 +1,11 @@
 "use strict";
-// The page watches: the server tells everything since the training began, to whoever begins to watch late as well.
+// Shows one run. The server sends all events since its start, also to clients that connect late.
 
 const META = JSON.parse(document.getElementById("meta").textContent);
 const element = (id) => document.getElementById(id);
 const told = (text) => (element("told").textContent = text);
 const MOST_POINTS_DRAWN = 400;
-// Numbers tick as they come. Charts are drawn less often: on a small machine that is work taken from the training.
+// Numbers are updated with each event. Charts are drawn less often: on a small machine drawing slows the run.
 const DRAW_EVERY_MS = 3000;
 let points = [];
 let latest = null;
@@ -73,17 +73,17 @@ function setOn(isOn) {
 
 function setPaused(now) {
   isPaused = now;
-  element("pause").textContent = isPaused ? "Go on" : "Pause";
+  element("pause").textContent = isPaused ? "Resume" : "Pause";
 }
 
-// --- what is spent -----------------------------------------------------------------------------------------
+// --- numbers -----------------------------------------------------------------------------------------------
 
 function say(number, digits = 3) {
   if (number === null || number === undefined || !Number.isFinite(number)) return "–";
   return Number(number.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 12 });
 }
 
-// A number with its band over models of power, where it has one.
+// A number with its range over power models, if it has one.
 function banded(middle, low, high, unit) {
   if (middle === null || middle === undefined) return "–";
   const band = high - low > 1e-9 * Math.abs(middle) ? ` (${say(low)} to ${say(high)})` : "";
@@ -104,9 +104,9 @@ function numbers(place, pairs) {
 
 const stopNow = () => latest?.stops[element("rule").value] ?? null;
 
-// What became of the prediction.
+// The predicted step, and whether it was right.
 function prediction() {
-  if (!latest?.predicted_step) return "not yet made";
+  if (!latest?.predicted_step) return "not yet";
   const [step, low, high] = latest.predicted_step;
   const outcome = latest.grok_step === null ? "" : latest.grok_step >= low && latest.grok_step <= high ? ": hit" : ": missed";
   return `step ${say(step)} (${say(low)} to ${say(high)})${outcome}`;
@@ -120,25 +120,25 @@ function tick() {
   const { kwh, usd, household_h, boiled_litres, lamp_h } = META.impact;
   element("waste").textContent = stop ? `${scaled(1, "J")} since step ${stop.step}` : "not yet";
   numbers("numbers", [
-    ["spent", latest ? banded(latest.energy_j, latest.energy_low_j, latest.energy_high_j, "J") : "–"],
+    ["energy", latest ? banded(latest.energy_j, latest.energy_low_j, latest.energy_high_j, "J") : "–"],
     ["time", latest ? `${say(latest.time_s)} s` : "–"],
     ["step", latest ? say(latest.step, 6) : "–"],
-    ["accuracy on pairs held out", latest ? `${say(100 * latest.accuracy)} %` : "–"],
-    ["on pairs it is trained on", latest ? `${say(100 * latest.train_accuracy)} %` : "–"],
+    ["accuracy, held-out pairs", latest ? `${say(100 * latest.accuracy)} %` : "–"],
+    ["accuracy, training pairs", latest ? `${say(100 * latest.train_accuracy)} %` : "–"],
     ["has grokked", latest?.grok_step ? `at step ${latest.grok_step}` : "not yet"],
     ["predicted to grok", prediction()],
     ["wasted share", stop ? `${say((100 * stop.wasted_j) / latest.energy_j)} %` : "–"],
     ["wasted", scaled(1 / 3600, "Wh")],
-    ["as light of a 10 W lamp", scaled(lamp_h * 60, "minutes")],
+    ["light of a 10 W lamp", scaled(lamp_h * 60, "minutes")],
   ]);
   const times = Math.round(10 ** Number(element("fleet").value));
-  element("times").textContent = `${times.toLocaleString("en")} trainings`;
+  element("times").textContent = `${times.toLocaleString("en")} runs`;
   numbers("year", [
-    ["wasted in a year", scaled(times * kwh, "kWh")],
+    ["wasted per year", scaled(times * kwh, "kWh")],
     ["carbon dioxide", scaled((times * kwh * grid.g_per_kwh) / 1000, "kg")],
     ["money", scaled(times * usd, "US dollars")],
-    ["water brought to the boil", scaled(times * boiled_litres, "litres")],
-    ["a mean U.S. household", scaled((times * household_h) / 24, "days")],
+    ["water boiled", scaled(times * boiled_litres, "litres")],
+    ["average U.S. household", scaled((times * household_h) / 24, "days")],
   ]);
 }
 
@@ -152,7 +152,7 @@ element("rule").addEventListener("input", () => {
 
 const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 const time = { field: "time_s", type: "quantitative", title: "time in s", scale: { domainMin: 0, nice: false } };
-// What is marked in every chart, each in a line of its own.
+// Marks of every chart, each on its own line.
 const MARKED = ["rule stops", "grokked", "predicted"];
 
 function lines(names, title, description) {
@@ -189,23 +189,23 @@ function lines(names, title, description) {
         encoding: { x: time, text: { field: "words" } },
       })),
     ],
-    // So that the axes of time of all charts lie below one another.
+    // Aligns the time axes of all charts.
     config: { legend: { orient: "top" }, axisY: { minExtent: 40, maxExtent: 40 } },
   };
 }
 
 const CHARTS = {
-  accuracy: lines({ accuracy: "held out", train_accuracy: "trained on" }, "accuracy", "Accuracy over time, on pairs held out and on those trained on."),
-  energy: lines({ energy_j: "the schedule", stopped_j: "stopped by the rule" }, "energy in J", "Energy over time of the schedule and of the training as the rule would have stopped it."),
+  accuracy: lines({ accuracy: "held out", train_accuracy: "training" }, "accuracy", "Accuracy over time, on held-out and on training pairs."),
+  energy: lines({ energy_j: "full schedule", stopped_j: "stopped by the rule" }, "energy in J", "Energy over time, of the full schedule and as stopped by the rule."),
   power: lines({ power_w: "power" }, "power in W", "Power over time."),
-  norm: lines({ loss: "loss, held out", train_loss: "loss, trained on", weight_norm: "weight norm / 10" }, "loss, norm", "Losses and a tenth of the weight norm over time."),
+  norm: lines({ loss: "loss, held out", train_loss: "loss, training", weight_norm: "weight norm / 10" }, "loss, norm", "Losses, and one tenth of the weight norm, over time."),
 };
 let views = {};
 let isDrawing = false;
 let isStale = false;
 let drawn_ms = -Infinity;
 
-// One drawing at a time: what comes meanwhile is drawn after it, at once.
+// One drawing at a time; later events are drawn together after it.
 async function redraw() {
   isStale = true;
   if (isDrawing) return;
@@ -225,7 +225,7 @@ async function viewOf(name) {
       actions: false,
       theme: isDark() ? "dark" : undefined,
       config: { background: "transparent" },
-      // Nothing is drawn before there is something.
+      // Without warnings about empty data.
       logLevel: 1,
     });
     views[name] = made.view;
@@ -255,7 +255,7 @@ async function drawOnce() {
   if (latest?.grok_step) marks.push({ time_s: at(latest.grok_step), words: MARKED[1] });
   if (latest?.predicted_step) {
     const step = latest.predicted_step[0];
-    // Steps take equally long.
+    // Assumes steps of equal duration.
     marks.push({ time_s: (latest.time_s * step) / latest.step, words: MARKED[2] });
   }
   for (const name of Object.keys(CHARTS)) {
@@ -274,14 +274,14 @@ const HEARD = {
   prepares() {
     anew();
     setOn(true);
-    told("Getting ready: starting the meter and the child.");
+    told("Preparing the meter and the workload.");
   },
   begins(event) {
     anew();
     setOn(true);
     const { task, architecture } = event.parameters;
     const read = Object.entries(event.provenance).map(([domain, how]) => `${domain} ${how}`);
-    told(`The ${architecture} learns to ${task}, seed ${event.seed}. Energy: ${read.join(", ")}.`);
+    told(`Training: ${architecture}, task ${task}, seed ${event.seed}. Energy: ${read.join(", ")}.`);
   },
   seen(event) {
     points.push(...event.points);
@@ -296,16 +296,16 @@ const HEARD = {
   },
   resumed() {
     setPaused(false);
-    told("It goes on.");
+    told("Resumed.");
   },
   stopped() {
     over("Stopped.");
   },
   ends() {
-    over("The schedule is over.");
+    over("The run has ended.");
   },
   failed(event) {
-    over(`It failed: ${event.reason}`);
+    over(`The run failed: ${event.reason}`);
   },
   answers(event) {
     for (const answer of event.answers) showAnswer(answer);
@@ -332,11 +332,11 @@ function over(words) {
 function showAnswer({ a, b, answer, right, is_held_out, shares }) {
   const line = document.createElement("p");
   const isRight = answer === right;
-  const verdict = right === null ? "not defined" : isRight ? "right" : `wrong, it is ${right}`;
+  const verdict = right === null ? "not defined" : isRight ? "right" : `wrong, the answer is ${right}`;
   const best = shares.map((share, number) => [share, number]).sort((one, other) => other[0] - one[0]).slice(0, 3);
   line.className = isRight ? "right" : "wrong";
   line.textContent =
-    `${a} ∘ ${b} = ${answer}: ${verdict} (step ${latest?.step ?? 0}, ${is_held_out ? "held out" : "trained on"}; ` +
+    `${a} ∘ ${b} = ${answer}: ${verdict} (step ${latest?.step ?? 0}, ${is_held_out ? "held out" : "training"}; ` +
     `${best.map(([share, number]) => `${number} with ${say(100 * share)} %`).join(", ")})`;
   element("answers").prepend(line);
 }
@@ -351,7 +351,7 @@ function listen() {
     const event = JSON.parse(message.data);
     HEARD[event.event]?.(event);
   };
-  source.onerror = () => told("The page has lost its server: it has ended, or is busy.");
+  source.onerror = () => told("No connection to the server: it has ended or is busy.");
 }
 
 tick();

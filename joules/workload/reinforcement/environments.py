@@ -1,7 +1,7 @@
-"""Vectorised environments for Stable-Baselines3, made to cost little beside the learner.
+"""Vectorised environments for Stable-Baselines3 that cost little compared with the learner.
 
-`environments(...)` makes them. Returns in `info["episode"]["r"]` are those of the game itself, whatever the
-learner's reward is clipped to.
+`make_environments` makes them. Returns in `info["episode"]["r"]` are those of the game, also if the learner
+gets clipped rewards.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ from minatar import Environment as MinAtarGame
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
-# Steps of an episode after which an evaluation gives up: a policy that never ends a game has a return all
-# the same. ALE's usual limit is 108,000 frames, 27,000 steps of four.
+# Longest episode in steps, so that a policy that never ends a game has a return. ALE's usual limit is 108,000
+# frames, which are 27,000 steps of four.
 _LONGEST_EPISODE = 27_000
 
 
-def environments(name: str, copies: int, seed: int, *, training: bool, threads: int) -> VecEnv:
-    """`copies` of the environment `name` ('minatar/breakout', 'ale_ram/pong', 'ale/pong').
+def make_environments(name: str, copies: int, seed: int, *, training: bool, threads: int) -> VecEnv:
+    """Makes copies of an environment.
 
-    For training, ALE's rewards are clipped to their sign and losing a life ends an episode, as usual; in
-    evaluation neither.
+    Args:
+        name: Suite and game, such as 'minatar/breakout', 'ale_ram/pong' or 'ale/pong'.
+        copies: Number of copies.
+        seed: Seed of the first copy.
+        training: Clip rewards of ALE to their sign and end an episode at a lost life, as usual in training.
+        threads: Threads for emulation.
     """
     suite, game = name.split("/")
     if suite == "minatar":
@@ -39,7 +43,7 @@ def environments(name: str, copies: int, seed: int, *, training: bool, threads: 
 
 
 class _Game(Protocol):
-    """One copy of a game. An observation is an array of `observations`."""
+    """One copy of a game. Its observations are arrays of the space `observations`."""
 
     observations: spaces.Box
     actions: int
@@ -90,7 +94,7 @@ class _Ram:
         self.actions = len(self._actions)
 
     def reset(self) -> NDArray[Any]:
-        """A new episode after up to thirty frames of doing nothing, so that episodes differ."""
+        """Starts an episode with up to thirty frames without action, so that episodes differ."""
         self._ale.reset_game()
         for _ in range(int(self._random.integers(8))):
             self._ale.act(self._actions[0])
@@ -105,7 +109,7 @@ class _Ram:
 
 
 class _Base(VecEnv):
-    """What both kinds share: no attributes to reach into, and returns summed up by episode."""
+    """Base of both kinds: offers no attributes of games, and sums returns by episode."""
 
     def __init__(self, copies: int, observations: spaces.Box, actions: int) -> None:
         super().__init__(copies, observations, spaces.Discrete(actions))
@@ -118,7 +122,7 @@ class _Base(VecEnv):
         self._asked = actions
 
     def _count(self, rewards: NDArray[Any], over: NDArray[Any]) -> list[dict[str, Any]]:
-        """Adds to the returns; the infos of this step, with an episode's return where one is over."""
+        """Adds rewards to the returns; gives the infos of this step, with the returns of ended episodes."""
         self._returns += rewards
         self._lengths += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -147,11 +151,11 @@ class _Base(VecEnv):
         return [False] * self.num_envs
 
     def close(self) -> None:
-        """Nothing outlives the process."""
+        """Does nothing: all resources end with the process."""
 
 
 class GamesVecEnv(_Base):
-    """Games stepped one after the other in this process; an episode that is over begins again at once."""
+    """Steps games one after another in this process; a new episode starts when one has ended."""
 
     def __init__(self, games: Sequence[_Game]) -> None:
         super().__init__(len(games), games[0].observations, games[0].actions)
@@ -181,22 +185,22 @@ class GamesVecEnv(_Base):
 
 
 class AtariVecEnv(_Base):
-    """ALE's own vector environment: emulation, four-frame skip, maximum of two frames, grey 84 x 84 images
-    and stacks of four in C++ threads, without sticky actions.
+    """The vector environment of ALE: in C++ threads it emulates, skips four frames, takes the maximum of two
+    frames, and stacks four grey images of 84 x 84 pixels. It has no sticky actions.
 
-    For training the learner sees the sign of rewards and an episode's end at each lost life, while the game
-    goes on; returns are counted over whole games and unclipped.
+    In training the learner gets the sign of rewards, and the end of an episode at each lost life while the
+    game continues. Returns are unclipped, over whole games.
     """
 
     def __init__(self, game: str, copies: int, seed: int, *, training: bool, threads: int) -> None:
         self._games = AtariVectorEnv(
             game,
             copies,
-            # One more than cores: torch's threads spin on theirs for a while after their work is done.
+            # One more than cores: threads of torch keep theirs busy for a while after their work.
             num_threads=min(threads + 1, copies),
             autoreset_mode=AutoresetMode.SAME_STEP,
             life_loss_info=training,
-            # Clipped here instead, so that returns are known.
+            # Rewards are clipped here, so that returns are known.
             reward_clipping=False,
         )
         self._clip = training
@@ -216,7 +220,7 @@ class AtariVecEnv(_Base):
         actions = np.ascontiguousarray(self._asked, dtype=np.int64)
         seen, rewards, terminated, truncated, details = self._games.step(actions)
         ended = terminated | truncated
-        # A lost life ends an episode of learning, but only a new game starts its frames again.
+        # A lost life ends an episode of learning, but only a new game resets the frame number.
         frames = details["episode_frame_number"]
         new_game = ended & (frames <= self._frames)
         self._frames = frames

@@ -1,4 +1,4 @@
-"""Learners of Stable-Baselines3 made fast, and what they ask of a machine, counted."""
+"""Fast learners of Stable-Baselines3, and counts of their work."""
 
 from __future__ import annotations
 
@@ -16,18 +16,27 @@ from torch import nn
 from joules.workload.counting import count_inference, count_work
 from joules.workload.reinforcement.networks import EXTRACTORS
 
-# Stable-Baselines3's own epsilon of Adam for PPO, that of the PPO paper's code.
+# Epsilon of Adam for PPO, in Stable-Baselines3 and in the code of the PPO paper.
 PPO_EPSILON = 1e-5
 
 
 def policy_name(network: str) -> str:
-    """Stable-Baselines3's policy for a network."""
+    """Name of the policy in Stable-Baselines3 for a network."""
     return "MlpPolicy" if network == "mlp" else "CnnPolicy"
 
 
 def policy_options(network: str, adam_epsilon: float | None) -> dict[str, Any]:
-    """Options of a policy that make it fast without changing what it learns: networks on pixels scale their
-    weights instead of the pixels, and Adam, where `adam_epsilon` is given, updates all weights at once."""
+    """Options that make a policy fast without changing what it learns.
+
+    Networks on pixels scale their weights instead of the pixels, and Adam updates all weights at once.
+
+    Args:
+        network: Name of the network.
+        adam_epsilon: Epsilon of Adam; None for another optimiser.
+
+    Returns:
+        Keyword arguments of the policy.
+    """
     options: dict[str, Any] = {}
     if network in EXTRACTORS:
         # The extractor ends in the units of the published networks; heads follow it directly.
@@ -41,19 +50,19 @@ def policy_options(network: str, adam_epsilon: float | None) -> dict[str, Any]:
     return options
 
 
-def pixels_last(model: BaseAlgorithm) -> BaseAlgorithm:
-    """`model` with its weights in channels-last memory, the faster layout for convolutions on pixels."""
+def use_channels_last(model: BaseAlgorithm) -> BaseAlgorithm:
+    """Puts the weights in channels-last memory, the faster layout for convolutions on pixels."""
     model.policy.to(memory_format=torch.channels_last)
     return model
 
 
-def silent(model: BaseAlgorithm) -> BaseAlgorithm:
-    """`model` without a log: Stable-Baselines3 makes a folder in the temporary folder for each learner's."""
+def disable_log(model: BaseAlgorithm) -> BaseAlgorithm:
+    """Disables the log, for which Stable-Baselines3 would create a temporary folder per learner."""
     model.set_logger(Logger(None, []))
     return model
 
 
-def ppo(
+def make_ppo(
     training: VecEnv,
     seed: int,
     policy: dict[str, Any] | None,
@@ -67,7 +76,7 @@ def ppo(
     clip_range: float,
     entropy_coef: float,
 ) -> BaseAlgorithm:
-    """PPO with these hyperparameters; `policy` are the options of its policy."""
+    """Makes a PPO learner from hyperparameters and the keyword arguments of its policy."""
     model = PPO(
         policy_name(network),
         training,
@@ -81,11 +90,11 @@ def ppo(
         n_epochs=epochs,
         clip_range=clip_range,
     )
-    return silent(model)
+    return disable_log(model)
 
 
 def count_decision(model: BaseAlgorithm) -> dict[str, float]:
-    """FLOPs and bytes moved of a forward pass of the network that acts, for one of the copies it acts in."""
+    """Counts FLOPs and bytes moved of a forward pass of the acting network, per copy of the environment."""
 
     class Acting(nn.Module):
         def forward(self, observations: torch.Tensor) -> torch.Tensor:
@@ -97,20 +106,24 @@ def count_decision(model: BaseAlgorithm) -> dict[str, float]:
 
 
 def count_update(make_twin: Callable[[], BaseAlgorithm]) -> dict[str, float]:
-    """FLOPs and bytes moved of one update, of the mean over those that follow a rollout, counted on a twin of
-    the learner after its first steps. What an update is Stable-Baselines3 says: of PPO an epoch, of A2C a
-    rollout, of DQN a batch."""
+    """Counts FLOPs and bytes moved per update, as the mean over the updates that follow a rollout.
+
+    An update is what Stable-Baselines3 counts as one: an epoch of PPO, a rollout of A2C, a batch of DQN.
+
+    Args:
+        make_twin: Makes a copy of the learner, which is trained for its first steps.
+    """
     twin = make_twin()
     twin.learn(1)
     before = twin._n_updates
     counts = count_work(lambda: _update(twin))
-    # Counting takes two calls.
+    # `count_work` calls it twice.
     each = (twin._n_updates - before) / 2
     return {f"{name}_per_update": total / each for name, total in counts.items()}
 
 
 def _update(model: BaseAlgorithm) -> None:
-    """The updates that follow a rollout."""
+    """Does the updates that follow a rollout."""
     if isinstance(model, OffPolicyAlgorithm):
         model.train(model.gradient_steps, model.batch_size)
     else:

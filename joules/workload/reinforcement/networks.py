@@ -1,4 +1,4 @@
-"""Feature extractors: what turns an observation into a vector."""
+"""Feature extractors, which turn an observation into a vector."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 
 class _Convolutions(BaseFeaturesExtractor):
-    """Convolutions, then one fully connected layer. Observations are [B, C, H, W]; they are laid out as the
-    weights are.
+    """Convolutions, then one fully connected layer. Observations are [B, C, H, W], in the memory layout of
+    the weights.
 
-    Where observations are bytes, the first weights are divided by 255 and not the observations: by linearity
-    the same features, for a pass over eight thousand numbers instead of millions.
+    If observations are bytes, the first weights are divided by 255 instead of the observations. By linearity
+    the features are the same, but thousands of numbers are divided and not millions.
     """
 
     def __init__(self, space: spaces.Box, layers: list[nn.Module], features: int) -> None:
@@ -58,8 +58,8 @@ class NatureNetwork(_Convolutions):
 
 
 class SeparableNetwork(_Convolutions):
-    """The same sizes with each convolution split into a depthwise and a one-by-one part, as in MobileNet
-    (Howard et al. 2017): fewer operations, more memory traffic for each."""
+    """`NatureNetwork` with each convolution split into a depthwise and a 1x1 convolution, as in MobileNet
+    (Howard et al. 2017): fewer operations, with more memory traffic each."""
 
     def __init__(self, space: spaces.Box) -> None:
         layers = [

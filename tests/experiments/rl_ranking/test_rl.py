@@ -13,7 +13,7 @@ from joules.analysis import ranking
 from joules.analysis.records import Records
 from joules.bench.record import Phase, Step
 from joules.study.design import load_design
-from joules.workload.reinforcement.environments import AtariVecEnv, environments
+from joules.workload.reinforcement.environments import AtariVecEnv, make_environments
 from tests import records
 
 SMALL = {
@@ -37,7 +37,7 @@ def test_a_foreign_hyperparameter_is_refused():
 
 @pytest.mark.parametrize("name", ["minatar/breakout", "ale_ram/pong", "ale/pong"])
 def test_every_kind_of_environment_steps_and_begins_again(name):
-    games = environments(name, 3, 0, training=True, threads=1)
+    games = make_environments(name, 3, 0, training=True, threads=1)
     seen = games.reset()
     assert seen.shape == (3, *games.observation_space.shape)
     assert seen.dtype == games.observation_space.dtype
@@ -49,7 +49,7 @@ def test_every_kind_of_environment_steps_and_begins_again(name):
 
 def test_the_same_seed_plays_the_same_game():
     def play():
-        games = environments("minatar/space_invaders", 2, 7, training=True, threads=1)
+        games = make_environments("minatar/space_invaders", 2, 7, training=True, threads=1)
         games.reset()
         return [games.step(np.array([step % 4, 3]))[1].tolist() for step in range(200)]
 
@@ -57,7 +57,7 @@ def test_the_same_seed_plays_the_same_game():
 
 
 def test_minatar_returns_are_sums_of_rewards():
-    games = environments("minatar/breakout", 2, 0, training=True, threads=1)
+    games = make_environments("minatar/breakout", 2, 0, training=True, threads=1)
     games.reset()
     sums, random = np.zeros(2), np.random.default_rng(0)
     finished = 0
@@ -101,7 +101,7 @@ def test_returns_are_unclipped_and_of_whole_games(training, learned):
 
 
 def test_scaled_weights_are_scaled_pixels():
-    games = environments("ale/pong", 2, 0, training=True, threads=1)
+    games = make_environments("ale/pong", 2, 0, training=True, threads=1)
     arm = load_design("rl_ranking").runs("standard")["pong_pixels_a2c"]
     ours = workload.make_model(Parameters.model_validate(arm), games, 0).policy
     stock = workload.algorithm(Parameters.model_validate(arm), games, 0).policy

@@ -8,7 +8,7 @@ from stable_baselines3 import A2C
 from torchrl.objectives.value.functional import vtrace_advantage_estimate
 
 from experiments.rl_ranking.vtrace import VtraceA2C, targets
-from joules.workload.reinforcement.environments import environments
+from joules.workload.reinforcement.environments import make_environments
 from joules.workload.reinforcement.networks import MinAtarNetwork
 
 STEPS, COPIES, GAMMA = 12, 3, 0.97
@@ -93,7 +93,7 @@ def test_nothing_leaks_back_over_an_episodes_end(rollout):
 
 
 def games():
-    return environments("minatar/breakout", 4, 0, training=True, threads=1)
+    return make_environments("minatar/breakout", 4, 0, training=True, threads=1)
 
 
 def weights_after(model, steps):
