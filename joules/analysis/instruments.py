@@ -11,7 +11,7 @@ WORDS = {
     "modelled": "modelled, not measured",
     "missing": "missing",
 }
-DOMAINS = {"cpu": "processor", "dram": "memory"}
+DOMAINS = {"cpu": "processor", "dram": "memory", "machine": "whole machine"}
 
 
 def is_modelled(instruments: pd.DataFrame) -> bool:

@@ -19,7 +19,7 @@ from joules.bench.window import Window
 from joules.instrument.host.processes import Job
 from joules.instrument.measurement import close_segment, open_segment
 from joules.instrument.sampler import Sampler
-from joules.instrument.source import Source
+from joules.instrument.source import MACHINE, Channel, Source
 from joules.study.design import Scalar
 from joules.workload.session import Session
 
@@ -123,7 +123,7 @@ class Worker:
                 return False
             name, at_s, data = self._pipe.recv()
             if name == "devices":
-                if data["gpu"] and not any(c.domain.startswith("gpu") for c in self._sampler.channels):
+                if data["gpu"] and not _reads_gpus(self._sampler.channels):
                     self._process.kill()
                     self.window.failure = _UNMETERED_GPU
                     return False
@@ -170,3 +170,7 @@ class Worker:
             whole = psutil.Process(self._process.pid)
             for process in [whole, *whole.children(recursive=True)]:
                 act(process)
+
+
+def _reads_gpus(channels: Sequence[Channel]) -> bool:
+    return any(channel.domain.startswith("gpu") or channel.domain == MACHINE for channel in channels)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from joules.instrument import METER_VERSION
 from joules.instrument.host import contention, limits, machine
 from joules.instrument.host.instructions import DescendantCounter, NotCountedError
-from joules.instrument.source import PREFERENCE, Channel
+from joules.instrument.source import MACHINE, PREFERENCE, Channel
 from joules.instrument.sources import discover, failing_channels
 from joules.instrument.sources.codecarbon_model import memory_kind, processor_tdp
 from joules.power.memory import codecarbon_memory_w
@@ -18,6 +18,7 @@ from joules.power.servers import published_servers, recognize_servers
 from joules.power.use import NotCovered, Use
 
 _WATCH_S = 2.0
+_ROLES = {MACHINE: " (the total, to which no part is added)"}
 
 
 def diagnose() -> Iterator[str]:
@@ -100,9 +101,11 @@ def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:
     of_domain = [c for c in channels if c.domain == domain and c.scope == "machine"]
     of_domain.sort(key=lambda channel: PREFERENCE.index(channel.provenance))
     for place, channel in enumerate(of_domain):
-        role = "" if place == 0 else " (kept beside it as a cross-check)"
+        role = " (a cross-check)" if place else _ROLES.get(domain, "")
         shown = {"counter": "MEASURED", "sampled": "MEASURED", "modelled": "MODELLED"}
         word = shown.get(channel.provenance, channel.provenance)
+        if channel.covers and not place:
+            role = f" (includes {', '.join(sorted(channel.covers))}, which are not added)"
         yield f"{domain:12}{word} by {channel.source}: {channel.detail}{role}"
 
 

@@ -20,7 +20,7 @@ _MOST_POWER_W = 2000.0
 _EVENTS = {"cpu": "energy-pkg", "dram": "energy-ram", MACHINE: "energy-psys"}
 _CALIBRATIONS = {"cpu": RAPL_PACKAGE, "dram": RAPL_MEMORY, MACHINE: RAPL_PLATFORM}
 # The counters are updated every millisecond.
-_WAIT_S = 0.02
+_WAIT_S = 0.01
 # The package counter of these vendors is one for all dies, which older kernels show once a die.
 _ONE_COUNTER_A_PACKAGE = ("AuthenticAMD", "HygonGenuine")
 
