@@ -45,9 +45,9 @@ def _trace(options: Options) -> None:
 
 
 def _reproduction(options: Options) -> None:
-    from joules.paper.comparison import report
+    from joules.paper.comparison import write_report
 
-    print(report(select_campaign(options), load_config(options)))
+    print(write_report(select_campaign(options), load_config(options)))
 
 
 def _manifest(options: Options) -> None:

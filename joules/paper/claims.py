@@ -1,4 +1,4 @@
-"""Whether a campaign supports the paper's sentences."""
+"""Verdicts on the claims of the paper."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _OPEN: Verdict = "inconclusive"
 _DEPENDS: Verdict = "depends on the power model"
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-# Prefix of the columns that hold the verdict under each model of power.
-UNDER = "under_"
+# Prefix of the columns with the verdict under each power model.
+VERDICT_UNDER = "under_"
 COLUMNS = [
     "experiment",
     "claim",
@@ -42,7 +42,7 @@ COLUMNS = [
     "p_holm",
     "uncorrected_verdict",
     "as_read_verdict",
-    *(f"{UNDER}{model}" for model in POWER_MODELS),
+    *(f"{VERDICT_UNDER}{model}" for model in POWER_MODELS),
     *sensitivity.UNFLAGGED_COLUMNS,
     "unflagged_verdict",
     "comparison",
@@ -56,10 +56,17 @@ COLUMNS = [
 def evaluate_claims(
     statistics: Mapping[str, pd.DataFrame], models: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """One row a claim of each experiment, given its `statistics` and, where it has runs, its `power_models`.
+    """Evaluates every claim of the experiments, also under each power model.
 
-    A claim is decided where its whole 95 % interval falls on one side of its bound, a primary one where it
-    still does after Holm's correction over all primary claims; under each model of power apart.
+    A claim is decided if its whole 95 % interval lies on one side of its bound. A primary claim also has to
+    remain decided after Holm's correction over all primary claims.
+
+    Args:
+        statistics: the table `statistics` of each experiment.
+        models: the table `power_models` of each experiment that has runs.
+
+    Returns:
+        One row for each claim, with `COLUMNS`.
     """
     declared = {
         (experiment, name): claim
@@ -72,7 +79,7 @@ def evaluate_claims(
         for experiment, table in as_read.items()
         for statistic, unit in table["unit"].items()
     }
-    by_model = {
+    tables_by_model = {
         model: {
             experiment: rows.set_index("statistic")
             for experiment, table in models.items()
@@ -80,10 +87,10 @@ def evaluate_claims(
         }
         for model in POWER_MODELS
     }
-    judged = _judged(declared, as_read, units)
+    result = _evaluate(declared, as_read, units)
     under = {
-        model: _judged(declared, tables, units)
-        for model, tables in by_model.items()
+        model: _evaluate(declared, tables, units)
+        for model, tables in tables_by_model.items()
         if any(len(table) for table in tables.values())
     }
     rows = [
@@ -91,8 +98,8 @@ def evaluate_claims(
             key,
             claim,
             as_read[key[0]],
-            judged[key],
-            # No power model enters what published readings say.
+            result[key],
+            # Published readings do not depend on a power model.
             {model: each[key] for model, each in under.items() if key[0] in models},
         )
         for key, claim in declared.items()
@@ -104,9 +111,9 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A claim on one set of statistics: its verdict and the one before correction, in words why, its p
-    against the bound and that corrected over the primary claims (NaN where there is none)."""
+class Result:
+    """The result of a claim on one set of statistics: verdict after and before correction, evidence in
+    words, and p against the bound before and after correction (NaN if there is none)."""
 
     verdict: Verdict
     uncorrected: Verdict
@@ -115,9 +122,9 @@ class Judged:
     p_holm: float
 
 
-def _judged(
+def _evaluate(
     declared: Mapping[Key, Claim], tables: Mapping[str, pd.DataFrame], units: Mapping[Key, str]
-) -> dict[Key, Judged]:
+) -> dict[Key, Result]:
     alone: dict[Key, tuple[Verdict, str, float]] = {}
     for key, claim in declared.items():
         table = tables.get(key[0], pd.DataFrame())
@@ -135,7 +142,7 @@ def _judged(
     ]
     corrected = dict(zip(tested, holm(np.array([alone[key][2] for key in tested])), strict=True))
     return {
-        key: Judged(
+        key: Result(
             verdict=_OPEN if corrected.get(key, 0.0) > 1 - CONFIDENCE else verdict,
             uncorrected=verdict,
             evidence=evidence,
@@ -147,12 +154,14 @@ def _judged(
 
 
 def p_against(bound: float, estimate: float, low: float, high: float, *, n: int, is_ratio: bool) -> float:
-    """Two-sided p of the estimate being `bound`, by inverting its 95 % interval: the distance to the bound
-    over that to the end of the interval on its side, in quantiles of Student's t at n - 1 degrees of freedom;
-    distances of ratios are those of their logarithms.
+    """Two-sided p of the hypothesis that the quantity equals `bound`, by inverting its 95 % interval.
 
-    That is the t test itself where the interval is Student's, and an approximation where it was resampled or
-    transformed. NaN without an interval.
+    The distance from the estimate to the bound is divided by the distance to the end of the interval on the
+    same side, in quantiles of Student's t with n - 1 degrees of freedom. Ratios use logarithms. The result is
+    exact for Student's interval and approximate for a resampled or transformed one.
+
+    Returns:
+        p, or NaN without an interval.
     """
     from scipy import special
 
@@ -171,19 +180,19 @@ def p_against(bound: float, estimate: float, low: float, high: float, *, n: int,
 
 
 def _row(
-    key: Key, claim: Claim, statistics: pd.DataFrame, judged: Judged, under: Mapping[str, Judged]
+    key: Key, claim: Claim, statistics: pd.DataFrame, result: Result, under: Mapping[str, Result]
 ) -> dict[str, object]:
     experiment, name = key
-    verdicts = {judged.verdict, *(each.verdict for each in under.values())}
+    verdicts = {result.verdict, *(each.verdict for each in under.values())}
     row = {"experiment": experiment, "claim": name, **claim.model_dump()} | {
-        "verdict": judged.verdict if len(verdicts) == 1 else _DEPENDS,
-        "p": judged.p,
-        "p_holm": judged.p_holm,
-        "uncorrected_verdict": judged.uncorrected,
-        "as_read_verdict": judged.verdict,
-        **{f"{UNDER}{model}": each.verdict for model, each in under.items()},
+        "verdict": result.verdict if len(verdicts) == 1 else _DEPENDS,
+        "p": result.p,
+        "p_holm": result.p_holm,
+        "uncorrected_verdict": result.uncorrected,
+        "as_read_verdict": result.verdict,
+        **{f"{VERDICT_UNDER}{model}": each.verdict for model, each in under.items()},
         "unflagged_verdict": _OPEN,
-        "evidence": judged.evidence,
+        "evidence": result.evidence,
     }
     if claim.statistic not in statistics.index:
         return row
@@ -195,25 +204,25 @@ def _row(
         **{column: cells[column] for column in sensitivity.MODEL_COLUMNS},
         **unflagged,
         "unflagged_verdict": verdict_of(claim, *without_flags)[0],
-        "evidence": judged.evidence + _correction(judged) + _band(cells),
+        "evidence": result.evidence + _correction(result) + _band(cells),
     }
 
 
-def _correction(judged: Judged) -> str:
-    """What the correction took, in words; nothing where it took nothing."""
-    if judged.verdict == judged.uncorrected:
+def _correction(result: Result) -> str:
+    """The verdict before correction in words; empty if the correction does not change it."""
+    if result.verdict == result.uncorrected:
         return ""
-    return f"; {judged.uncorrected} before the correction for all primary claims (p {judged.p_holm:.2g})"
+    return f"; {result.uncorrected} before the correction for all primary claims (p {result.p_holm:.2g})"
 
 
 def _band(cells: pd.Series) -> str:
-    """The range of the estimate over models in words; nothing where they all give the same three digits."""
+    """The range of the estimate over power models in words; empty if three digits agree."""
     low, high = (f"{float(cells[column]):.3g}" for column in ("band_low", "band_high"))
     return "" if low == high else f"; {low} to {high} over power models"
 
 
 def verdict_of(claim: Claim, estimate: float, low: float, high: float) -> tuple[Verdict, str]:
-    """(verdict, why). A claim is decided only where the whole 95 % interval falls on one side."""
+    """The verdict and its evidence in words: decided only if the whole interval lies on one side."""
     if pd.isna(estimate):
         return _OPEN, "not measured at this scale"
     if pd.isna(low) or pd.isna(high):
@@ -227,11 +236,11 @@ def verdict_of(claim: Claim, estimate: float, low: float, high: float) -> tuple[
     return _OPEN, f"{interval}: the interval spans the bound"
 
 
-def under_words(row: Mapping[str, Any]) -> str:
-    """Which models give which verdict, in words."""
+def describe_models(row: Mapping[str, Any]) -> str:
+    """The verdicts and the power models that give them, in words."""
     by_verdict: dict[str, list[str]] = {}
     for name, model in POWER_MODELS.items():
-        verdict = row.get(f"{UNDER}{name}")
+        verdict = row.get(f"{VERDICT_UNDER}{name}")
         if isinstance(verdict, str):
             by_verdict.setdefault(verdict, []).append(model.words)
     return "; ".join(f"{verdict} under {_listed(words)}" for verdict, words in by_verdict.items())
@@ -242,7 +251,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def display(claims: pd.DataFrame) -> pd.DataFrame:
-    """The verdicts as the paper's table prints them."""
+    """The table of verdicts as the paper prints it."""
     return pd.DataFrame(
         {
             "claim": [str(name).replace("_", " ") for name in claims["claim"]],
@@ -302,5 +311,5 @@ def state_claim(claims: pd.DataFrame) -> str:
     if row["verdict"] == "contradicted":
         return f"This campaign contradicts the claim that {inner} ({evidence})."
     if row["verdict"] == _DEPENDS:
-        return f"Whether {inner} depends on the power model: {under_words(row)} ({evidence})."
+        return f"Whether {inner} depends on the power model: {describe_models(row)} ({evidence})."
     return f"This campaign cannot decide whether {inner} ({evidence})."

@@ -1,4 +1,4 @@
-"""A campaign set against the released ones: which claims are decided alike, which numbers agree."""
+"""Comparison of a campaign with the released ones: equal verdicts and agreeing numbers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from joules.study.manifest import Origin, read_manifest
 
 _INTERVAL = ["estimate", "ci_low", "ci_high"]
 _DECIDED = ("supported", "contradicted")
-# How often an estimate falls within the 95 % interval of another of the same thing, both being as certain:
-# normal errors of both, 2 Phi(1.96 / sqrt 2) - 1.
+# Probability that an estimate lies within the 95 % interval of a second, equally certain estimate of the same
+# quantity: with normal errors, 2 Phi(1.96 / sqrt 2) - 1.
 REPEATS_WITHIN = 0.834
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A campaign against one other.
+    """A campaign compared with one other.
 
     `numbers` has a row a claim whose statistic has an interval in both: name, experiment, campaign (the
     other's), estimate, ci_low and ci_high _here and _there, whether they `agree` (one estimate falls within
@@ -61,8 +61,8 @@ class Comparison:
         return list(self.decided.query("here != there").index)
 
 
-def comparisons(campaign: Campaign) -> list[Comparison]:
-    """`campaign` against each released one, by their verdicts. Raises UserError where it has none yet."""
+def compare_with_releases(campaign: Campaign) -> list[Comparison]:
+    """Compares a campaign with each released one. Raises UserError if it has no verdicts yet."""
     if not campaign.claims.exists():
         raise UserError(f"{campaign.claims} does not exist: run the workflow first")
     own = origin_of(campaign)
@@ -85,9 +85,13 @@ def comparisons(campaign: Campaign) -> list[Comparison]:
     return compared
 
 
-def over_campaigns(campaigns: Sequence[Campaign]) -> pd.DataFrame:
-    """The number that decides each claim in every campaign: a row a claim of the first that several have with
-    an interval; least and largest estimate, the widest interval of one, and a column in words for each."""
+def tabulate_claims(campaigns: Sequence[Campaign]) -> pd.DataFrame:
+    """The number that decides each claim, by campaign.
+
+    Returns:
+        One row for each claim of the first campaign that at least two campaigns have with an interval: the
+        least and the largest estimate, the width of the widest interval, and a column in words a campaign.
+    """
     tables = {one.name: pd.read_csv(one.claims).set_index("claim") for one in campaigns}
     rows = []
     for claim in next(iter(tables.values())).index:
@@ -115,13 +119,13 @@ def over_campaigns(campaigns: Sequence[Campaign]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "least", "largest", "widest", *tables])
 
 
-def report(campaign: Campaign, config: Config) -> Path:
+def write_report(campaign: Campaign, config: Config) -> Path:
     """Writes `reproduction.md` and `reproduction.csv` (a row a released campaign and statistic) into the
     campaign's results; returns the page. Statistics of the others are recomputed from their records.
 
     Raises UserError where there is no released campaign to compare with.
     """
-    others = comparisons(campaign)
+    others = compare_with_releases(campaign)
     if not others:
         raise UserError("there is no other campaign in results/ to compare with")
     numbers = pd.concat([_statistics(campaign, one.other, config) for one in others], ignore_index=True)
@@ -138,15 +142,15 @@ def values(others: list[Comparison]) -> list[Value]:
     if not others:
         return []
     return [
-        Value("beside.campaigns", derive(count_campaigns, *others)),
-        Value("beside.repeats", derive(count_repeats, *others)),
-        Value("beside.expected", 100 * constant(sys.modules[__name__], "REPEATS_WITHIN"), 2, r"\percent"),
-        Value("beside.claims", derive(count_claims, *others)),
-        Value("beside.wider", derive(count_wider, *others)),
-        Value("beside.numbers", derive(count_numbers, *others)),
-        Value("beside.agree", derive(count_agreeing, *others)),
-        Value("beside.decided", derive(count_decided, *others)),
-        Value("beside.opposed", derive(list_opposed, *others)),
+        Value("released.campaigns", derive(count_campaigns, *others)),
+        Value("released.repeats", derive(count_repeats, *others)),
+        Value("released.expected", 100 * constant(sys.modules[__name__], "REPEATS_WITHIN"), 2, r"\percent"),
+        Value("released.claims", derive(count_claims, *others)),
+        Value("released.wider", derive(count_wider, *others)),
+        Value("released.numbers", derive(count_numbers, *others)),
+        Value("released.agree", derive(count_agreeing, *others)),
+        Value("released.decided", derive(count_decided, *others)),
+        Value("released.opposed", derive(list_opposed, *others)),
     ]
 
 
@@ -162,12 +166,12 @@ def count_repeats(*others: Comparison) -> int:
 
 def count_claims(*others: Comparison) -> int:
     """How many claims have a number with an interval in two campaigns."""
-    return len(_over(others))
+    return len(_claims_by_campaign(others))
 
 
 def count_wider(*others: Comparison) -> int:
     """How many of these numbers differ more between campaigns than the widest interval of one."""
-    over = _over(others)
+    over = _claims_by_campaign(others)
     return int((over["largest"] - over["least"] > over["widest"]).sum())
 
 
@@ -191,8 +195,8 @@ def list_opposed(*others: Comparison) -> str:
     return listed(sorted({claim for one in others for claim in one.opposed}))
 
 
-def _over(others: Sequence[Comparison]) -> pd.DataFrame:
-    return over_campaigns([others[0].campaign, *(one.other for one in others)])
+def _claims_by_campaign(others: Sequence[Comparison]) -> pd.DataFrame:
+    return tabulate_claims([others[0].campaign, *(one.other for one in others)])
 
 
 def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
@@ -213,12 +217,12 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
         )
     if not rows:
         return {}
-    over = _over(others)
+    over = _claims_by_campaign(others)
     printed = over.drop(columns=["least", "largest", "widest"]).assign(
         claim=over["claim"].map(spaced),
         spread=[f"{row.least:.3g} to {row.largest:.3g}" for row in over.itertuples()],
     )
-    return {"beside": pd.DataFrame(rows), "over": printed}
+    return {"released": pd.DataFrame(rows), "claims_by_campaign": printed}
 
 
 def _claims(campaign: Campaign) -> pd.DataFrame:
@@ -264,7 +268,7 @@ def _page(campaign: Campaign, others: list[Comparison], numbers: pd.DataFrame) -
     ).fillna("not in it")
     lines += [f"| {name} | {' | '.join(cells)} |" for name, *cells in verdicts.itertuples(name=None)]
     lines += ["", "## The number that decides each claim", ""]
-    over = over_campaigns(everyone)
+    over = tabulate_claims(everyone)
     lines.append(f"| claim | {' | '.join(each.name for each in everyone)} | least to largest |")
     lines.append("|---|" + "---|" * (len(everyone) + 1))
     lines += [

@@ -1,4 +1,4 @@
-"""Faults of the prose that LaTeX cannot see: numbers typed by hand, values nobody reads, claims retold."""
+"""Checks of the paper's text that LaTeX cannot make: typed numbers, unused values, retyped claims."""
 
 from __future__ import annotations
 
@@ -23,13 +23,20 @@ _WAIVER = re.compile(r"(?<!\\)%\s*number:\s*(.*)")
 _USED = re.compile(r"\\(val|ifval|claim)\{([^}]*)\}")
 
 
-def check(sources: Mapping[Path, str], values: Iterable[Value], claims: Mapping[str, Claim]) -> None:
-    """Raises UserError with every fault of the paper's `sources`, a sentence each.
+def check_sources(sources: Mapping[Path, str], values: Iterable[Value], claims: Mapping[str, Claim]) -> None:
+    """Checks the paper's text.
 
-    A digit in the prose is a fault unless it belongs to a name, a length or a reference, or its line ends in
-    a comment `% number: <reason>`; a waiver for a line without digits is one too. So is a declared value
-    that no source reads, a claim that none prints, and a claim's sentence typed out instead of printed with
-    its verdict.
+    A digit is a fault unless it belongs to a name, a length or a reference, or its line ends in a comment
+    `% number: <reason>`. Further faults are such a comment on a line without digits, a value or claim that no
+    source prints, and the statement of a claim that is typed instead of printed with its verdict.
+
+    Args:
+        sources: LaTeX text by its path.
+        values: the exported values.
+        claims: all claims by their names.
+
+    Raises:
+        UserError: there are faults; the message lists all of them.
     """
     faults = [fault for path, text in sources.items() for fault in _typed_numbers(path, text)]
     used = {
@@ -39,12 +46,13 @@ def check(sources: Mapping[Path, str], values: Iterable[Value], claims: Mapping[
     }
     for value in values:
         if not value.on_demand and value.key not in used:
-            faults.append(f"no source of the paper uses the value '{value.key}' (from {value.source})")
+            faults.append(
+                f"unused value '{value.key}' (from {value.source}): print it with \\val or remove it"
+            )
     for path, text in sources.items():
         running = " ".join(text.split())
         faults += [
-            f"{path}: the sentence of claim '{name}' is typed out; print it with \\claim{{{name}}}, so that "
-            "it changes where a campaign contradicts it"
+            f"{path}: typed statement of claim '{name}': print it with \\claim{{{name}}}"
             for name, claim in claims.items()
             if claim.statement.rstrip(".").lower() in running.lower()
         ]

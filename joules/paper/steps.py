@@ -33,7 +33,7 @@ from joules.study.repository import repository_root
 # Hashes of what the export step wrote for LaTeX.
 INJECTED = "injected.json"
 # Tables that grow with the claims, figures or families of a campaign, and go over pages.
-_LONG = ("claims", "over", "provenance", "families")
+_LONG = ("claims", "claims_by_campaign", "provenance", "families")
 # Hashes in a row of the table of provenance: LaTeX cannot set one of thousands.
 _IN_A_ROW = 60
 
@@ -72,7 +72,7 @@ def check_prose(experiments: Sequence[str], exported: Sequence[values.Value]) ->
     """Raises UserError where the paper's sources are at fault, given the values that they may print."""
     paper = paper_source()
     sources = [paper, *(paper.parent / "sections" / f"{experiment}.tex" for experiment in experiments)]
-    prose.check(
+    prose.check_sources(
         {path.relative_to(repository_root()): path.read_text(encoding="utf-8") for path in sources},
         exported,
         {name: claim for one in experiments for name, claim in load_claims(one).items()},
@@ -101,7 +101,7 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
         printed |= report.display(table_set)
     verdicts = _verdicts(campaign, experiments)
     collected += claims.values(verdicts)
-    beside = comparison.comparisons(campaign) if campaign.is_local else []
+    beside = comparison.compare_with_releases(campaign) if campaign.is_local else []
     collected += _of(CAMPAIGN, comparison.values(beside))
     printed |= {
         "claims": claims.display(verdicts),
@@ -109,7 +109,7 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
         **families.display(_tables_named("statistics", read)),
         **comparison.display(beside),
     }
-    checked = values.check(collected)
+    checked = values.check_values(collected)
     if is_modelled(instruments):
         values.check_bands(checked, printed)
     folder = campaign.build

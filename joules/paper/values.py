@@ -16,7 +16,7 @@ from joules.paper.printing import escape, is_number, significant
 from joules.paper.quantities import Cells, Quantity, Raw
 from joules.paper.rows import Rows, pick
 
-# Units, and heads of tables, of which no number may be printed without its band where energy is modelled.
+# Units, and heads of tables, whose numbers need a range over power models if energy is modelled.
 _ENERGY_UNITS = {r"\joule", r"\milli\joule", r"\kilo\joule", r"\kWh", r"\watt\hour"}
 _ENERGY_HEAD = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh)(?:$|[/\s])")
 _OF_OTHERS = "_published"
@@ -121,7 +121,7 @@ def statistic_values(prefix: str, tables: Mapping[str, pd.DataFrame], digits: in
     return cell_values(prefix, pick(tables, "statistics"), ["statistic"], _STATISTIC_COLUMNS, digits)
 
 
-def check(values: Iterable[Value]) -> list[Value]:
+def check_values(values: Iterable[Value]) -> list[Value]:
     """The values that are known, in order of key: what a small campaign cannot measure is NaN and left out,
     and the prose asks for it with `\\ifval`.
 
@@ -130,7 +130,7 @@ def check(values: Iterable[Value]) -> list[Value]:
     held: dict[str, Value] = {}
     for value in values:
         if value.key in held:
-            raise UserError(f"the paper's value '{value.key}' is defined twice")
+            raise UserError(f"the paper's value '{value.key}' is defined twice: rename one")
         held[value.key] = value
     infinite = [value for value in held.values() if isinstance(value.raw, float) and math.isinf(value.raw)]
     if infinite:
@@ -139,9 +139,11 @@ def check(values: Iterable[Value]) -> list[Value]:
 
 
 def check_bands(values: Iterable[Value], tables: Mapping[str, pd.DataFrame]) -> None:
-    """Raises UserError where a number of joules or kilowatt-hours of a campaign whose energy is modelled is
-    about to be printed without its band: one of `values`, or a cell of the printed `tables`. Zero needs none.
-    Tables of what others published end in '_published'."""
+    """Raises UserError if a modelled energy is printed without its range over power models.
+
+    `values` and the cells of the printed `tables` are checked. A zero needs no range, nor does a table of
+    published numbers, whose name ends in '_published'.
+    """
     bare = [
         f"the value '{value.key}' ({value.source})"
         for value in values
@@ -155,9 +157,7 @@ def check_bands(values: Iterable[Value], tables: Mapping[str, pd.DataFrame]) -> 
         if _ENERGY_HEAD.search(str(column)) and any(is_number(c) and float(c) != 0 for c in table[column])
     ]
     if bare:
-        raise UserError(
-            f"energy is modelled here, and printed without its band over models of power: {'; '.join(bare)}"
-        )
+        raise UserError(f"modelled energy without its range over power models: {'; '.join(bare)}")
 
 
 def macros(values: Sequence[Value]) -> str:

@@ -83,7 +83,7 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
             plt.close(getattr(figures, figure)(read))
     for table in report.display(read).values():
         assert not re.search(r"\b(nan|inf)\b", printing.tabular(table))
-    keys = {value.key for value in values.check(report.values(read))}
+    keys = {value.key for value in values.check_values(report.values(read))}
     prose = printed((ROOT / "paper" / "sections" / f"{experiment}.tex").read_text(), keys)
     used = {key for key in re.findall(r"\\val\{([^}]*)\}", prose) if not key.startswith("campaign.")}
     assert used <= keys

@@ -8,7 +8,7 @@ from experiments.first_principles import figures, report, tables, workload
 from experiments.first_principles.parameters import Parameters
 from joules.analysis.records import Records
 from joules.analysis.steps import tabulate_records
-from joules.paper.values import check, check_bands
+from joules.paper.values import check_bands, check_values
 from joules.study.design import load_design
 from tests import records
 
@@ -166,4 +166,4 @@ def test_everything_is_drawn_and_printed(others):
     assert set(result["runs"]["experiment"]) == {"first_principles"}
     for name in DESIGN.figures:
         assert getattr(figures, name)(result).axes
-    check_bands(check(report.values(result)), report.display(result))
+    check_bands(check_values(report.values(result)), report.display(result))

@@ -11,7 +11,7 @@ from experiments.language_models import exam, figures, report, tables
 from joules.analysis.records import Records
 from joules.bench.record import Step
 from joules.errors import UserError
-from joules.paper.values import check, check_bands
+from joules.paper.values import check_bands, check_values
 from joules.study.design import load_design
 from tests import records
 
@@ -209,7 +209,7 @@ def test_noise_is_what_two_single_trainings_differ_by():
 def test_any_part_of_a_campaign_becomes_tables_figures_and_values(without, blocks):
     made = tables.tabulate(Records.from_sequence(entries(blocks, without)), DESIGN)
     values = report.values(made)
-    check(values)
+    check_values(values)
     printed = report.display(made)
     assert len(printed["language_board"]) == len(ENTRIES) - len(without)
     for name in DESIGN.figures:

@@ -14,7 +14,7 @@ from experiments.sparse_parity.problems import draw
 from experiments.sparse_parity.subsets import subsets
 from joules.analysis.records import Records
 from joules.analysis.steps import tabulate_records
-from joules.paper.values import check, check_bands
+from joules.paper.values import check_bands, check_values
 from joules.study.campaign import Campaign
 from joules.study.config import check_config
 from joules.study.design import load_design
@@ -169,7 +169,7 @@ def test_a_proxy_that_is_energy_explains_all_of_it(made):
 @pytest.mark.parametrize("processes", [tuple(PROCESSES), ("elimination", "queries"), ("network_sgd",)])
 def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, processes):
     made = tables.tabulate(Records.from_sequence(entries(blocks, processes)), DESIGN)
-    check(report.values(made))
+    check_values(report.values(made))
     assert len(report.display(made)["parity_arms"]) == len(processes)
     for name in DESIGN.figures:
         plt.close(getattr(figures, name)(made))
@@ -223,7 +223,7 @@ def test_the_board_of_language_models_is_a_problem_more():
     regret = made["regret"].query("problem == 'language models'").set_index("metric")
     assert set(regret.index) == {"time_per_solve_s", "cpu_per_solve_s", "energy_per_solve_j"}
     assert regret.loc["energy_per_solve_j", "winner"] == "kneser_ney_8"
-    check(report.values(made))
+    check_values(report.values(made))
     for name in DESIGN.figures:
         plt.close(getattr(figures, name)(made))
 

@@ -265,10 +265,10 @@ def test_values_are_unique_and_finite():
     rows = pick({"t": pd.DataFrame({"one": [1], "unknown": [math.nan], "infinite": [math.inf]})}, "t")
     one = Value("a", rows.cell("one"))
     with pytest.raises(UserError, match="defined twice"):
-        values.check([one, Value("a", rows.cell("unknown"))])
+        values.check_values([one, Value("a", rows.cell("unknown"))])
     with pytest.raises(UserError, match="'b' is infinite"):
-        values.check([Value("b", rows.cell("infinite"))])
-    assert values.check([Value("unknown", rows.cell("unknown")), one]) == [one]
+        values.check_values([Value("b", rows.cell("infinite"))])
+    assert values.check_values([Value("unknown", rows.cell("unknown")), one]) == [one]
 
 
 def test_values_reach_latex_with_units_and_escapes():

@@ -81,7 +81,7 @@ def compared():
         far=(2.0, 1.9, 2.1),
         bare=(1.0, 0.9, 1.1),
     )
-    (compared_with,) = comparison.comparisons(own)
+    (compared_with,) = comparison.compare_with_releases(own)
     return compared_with
 
 
@@ -98,17 +98,17 @@ def test_claims_are_compared_where_both_campaigns_decide_them(compared):
 def test_the_paper_is_told_what_agrees(compared):
     values = {value.key: value.raw for value in comparison.values([compared])}
     assert values == {
-        "beside.campaigns": 1,
-        "beside.claims": 3,
-        "beside.wider": 1,
-        "beside.numbers": 3,
-        "beside.agree": 2,
-        "beside.decided": 2,
-        "beside.repeats": 1,
-        "beside.expected": pytest.approx(83.4),
-        "beside.opposed": "turns",
+        "released.campaigns": 1,
+        "released.claims": 3,
+        "released.wider": 1,
+        "released.numbers": 3,
+        "released.agree": 2,
+        "released.decided": 2,
+        "released.repeats": 1,
+        "released.expected": pytest.approx(83.4),
+        "released.opposed": "turns",
     }
-    (row,) = comparison.display([compared])["beside"].to_dict("records")
+    (row,) = comparison.display([compared])["released"].to_dict("records")
     assert row == {
         "campaign": "server-quick",
         "machine": "4-core machine",
@@ -128,7 +128,7 @@ def report(monkeypatch):
     def write(*rows):
         table = pd.DataFrame(rows, columns=["statistic", *INTERVAL])
         monkeypatch.setattr(comparison, "statistics_of", lambda *_: table)
-        return comparison.report(Campaign("local"), Config.model_construct()).read_text()
+        return comparison.write_report(Campaign("local"), Config.model_construct()).read_text()
 
     return write
 
@@ -158,7 +158,7 @@ def test_the_page_holds_every_claim_of_either(compared, report):
 def test_a_repeat_is_the_same_code_on_the_same_machine_at_the_same_scale(changes, is_repeat):
     own = campaign("local", {}, measured={"a": "1", "b": "1"}, near=(1.0, 0.8, 1.2))
     campaign("again", {}, **{"measured": {"a": "1", "b": "1"}} | changes, near=(1.1, 0.9, 1.3))
-    (compared_with,) = comparison.comparisons(own)
+    (compared_with,) = comparison.compare_with_releases(own)
     assert compared_with.is_repeat == is_repeat
     assert compared_with.numbers["within"].tolist() == [True]
 
@@ -173,9 +173,9 @@ def test_estimates_of_repeats_fall_within_each_others_intervals_that_often():
 def test_campaigns_without_an_experiment_in_common_have_no_numbers(report):
     own = campaign("local", {"holds": "supported"}, near=(1.0, 0.8, 1.2))
     campaign("server", {"other": "supported"}, experiment="learning", far=(1.0, 0.8, 1.2))
-    (compared_with,) = comparison.comparisons(own)
+    (compared_with,) = comparison.compare_with_releases(own)
     values = {value.key: value.raw for value in comparison.values([compared_with])}
-    assert (values["beside.numbers"], values["beside.decided"]) == (0, 0)
+    assert (values["released.numbers"], values["released.decided"]) == (0, 0)
     assert "nothing in common" in report()
 
 
@@ -183,15 +183,15 @@ def test_where_nothing_is_released_there_is_nothing_beside():
     own = campaign("local", {"holds": "supported"}, near=(1.0, 0.8, 1.2))
     campaign("torn", {"holds": "supported"}, whole=False, near=(1.0, 0.8, 1.2))
     assert other_releases(own) == []
-    assert comparison.values(comparison.comparisons(own)) == []
+    assert comparison.values(comparison.compare_with_releases(own)) == []
     assert comparison.display([]) == {}
     with pytest.raises(UserError, match="no other campaign"):
-        comparison.report(own, Config.model_construct())
+        comparison.write_report(own, Config.model_construct())
 
 
 def test_a_campaign_without_verdicts_is_refused():
     with pytest.raises(UserError, match="run the workflow first"):
-        comparison.comparisons(Campaign("local"))
+        comparison.compare_with_releases(Campaign("local"))
 
 
 def test_the_number_behind_a_claim_stands_beside_that_of_every_campaign():
@@ -202,12 +202,14 @@ def test_the_number_behind_a_claim_stands_beside_that_of_every_campaign():
         campaign("a", {"near": "supported", "far": "supported"}, near=(1.2, 1.0, 1.4), far=(3.0, 2.9, 3.1)),
         campaign("b", {"far": "contradicted"}, far=(2.0, 1.9, 2.1)),
     ]
-    over = comparison.over_campaigns(campaigns).set_index("claim")
+    over = comparison.tabulate_claims(campaigns).set_index("claim")
     assert over.loc["far", ["least", "largest"]].to_list() == [1.0, 3.0]
     assert over.loc["far", "widest"] == pytest.approx(0.2)
     assert over.loc["near", ["local", "b"]].to_list() == ["1 [0.5, 1.5]", "--"]
-    values = {value.key: value.raw for value in comparison.values(comparison.comparisons(campaigns[0]))}
-    assert (values["beside.claims"], values["beside.wider"]) == (2, 1)
+    values = {
+        value.key: value.raw for value in comparison.values(comparison.compare_with_releases(campaigns[0]))
+    }
+    assert (values["released.claims"], values["released.wider"]) == (2, 1)
 
 
 def test_a_number_that_one_campaign_has_alone_is_not_set_beside_others():
@@ -215,4 +217,4 @@ def test_a_number_that_one_campaign_has_alone_is_not_set_beside_others():
         campaign("local", {"x": "supported", "y": "inconclusive"}, x=(1.0, 0.5, 1.5), y=(1.0, None, None)),
         campaign("a", {"y": "supported"}, y=(1.0, 0.5, 1.5)),
     ]
-    assert comparison.over_campaigns(campaigns).empty
+    assert comparison.tabulate_claims(campaigns).empty

@@ -26,7 +26,7 @@ def value(key, **options):
 
 
 def check(text, values=None):
-    prose.check({Path("paper.tex"): text}, values or [value("a.b")], {"grows": CLAIM})
+    prose.check_sources({Path("paper.tex"): text}, values or [value("a.b")], {"grows": CLAIM})
 
 
 def test_names_lengths_comments_and_waived_numbers_pass():
@@ -40,8 +40,8 @@ def test_names_lengths_comments_and_waived_numbers_pass():
         ("% number: how the tables are printed", "", "paper.tex:6 has a number typed by hand"),
         ("% number: how the tables are printed", "% number:", "without a reason"),
         ("to 3 figures", "to three figures", "waives a number that is not there"),
-        (r"\val{a.b}", "some", "no source of the paper uses the value 'a.b'"),
-        (r"\claim{grows}", "Energy grows\nwith time (see below).", "claim 'grows' is typed out"),
+        (r"\val{a.b}", "some", "unused value 'a.b'"),
+        (r"\claim{grows}", "Energy grows\nwith time (see below).", "typed statement of claim 'grows'"),
     ],
 )
 def test_a_fault_is_a_sentence(old, new, sentence):
@@ -55,5 +55,5 @@ def test_a_value_on_demand_may_stay_unused():
 
 
 def test_a_claim_that_is_not_printed_is_a_fault():
-    with pytest.raises(UserError, match=r"uses the value 'claim\.grows'"):
+    with pytest.raises(UserError, match=r"unused value 'claim\.grows'"):
         check(GOOD.replace(r"\claim{grows}", ""), [value("claim.grows")])

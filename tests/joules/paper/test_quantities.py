@@ -12,7 +12,7 @@ from joules.errors import UserError
 from joules.paper import quantities
 from joules.paper.quantities import constant
 from joules.paper.rows import derive, pick
-from joules.paper.values import Value, check, listing, read_cells
+from joules.paper.values import Value, check_values, listing, read_cells
 from tests import RELEASED, ROOT
 
 REPORTS = sorted(ROOT.glob("experiments/*/report.py"))
@@ -69,7 +69,7 @@ def test_a_reader_can_compute_every_number_from_its_source(experiment):
     values = importlib.import_module(f"experiments.{experiment}.report").values(tables)
     tables["statistics"] = tables.get("statistics", pd.DataFrame()).head(20)
     recomputed = 0
-    for value in check(values):
+    for value in check_values(values):
         # A function or constant is looked up by its name. Of hundreds of statistics the first are enough.
         if " in experiments/" in value.source or " in joules/" in value.source:
             continue
