@@ -28,7 +28,7 @@ rule measure:
         mem_mb=16000,
         runtime=360,
     params:
-        options=option_arguments(CONFIG, "scale", "first_seed", "text", "floor_power_w"),
+        options=option_arguments(CONFIG, "scale", "first_seed", "text", "floor_power_w", "without_gpu"),
         fingerprints=lambda wildcards: RUN_FINGERPRINTS.get(wildcards.experiment),
     shell:
         "python -m joules measure {wildcards.experiment} --block {wildcards.block}"
