@@ -101,16 +101,16 @@ def _coarse_counters(readings: Sequence[Reading]) -> Iterator[str]:
 def _disagreements(readings: Sequence[Reading]) -> Iterator[str]:
     """Counters that differ from the integral of sampled power of the same domain."""
     by_kind = {
-        (reading.domain, reading.provenance): reading.energy_j
-        for reading in readings
-        if reading.scope == "machine"
+        (reading.domain, reading.provenance): reading for reading in readings if reading.scope == "machine"
     }
-    for (domain, provenance), counted_j in by_kind.items():
-        sampled_j = by_kind.get((domain, "sampled"))
-        if provenance != "counter" or not counted_j or sampled_j is None:
+    for (domain, provenance), counted in by_kind.items():
+        sampled = by_kind.get((domain, "sampled"))
+        if provenance != "counter" or not counted.energy_j or sampled is None or sampled.energy_j is None:
             continue
-        gap = sampled_j / counted_j - 1
-        if abs(gap) > COUNTER_DISAGREEMENT:
+        gap = sampled.energy_j / counted.energy_j - 1
+        # Both rest on one sensor, so that its calibration is no excuse.
+        expected = 2 * math.hypot(counted.random_j, sampled.random_j) / counted.energy_j
+        if abs(gap) > max(COUNTER_DISAGREEMENT, expected):
             yield f"counter-integral: {domain} integral is {gap:+.1%} off its counter"
 
 

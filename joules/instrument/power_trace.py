@@ -19,6 +19,10 @@ Floats = NDArray[np.float64]
 _SLOW_COUNTER_REPEATS = 0.1
 # Fewer updates than this do not tell a pace.
 _LEAST_FOR_PACE = 10
+# Updates at a steady pace fall uniformly between their reads: their distances from it have a root mean square of
+# .29 gaps between reads, and of more where the pace is another or there is none. Over n of them it scatters.
+_STEADY_GAPS = 0.29
+_STEADY_SCATTER = 2.0
 # Of two updates, the time between them is known.
 _LEAST_FOR_GAP = 2
 # The slowest counters known are updated every second. One that shows the same value for longer than this, for
@@ -56,7 +60,7 @@ class PowerTrace:
         # How long each read took: its value belongs to some instant within.
         self._widths = array("f")
         self._gaps: list[tuple[float, float]] = []
-        self._failed_s = -math.inf
+        self._failure: tuple[float, str] = (-math.inf, "")
 
     def append_break(self, from_s: float, to_s: float) -> None:
         """Notes that what was used between two instants is unknown, whatever samples say."""
@@ -64,9 +68,9 @@ class PowerTrace:
             from_s, _ = self._gaps.pop()
         self._gaps.append((from_s, to_s))
 
-    def note_failure(self, time_s: float) -> None:
+    def note_failure(self, time_s: float, sentence: str) -> None:
         """Notes that the read at an instant failed."""
-        self._failed_s = time_s
+        self._failure = (time_s, sentence)
 
     def append(self, time_s: float, value: float, width_s: float = 0.0) -> None:
         """Adds a sample that was taken within `width_s` around an instant."""
@@ -93,13 +97,14 @@ class PowerTrace:
 
     def is_settled(self, end_s: float) -> bool:
         """Whether further samples would change nothing that is known of the time up to an instant."""
-        if self.is_missing or self._failed_s > max(end_s, self.end_s):
+        if self.is_missing or self._failure[0] > max(end_s, self.end_s):
             return True
         if self.end_s < end_s + self.channel.averaged_s / 2:
             return False
         if self.channel.form != "cumulative_j":
             return True
-        times, values = np.array(self._times), np.array(self._values)
+        recent = slice(bisect.bisect_left(self._times, end_s - HISTORY_S), None)
+        times, values = np.array(self._times[recent]), np.array(self._values[recent])
         changed = _changes(values)
         if _is_fast(values, changed):
             return True
@@ -120,7 +125,9 @@ class PowerTrace:
         if not start_s < end_s:
             raise UncoveredWindow(f"the window {start_s:.6f} s to {end_s:.6f} s is empty")
         if len(times) < 2 or times[0] > start_s or times[-1] < end_s:
-            raise UncoveredWindow(f"{self.channel.source} has no samples around the window")
+            failed_s, sentence = self._failure
+            missing = f"{self.channel.source} has no samples around the window"
+            raise UncoveredWindow(sentence if failed_s >= start_s else missing)
         # A sample at the very ends of the window may lie beyond them.
         before_s = times[max(int(np.searchsorted(times, start_s, side="right")) - 1, 0)]
         after_s = times[int(np.searchsorted(times, end_s))]
@@ -133,14 +140,10 @@ class PowerTrace:
             "mean_w": self._from_mean_power,
         }[self.channel.form]
         energy_j, uncertainty_j = integrate(times, values, start_s, end_s)
-        around = slice(
-            max(int(np.searchsorted(times, start_s, side="right")) - 1, 0),
-            int(np.searchsorted(times, end_s)) + 1,
-        )
-        width_s = float(np.max(np.array(self._widths)[around]))
         # At either end a sample belongs to some instant within its read.
-        read_j = math.sqrt(2 / 12) * width_s * abs(energy_j) / (end_s - start_s)
-        return Estimate(energy_j, math.hypot(uncertainty_j, read_j), samples)
+        ends = [bisect.bisect_right(self._times, start_s) - 1, bisect.bisect_left(self._times, end_s)]
+        reads_j = [self._widths[end] / math.sqrt(12) * abs(energy_j) / (end_s - start_s) for end in ends]
+        return Estimate(energy_j, math.hypot(uncertainty_j, *reads_j), samples)
 
     def power(self, start_s: float, end_s: float) -> list[tuple[float, float]]:
         """Power over a window as steps of (second since its start, watts), the first at 0 or before the
@@ -168,7 +171,7 @@ class PowerTrace:
         if self.channel.may_draw_nothing and values[span][0] == values[span][-1]:
             return 0.0, self.channel.resolution_j
         self._check_movement(times, values, start_s, end_s)
-        knots, energies, jitter_s = _update_points(times, values)
+        knots, energies, jitter_s = _update_points(times, values, np.array(self._widths))
         if knots[0] > start_s or knots[-1] < end_s:
             knots, energies = _extended(knots, energies, start_s, end_s)
         inside = np.interp([start_s, end_s], knots, energies)
@@ -249,7 +252,7 @@ def _standstill_s(channel: Channel, changed_s: Floats) -> float:
     return max(_STANDSTILL_S, _STANDSTILL_GAPS * usual_s, channel.resolution_j / _LEAST_POWER_W)
 
 
-def _update_points(times: Floats, values: Floats) -> tuple[Floats, Floats, float]:
+def _update_points(times: Floats, values: Floats, widths_s: Floats) -> tuple[Floats, Floats, float]:
     """Instants at which a counter's value is known: (times, values, width of the uncertainty in s).
 
     A change is seen at the first read after it, so each update is known to lie between two reads. Where
@@ -259,8 +262,8 @@ def _update_points(times: Floats, values: Floats) -> tuple[Floats, Floats, float
     changed = _changes(values)
     if _is_fast(values, changed):
         return times, values, 0.0
-    gaps = times[changed] - times[changed - 1]
-    middles = times[changed] - gaps / 2
+    before_s, after_s = (times - widths_s / 2)[changed - 1], (times + widths_s / 2)[changed]
+    gaps, middles = after_s - before_s, (after_s + before_s) / 2
     width_s = float(np.median(gaps))
     steady = _steady(middles, gaps) if len(changed) >= _LEAST_FOR_PACE else None
     knots = middles if steady is None else steady
@@ -268,8 +271,8 @@ def _update_points(times: Floats, values: Floats) -> tuple[Floats, Floats, float
         # The ends of a line are known half as well as its middle.
         width_s *= 2 / math.sqrt(len(changed))
     # The value before the first change is that of the update before it.
-    before_s = knots[0] - float(np.median(np.diff(knots)))
-    return np.append(before_s, knots), np.append(values[changed[0] - 1], values[changed]), width_s
+    previous_s = knots[0] - float(np.median(np.diff(knots)))
+    return np.append(previous_s, knots), np.append(values[changed[0] - 1], values[changed]), width_s
 
 
 def _extended(knots: Floats, energies: Floats, start_s: float, end_s: float) -> tuple[Floats, Floats]:
@@ -287,32 +290,41 @@ def _extended(knots: Floats, energies: Floats, start_s: float, end_s: float) -> 
 def _steady(middles: Floats, gaps: Floats) -> Floats | None:
     """Instants of updates at a constant pace, None where no pace fits every pair of reads.
 
-    The pace is found over few updates and refined over twice as many at a time: a median of their distances
-    is off by whole reads, and over many updates that would number them wrong.
+    The pace is found over few updates and refined over some more at a time: a first guess is off by parts of
+    a read, and over many updates that would number them wrong.
     """
-    few = _LEAST_FOR_PACE
-    between_s = (middles[few - 1] - middles[0]) / (few - 1)
-    # Some updates may have been missed by the reads, and the first and last are known to a read alone.
-    lines = [
-        _line(middles[:few], gaps[:few], between_s * (few - 1) / count) for count in range(few - 2, few + 3)
-    ]
-    fitted, misfit = min(lines, key=lambda line: line[1])
-    while misfit <= 1.0 and few < len(middles):
-        slope_s = (fitted[-1] - fitted[0]) / round((fitted[-1] - fitted[0]) / np.min(np.diff(fitted)))
-        few = min(2 * few, len(middles))
-        fitted, misfit = _line(middles[:few], gaps[:few], slope_s, fitted[0] - middles[0])
-    return fitted if misfit <= 1.0 else None
+    few = min(2 * _LEAST_FOR_PACE, len(middles))
+    # Hardly ever do reads miss an update of a counter that is read faster than it is updated.
+    line = _line(middles[:few], gaps[:few], np.arange(float(few)))
+    while line is not None and few < len(middles):
+        few = min(few + few // 8, len(middles))
+        line = _line(middles[:few], gaps[:few], _numbers(middles[:few], line))
+    return None if line is None else line[1] + line[0] * _numbers(middles, line)
 
 
-def _line(middles: Floats, gaps: Floats, pace_s: float, origin_s: float = 0.0) -> tuple[Floats, float]:
-    """Updates numbered by a pace from an origin after the first, on their best line, and the largest distance
-    from it in gaps between reads."""
-    numbers = np.round((middles - middles[0] - origin_s) / pace_s)
-    if np.any(np.diff(numbers) < 1):
-        return middles, math.inf
-    slope_s, first_s = np.polyfit(numbers, middles, 1)
-    fitted = first_s + slope_s * numbers
-    return fitted, float(np.max(np.abs(fitted - middles) / gaps))
+def _line(middles: Floats, gaps: Floats, numbers: Floats) -> tuple[float, float] | None:
+    """The pace of numbered updates and the instant of number 0, in seconds, by least squares; None where they
+    are farther from their line than the gaps between reads explain."""
+    # An update is known the better the closer its reads are.
+    weights = 1 / np.maximum(gaps, 1e-9) ** 2
+    weights /= weights.sum()
+    for _ in range(2):
+        if np.any(np.diff(numbers) < 1):
+            return None
+        number, middle_s = weights @ numbers, weights @ middles
+        pace_s = float(
+            weights @ ((numbers - number) * (middles - middle_s)) / (weights @ (numbers - number) ** 2)
+        )
+        line = (pace_s, float(middle_s - pace_s * number))
+        numbers = _numbers(middles, line)
+    apart = (middles - line[1] - pace_s * numbers) / np.maximum(gaps, 1e-9)
+    most = _STEADY_GAPS * (1 + _STEADY_SCATTER / math.sqrt(len(middles)))
+    return line if math.sqrt(float(np.mean(apart**2))) <= most else None
+
+
+def _numbers(middles: Floats, line: tuple[float, float]) -> Floats:
+    pace_s, first_s = line
+    return np.round((middles - first_s) / pace_s)
 
 
 def _gap_energy(knots: Floats, energies: Floats, instant_s: float) -> float:

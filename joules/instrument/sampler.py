@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import signal
 import threading
 import time
@@ -18,6 +19,9 @@ from joules.instrument.source import MACHINE, Channel, CounterGap, Notice, Sourc
 # Faults of one kind that follow one another within this time are counted as one episode, so that a source
 # that fails for hours takes no memory.
 _SAME_EPISODE_S = 1.0
+# Reads of counters and sensors come so much earlier or later than their period, at random: in step with the
+# updates of a counter they would tell little of its pace, and in step with power they would miss its course.
+_DITHER = 0.25
 # What lags is waited for in such steps, and not for longer than this.
 _FLUSH_STEP_S = 0.01
 _LONGEST_FLUSH_S = 4.0
@@ -63,6 +67,7 @@ class Sampler:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._due_s = [clock()] * len(self._sources)
+        self._dither = random.Random(0)
         self._thread = threading.Thread(target=self._poll, name="sampler", daemon=True)
 
     def __enter__(self) -> Sampler:
@@ -113,8 +118,14 @@ class Sampler:
         for index, source in enumerate(self._sources):
             if self._due_s[index] <= now_s:
                 self._read(source)
-                self._due_s[index] = now_s + source.period_s
+                self._due_s[index] = now_s + source.period_s * self._spread(source)
         return min(self._due_s)
+
+    def _spread(self, source: Source) -> float:
+        # A model of mean power depends on the time between its reads.
+        if all(channel.form == "mean_w" for channel in source.channels):
+            return 1.0
+        return self._dither.uniform(1 - _DITHER, 1 + _DITHER)
 
     def flush(self) -> None:
         """Waits until further samples would change nothing of a window that ends now: until slow counters and
@@ -200,7 +211,7 @@ class Sampler:
                     continue
                 if isinstance(value, CounterGap):
                     trace.append_break(at_s if value.since_s is None else value.since_s, at_s)
-                trace.note_failure(at_s)
+                trace.note_failure(at_s, str(value))
                 self._note_fault(str(value), at_s)
 
     def _note_fault(self, sentence: str, at_s: float) -> None:
