@@ -61,7 +61,10 @@ class Tree:
             if text is None:
                 path.unlink(missing_ok=True)
             else:
-                path.write_text(text, encoding="utf-8")
+                # At once, for who reads it meanwhile.
+                fresh = path.with_suffix(".new")
+                fresh.write_text(text, encoding="utf-8")
+                fresh.replace(path)
 
 
 def zone(
