@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 _SLOW_COUNTER_REPEATS = 0.1
 # Fewer updates than this do not tell a pace.
 _LEAST_FOR_PACE = 10
-# Updates at a steady pace fall uniformly between their reads: their distances from it have a root mean square of
-# .29 gaps between reads, and of more where the pace is another or there is none. Over n of them it scatters.
+# Updates at a steady pace fall uniformly between their reads: their distances from it have a root mean square
+# of .29 gaps between reads, which scatters over few, and of more where there is no such pace.
 _STEADY_GAPS = 0.29
 _STEADY_SCATTER = 2.0
 # Of two updates, the time between them is known.

@@ -1,4 +1,4 @@
-"""`joules meter` and `joules doctor` on simulated hardware say what fails, and keep the status of a command."""
+"""`joules meter` and `joules doctor` on simulated hardware say what fails and keep a command's status."""
 
 import json
 import shutil
