@@ -25,21 +25,21 @@ from joules.bench.record import Run, format_record
 from joules.study.campaign import Campaign
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SOURCE = Campaign("epyc-2core-standard-2026-11-26", _ROOT)
-_QUESTION = "layer_kinds"
+_SOURCE = Campaign("epyc-2core-standard-2026-11-26b", _ROOT)
+_EXPERIMENT = "layer_kinds"
 _COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml", "CITATION.cff")
 # Time between two reads of a step's memory, as a multiple of the time of a read, which is long for gigabytes.
 _PAUSE = 20
 _LEAST_PAUSE_S = 0.05
 _STEPS = {
-    "tables": ("tabulate", _QUESTION),
+    "tables": ("tabulate", _EXPERIMENT),
     "tables of campaign": ("tabulate", "campaign"),
-    "figures": ("draw", _QUESTION),
-    "verdicts": ("evaluate", _QUESTION),
+    "figures": ("draw", _EXPERIMENT),
+    "verdicts": ("evaluate", _EXPERIMENT),
     "figures of campaign": ("draw", "campaign"),
-    "values": ("export", _QUESTION),
+    "values": ("export", _EXPERIMENT),
     "paper": ("typeset",),
-    "manifest": ("manifest", _QUESTION),
+    "manifest": ("manifest", _EXPERIMENT),
     "verification": ("trace", "--verify"),
 }
 
@@ -73,16 +73,16 @@ def _make_campaign(folder: Path, runs: int) -> Campaign:
         else:
             shutil.copy2(source, folder / name)
     campaign = Campaign("many", folder)
-    blocks = [read_records(path) for path in sorted((_SOURCE.runs / _QUESTION).glob("block-*.jsonl"))]
+    blocks = [read_records(path) for path in sorted((_SOURCE.runs / _EXPERIMENT).glob("block-*.jsonl"))]
     number = made = 0
     while made < runs:
-        path = campaign.block_file(_QUESTION, number)
+        path = campaign.block_file(_EXPERIMENT, number)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8") as file:
-            for entry in blocks[number % len(blocks)]:
-                changes = {"block": number, "session": f"{number}-{entry.session}"}
-                file.write(format_record(entry.model_copy(update=changes)))
-                made += isinstance(entry, Run)
+            for record in blocks[number % len(blocks)]:
+                changes = {"block": number, "session": f"{number}-{record.session}"}
+                file.write(format_record(record.model_copy(update=changes)))
+                made += isinstance(record, Run)
         number += 1
     return campaign
 
@@ -113,7 +113,7 @@ def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
 
 
 def _memory_bytes(process: psutil.Process) -> int:
-    """Memory of a process and of its children, what they share counted once."""
+    """Memory of a process and its children in bytes, shared pages counted once."""
     held = 0
     with contextlib.suppress(psutil.Error):
         for each in (process, *process.children(recursive=True)):

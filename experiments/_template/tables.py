@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.study.design import Design
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row an arm), `statistics`."""
-    runs = records.runs_table(entries, parameters=("side",), metrics=("flops", "passes"))
+    runs = runs_table(records, parameters=("side",), metrics=("flops", "passes"))
     runs["energy_per_pass_j"] = runs["energy_j"] / runs["passes"]
-    good = records.select_measured(runs)
+    good = select_measured(runs)
     return {
         "runs": runs,
-        "arms": records.sort_by_arm(_arms(good), design),
+        "arms": sort_by_arm(_arms(good), design),
         "statistics": pd.DataFrame(
             [row for family in design.comparisons for row in statistics.compare(good, family)],
             columns=statistics.COLUMNS,
@@ -27,7 +27,7 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
 def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for arm, group in runs.groupby("arm", sort=False):
-        mean_j, low_j, high_j = statistics.mean_ci(group["energy_per_pass_j"].to_list())
+        mean_j, low_j, high_j = statistics.geometric_mean(group["energy_per_pass_j"].to_list())
         rows.append(
             {
                 "arm": arm,
@@ -39,7 +39,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "energy_per_pass_j": mean_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
-                "provenance": records.weakest_provenance(group),
+                "provenance": weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

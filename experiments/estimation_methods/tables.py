@@ -12,8 +12,8 @@ from scipy import stats
 
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
 from experiments.estimation_methods.operators import operators_of_work
-from joules.analysis import records, roofline, statistics
-from joules.analysis.records import Records
+from joules.analysis import roofline, statistics
+from joules.analysis.records import Records, runs_table, select_measured
 from joules.bench.record import Run
 from joules.instrument import carbon
 from joules.instrument.reading import primary
@@ -30,13 +30,13 @@ _MODELLED = ("codecarbon-cpu", "codecarbon-ram")
 _SAME = 1e-6
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `estimates` (a row a run and method), `methods` (bias, spread and needs of
     each, and whether it is another times a constant here), `statistics`, `agreement` (rank correlations),
     `carbon`."""
-    own = entries.drop_experiments(LIMITS)
-    limits = roofline.table_of_limits(roofline.runs_at_limits(entries.select_experiments(LIMITS)))
-    runs = records.runs_table(own, parameters=("work",), metrics=_FACTS)
+    own = records.drop_experiments(LIMITS)
+    limits = roofline.limits_table(roofline.limit_runs_table(records.select_experiments(LIMITS)))
+    runs = runs_table(own, parameters=("work",), metrics=_FACTS)
     estimates = _estimates(own, runs, limits)
     known = estimates.dropna(subset=["ratio"])
     methods = _methods(estimates)
@@ -95,7 +95,7 @@ def known_of(
 
 def _roofline_pass_s(work: str, threads: int, limits: pd.DataFrame) -> float | None:
     """Seconds that a roofline by operator with launches predicts for a pass."""
-    operators, known = operators_of_work(work), roofline.limits_at(limits, threads)
+    operators, known = operators_of_work(work), roofline.find_limits(limits, threads)
     if known is None or not operators:
         return None
     return roofline.predict(operators, known)["per_operator_launches"].time_s
@@ -119,12 +119,12 @@ def _held(course: Sequence[tuple[float, float]], at_s: float) -> float:
     return before[-1] if before else course[0][1]
 
 
-def _estimates(entries: Records, runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
-    run_of = {(entry.arm, entry.block): entry for entry in entries if isinstance(entry, Run)}
+def _estimates(records: Records, runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+    run_of = {(run.arm, run.block): run for run in records if isinstance(run, Run)}
     work_of = {key: _work(run) for key, run in run_of.items()}
     pass_s = {work: _roofline_pass_s(*work, limits) for work in set(work_of.values())}
     rows = []
-    for row in records.select_measured(runs).to_dict("records"):
+    for row in select_measured(runs).to_dict("records"):
         place = row["arm"], row["block"]
         known = known_of(
             run_of[place],
@@ -299,7 +299,7 @@ def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def _powers(known: pd.DataFrame, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Of each method a row an estimate: its block, mean power by the method and by the meter, and the cores
     that the job kept busy."""
-    usable = records.select_measured(runs)
+    usable = select_measured(runs)
     duration_s = usable["duration_s"]
     of_runs = usable[["arm", "block", "duration_s"]].assign(
         reference_w=usable["energy_j"] / duration_s, busy_cores=usable["cpu_s"] / duration_s

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from joules.analysis import records, regression, roofline, statistics
-from joules.analysis.records import Records
+from joules.analysis import regression, roofline, statistics
+from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.instrument import carbon, codecarbon_data
 from joules.study.design import Design
 
@@ -52,7 +52,7 @@ _SOURCES = {
 _MIX = "data/private_infra/global_energy_mix.json"
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `limits` (one row an arm), `rooflines` (one row a network or a single layer),
     `predictors` (one row a predictor and outcome), `anchors` (one row an anchor of mlsysim), `scaling_law`
     (one row a published optimal model), `processors`, `trainings` (published ones as energy and carbon),
@@ -60,9 +60,9 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     # Seconds to import, which figures and values must not pay for.
     from experiments.first_principles import anchors
 
-    runs = roofline.runs_at_limits(entries.drop_experiments(*OTHERS))
-    limits = records.sort_by_arm(roofline.table_of_limits(runs), design)
-    rooflines = _rooflines(entries, limits)
+    runs = roofline.limit_runs_table(records.drop_experiments(*OTHERS))
+    limits = sort_by_arm(roofline.limits_table(runs), design)
+    rooflines = _rooflines(records, limits)
     errors = unseen_errors(architectures(rooflines))
     grids = _grids()
     return {
@@ -81,9 +81,9 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     }
 
 
-def _rooflines(entries: Records, limits: pd.DataFrame) -> pd.DataFrame:
+def _rooflines(records: Records, limits: pd.DataFrame) -> pd.DataFrame:
     """One row an arm of the other questions whose threads reached the machine's limits."""
-    rows = [*_of_networks(entries, limits), *_of_layers(entries, limits)]
+    rows = [*_of_networks(records, limits), *_of_layers(records, limits)]
     columns = [
         "arm",
         "question",
@@ -105,13 +105,13 @@ def _rooflines(entries: Records, limits: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _of_networks(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
+def _of_networks(records: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
     from joules.analysis.roofline.operators import operators_of_model
 
     parameters = ("family", "model", "factor", "batch_size", "image_size")
-    for arm, group in _by_arm(entries, NETWORKS, parameters, ("threads", "inferences", "layers")):
+    for arm, group in _by_arm(records, NETWORKS, parameters, ("threads", "inferences", "layers")):
         first = group.iloc[0]
-        known = roofline.limits_at(limits, int(first["threads"]))
+        known = roofline.find_limits(limits, int(first["threads"]))
         if known is None:
             continue
         batch = int(first["batch_size"])
@@ -121,12 +121,12 @@ def _of_networks(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, o
         )
 
 
-def _of_layers(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
+def _of_layers(records: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
     """Single layers, each one operator; those inside a network are in it above."""
     metrics = ("threads", "passes", "flops", "bytes_moved", "layers")
-    for arm, group in _by_arm(entries, LAYERS, ("kind", "model", "factor"), metrics):
+    for arm, group in _by_arm(records, LAYERS, ("kind", "model", "factor"), metrics):
         first = group.iloc[0]
-        known = roofline.limits_at(limits, int(first["threads"]))
+        known = roofline.find_limits(limits, int(first["threads"]))
         if known is None or pd.notna(first["model"]):
             continue
         operators = [roofline.Operator(float(first["flops"]), float(first["bytes_moved"]))]
@@ -134,11 +134,11 @@ def _of_layers(entries: Records, limits: pd.DataFrame) -> Iterator[dict[str, obj
 
 
 def _by_arm(
-    entries: Records, question: str, parameters: Sequence[str], metrics: Sequence[str]
+    records: Records, question: str, parameters: Sequence[str], metrics: Sequence[str]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    own = entries.select_experiments(question)
+    own = records.select_experiments(question)
     if own.has_runs:
-        table = records.select_measured(records.runs_table(own, parameters, metrics))
+        table = select_measured(runs_table(own, parameters, metrics))
         # Rows come in the order of the first block, which is the same under every model of power.
         yield from table.groupby("arm", sort=False)
 
@@ -166,10 +166,10 @@ def _roofline(
         "layers": first["layers"],
         "limit_flops_per_s": limits.flops_per_s,
         "limit_bytes_per_s": limits.bytes_per_s,
-        "measured_s": statistics.mean_ci((group["duration_s"] / passes).to_list())[0],
-        "measured_j": statistics.mean_ci((group["energy_j"] / passes).to_list())[0],
-        **roofline.columns_of(roofline.predict(operators, limits), limits),
-        "provenance": records.weakest_provenance(group),
+        "measured_s": statistics.geometric_mean((group["duration_s"] / passes).to_list())[0],
+        "measured_j": statistics.geometric_mean((group["energy_j"] / passes).to_list())[0],
+        **roofline.prediction_cells(roofline.predict(operators, limits), limits),
+        "provenance": weakest_provenance(group),
     }
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.flops_vs_energy import predictors
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, runs_table, select_measured, weakest_provenance
 from joules.instrument.carbon import JOULES_PER_KWH
 from joules.study.design import Comparison, Design
 
@@ -24,11 +24,11 @@ _FACTS = (
 )
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row a model), `statistics`, `predictors` (what goes with energy
     and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
-    runs = _runs(entries)
-    arms = _arms(records.select_measured(runs))
+    runs = _runs(records)
+    arms = _arms(select_measured(runs))
     architectures = arms[arms["factor"].isna()]
     errors = predictors.unseen_errors(architectures)
     return {
@@ -41,9 +41,9 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     }
 
 
-def _runs(entries: Records) -> pd.DataFrame:
+def _runs(records: Records) -> pd.DataFrame:
     parameters = ("family", "model", "factor", "batch_size", "image_size", "turns")
-    table = records.runs_table(entries, parameters, _FACTS)
+    table = runs_table(records, parameters, _FACTS)
     table["time_per_inference_s"] = table["duration_s"] / table["inferences"]
     table["energy_per_inference_j"] = table["energy_j"] / table["inferences"]
     table["energy_per_inference_kwh"] = table["energy_per_inference_j"] / JOULES_PER_KWH
@@ -55,7 +55,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     error_cv = statistics.error_cv(runs, "energy_per_inference_j")
     for arm, group in runs.groupby("arm", sort=False):
         energy_j = group["energy_per_inference_j"]
-        mean_j, low_j, high_j = statistics.mean_ci(energy_j.to_list())
+        mean_j, low_j, high_j = statistics.geometric_mean(energy_j.to_list())
         rows.append(
             {
                 "arm": arm,
@@ -66,7 +66,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "blocks": len(group),
                 **{fact: group[fact].iloc[0] for fact in _COUNTS},
                 "intensity_flops_per_byte": group["flops"].iloc[0] / group["bytes_moved"].iloc[0],
-                "time_per_inference_s": statistics.mean_ci(group["time_per_inference_s"].to_list())[0],
+                "time_per_inference_s": statistics.geometric_mean(group["time_per_inference_s"].to_list())[0],
                 "cpu_per_inference_s": (group["cpu_s"] / group["inferences"]).median(),
                 "energy_per_inference_j": mean_j,
                 "ci_low_j": low_j,
@@ -76,7 +76,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "energy_per_inference_kwh": mean_j / JOULES_PER_KWH,
                 "latency_median_s": group["latency_median_s"].median(),
                 "flagged_runs": int((group["flags"] != "").sum()),
-                "provenance": records.weakest_provenance(group),
+                "provenance": weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows).sort_values("flops", ignore_index=True)
@@ -85,7 +85,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 def _statistics(
     runs: pd.DataFrame, architectures: pd.DataFrame, errors: pd.DataFrame, design: Design
 ) -> pd.DataFrame:
-    good = records.select_measured(runs)
+    good = select_measured(runs)
     rows = [
         row for family in [*design.comparisons, *_factors(good)] for row in statistics.compare(good, family)
     ]

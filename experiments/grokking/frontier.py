@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.grokking import predictor
+from experiments.grokking import step_model
 from experiments.grokking.outcomes import Trainings, energies_at, energy_at, evaluations_of
 from experiments.grokking.rules import EVALUATION, Evaluation
 from joules.analysis import statistics
@@ -106,7 +106,7 @@ def _first(stops: NDArray[np.bool_]) -> int:
 
 def watched_steps(rule: str) -> float:
     """For how many optimiser steps a rule has to be shown evaluations."""
-    return {"oracle": 0.0, "fixed": 0.0, "predictor": float(predictor.WINDOW_STEPS)}.get(rule, math.inf)
+    return {"oracle": 0.0, "fixed": 0.0, "predictor": float(step_model.WINDOW_STEPS)}.get(rule, math.inf)
 
 
 def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:

@@ -76,7 +76,7 @@ build = workload.build
 def run(prepared: workload.Prepared, session: LiveSession) -> dict[str, Any]:
     """Runs the workload's training. Its rule 'fixed' is called after each evaluation and never stops: here it
     reports the evaluation and pauses when due."""
-    from experiments.grokking.predictor import WINDOW_STEPS
+    from experiments.grokking.step_model import WINDOW_STEPS
 
     answer = _Examiner(prepared)
 
@@ -142,7 +142,7 @@ class Watching:
     """Where rules would have stopped, when the network has grokked, and the energy since then."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        from experiments.grokking.predictor import WINDOW_STEPS
+        from experiments.grokking.step_model import WINDOW_STEPS
 
         self._given = Parameters.model_validate(given)
         self._window_steps = WINDOW_STEPS
@@ -208,7 +208,7 @@ def predict_step(
     Returns:
         The step and the ends of its 95 % interval; None if no campaign has coefficients.
     """
-    from experiments.grokking.predictor import features
+    from experiments.grokking.step_model import features
 
     found = features(history, signals, given.learning_rate, given.weight_decay, given.train_fraction)
     for campaign in _released():
@@ -276,8 +276,8 @@ def load_replay(name: str) -> Recorded:
         raise UserError(f"unknown recorded run '{name}': choose one of the list")
     campaign, _, rest = name.partition(": ")
     arm, _, block = rest.partition(", block ")
-    entries = records.load([Campaign(campaign).block_file(_EXPERIMENT, int(block))])
-    found = next(entry for entry in entries if isinstance(entry, Run) and entry.arm == arm)
+    loaded = records.load_records([Campaign(campaign).block_file(_EXPERIMENT, int(block))])
+    found = next(entry for entry in loaded if isinstance(entry, Run) and entry.arm == arm)
     alone = Records.from_sequence([found])
     by_model = {READ: found} | {
         model: cast(Run, records.recompute_under(alone, model)[0])

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.grokking.rules import GROKKED, Evaluation, first_sustained
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, runs_table, weakest_provenance
 from joules.bench.record import Run
 
 _PUBLISHED = Path(__file__).parent / "reference" / "powerdown.csv"
@@ -54,14 +54,14 @@ def energies_at(run: Run, steps: Sequence[float]) -> NDArray[np.float64]:
     return np.interp(steps, marked, energies_j)
 
 
-def runs_table(entries: Records, trainings: Trainings) -> pd.DataFrame:
+def tabulate_runs(records: Records, trainings: Trainings) -> pd.DataFrame:
     """A row a run: steps, energies of its phases, waste."""
-    table = records.runs_table(entries, parameters=_PARAMETERS, metrics=_METRICS)
+    table = runs_table(records, parameters=_PARAMETERS, metrics=_METRICS)
     table.insert(
         3,
         "rule",
         [
-            next(e for e in entries if isinstance(e, Run) and e.arm == arm).parameters.get("rule", "fixed")
+            next(e for e in records if isinstance(e, Run) and e.arm == arm).parameters.get("rule", "fixed")
             for arm in table["arm"]
         ],
     )
@@ -158,7 +158,7 @@ def arms_table(fixed: pd.DataFrame) -> pd.DataFrame:
                 "waste": waste,
                 "waste_low": low,
                 "waste_high": high,
-                "provenance": records.weakest_provenance(group),
+                "provenance": weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from experiments.grokking import frontier, outcomes, predictor, stopping
+from experiments.grokking import frontier, outcomes, step_model, stopping
 from joules.paper.printing import banded, lay_out, name, number, whole
 from joules.paper.quantities import constant
 from joules.paper.rows import derive, pick
@@ -35,7 +35,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("grokking.modulus", fixed.mode("modulus")),
         Value("grokking.steps", fixed.mode("steps")),
         Value("grokking.steps.most", fixed.max("steps")),
-        Value("grokking.window", constant(predictor, "WINDOW_STEPS")),
+        Value("grokking.window", constant(step_model, "WINDOW_STEPS")),
         Value("grokking.safety", constant(stopping, "SAFETY"), 2),
         Value("grokking.hardest", derive(name_hardest, pick(tables, "statistics"))),
         Value("grokking.waste_s", derive(mean_wasted_s, fixed), 2, r"\second"),

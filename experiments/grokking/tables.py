@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pandas as pd
 
-from experiments.grokking import frontier, outcomes, prediction, stopping
+from experiments.grokking import frontier, outcomes, step_evaluation, stopping
 from experiments.grokking.fleet import fleet
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, select_measured, sort_by_arm
 from joules.bench.record import Run
 from joules.instrument import carbon
 from joules.study.design import Design
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (a row a run: steps, energies of its phases, waste), `curves` (a row an evaluation), `arms`,
     `statistics`, `predictions` (a row a run that grokked after the window), `coefficients`, `rules` (a row
     a run and rule), `frontier` (a row a rule and setting), `schedules` (a row a length), `fleet`."""
-    trainings = {(run.arm, run.block): run for run in entries if isinstance(run, Run) and run.has_result}
-    runs = outcomes.runs_table(entries, trainings)
-    good = records.select_measured(runs)
+    trainings = {(run.arm, run.block): run for run in records if isinstance(run, Run) and run.has_result}
+    runs = outcomes.tabulate_runs(records, trainings)
+    good = select_measured(runs)
     fixed = good[good["rule"] == "fixed"]
-    predictions = prediction.predictions_table(fixed, trainings)
+    predictions = step_evaluation.predictions_table(fixed, trainings)
     rules = stopping.rules_table(fixed, trainings, predictions)
     settings = frontier.frontier(fixed, trainings, predictions)
     waste_j = fixed["waste_j"].dropna()
     return {
         "runs": runs,
         "curves": outcomes.curves_table(trainings),
-        "arms": records.sort_by_arm(outcomes.arms_table(fixed), design),
+        "arms": sort_by_arm(outcomes.arms_table(fixed), design),
         "statistics": pd.DataFrame(
             [
                 *(row for family in design.comparisons for row in statistics.compare(good, family)),
@@ -38,12 +38,12 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
                 *frontier.frontier_statistics(settings),
                 *frontier.step_statistics(fixed, trainings),
                 *frontier.monitoring_statistics(trainings),
-                *prediction.predictor_statistics(predictions, fixed),
+                *step_evaluation.predictor_statistics(predictions, fixed),
             ],
             columns=statistics.COLUMNS,
         ),
         "predictions": predictions,
-        "coefficients": prediction.coefficients_table(predictions),
+        "coefficients": step_evaluation.coefficients_table(predictions),
         "rules": rules,
         "frontier": frontier.frontier_means(settings),
         "schedules": frontier.schedules(fixed, trainings),

@@ -8,7 +8,7 @@ import pandas as pd
 
 from experiments.language_models import exam
 from experiments.language_models.tables import LEVELS
-from joules.analysis.statistics import mean_ci
+from joules.analysis.statistics import geometric_mean
 from joules.paper.printing import (
     banded,
     banded_cell,
@@ -129,7 +129,9 @@ def _reached(reached: pd.DataFrame) -> pd.DataFrame:
         for kind in ("tables", "network", "both"):
             arms = reached[(reached["level"] == level) & (reached["kind"] == kind)].groupby("arm", sort=False)
             energies = [column for column in reached if column.startswith("energy_j")]
-            means = {arm: {one: mean_ci(runs[one].to_list())[0] for one in energies} for arm, runs in arms}
+            means = {
+                arm: {one: geometric_mean(runs[one].to_list())[0] for one in energies} for arm, runs in arms
+            }
             best = min(means, key=lambda arm: means[arm]["energy_j"], default=None)
             cells[kind] = "--" if best is None else spaced(best)
             cells[f"{kind} J"] = "--" if best is None else banded_cell(means[best], "energy_j")

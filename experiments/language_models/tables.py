@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.language_models import exam
-from joules.analysis import ranking, records, statistics
-from joules.analysis.records import Records
+from joules.analysis import ranking, statistics
+from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.study.design import Design
@@ -49,10 +49,10 @@ _PER_TRAINING = {
 }
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run, with what disqualifies it), `curves` (networks on their way), `board` (one row
     an arm), `reached` (energy to each accuracy), `statistics`, `published` (another board)."""
-    runs = records.runs_table(entries, parameters=("entry", "share", "order", "text"), metrics=_METRICS)
+    runs = runs_table(records, parameters=("entry", "share", "order", "text"), metrics=_METRICS)
     runs["share"] = runs["share"].fillna(1.0)
     for name, whole in _PER_TRAINING.items():
         runs[name] = runs[whole] / runs["trainings"]
@@ -60,15 +60,15 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     runs["disqualified"] = [
         disqualified(run, rules["gate_accuracy"], rules["cap_s"]) for run in runs.to_dict("records")
     ]
-    good = records.select_measured(runs)
+    good = select_measured(runs)
     if good["corpus_sha256"].nunique() > 1:
         raise UserError(
             "language_models: trainings on different texts cannot stand on one board: measure all of its "
             "blocks anew (delete their files)"
         )
-    curves = pd.DataFrame(_curves(entries), columns=_CURVES)
+    curves = pd.DataFrame(_curves(records), columns=_CURVES)
     reached = _reached(good, curves)
-    board = records.sort_by_arm(_board(good), design)
+    board = sort_by_arm(_board(good), design)
     return {
         "runs": runs,
         "curves": curves,
@@ -94,10 +94,10 @@ def disqualified(run: dict[str, object], gate_accuracy: float, cap_s: float) -> 
     return " and ".join(reasons) or None
 
 
-def _curves(entries: Records) -> list[list[object]]:
+def _curves(records: Records) -> list[list[object]]:
     return [
         [run.arm, run.parameters["entry"], run.block, step, mark.energy_j, mark.time_s, accuracy, bits]
-        for run in entries
+        for run in records
         if isinstance(run, Run) and run.has_result
         for mark, (step, accuracy, bits) in zip(run.steps, run.metrics["checkpoints"], strict=True)
     ]
@@ -107,7 +107,7 @@ def _board(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for arm, group in runs.groupby("arm", sort=False):
         accuracy, low, high = statistics.mean_with_interval(group["validation_accuracy"])
-        energy_j, low_j, high_j = statistics.mean_ci(group["energy_per_training_j"].to_list())
+        energy_j, low_j, high_j = statistics.geometric_mean(group["energy_per_training_j"].to_list())
         misses = group["disqualified"].dropna()
         rows.append(
             {
@@ -125,12 +125,12 @@ def _board(runs: pd.DataFrame) -> pd.DataFrame:
                 "test_bits": group["test_bits"].mean(),
                 "model_bytes": group["model_bytes"].mean(),
                 "trainings": group["trainings"].mean(),
-                "time_per_training_s": statistics.mean_ci(group["time_per_training_s"].to_list())[0],
+                "time_per_training_s": statistics.geometric_mean(group["time_per_training_s"].to_list())[0],
                 "cpu_per_training_s": group["cpu_per_training_s"].mean(),
                 "energy_per_training_j": energy_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
-                "provenance": records.weakest_provenance(group),
+                "provenance": weakest_provenance(group),
             }
         )
     board = pd.DataFrame(rows)
@@ -216,7 +216,7 @@ def _tables_over_networks(reached: pd.DataFrame) -> statistics.Row:
     ratios = (wide["network"] / wide["tables"]).dropna().to_list()
     if len(ratios) < 2:
         return cells | {"n": len(ratios), "note": "not reached by both in two common blocks"}
-    estimate, low, high = statistics.mean_ci(ratios)
+    estimate, low, high = statistics.geometric_mean(ratios)
     return cells | {"n": len(ratios), "estimate": estimate, "ci_low": low, "ci_high": high}
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, runs_table, select_measured, weakest_provenance
 from joules.study.design import Design
 
 # How the paper names a kind, in the order of the figures.
@@ -21,11 +21,11 @@ _FACTS = ("flops", "parameters", "activations", "bytes_moved", "layers", "passes
 _PUBLISHED = Path(__file__).parent / "reference" / "caffe_mobilenet_shares.csv"
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row an arm), `statistics`, `shares` (what each kind takes inside
     the network, one row a network and kind, with the published ones)."""
-    runs = _runs(entries)
-    good = records.select_measured(runs)
+    runs = _runs(records)
+    good = select_measured(runs)
     inside = _shares_by_block(good)
     return {
         "runs": runs,
@@ -41,8 +41,8 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     }
 
 
-def _runs(entries: Records) -> pd.DataFrame:
-    table = records.runs_table(entries, parameters=("kind", "model", "factor", "image_size"), metrics=_FACTS)
+def _runs(records: Records) -> pd.DataFrame:
+    table = runs_table(records, parameters=("kind", "model", "factor", "image_size"), metrics=_FACTS)
     table["time_per_pass_s"] = table["duration_s"] / table["passes"]
     table["cpu_per_pass_s"] = table["cpu_s"] / table["passes"]
     table["energy_per_pass_j"] = table["energy_j"] / table["passes"]
@@ -52,7 +52,7 @@ def _runs(entries: Records) -> pd.DataFrame:
 def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for arm, group in runs.groupby("arm", sort=False):
-        mean_j, low_j, high_j = statistics.mean_ci(group["energy_per_pass_j"].to_list())
+        mean_j, low_j, high_j = statistics.geometric_mean(group["energy_per_pass_j"].to_list())
         first = group.iloc[0]
         rows.append(
             {
@@ -64,14 +64,14 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "blocks": len(group),
                 **{fact: first[fact] for fact in ("flops", "parameters", "bytes_moved", "layers")},
                 "intensity_flops_per_byte": first["flops"] / first["bytes_moved"],
-                "time_per_pass_s": statistics.mean_ci(group["time_per_pass_s"].to_list())[0],
+                "time_per_pass_s": statistics.geometric_mean(group["time_per_pass_s"].to_list())[0],
                 "cpu_per_pass_s": group["cpu_per_pass_s"].median(),
                 "energy_per_pass_j": mean_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
                 "energy_per_gflop_j": 1e9 * mean_j / first["flops"],
                 "latency_median_s": group["latency_median_s"].median(),
-                "provenance": records.weakest_provenance(group),
+                "provenance": weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)
@@ -110,7 +110,7 @@ def _ratios_of_shares(shares: pd.DataFrame) -> list[statistics.Row]:
     rows = []
     for (model, kind), group in shares.groupby(["model", "kind"], sort=False):
         ratios = group["energy"] / group["flops"]
-        estimate, low, high = statistics.mean_ci(ratios.to_list())
+        estimate, low, high = statistics.geometric_mean(ratios.to_list())
         rows.append(
             statistics.row(
                 statistic=f"{str(model).split('_', maxsplit=1)[0]}_energy_over_flops.{kind}",

@@ -25,7 +25,7 @@ _COLUMNS = [
 ]
 
 
-def evaluations(entries: Records) -> pd.DataFrame:
+def evaluations(records: Records) -> pd.DataFrame:
     """One row an evaluation of a run with a result, and one at step 0 for the policy that has learnt nothing.
 
     `energy_j` and `duration_s` are of training alone: what evaluations before this one used is taken off.
@@ -33,7 +33,7 @@ def evaluations(entries: Records) -> pd.DataFrame:
     machine, NaN where it was not read.
     """
     rows = []
-    for run in entries:
+    for run in records:
         if not isinstance(run, Run) or not run.has_result or not run.metrics["evaluations"]:
             continue
         played = [phase for phase in run.phases if phase.name == EVALUATION]

@@ -9,8 +9,8 @@ import pandas as pd
 
 from experiments.rl_ranking import curves
 from experiments.rl_ranking.parameters import ON_PIXELS
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.bench.record import Run
 from joules.instrument.carbon import JOULES_PER_KWH
 from joules.study.design import Design
@@ -42,14 +42,14 @@ _PUBLISHED_ALGORITHMS = {
 }
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `evaluations` (the learning curves), `arms` (means over blocks), `statistics`,
     `ranks` (the probability of each place for equal energy, time and steps, in games where something was
     learned), `improvements` (pairs of algorithms), `published` (the leaderboard)."""
-    evaluations = curves.evaluations(entries)
-    runs = _with_outcomes(_runs(entries), evaluations, design)
-    good = records.select_measured(runs)
-    arms = records.sort_by_arm(_arms(good), design)
+    evaluations = curves.evaluations(records)
+    runs = _with_outcomes(_runs(records), evaluations, design)
+    good = select_measured(runs)
+    arms = sort_by_arm(_arms(good), design)
     ranked = _ranked(good, arms)
     return {
         "runs": runs,
@@ -62,10 +62,10 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     }
 
 
-def _runs(entries: Records) -> pd.DataFrame:
+def _runs(records: Records) -> pd.DataFrame:
     parameters = ("game", "algorithm", "network", "environments", "yardstick_return")
-    table = records.runs_table(entries, parameters, _METRICS)
-    cost = {(run.arm, run.block): curves.evaluation_cost(run) for run in entries if isinstance(run, Run)}
+    table = runs_table(records, parameters, _METRICS)
+    cost = {(run.arm, run.block): curves.evaluation_cost(run) for run in records if isinstance(run, Run)}
     spent = [cost[arm, block] for arm, block in zip(table["arm"], table["block"], strict=True)]
     table["training_energy_j"] = table["energy_j"] - [energy_j for energy_j, _ in spent]
     table["training_s"] = table["duration_s"] - [seconds for _, seconds in spent]
@@ -144,7 +144,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for arm, group in runs.groupby("arm", sort=False):
         first = group.iloc[0]
-        per_step_j, low_j, high_j = statistics.mean_ci(group["energy_per_step_j"].to_list())
+        per_step_j, low_j, high_j = statistics.geometric_mean(group["energy_per_step_j"].to_list())
         return_mean, return_low, return_high = statistics.mean_with_interval(group["final_return"].dropna())
         rows.append(
             {
@@ -174,7 +174,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "score_per_kwh": group["score_per_kwh"].mean(),
                 "average_return_per_kwh": group["average_return_per_kwh"].mean(),
                 "learned": bool(return_low > group["random_return"].max()) if len(group) > 1 else None,
-                "provenance": records.weakest_provenance(group),
+                "provenance": weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)

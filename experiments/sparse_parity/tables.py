@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.study.design import Design, load_design
 
 # Metrics that need no meter, then those that do; the last is what the others stand in for.
@@ -47,18 +47,18 @@ _RESAMPLES = 500
 _PER_SOLVE = {ENERGY: "energy_j", "time_per_solve_s": "duration_s", "cpu_per_solve_s": "cpu_s"}
 
 
-def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
+def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     """`runs` (one row a run), `arms` (one row a process on a problem), `agreement` (one row a pair of
     metrics), `regret` (one row a problem and metric), `proxies` (one row a proxy), `statistics`."""
-    runs = records.runs_table(
-        entries.drop_experiments(BOARD), _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED)
+    runs = runs_table(
+        records.drop_experiments(BOARD), _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED)
     )
     runs["noise"] = runs["noise"].fillna(0.0)
     runs.insert(2, "problem", [problem_of(run) for run in runs.to_dict("records")])
     for name, whole in _PER_SOLVE.items():
         runs[name] = runs[whole] / runs["solves"]
-    solved, board = records.select_measured(runs), _board(entries.select_experiments(BOARD))
-    arms = pd.concat([records.sort_by_arm(_arms(solved), design), _arms(board)], ignore_index=True)
+    solved, board = select_measured(runs), _board(records.select_experiments(BOARD))
+    arms = pd.concat([sort_by_arm(_arms(solved), design), _arms(board)], ignore_index=True)
     good = pd.concat([solved, board], ignore_index=True)
     regret = _regret(good, arms)
     proxies = _proxies(arms)
@@ -72,14 +72,14 @@ def tabulate(entries: Records, design: Design) -> dict[str, pd.DataFrame]:
     }
 
 
-def _board(entries: Records) -> pd.DataFrame:
+def _board(records: Records) -> pd.DataFrame:
     """Trainings of the board of language models as solves of one problem more, the realistic end: right where
     they are accurate enough for it. What is traced of small problems is not known of them."""
-    if not entries.has_runs:
+    if not records.has_runs:
         return pd.DataFrame()
-    runs = records.runs_table(entries, ("entry",), ("trainings", "validation_accuracy"))
+    runs = runs_table(records, ("entry",), ("trainings", "validation_accuracy"))
     gate = load_design(BOARD).at(runs["scale"].iloc[0]).analysis["gate_accuracy"]
-    runs = records.select_measured(runs)
+    runs = select_measured(runs)
     accurate = runs["validation_accuracy"] >= gate
     runs = runs.assign(
         problem=BOARD_PROBLEM,
@@ -102,7 +102,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     rows = []
     for arm, group in runs.groupby("arm", sort=False):
-        energy_j, low_j, high_j = statistics.mean_ci(group[ENERGY].to_list())
+        energy_j, low_j, high_j = statistics.geometric_mean(group[ENERGY].to_list())
         share = group["right"].sum() / group["solves"].sum()
         rows.append(
             {
@@ -113,11 +113,11 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "right_share": share,
                 "solved": bool(share >= SOLVED),
                 **{name: group[name].median() for name in TRACED},
-                **{name: statistics.mean_ci(group[name].to_list())[0] for name in METERED},
+                **{name: statistics.geometric_mean(group[name].to_list())[0] for name in METERED},
                 ENERGY: energy_j,
                 "ci_low_j": low_j,
                 "ci_high_j": high_j,
-                "provenance": records.weakest_provenance(group),
+                "provenance": weakest_provenance(group),
             }
         )
     return pd.DataFrame(rows)
@@ -175,7 +175,7 @@ def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
         for metric in (name for name in (*PROXIES, ENERGY) if group[name].notna().all()):
             winner = group.loc[group[metric].idxmin()]
             ratios = (wide[winner["arm"]] / wide[cheapest["arm"]]).to_list()
-            estimate, low, high = statistics.mean_ci(ratios) if ratios else (math.nan,) * 3
+            estimate, low, high = statistics.geometric_mean(ratios) if ratios else (math.nan,) * 3
             rows.append(
                 {
                     "problem": winner["problem"],

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class Tables(Protocol):
     """`experiments/<experiment>/tables.py` where the design's `evidence` is `runs`."""
 
-    def tabulate(self, entries: Records, design: Design) -> dict[str, pd.DataFrame]:
-        """Records to tables, one for every name in the design's `tables`.
+    def tabulate(self, records: Records, design: Design) -> dict[str, pd.DataFrame]:
+        """Makes the tables of an experiment, one for every name in the design's `tables`.
 
         `runs` (from `records.runs_table`, one row a run) and `statistics` (columns `statistics.COLUMNS`)
-        must be among them. It is handed any part of a campaign: runs may have failed or not been read. It is
-        called again without the flagged ones, and for every model of power with the energies that it gives,
-        so that rows must not be ordered by energy. It makes every table all the same, if need be with its
-        columns alone.
+        must be among them. The records may be any part of a campaign: runs may have failed, and energies may
+        be missing. The function is called again without flagged runs, and for every power model with the
+        energies that it gives, so rows must not be ordered by energy. It always returns every table, if
+        necessary with no rows.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Work on many records at once, by as many processes as there are processors."""
+"""Work in as many processes as there are processors."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from joules.errors import UserError
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
-# What the processes were forked for. They have it, and all that it refers to, without a copy.
+# What forked processes work on. They share it, and all that it refers to, without a copy.
 _function: Callable[[Any], Any] | None = None
 _items: Sequence[Any] = ()
 
 
 def parallel_map(function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
-    """What `function` makes of each of the items, in their order.
+    """Applies `function` to each of the items, in parallel.
 
-    It may close over anything, of any size; what it returns is pickled. Raises UserError where a process was
-    killed.
+    Args:
+        function: may close over anything, of any size; what it returns is pickled.
+        items: what it is applied to.
+
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        UserError: where a process was killed.
     """
     global _function, _items
     processes = min(len(items), _processors())
@@ -36,17 +43,14 @@ def parallel_map(function: Callable[[Item], Made], items: Sequence[Item]) -> Ite
         with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
             yield from pool.map(_call, range(len(items)))
     except BrokenProcessPool:
-        raise UserError(
-            "a process that worked on the records was killed, most likely for want of memory: make room and "
-            "run again"
-        ) from None
+        raise UserError("a process was killed, probably out of memory: free memory and retry") from None
     finally:
         _function, _items = None, ()
 
 
 def _call(place: int) -> Any:
     if _function is None:
-        raise ValueError("a process was forked for nothing")
+        raise ValueError("no function to apply")
     return _function(_items[place])
 
 

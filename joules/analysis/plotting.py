@@ -214,7 +214,7 @@ def dots(
         axes.plot(np.full(len(points), place - 0.12), points, "o", color="0.65", markersize=3)
         if not len(values):
             continue
-        mean, low, high = (statistics.mean_ci if geometric else statistics.mean_with_interval)(values)
+        mean, low, high = (statistics.geometric_mean if geometric else statistics.mean_with_interval)(values)
         axes.plot(place + 0.12, mean, "o", color=BLUE, markersize=4.5)
         if np.isfinite(low):
             # No error bar, which brackets do not keep clear of. Where limits are set it ends at them.

@@ -1,4 +1,4 @@
-"""Who comes first, and how sure that is."""
+"""Ranks of arms by resampling blocks, and how certain they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a regression predicts what it has not seen."""
+"""Errors of regressions on families that were left out of the fit."""
 
 from __future__ import annotations
 

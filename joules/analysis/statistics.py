@@ -34,17 +34,17 @@ COLUMNS = [
     "note",
 ]
 CONFIDENCE = 0.95
-# What `association` tells of two columns, each with an interval.
+# What `association` returns for two columns, each with an interval.
 CORRELATIONS = [f"{name}{end}" for name in ("r2", "pearson", "spearman") for end in ("", "_low", "_high")]
 STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
-# Below so many blocks a bootstrap of them says nothing, and above so many it says what Student's interval
-# says, from as many numbers as values times resamples.
+# Numbers of blocks for which the interval is a bootstrap: fewer are too few to resample; with more it agrees
+# with Student's interval but takes values times resamples of memory.
 _FOR_BOOTSTRAP = range(6, 201)
-# Contrasts that lie closer together than this are equal, and fewer degrees of freedom are none.
+# Contrasts closer together than this are equal; fewer degrees of freedom count as none.
 _ROUNDING = 1e-9
-# Means are the same where they agree to so many digits of the spread of what they are of.
+# Means are equal if they agree to so many digits of the spread of their values.
 _DIGITS_OF_SPREAD = 10
-# Contrasts whose sums under either sign can be counted.
+# Largest number of contrasts for which all signed sums are counted.
 _COUNTED = 40
 
 Row = dict[str, object]
@@ -57,7 +57,7 @@ def row(**cells: object) -> Row:
 
 
 def stars(p: float) -> str:
-    """The usual marks of a corrected p-value; 'ns' above .05."""
+    """Stars of a corrected p-value; 'ns' above .05."""
     return next((mark for limit, mark in STARS if p <= limit), "ns")
 
 
@@ -76,9 +76,9 @@ def compare(runs: pd.DataFrame, comparison: Comparison) -> list[Row]:
 
 
 def error_cv(runs: pd.DataFrame, metric: str) -> pd.Series:
-    """Coefficient of variation in per cent of each arm over blocks, what each block has in common taken out.
+    """Coefficient of variation in per cent of each arm over blocks, without the effect of each block.
 
-    It is the experimental error of a randomised complete block design, on which paired comparisons rest: the
+    It is the experimental error of a randomised complete block design, which paired comparisons use: the
     spread of an arm's logarithms around effects of block and arm that add, fitted by least squares, over the
     degrees of freedom that the fit leaves the arm (the sum of one minus the leverage of each of its runs).
     Runs may be missing. `runs` has columns arm, block and the metric; NaN where the fit leaves an arm none.
@@ -105,8 +105,8 @@ def correct(rows: Sequence[Row]) -> None:
 def holm(p: Floats) -> Floats:
     """p-values [n] of one family, corrected by the method of Holm 1979.
 
-    That of statsmodels is the same and collects all garbage of the process at every call, a tenth of a second
-    each, which tables under many models of power would make hundreds of times.
+    Equal to that of statsmodels, which runs a full garbage collection at every call (0.1 s): tables under
+    many power models need hundreds of calls.
     """
     order = np.argsort(p)
     steps = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
@@ -136,7 +136,7 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
     scale = math.exp if is_ratio else float
     spread = float(np.std(contrasts, ddof=1))
     if comparison.test == "paired_t" and np.ptp(contrasts) < _ROUNDING:
-        # A t has no meaning without a spread; the pair is none of its family's tests.
+        # Without a spread there is no t; the pair is not one of its family's tests.
         return cells | {"estimate": scale(mean), "note": "no variation between blocks, so no test"}
     return cells | {
         "estimate": scale(mean),
@@ -153,7 +153,7 @@ def p_value(contrasts: Floats, test: Test) -> float:
     return _p_value(tuple(contrasts.tolist()), test)
 
 
-# What no model of power touches, such as times, is the same under each of them: resampled once.
+# Quantities without energy, such as times, are equal under all power models: computed once.
 @functools.cache
 def _p_value(contrasts: tuple[float, ...], test: Test) -> float:
     return _sign_flip(contrasts) if test == "sign_flip" else _student(contrasts)
@@ -163,7 +163,7 @@ def _student(contrasts: tuple[float, ...]) -> float:
     from scipy import special
 
     values = np.asarray(contrasts)
-    # Contrasts without a spread are infinitely many errors away from zero.
+    # Contrasts without a spread give an infinite t.
     with np.errstate(divide="ignore", invalid="ignore"):
         t = values.mean() / np.sqrt(values.var(ddof=1) / len(values))
     return float(2 * special.stdtr(len(values) - 1, -abs(t)))
@@ -172,8 +172,8 @@ def _student(contrasts: tuple[float, ...]) -> float:
 def _sign_flip(contrasts: tuple[float, ...]) -> float:
     """The share of all 2^n sums of contrasts under either sign that are no nearer to zero than theirs.
 
-    A sum is one of the first half of the contrasts and one of the second, of which every pair is counted and
-    none is formed, so that forty blocks take less than a second. Sums of more blocks are taken to be normal.
+    A sum is one of the first half of the contrasts plus one of the second; pairs are counted without forming
+    them, so 40 blocks take less than a second. Sums of more blocks are taken to be normal.
     """
     least = abs(math.fsum(contrasts)) - _ROUNDING * math.fsum(map(abs, contrasts))
     if least <= 0:
@@ -183,7 +183,7 @@ def _sign_flip(contrasts: tuple[float, ...]) -> float:
     half = len(contrasts) // 2
     first, second = _signed_sums(contrasts[:half]), np.sort(_signed_sums(contrasts[half:]))
     reached = len(second) - np.searchsorted(second, least - first)
-    # As many sums lie below zero by as much.
+    # The distribution is symmetric about zero.
     return float(2 * reached.sum() / (len(first) * len(second)))
 
 
@@ -195,18 +195,18 @@ def _signed_sums(values: tuple[float, ...]) -> Floats:
 
 
 def is_counted(contrasts: int) -> bool:
-    """Whether a sign-flip test of so many contrasts counts every sum, and is exact."""
+    """Whether a sign-flip test of so many contrasts is exact: it counts every sum."""
     return contrasts <= _COUNTED
 
 
 def is_resampled(values: int) -> bool:
-    """Whether the interval of the mean of so many values is a bootstrap's."""
+    """Whether the interval of the mean of so many values is a bootstrap."""
     return values in _FOR_BOOTSTRAP
 
 
 def mean_interval(values: Floats) -> tuple[float, float]:
     """Interval of the mean: BCa bootstrap where `is_resampled`, Student's elsewhere."""
-    # Contrasts of what is one formula differ by rounding, of which a bootstrap makes no interval.
+    # Contrasts from one formula differ by rounding only, which cannot be resampled.
     if np.ptp(values) < _ROUNDING:
         return float(values[0]), float(values[0])
     if is_resampled(len(values)):
@@ -224,8 +224,8 @@ def mean_interval(values: Floats) -> tuple[float, float]:
 def _bootstrapped(values: tuple[float, ...]) -> tuple[float, float]:
     from scipy import stats
 
-    # A resample that is the sample in another order has its mean, but for rounding, and BCa counts how many
-    # lie below it: unrounded, the interval would hang on the processor.
+    # A resample that is the sample in another order has the same mean up to rounding, and BCa counts those
+    # below it: without rounding, the interval would depend on the processor.
     decimals = _DIGITS_OF_SPREAD - math.floor(math.log10(np.ptp(values)))
 
     def mean(resamples: Floats, axis: int) -> Floats:
@@ -241,8 +241,8 @@ def _bootstrapped(values: tuple[float, ...]) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def mean_ci(values: Sequence[float]) -> tuple[float, float, float]:
-    """(geometric mean, low, high) of positive values."""
+def geometric_mean(values: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of positive values with its interval: (mean, low, high)."""
     logs = np.log(np.asarray(values, dtype=float))
     if len(logs) < 2:
         return math.exp(float(logs[0])), math.nan, math.nan
@@ -251,7 +251,8 @@ def mean_ci(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def mean_with_interval(values: ArrayLike) -> tuple[float, float, float]:
-    """(arithmetic mean, low, high); the interval is NaN for fewer than two values, all for none."""
+    """Arithmetic mean with its interval: (mean, low, high). The interval is NaN for fewer than two values,
+    the mean too for none."""
     numbers = np.asarray(values, dtype=np.float64)
     if len(numbers) == 0:
         return math.nan, math.nan, math.nan

@@ -9,9 +9,9 @@ from typing import cast
 
 import pandas as pd
 
-from joules.analysis import records, sensitivity, tables
+from joules.analysis import sensitivity, tables
 from joules.analysis.contracts import CampaignEvidence, CampaignTables, Figure, PublishedTables, Tables
-from joules.analysis.records import Records
+from joules.analysis.records import Records, TableSet, concat, load_records, read_stated
 from joules.errors import UserError
 from joules.models import did_you_mean
 from joules.study.campaign import Campaign, figures_of
@@ -24,14 +24,18 @@ Load = Callable[[str], Records]
 
 
 def cached_loader(campaign: Campaign, config: Config) -> Load:
-    """Loads the records of an experiment of the campaign once, however often it is asked for them."""
-    return functools.cache(lambda name: records.load(campaign.block_files(name, config)))
+    """A loader that reads the records of each experiment of the campaign once."""
+    return functools.cache(lambda name: load_records(campaign.block_files(name, config)))
 
 
 def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | None = None) -> None:
-    """Writes the tables of an experiment, made from what its design names as evidence.
+    """Makes the tables of an experiment from its evidence and writes them.
 
-    `load` is the campaign's `cached_loader`, where several experiments share one.
+    Args:
+        campaign: the campaign.
+        experiment: name of the experiment; its design names the kind of evidence.
+        config: options of the campaign.
+        load: the campaign's `cached_loader`, where several experiments share one.
     """
     load = load or cached_loader(campaign, config)
     made = _TABULATED[load_design(experiment).evidence](campaign, experiment, config, load)
@@ -48,45 +52,46 @@ def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | N
     tables.write_tables(campaign.tables(experiment), made, inputs)
 
 
-def _from_runs(campaign: Campaign, experiment: str, config: Config, load: Load) -> records.TableSet:
+def _from_runs(campaign: Campaign, experiment: str, config: Config, load: Load) -> TableSet:
     names = campaign.sources(experiment, config)
-    return tabulate_records(experiment, records.concat([load(name) for name in names]))
+    return tabulate_records(experiment, concat([load(name) for name in names]))
 
 
-def tabulate_records(experiment: str, entries: Records) -> records.TableSet:
-    """Tables of an experiment with runs, with results without flagged runs and under every power model."""
+def tabulate_records(experiment: str, records: Records) -> TableSet:
+    """Makes the tables of an experiment with runs, with its results without flagged runs and under every
+    power model."""
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
     design = load_design(experiment)
-    made = module.tabulate(entries, design)
+    made = module.tabulate(records, design)
     made["statistics"] = sensitivity.with_unflagged(
         made["statistics"],
         made["runs"],
-        entries,
+        records,
         lambda fewer: module.tabulate(fewer, design)["statistics"],
     )
-    return sensitivity.with_power_models(made, entries, lambda again: module.tabulate(again, design))
+    return sensitivity.with_power_models(made, records, lambda again: module.tabulate(again, design))
 
 
 def statistics_of(campaign: Campaign, experiment: str, config: Config) -> pd.DataFrame:
     """The statistics of an experiment, computed in memory from the campaign's records."""
     load = cached_loader(campaign, config)
-    entries = records.concat([load(name) for name in campaign.sources(experiment, config)])
+    records = concat([load(name) for name in campaign.sources(experiment, config)])
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
-    return module.tabulate(entries, load_design(experiment))["statistics"]
+    return module.tabulate(records, load_design(experiment))["statistics"]
 
 
-def _from_campaign(campaign: Campaign, experiment: str, config: Config, load: Load) -> records.TableSet:
+def _from_campaign(campaign: Campaign, experiment: str, config: Config, load: Load) -> TableSet:
     module = cast(CampaignTables, importlib.import_module(f"experiments.{experiment}.tables"))
     evidence = CampaignEvidence(
         {name: load(name) for name in campaign.sources(experiment, config)},
         {name: tables.read_tables(campaign, name) for name in campaign.tables_read(experiment, config)},
         config,
-        records.read_stated(campaign.stated),
+        read_stated(campaign.stated),
     )
     return module.tabulate(evidence)
 
 
-def _from_published(campaign: Campaign, experiment: str, config: Config, _load: Load) -> records.TableSet:
+def _from_published(campaign: Campaign, experiment: str, config: Config, _load: Load) -> TableSet:
     module = cast(PublishedTables, importlib.import_module(f"experiments.{experiment}.tables"))
     made = module.tabulate(campaign.evidence_files(experiment, config))
     if "statistics" in made:
@@ -94,7 +99,7 @@ def _from_published(campaign: Campaign, experiment: str, config: Config, _load: 
     return made
 
 
-_TABULATED: dict[Evidence, Callable[[Campaign, str, Config, Load], records.TableSet]] = {
+_TABULATED: dict[Evidence, Callable[[Campaign, str, Config, Load], TableSet]] = {
     "runs": _from_runs,
     "campaign": _from_campaign,
     "published": _from_published,
@@ -102,7 +107,11 @@ _TABULATED: dict[Evidence, Callable[[Campaign, str, Config, Load], records.Table
 
 
 def draw(campaign: Campaign, experiment: str, figure: str) -> None:
-    """Draws one figure of an experiment with its provenance beside it."""
+    """Draws one figure of an experiment and writes it with its provenance file.
+
+    Raises:
+        UserError: where the experiment has no such figure.
+    """
     known = figures_of(experiment)
     if figure not in known:
         raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")

@@ -1,4 +1,4 @@
-"""CSV tables that cannot be edited unnoticed."""
+"""CSV tables whose manifest shows any later change."""
 
 from __future__ import annotations
 
@@ -22,9 +22,15 @@ _NUMBER = "%.9g\n"
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Mapping[str, str]) -> None:
-    """Writes each table as CSV and a manifest of their SHA-256 and of `inputs`, that of the files they came
-    from by their names in the campaign's folder of runs. Tables of the folder that are made no longer are
-    deleted."""
+    """Writes tables as CSV, with a manifest of their hashes.
+
+    Other tables in the folder are deleted.
+
+    Args:
+        folder: where the tables are written.
+        tables: tables by name.
+        inputs: SHA-256 of the files that they were made from, by name in the campaign's folder of evidence.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.csv"):
         if path.stem not in tables:
@@ -51,16 +57,16 @@ def _csv(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _printed(numbers: pd.Series) -> pd.Series:
-    """Numbers to nine significant digits, which round-trip any reading and are the same on every machine.
+    """Numbers with nine significant digits, which no reading exceeds and which are the same on every machine.
 
-    All at once: Pandas prints one after another, which takes three times as long.
+    All are formatted at once: one after another, as Pandas does, takes three times as long.
     """
     texts = np.array((_NUMBER * len(numbers) % tuple(numbers.tolist())).splitlines(), dtype=object)
     return pd.Series(np.where(numbers.isna(), "", texts), index=numbers.index, dtype=object)
 
 
 class StoredTables(Mapping[str, pd.DataFrame]):
-    """Tables of a folder by name, each read when it is asked for."""
+    """Tables of a folder by name, each read when it is first used."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self._folder = folder
@@ -80,15 +86,20 @@ class StoredTables(Mapping[str, pd.DataFrame]):
 
 
 def read_tables(campaign: Campaign, experiment: str) -> StoredTables:
-    """The tables of an experiment, by name.
+    """Reads the tables of an experiment.
 
-    Raises UserError where a table is missing or is not, byte for byte, what was tabulated.
+    Raises:
+        UserError: where a table is missing or was modified after it was written.
     """
-    return StoredTables(campaign.tables(experiment), verified_names(campaign, experiment))
+    return StoredTables(campaign.tables(experiment), verify_tables(campaign, experiment))
 
 
-def verified_names(campaign: Campaign, experiment: str) -> list[str]:
-    """Names of an experiment's tables whose files fit their manifest. Raises UserError otherwise."""
+def verify_tables(campaign: Campaign, experiment: str) -> list[str]:
+    """Checks the files of an experiment's tables against their manifest, and returns their names.
+
+    Raises:
+        UserError: where a table is missing or was modified after it was written.
+    """
     stored = _manifest(campaign, experiment)["tables"]
     for name, stated in stored.items():
         path = campaign.tables(experiment) / f"{name}.csv"
@@ -96,9 +107,12 @@ def verified_names(campaign: Campaign, experiment: str) -> list[str]:
     return list(stored)
 
 
-def inputs(campaign: Campaign, experiment: str) -> dict[str, str]:
-    """SHA-256 of each file of evidence that an experiment's tables were made from. Raises UserError where
-    their manifest is missing or damaged."""
+def read_inputs(campaign: Campaign, experiment: str) -> dict[str, str]:
+    """Reads the SHA-256 of each file that an experiment's tables were made from.
+
+    Raises:
+        UserError: where their manifest is missing or damaged.
+    """
     return _manifest(campaign, experiment)["inputs"]
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 from pandas.api.types import is_float_dtype
 
 from joules.analysis import columns
-from joules.analysis.records import load
+from joules.analysis.records import load_records
 from joules.analysis.sidecar import read_sidecar
-from joules.analysis.tables import MANIFEST, inputs, verified_names
+from joules.analysis.tables import MANIFEST, read_inputs, verify_tables
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.models import did_you_mean
@@ -71,7 +71,7 @@ def _cell(campaign: Campaign, table: str, row: str, column: str) -> Iterator[str
             f"campaign {campaign.name} has no experiment '{experiment}' ({did_you_mean(experiment, known)})"
         )
     folder = campaign.tables(experiment)
-    names = verified_names(campaign, experiment)
+    names = verify_tables(campaign, experiment)
     if name not in names:
         raise UserError(f"{folder} has no table '{name}' ({did_you_mean(name, names)})")
     cells = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
@@ -119,17 +119,17 @@ def _rows(campaign: Campaign, experiment: str, cells: Cells) -> Iterator[str]:
 
 def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
     folder = campaign.tables(experiment)
-    for name in verified_names(campaign, experiment):
+    for name in verify_tables(campaign, experiment):
         path = folder / f"{name}.csv"
         yield f"  {path}  sha256 {file_sha256(path)}"
-    for stated, digest in inputs(campaign, experiment).items():
+    for stated, digest in read_inputs(campaign, experiment).items():
         path = existing_file(campaign.evidence_folder(experiment) / stated)
         if not path.exists():
             raise UserError(f"{path} is missing: restore it")
         if file_sha256(path) != digest:
             raise UserError(f"{path} does not match {folder}: " + campaign.again(f"tabulate_{experiment}"))
         yield f"    {path}  sha256 {digest}"
-        for run in load([path]) if stated.endswith(".jsonl") else []:
+        for run in load_records([path]) if stated.endswith(".jsonl") else []:
             if isinstance(run, Run):
                 energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
                 kind = run.total.provenance if run.total else "missing"

@@ -192,7 +192,7 @@ def _provenance(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
                     "file": _brief(sidecar.files[f"{figure}.pdf"]),
                     "tables": _brief(sidecar.manifest_sha256),
                     "code": _brief(sidecar.code_fingerprint),
-                    "records": brief_digests(tables.inputs(campaign, experiment).values()),
+                    "records": brief_digests(tables.read_inputs(campaign, experiment).values()),
                 }
             )
     return pd.DataFrame(rows)

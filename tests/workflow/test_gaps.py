@@ -68,7 +68,7 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     first_arm = next(iter(design.arms))
     entries = [
         spoil(entry) if isinstance(entry, Run) and spoilt(entry, first_arm) else entry
-        for entry in records.load(_record_files(experiment))
+        for entry in records.load_records(_record_files(experiment))
     ]
     report, figures = (
         importlib.import_module(f"experiments.{experiment}.{part}") for part in ("report", "figures")

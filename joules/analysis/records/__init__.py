@@ -1,7 +1,7 @@
 """Records of a campaign: loaded, by columns, as tables of runs, and recomputed under other power models."""
 
 from joules.analysis.records.collection import IDLE_MISMATCH, Records, concat
-from joules.analysis.records.loading import Stated, load, read_stated
+from joules.analysis.records.loading import Stated, load_records, read_stated
 from joules.analysis.records.recompute import alternative_models, recompute_under
 from joules.analysis.records.record_columns import ReadingGroup
 from joules.analysis.records.run_tables import (
@@ -22,7 +22,7 @@ __all__ = [
     "TableSet",
     "alternative_models",
     "concat",
-    "load",
+    "load_records",
     "read_stated",
     "recompute_under",
     "runs_table",

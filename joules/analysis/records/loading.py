@@ -51,7 +51,7 @@ class _Files:
                 yield _identified(record, self.stated.identity) if self.stated else record
 
 
-def load(files: Sequence[Path]) -> Records:
+def load_records(files: Sequence[Path]) -> Records:
     """Loads the records of block files, with what was stated about their machine filled in.
 
     Raises:

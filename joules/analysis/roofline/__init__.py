@@ -5,17 +5,24 @@ is longer: of all its operators together, or of every operator by itself, with t
 without. Power is that of the limit which binds. Nothing is fitted.
 """
 
-from joules.analysis.roofline.limits import limits_at, runs_at_limits, table_of_limits
-from joules.analysis.roofline.predictions import FORMS, Limits, Operator, Prediction, columns_of, predict
+from joules.analysis.roofline.limits import find_limits, limit_runs_table, limits_table
+from joules.analysis.roofline.predictions import (
+    FORMS,
+    Limits,
+    Operator,
+    Prediction,
+    predict,
+    prediction_cells,
+)
 
 __all__ = [
     "FORMS",
     "Limits",
     "Operator",
     "Prediction",
-    "columns_of",
-    "limits_at",
+    "find_limits",
+    "limit_runs_table",
+    "limits_table",
     "predict",
-    "runs_at_limits",
-    "table_of_limits",
+    "prediction_cells",
 ]

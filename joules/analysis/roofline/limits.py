@@ -1,4 +1,4 @@
-"""The limits that a machine reached in runs which were made to reach them."""
+"""Limits of a machine, measured by runs that reach them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
-from joules.analysis import records, statistics
-from joules.analysis.records import Records
+from joules.analysis import statistics
+from joules.analysis.records import Records, runs_table, select_measured, weakest_provenance
 from joules.analysis.roofline.predictions import Limits
 
 # Kinds of limits whose faster one is the peak of arithmetic: libraries reach it by either.
@@ -16,17 +16,17 @@ MEMORY, LAUNCH = "memory", "launch"
 _METRICS = ("threads", "passes", "quickest_pass_s", "flops", "bytes_moved", "launches")
 
 
-def runs_at_limits(entries: Records) -> pd.DataFrame:
-    """One row a run of `entries`, all of a question that reaches the machine's limits; empty where there is
+def limit_runs_table(records: Records) -> pd.DataFrame:
+    """One row a run of `records`, all of a question that reaches the machine's limits; empty where there is
     none."""
-    return records.runs_table(entries, ("limit",), _METRICS) if entries.has_runs else pd.DataFrame()
+    return runs_table(records, ("limit",), _METRICS) if records.has_runs else pd.DataFrame()
 
 
-def table_of_limits(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row an arm of `runs_at_limits`: of the quickest pass of every block the median over blocks, and the
-    mean power over its windows."""
+def limits_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """A table with one row an arm of `limit_runs_table`: the median over blocks of the quickest pass, and the
+    mean power over all windows."""
     rows = []
-    for arm, group in records.select_measured(runs).groupby("arm", sort=False) if len(runs) else ():
+    for arm, group in select_measured(runs).groupby("arm", sort=False) if len(runs) else ():
         rates = {
             name: (group[name] / group["passes"] / group["quickest_pass_s"]).median()
             for name in ("flops", "bytes_moved", "launches")
@@ -40,8 +40,10 @@ def table_of_limits(runs: pd.DataFrame) -> pd.DataFrame:
                 "peak_flops_per_s": rates["flops"] or math.nan,
                 "moved_bytes_per_s": rates["bytes_moved"] if group["limit"].iloc[0] == MEMORY else math.nan,
                 "launch_s": 1 / rates["launches"] if rates["launches"] else math.nan,
-                "mean_power_w": statistics.mean_ci((group["energy_j"] / group["duration_s"]).to_list())[0],
-                "provenance": records.weakest_provenance(group),
+                "mean_power_w": statistics.geometric_mean(
+                    (group["energy_j"] / group["duration_s"]).to_list()
+                )[0],
+                "provenance": weakest_provenance(group),
             }
         )
     columns = [
@@ -58,8 +60,8 @@ def table_of_limits(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def limits_at(table: pd.DataFrame, threads: int) -> Limits | None:
-    """The limits of `table_of_limits` for work of so many threads; None where not all were reached. Launching
+def find_limits(table: pd.DataFrame, threads: int) -> Limits | None:
+    """The limits of `limits_table` for work of so many threads; None where not all were reached. Launching
     is one thread's work however many compute."""
     at_threads = table[table["threads"] == threads]
     arithmetic = at_threads[at_threads["limit"].isin(ARITHMETIC)]

@@ -80,7 +80,7 @@ def _bound(operators: Sequence[Operator], limits: Limits) -> Prediction:
     return Prediction(arithmetic_s, memory_s)
 
 
-def columns_of(predictions: Mapping[str, Prediction], limits: Limits) -> dict[str, float]:
+def prediction_cells(predictions: Mapping[str, Prediction], limits: Limits) -> dict[str, float]:
     """`<form>_s` and `<form>_j` of every form, as cells of a row."""
     cells = {f"{form}_s": one.time_s for form, one in predictions.items()}
     return cells | {f"{form}_j": one.energy_j(limits) for form, one in predictions.items()}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from experiments.grokking import frontier, outcomes, predictor, report, tables, workload
+from experiments.grokking import frontier, outcomes, report, step_model, tables, workload
 from experiments.grokking.fleet import fleet
 from experiments.grokking.networks import make
 from experiments.grokking.parameters import Parameters
@@ -140,7 +140,7 @@ def learnable_runs():
     rows = []
     for task in range(5):
         for block in range(3):
-            features = {name: random.normal() for name in predictor.FEATURES}
+            features = {name: random.normal() for name in step_model.FEATURES}
             steps = math.exp(6 + 0.5 * features["loss_gap"] + 0.01 * random.normal())
             rows.append({"task": task, "arm": task, "block": block, "grok_step": steps, **features})
     return pd.DataFrame(rows)
@@ -149,20 +149,20 @@ def learnable_runs():
 def test_the_predictor_finds_what_is_there_on_tasks_it_has_not_seen():
     runs = learnable_runs()
     steps = runs["grok_step"].to_numpy()
-    r2, factor = predictor.errors(steps, predictor.held_out_predictions(runs, "task").to_numpy())
-    _, baseline = predictor.errors(steps, predictor.others_mean(runs, "task").to_numpy())
+    r2, factor = step_model.errors(steps, step_model.held_out_predictions(runs, "task").to_numpy())
+    _, baseline = step_model.errors(steps, step_model.others_mean(runs, "task").to_numpy())
     assert r2 > 0.7
     assert factor < baseline
 
 
 def test_exported_coefficients_are_the_model():
     runs = learnable_runs()
-    table = predictor.coefficients(runs).set_index("feature")
-    scaled = (runs[predictor.FEATURES] - table["mean"].drop("intercept")) / table["scale"].drop("intercept")
+    table = step_model.coefficients(runs).set_index("feature")
+    scaled = (runs[step_model.FEATURES] - table["mean"].drop("intercept")) / table["scale"].drop("intercept")
     by_hand = table.loc["intercept", "coefficient"] + scaled @ table["coefficient"].drop("intercept")
-    model = predictor._fit(runs)
+    model = step_model._fit(runs)
     np.testing.assert_allclose(
-        by_hand.to_numpy(dtype=float), model.predict(runs[predictor.FEATURES].to_numpy())
+        by_hand.to_numpy(dtype=float), model.predict(runs[step_model.FEATURES].to_numpy())
     )
 
 
@@ -170,14 +170,14 @@ def test_a_prediction_has_not_seen_its_own_task():
     runs = learnable_runs()
     changed = runs.copy()
     changed.loc[changed["task"] == 0, "grok_step"] *= 100
-    before, after = (predictor.held_out_predictions(table, "task") for table in (runs, changed))
+    before, after = (step_model.held_out_predictions(table, "task") for table in (runs, changed))
     assert np.allclose(before[runs["task"] == 0], after[runs["task"] == 0])
     assert not np.allclose(before[runs["task"] == 1], after[runs["task"] == 1])
 
 
 def test_siblings_are_the_other_runs_of_the_arm():
     runs = pd.DataFrame({"arm": ["x", "x", "y"], "grok_step": [100.0, 400.0, 7.0]})
-    means = predictor.siblings_mean(runs)
+    means = step_model.siblings_mean(runs)
     assert means.tolist()[:2] == [pytest.approx(400), pytest.approx(100)]
     assert math.isnan(means[2])
 

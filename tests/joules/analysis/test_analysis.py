@@ -48,7 +48,7 @@ def test_meter_versions_never_meet_in_a_table(tmp_path):
     write_records(folder / "block-0.jsonl", [run()])
     write_records(folder / "block-1.jsonl", [run(block=1, meter_version=2)])
     with pytest.raises(UserError, match=r"meter versions \[1, 2\].*\(flops_vs_energy/block-0\.jsonl in"):
-        records.load([folder / "block-0.jsonl", folder / "block-1.jsonl"])
+        records.load_records([folder / "block-0.jsonl", folder / "block-1.jsonl"])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_meter_versions_never_meet_in_a_table(tmp_path):
 def test_a_file_that_is_not_its_blocks_is_refused(tmp_path, name, entries, sentence):
     write_records(tmp_path / name, entries)
     with pytest.raises(UserError, match=sentence):
-        records.load([tmp_path / name])
+        records.load_records([tmp_path / name])
 
 
 @pytest.mark.parametrize("stars", [[None, None], [np.nan, np.nan], ["ns", None], ["****", "ns"]])

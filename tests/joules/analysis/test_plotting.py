@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from joules.analysis import plotting
-from joules.analysis.statistics import mean_ci, mean_with_interval
+from joules.analysis.statistics import geometric_mean, mean_with_interval
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def axes():
         plt.close(figure)
 
 
-@pytest.mark.parametrize(("geometric", "mean_of"), [(False, mean_with_interval), (True, mean_ci)])
+@pytest.mark.parametrize(("geometric", "mean_of"), [(False, mean_with_interval), (True, geometric_mean)])
 def test_every_block_is_a_point_and_beside_them_stands_their_mean(axes, geometric, mean_of):
     data = pd.DataFrame({"arm": ["b", "a", "a", "a"], "y": [5.0, 1.0, 2.0, 4.0]})
     plotting.dots(axes, data, "arm", "y", ["a", "b", "never run"], geometric=geometric)
@@ -56,7 +56,7 @@ def test_a_cloud_is_drawn_by_the_points_that_can_be_told_apart(axes, geometric):
     nearest = np.minimum(abs(drawn[above] - heights), abs(heights - drawn[above - 1]))
     assert nearest.max() <= np.ptp(heights) / 2000
     (mean,) = axes.get_lines()[1].get_ydata()
-    assert mean == (mean_ci if geometric else mean_with_interval)(many)[0]
+    assert mean == (geometric_mean if geometric else mean_with_interval)(many)[0]
 
 
 def test_points_of_one_height_are_a_point(axes):

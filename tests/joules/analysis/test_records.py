@@ -86,7 +86,7 @@ def test_columns_are_read_again_as_records_are(model):
     "campaign", sorted(Path("results").glob("*/runs")), ids=lambda path: path.parent.name
 )
 def test_totals_of_released_records_are_the_sums_of_their_readings(campaign):
-    loaded = records.load(
+    loaded = records.load_records(
         [
             sorted(experiment.glob("block-*.jsonl*"))[0]
             for experiment in campaign.iterdir()
@@ -120,10 +120,10 @@ def many(monkeypatch):
 
 def test_records_too_many_to_keep_are_those_that_are_kept(tmp_path, many, monkeypatch):
     paths = in_files(tmp_path, [entry for entry in of_every_kind() if is_covered(entry, "boavizta")])
-    loaded = records.load(paths)
+    loaded = records.load_records(paths)
     assert not loaded.is_kept
     monkeypatch.setattr(records.loading, "_KEPT_BYTES", 1e9)
-    kept = records.load(paths)
+    kept = records.load_records(paths)
     assert kept.is_kept
     assert list(loaded) == list(kept)
     hashes = {f"flops_vs_energy/{path.name}": file_sha256(path) for path in paths}
@@ -148,7 +148,7 @@ def test_many_records_have_the_bands_of_few(tmp_path, many, monkeypatch):
     made = []
     for kept_bytes in (0, 1e9):
         monkeypatch.setattr(records.loading, "_KEPT_BYTES", kept_bytes)
-        entries = records.load(paths)
+        entries = records.load_records(paths)
         made.append(sensitivity.with_power_models(tabulate(entries), entries, tabulate))
     assert {"energy_j_band_low", "energy_j_band_high"} <= set(made[0]["runs"])
     for name, table in made[0].items():
@@ -231,4 +231,4 @@ def test_a_damaged_record_among_many_is_named(tmp_path, many):
     edited = paths[4].read_text(encoding="utf-8").replace('"seed": 0', '"seed": 1', 1)
     paths[4].write_text(edited, encoding="utf-8")
     with pytest.raises(UserError, match=r"block-4\.jsonl line \d+ was modified"):
-        records.load(paths)
+        records.load_records(paths)

@@ -74,22 +74,22 @@ def limits_table(*more):
         at_limit("launch", "launch", 0, 1.0, launches=40.0),
         *more,
     ]
-    return roofline.table_of_limits(roofline.runs_at_limits(Records.from_sequence(runs)))
+    return roofline.limits_table(roofline.limit_runs_table(Records.from_sequence(runs)))
 
 
 def test_limits_are_those_of_the_quickest_pass_and_the_faster_arithmetic():
     table = limits_table().set_index("arm")
     # 100 operations a pass in .5 and in .25 s: the median over blocks.
     assert table.loc["matmul", "peak_flops_per_s"] == pytest.approx(300)
-    limits = roofline.limits_at(limits_table(), 1)
+    limits = roofline.find_limits(limits_table(), 1)
     assert (limits.flops_per_s, limits.bytes_per_s, limits.launch_s) == pytest.approx((800, 10, 0.1))
     assert limits.arithmetic_w == pytest.approx(10)
 
 
 def test_limits_that_were_not_all_reached_are_none():
-    assert roofline.limits_at(limits_table(), 2) is None
+    assert roofline.find_limits(limits_table(), 2) is None
     assert (
-        roofline.limits_at(roofline.table_of_limits(roofline.runs_at_limits(Records.from_sequence([]))), 1)
+        roofline.find_limits(roofline.limits_table(roofline.limit_runs_table(Records.from_sequence([]))), 1)
         is None
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.grokking import predictor
+from experiments.grokking import step_model
 from experiments.grokking.outcomes import Trainings, evaluations_of
 from joules.analysis import statistics
 
@@ -15,10 +15,10 @@ def predictions_table(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame
     have not seen its task (within its architecture), nor its architecture; beside the baselines."""
     rows = []
     for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
-        if row["grok_step"] <= predictor.WINDOW_STEPS:
+        if row["grok_step"] <= step_model.WINDOW_STEPS:
             continue
         run = trainings[row["arm"], row["block"]]
-        features = predictor.features(
+        features = step_model.features(
             evaluations_of(run),
             run.metrics["signals"],
             row["learning_rate"],
@@ -28,17 +28,17 @@ def predictions_table(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame
         rows.append(
             {name: row[name] for name in ("arm", "block", "task", "architecture", "grok_step")} | features
         )
-    columns = ["arm", "block", "task", "architecture", "grok_step", *predictor.FEATURES]
+    columns = ["arm", "block", "task", "architecture", "grok_step", *step_model.FEATURES]
     table = pd.DataFrame(rows, columns=columns)
     made = ["unseen_task", "others_mean", "siblings_mean", "unseen_architecture"]
     table[made] = np.nan
     for _, group in table.groupby("architecture"):
         if group["task"].nunique() > 1:
-            table.loc[group.index, "unseen_task"] = predictor.held_out_predictions(group, "task")
-            table.loc[group.index, "others_mean"] = predictor.others_mean(group, "task")
-        table.loc[group.index, "siblings_mean"] = predictor.siblings_mean(group)
+            table.loc[group.index, "unseen_task"] = step_model.held_out_predictions(group, "task")
+            table.loc[group.index, "others_mean"] = step_model.others_mean(group, "task")
+        table.loc[group.index, "siblings_mean"] = step_model.siblings_mean(group)
     if table["architecture"].nunique() > 1:
-        table["unseen_architecture"] = predictor.held_out_predictions(table, "architecture")
+        table["unseen_architecture"] = step_model.held_out_predictions(table, "architecture")
     return table
 
 
@@ -46,7 +46,7 @@ def coefficients_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """The model of each architecture with enough trainings: a row a feature."""
     columns = ["architecture", "feature", "mean", "scale", "coefficient"]
     tables = [
-        predictor.coefficients(group).assign(architecture=architecture)
+        step_model.coefficients(group).assign(architecture=architecture)
         for architecture, group in predictions.groupby("architecture")
         if len(group) >= 4
     ]
@@ -62,7 +62,7 @@ def predictor_statistics(predictions: pd.DataFrame, fixed: pd.DataFrame) -> list
             known = group.dropna(subset=[way])
             if len(known) < 3:
                 continue
-            r2, factor = predictor.errors(known["grok_step"].to_numpy(), known[way].to_numpy())
+            r2, factor = step_model.errors(known["grok_step"].to_numpy(), known[way].to_numpy())
             shared = {"family": "predictor", "test": "none", "group": architecture, "n": len(known)}
             rows += [
                 statistics.row(
@@ -74,7 +74,7 @@ def predictor_statistics(predictions: pd.DataFrame, fixed: pd.DataFrame) -> list
                     estimate=r2, unit="1",
                 ),
             ]  # fmt: skip
-    early = fixed["grok_step"] <= predictor.WINDOW_STEPS
+    early = fixed["grok_step"] <= step_model.WINDOW_STEPS
     rows.append(
         statistics.row(
             statistic="grokked_within_window", family="predictor", test="none", metric="runs",
