@@ -222,7 +222,7 @@ def test_a_table_is_written_in_pieces_as_in_one(tmp_path, monkeypatch):
 
 
 def test_a_process_that_is_killed_ends_in_a_sentence(many):
-    with pytest.raises(UserError, match="killed, most likely for want of memory"):
+    with pytest.raises(UserError, match="killed, probably out of memory"):
         list(parallel.parallel_map(lambda _: os.kill(os.getpid(), signal.SIGKILL), [1, 2]))
 
 
