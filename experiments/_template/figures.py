@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import matplotlib.pyplot as plt
-import pandas as pd
-from matplotlib.figure import Figure
-
-from joules.analysis import plotting, records
+from joules.analysis import records
+from joules.analysis.drawing.description import Axis, Figure, Tables, compare, provenance
 
 
-def question_name_energy(tables: Mapping[str, pd.DataFrame]) -> Figure:
+def question_name_energy(tables: Tables) -> Figure:
     """Energy of a product by arm: blocks, geometric mean with its interval, stars from the table."""
-    runs = records.select_measured(tables["runs"])
-    plotted = {"data": runs, "x": "arm", "y": "energy_per_pass_j", "order": list(tables["arms"]["arm"])}
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 2.8), layout="constrained")
-    plotting.dots(axes, **plotted, geometric=True)
-    axes.set(yscale="log")
-    axes.set(xlabel="", ylabel=f"energy of a product in J\n({plotting.provenance(tables['arms'])})")
-    plotting.stars(figure, [(axes, tables["statistics"], plotted)])
-    return figure
+    runs, arms = records.select_measured(tables["runs"]), tables["arms"]
+    words = {arm: arm for arm in arms["arm"]}
+    axis = Axis(f"energy of a product in J\n({provenance(arms)})", "log")
+    panel = compare(runs, "arm", "energy_per_pass_j", words, tables["statistics"], axis)
+    return Figure([panel], 2.8, width=0.8)

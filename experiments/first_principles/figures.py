@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from experiments.first_principles.tables import LAYERS, OUTCOMES, PREDICTORS, architectures, unseen_errors
-from joules.analysis import plotting
-
-Tables = Mapping[str, pd.DataFrame]
+from joules.analysis.drawing.description import (
+    OF_ARM,
+    Axis,
+    Figure,
+    Layer,
+    Panel,
+    Tables,
+    plain,
+    reference,
+)
+from joules.analysis.drawing.palette import BLUE, GREY, INK, PALE, VERMILION, Look
 
 WORDS = {
     "flops": "operations at the peak rate",
@@ -29,109 +31,110 @@ WORDS = {
 
 
 def first_principles_roofline(tables: Tables) -> Figure:
-    """Attained rate against intensity, of what ran on one core, with the two roofs."""
+    """Attained rate against intensity, of what ran on one core, with the two limits."""
     rooflines = tables["rooflines"]
     one = rooflines[rooflines["threads"] == 1]
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.4), layout="constrained")
     networks, layers = architectures(one), one[one["question"] == LAYERS]
-    for words, marker, shown in (("networks", "o", networks), ("single layers", "^", layers)):
-        if len(shown):
-            axes.plot(
-                shown["flops"] / shown["bytes_moved"],
-                shown["flops"] / shown["measured_s"],
-                marker,
-                markersize=4,
-                color="0.2" if marker == "o" else "0.55",
-                label=words,
-            )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="floating-point operations for each byte moved",
-        ylabel="floating-point operations a second",
-    )
+    labels = [*map(plain, networks["arm"], networks["family"]), *layers["arm"]]
+    kinds = ["networks"] * len(networks) + ["single layers"] * len(layers)
+    points = pd.concat([networks, layers]).assign(kind=kinds, label=labels)
+    points["intensity"] = points["flops"] / points["bytes_moved"]
+    points["rate"] = points["flops"] / points["measured_s"]
+    shown = []
     if len(one):
         peak, stream = (one[name].iloc[0] for name in ("limit_flops_per_s", "limit_bytes_per_s"))
-        intensities = one["flops"] / one["bytes_moved"]
-        ends = np.geomspace(intensities.min() / 2, max(intensities.max(), peak / stream) * 2, 200)
-        axes.plot(ends, np.minimum(peak, stream * ends), color="0.4", linewidth=1, label="limits, measured")
-        axes.legend(fontsize=7)
-        named = pd.concat([networks, layers])
-        plotting.label_points(
-            axes,
-            (named["flops"] / named["bytes_moved"]).to_list(),
-            (named["flops"] / named["measured_s"]).to_list(),
-            [*map(plotting.plain, networks["arm"], networks["family"]), *layers["arm"]],
-        )
-    return figure
+        reach = one["flops"] / one["bytes_moved"]
+        at = np.geomspace(reach.min() / 2, max(reach.max(), peak / stream) * 2, 200)
+        roof = pd.DataFrame({"intensity": at, "rate": np.minimum(peak, stream * at)})
+        shown.append(Layer("line", roof, "intensity", "rate", name="limits, measured", size=1))
+    tips = (*OF_ARM, "family", "intensity", "rate")
+    shown.append(Layer("point", points, "intensity", "rate", by="kind", tips=tips))
+    shown.append(Layer("label", points, "intensity", "rate", text="label", look=Look(INK)))
+    x = Axis("floating-point operations for each byte moved", "log")
+    y = Axis("floating-point operations a second", "log")
+    series = {
+        "networks": Look(BLUE),
+        "single layers": Look(VERMILION, "triangle-up"),
+        "limits, measured": Look(GREY),
+    }
+    return Figure([Panel(shown, x, y)], 3.6, series, width=0.8)
 
 
 def first_principles_errors(tables: Tables) -> Figure:
-    """A row a predictor, a point an architecture, a bar the geometric mean."""
+    """A row a predictor, a point an architecture, a mark the geometric mean."""
     networks = architectures(tables["rooflines"])
     errors = unseen_errors(networks)[OUTCOMES["s"]]
     names = [name for name in PREDICTORS if name in errors]
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.0), layout="constrained")
-    for place, name in enumerate(names):
-        factors = np.exp(errors[name].astype(float))
-        axes.plot(factors, np.full(len(factors), place), "o", color="0.2", markersize=3, alpha=0.5)
-        axes.plot(
-            [np.exp(errors[name].mean())],
-            [place],
-            "|",
-            color=plotting.VERMILION,
-            markersize=14,
-            markeredgewidth=2,
-        )
-    axes.axvline(1, color="0.6", linewidth=0.8)
-    axes.set_yticks(range(len(names)), [WORDS[name] for name in names], fontsize=7)
-    axes.set(xscale="log", xlabel="predicted over measured time of an inference")
-    _plain_ticks(axes)
-    axes.invert_yaxis()
-    return figure
+    points = (
+        errors[names].astype(float).melt(var_name="predictor", value_name="log_factor", ignore_index=False)
+    )
+    points["factor"] = np.exp(points["log_factor"])
+    points["place"] = points["predictor"].map({name: place for place, name in enumerate(names)}).astype(float)
+    points = points.join(networks[["arm", "family"]])
+    means = points.groupby("predictor")[["place", "log_factor"]].mean().reset_index()
+    means = means.assign(factor=np.exp(means["log_factor"]), n=points.groupby("predictor").size().to_numpy())
+    means = means.assign(top=means["place"] - 0.35, bottom=means["place"] + 0.35)
+    layers = [
+        reference(x=1),
+        Layer(
+            "point",
+            points,
+            "factor",
+            "place",
+            name="an architecture",
+            size=3,
+            opacity=0.6,
+            tips=("arm", "family", "predictor", "factor"),
+        ),
+        Layer(
+            "rule",
+            means,
+            "factor",
+            "top",
+            y2="bottom",
+            name="geometric mean",
+            size=2,
+            tips=("predictor", "factor", "n"),
+        ),
+    ]
+    x, y = (
+        Axis("predicted over measured time of an inference", "log"),
+        Axis(names=[WORDS[name] for name in names]),
+    )
+    series = {"an architecture": Look(GREY), "geometric mean": Look(VERMILION)}
+    return Figure([Panel(layers, x, y)], 3.2, series, width=0.8)
 
 
 def first_principles_anchors(tables: Tables) -> Figure:
-    """A row an anchor: what was published as a band around one, predictions over its middle."""
+    """A row an anchor: what was published as a bar around one, predictions over its middle."""
     anchors = tables["anchors"]
+    ends = ["published_low", "published_high", "unfitted_low", "unfitted_high", "fitted"]
     middle = np.sqrt(anchors["published_low"] * anchors["published_high"])
-    places = np.arange(len(anchors))
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN, 2.8), layout="constrained")
-    axes.barh(
-        places,
-        (anchors["published_high"] - anchors["published_low"]) / middle,
-        left=anchors["published_low"] / middle,
-        height=0.6,
-        color="0.85",
-        label="published",
+    over = anchors[ends].div(middle, axis=0).add_suffix("_ratio")
+    rows = anchors.join(over).assign(place=np.arange(len(anchors)), top=np.arange(len(anchors)) - 0.3)
+    rows["bottom"] = rows["top"] + 0.6
+    low, high, unfitted_low, unfitted_high, fitted = over.columns
+    tips = ("words", "kind", "unit", *ends, "source", "note")
+    layers = [
+        Layer("rect", rows, low, "top", high, "bottom", name="published", tips=tips),
+        reference(x=1),
+        Layer(
+            "rule",
+            rows,
+            unfitted_low,
+            "place",
+            x2=unfitted_high,
+            name="predicted without a fit",
+            size=2,
+            tips=tips,
+        ),
+        Layer("point", rows, fitted, "place", name="with its authors' constant", tips=tips),
+    ]
+    series = {
+        "published": Look(PALE),
+        "predicted without a fit": Look(BLUE),
+        "with its authors' constant": Look(VERMILION),
+    }
+    return Figure(
+        [Panel(layers, Axis("over what was published", "log"), Axis(names=list(rows["words"])))], 3.0, series
     )
-    axes.axvline(1, color="0.7", linewidth=0.8)
-    axes.hlines(
-        places,
-        anchors["unfitted_low"] / middle,
-        anchors["unfitted_high"] / middle,
-        color=plotting.BLUE,
-        linewidth=2,
-        label="predicted without a fit",
-    )
-    axes.plot(
-        anchors["fitted"] / middle,
-        places,
-        "o",
-        color=plotting.VERMILION,
-        markersize=4,
-        label="with its authors' constant",
-    )
-    axes.set_yticks(places, anchors["words"], fontsize=7)
-    axes.set(xscale="log", xlabel="over what was published")
-    _plain_ticks(axes)
-    axes.invert_yaxis()
-    axes.legend(fontsize=7, loc="best")
-    return figure
-
-
-def _plain_ticks(axes: Axes) -> None:
-    """Ratios of a logarithmic axis as numbers, few enough to stand side by side."""
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from experiments.grokking.frontier import OURS, SAFE_POINTS
 from experiments.grokking.outcomes import published
-from joules.analysis import plotting, records
-
-Tables = Mapping[str, pd.DataFrame]
+from joules.analysis import records
+from joules.analysis.drawing.description import (
+    Axis,
+    Figure,
+    Layer,
+    Panel,
+    Tables,
+    compare,
+    provenance,
+    reference,
+)
+from joules.analysis.drawing.palette import BLUE, COLOURS, GREY, INK, SHAPES, VERMILION, Look, looks
 
 _ARCHITECTURES = ("transformer", "mlp")
 
@@ -29,172 +31,138 @@ def grokking_curves(tables: Tables) -> Figure:
     # The task first in the design, on its own schedule's settings.
     plain = fixed[fixed["arm"] == fixed["task"] + "_" + fixed["architecture"]]
     first = next(arm for arm in tables["arms"]["arm"] if arm in set(plain["arm"])).partition("_")[0]
-    shown = [
-        group.sort_values("block").iloc[0]
-        for _, group in plain[plain["task"] == first].groupby("architecture", sort=False)
-    ]
-    figure, panels = plt.subplots(
-        1, len(shown), figsize=(plotting.COLUMN_IN, 2.8), layout="constrained", squeeze=False, sharey=True
-    )
-    curves = tables["curves"].set_index(["arm", "block"]).sort_index()
-    for axes, run in zip(panels[0], shown, strict=True):
-        curve = curves.loc[(run["arm"], run["block"])]
-        energy_j = curve["energy_j"].to_numpy()
-        axes.plot(energy_j, curve["train_accuracy"], "--", color="0.5", label="training pairs")
-        axes.plot(energy_j, curve["validation_accuracy"], color=plotting.BLUE, label="held-out pairs")
+    curves, panels = tables["curves"].set_index(["arm", "block"]).sort_index(), []
+    for architecture, group in plain[plain["task"] == first].groupby("architecture", sort=False):
+        run = group.sort_values("block").iloc[0]
+        curve = curves.loc[(run["arm"], run["block"])].reset_index()
+        energy_j, steps = curve["energy_j"].to_numpy(), curve["step"].to_numpy()
+        tips = ("arm", "block", "step", "energy_j", "train_accuracy", "validation_accuracy")
+        layers = [
+            Layer("line", curve, "energy_j", "train_accuracy", name="training pairs", size=1.2),
+            Layer(
+                "line", curve, "energy_j", "validation_accuracy", name="held-out pairs", size=1.5, tips=tips
+            ),
+        ]
         if np.isfinite(run["grok_step"]):
-            grokked_j = np.interp(run["grok_step"], curve["step"], energy_j)
-            axes.axvspan(
-                grokked_j, energy_j[-1], color=plotting.VERMILION, alpha=0.15, linewidth=0, label="waste"
-            )
-        axes.set(
-            xlabel=f"energy in J ({run['provenance']})",
-            title=f"{run['architecture']}, {run['task']}",
-            xlim=(0, energy_j[-1]),
-            ylim=(0, 1.05),
+            waste = {
+                "from": np.interp(run["grok_step"], steps, energy_j),
+                "to": np.inf,
+                "low": 0.0,
+                "high": 1.05,
+            }
+            shade = pd.DataFrame([waste])
+            layers.insert(0, Layer("rect", shade, "from", "low", "to", "high", name="waste", opacity=0.15))
+        x = Axis(
+            f"energy in J ({run['provenance']})",
+            limits=(0, energy_j[-1]),
+            second="optimiser step",
+            factor=(steps[-1] - steps[0]) / (energy_j[-1] - energy_j[0]),
         )
-        upper = axes.secondary_xaxis("top", functions=_steps_of(energy_j, curve["step"].to_numpy()))
-        upper.set_xlabel("optimiser step", fontsize=7)
-        upper.tick_params(labelsize=7)
-    panels[0][0].set_ylabel("accuracy")
-    panels[0][0].legend(fontsize=7, loc="center right")
-    return figure
-
-
-def _steps_of(energy_j: np.ndarray, steps: np.ndarray) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Joules to steps at the training's mean energy of a step, and back."""
-    per_j = (steps[-1] - steps[0]) / (energy_j[-1] - energy_j[0])
-    return (lambda joules: per_j * joules), (lambda taken: taken / per_j)
+        y = Axis("accuracy", limits=(0, 1.05))
+        panels.append(Panel(layers, x, y, f"{architecture}, {first}"))
+    series = {
+        "training pairs": Look(GREY, dash="dashed"),
+        "held-out pairs": Look(BLUE),
+        "waste": Look(VERMILION),
+    }
+    return Figure(panels, 3.0, series, columns=len(panels))
 
 
 def grokking_waste(tables: Tables) -> Figure:
     """A panel an architecture: blocks, means with their intervals, stars from the table."""
-    arms = tables["arms"]
-    runs = tables["runs"]
-    fixed = records.select_measured(runs[runs["rule"] == "fixed"]).assign(percent=100 * runs["waste"])
-    families = tables["statistics"].query("family == 'waste'")
-    present = [name for name in _ARCHITECTURES if name in set(arms["architecture"])]
-    figure, panels = plt.subplots(
-        1, len(present), figsize=(plotting.COLUMN_IN, 3.4), sharey=True, layout="constrained", squeeze=False
-    )
-    compared = []
-    for axes, architecture in zip(panels[0], present, strict=True):
-        order = [
-            row["arm"]
-            for row in arms.to_dict("records")
-            if row["architecture"] == architecture and row["grokked"] > 0
-        ]
-        axes.set_title(architecture)
-        axes.set_ylim(0, 100)
-        axes.set_yticks(range(0, 101, 20))
-        if not order:
-            axes.text(0.5, 0.5, "no training grokked", transform=axes.transAxes, ha="center")
-            axes.set_xticks([])
+    arms, runs = tables["arms"], tables["runs"]
+    fixed = records.select_measured(runs[runs["rule"] == "fixed"])
+    tested = tables["statistics"].query("family == 'waste'")
+    axis = Axis(f"energy after grokking in %\n({provenance(arms)})", limits=(0, 100))
+    panels = []
+    for name in _ARCHITECTURES:
+        if name not in set(arms["architecture"]):
             continue
-        plotted = {"data": fixed[fixed["arm"].isin(order)], "x": "arm", "y": "percent", "order": order}
-        plotting.dots(axes, **plotted)
-        compared.append((axes, families, plotted))
-        words = [name.replace(f"_{architecture}", "").replace("_", "\n") for name in order]
-        axes.set_xticks(axes.get_xticks(), words, rotation=60, fontsize=7)
-        axes.set_xlabel("")
-    panels[0][0].set_ylabel(f"energy after grokking in %\n({plotting.provenance(arms)})")
-    plotting.stars(figure, compared)
-    return figure
+        grokked = arms[(arms["architecture"] == name) & (arms["grokked"] > 0)]["arm"]
+        words = {arm: arm.replace(f"_{name}", "").replace("_", "\n") for arm in grokked}
+        title = name if words else f"{name}: no training grokked"
+        panels.append(compare(fixed, "arm", "waste", words, tested, axis, factor=100, title=title, slant=60))
+    return Figure(panels, 3.4, columns=max(len(panels), 1))
 
 
 def grokking_schedule(tables: Tables) -> Figure:
     """Waste by length of schedule, with the shares that others report, and how many trainings grok in it."""
     table = tables["schedules"].dropna(subset=["waste"])
     if table.empty:
-        return plotting.nothing("no training grokked")
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.7, 3.0))
-    run, share = table[table["extrapolated"] == 0], 100 * table["grokked_share"]
-    axes.plot(table["schedule"], 100 * table["waste"], "--", color=plotting.VERMILION, linewidth=1)
-    axes.plot(
-        run["schedule"],
-        100 * run["waste"],
-        "o-",
-        color=plotting.VERMILION,
-        markersize=3,
-        label="energy after grokking",
+        return Figure((), note="no training grokked")
+    shares = ["waste", "waste_low", "waste_high", "grokked_share"]
+    table = table.assign(**{name: 100 * table[name] for name in shares})
+    run, tips = table[table["extrapolated"] == 0], ("schedule", *shares, "extrapolated")
+    others = published()
+    others = others.assign(
+        words=others["what"] + ", published", right=table["schedule"].max(), above=others["percent"] + 2
     )
-    axes.fill_between(
-        table["schedule"],
-        100 * table["waste_low"],
-        100 * table["waste_high"],
-        color=plotting.VERMILION,
-        alpha=0.15,
-        linewidth=0,
-    )
-    axes.plot(table["schedule"], share, "s:", color="0.4", markersize=3, label="grokked by then")
-    for row in published().itertuples():
-        axes.axhline(row.percent, color="0.7", linewidth=0.8)
-        place = (table["schedule"].max(), row.percent)
-        axes.annotate(f"{row.what}, published", place, fontsize=7, ha="right", va="bottom")
-    axes.set(
-        xscale="log",
-        ylim=(0, 102),
-        xlabel="length of the schedule in optimiser steps",
-        ylabel=f"%\n(energy {plotting.provenance(tables['arms'])})",
-    )
-    axes.legend(fontsize=7, loc="lower right")
-    return figure
+    waste, grokked = "energy after grokking", "grokked by then"
+    layers = [
+        *(reference(y=percent) for percent in others["percent"]),
+        Layer("text", others, "right", "above", text="words", size=7, align="right"),
+        Layer("area", table, "schedule", "waste_low", y2="waste_high", name=waste, opacity=0.15),
+        Layer("line", table, "schedule", "waste", name=waste, size=1, dash="dashed"),
+        Layer("line", run, "schedule", "waste", name=waste, size=1.5),
+        Layer("point", run, "schedule", "waste", name=waste, size=3, tips=tips),
+        Layer("line", table, "schedule", "grokked_share", name=grokked, size=1.2),
+        Layer("point", table, "schedule", "grokked_share", name=grokked, size=3, tips=tips),
+    ]
+    x = Axis("length of the schedule in optimiser steps", "log")
+    y = Axis(f"%\n(energy {provenance(tables['arms'])})", limits=(0, 102))
+    series = {waste: Look(VERMILION), grokked: Look(GREY, "square", "dotted")}
+    return Figure([Panel(layers, x, y)], 3.2, series, width=0.7)
 
 
 def grokking_rules(tables: Tables) -> Figure:
     """A line a rule, a point a setting with the intervals of both its means."""
     table = tables["frontier"]
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.4))
-    for number, (rule, rows) in enumerate(table.groupby("rule", sort=False)):
-        shape = "osD^"[number % 4]
-        x, y = 100 * rows["saved"], rows["lost_points"]
-        colour = "black" if rule == "oracle" else plotting.COLOURS[number - 1]
-        axes.errorbar(
-            x,
-            y,
-            xerr=np.abs(np.nan_to_num([x - 100 * rows["saved_low"], 100 * rows["saved_high"] - x])),
-            yerr=np.abs(np.nan_to_num([y - rows["lost_points_low"], rows["lost_points_high"] - y])),
-            fmt="*-" if rule == "oracle" else f"{shape}-",
-            color=colour,
-            markerfacecolor=colour if rule == "oracle" else "white",
-            markersize=8 if rule == "oracle" else 4,
-            linewidth=0.8,
-            elinewidth=0.5,
-            label=rule,
-        )
-        for row in rows.itertuples():
-            if (row.rule, row.setting) == OURS:
-                axes.plot(100 * row.saved, row.lost_points, shape, color=colour, markersize=5)
-    axes.axhline(SAFE_POINTS, color="0.7", linewidth=0.8, linestyle=":")
-    axes.set_yscale("symlog", linthresh=1)
-    axes.set(
-        xlabel=f"energy saved in % of the schedule ({plotting.provenance(tables['arms'])})",
-        ylabel="validation accuracy lost in points",
+    saved = {name: 100 * table[name] for name in ("saved", "saved_low", "saved_high")}
+    is_filled = (table["rule"] == "oracle") | (table[["rule", "setting"]].apply(tuple, axis=1) == OURS)
+    table = table.assign(**saved)
+    x, y, low, high = "saved", "lost_points", "lost_points_low", "lost_points_high"
+    tips = ("rule", "setting", "trainings", "saved", "saved_low", "saved_high", y, low, high)
+    layers = [
+        reference(y=SAFE_POINTS),
+        Layer("line", table, x, y, by="rule", size=0.8),
+        Layer("rule", table, "saved_low", y, x2="saved_high", by="rule", size=0.5),
+        Layer("rule", table, x, low, y2=high, by="rule", size=0.5),
+        Layer("point", table[~is_filled], x, y, by="rule", is_hollow=True, tips=tips),
+        Layer("point", table[is_filled], x, y, by="rule", size=5, tips=tips),
+    ]
+    rules = [rule for rule in dict.fromkeys(table["rule"]) if rule != "oracle"]
+    series = {rule: Look(COLOURS[place], SHAPES[place % 4]) for place, rule in enumerate(rules)}
+    series |= {"oracle": Look(INK, "cross")} if "oracle" in set(table["rule"]) else {}
+    saved_axis = Axis(f"energy saved in % of the schedule ({provenance(tables['arms'])})")
+    return Figure(
+        [Panel(layers, saved_axis, Axis("validation accuracy lost in points", "symlog"))],
+        3.6,
+        series,
+        width=0.8,
     )
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    if len(table):
-        axes.legend(fontsize=7)
-    return figure
 
 
 def grokking_predictor(tables: Tables) -> Figure:
     """True against predicted steps, both logarithmic; the diagonal is a perfect prediction."""
     predictions = tables["predictions"].dropna(subset=["unseen_task"])
     if predictions.empty:
-        return plotting.nothing("too few trainings to predict from")
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.65, 3.4))
-    sns.scatterplot(
-        predictions, x="unseen_task", y="grok_step", hue="task", style="architecture", ax=axes, s=28
-    )
-    ends = [
-        0.9 * predictions[["unseen_task", "grok_step"]].min(axis=None),
-        1.1 * predictions[["unseen_task", "grok_step"]].max(axis=None),
+        return Figure((), note="too few trainings to predict from")
+    steps = predictions[["unseen_task", "grok_step"]]
+    ends = (0.9 * steps.min(axis=None), 1.1 * steps.max(axis=None))
+    diagonal = pd.DataFrame({"at": ends})
+    predictions = predictions.assign(network=predictions["task"] + ", " + predictions["architecture"])
+    colours = {task: look.colour for task, look in looks(predictions["task"]).items()}
+    series = {
+        f"{task}, {architecture}": Look(colours[task], SHAPES[_ARCHITECTURES.index(architecture)])
+        for task, architecture in sorted(
+            set(zip(predictions["task"], predictions["architecture"], strict=True))
+        )
+    }
+    tips = ("arm", "block", "task", "architecture", "grok_step", "unseen_task", "siblings_mean")
+    layers = [
+        Layer("line", diagonal, "at", "at", size=0.8, look=Look(dash="dotted")),
+        Layer("point", predictions, "unseen_task", "grok_step", by="network", tips=tips),
     ]
-    axes.plot(ends, ends, color="0.6", linewidth=0.8, linestyle=":")
-    axes.set(xscale="log", yscale="log", xlabel="predicted step, task not seen", ylabel="step of grokking")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(ScalarFormatter())
-        axis.set_minor_formatter(NullFormatter())
-    axes.legend(fontsize=7)
-    return figure
+    x = Axis("predicted step, task not seen", "log", limits=ends)
+    y = Axis("step of grokking", "log", limits=ends)
+    return Figure([Panel(layers, x, y)], 4.2, series, width=0.65)

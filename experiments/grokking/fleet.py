@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--price", type=float, default=PRICE_USD_PER_KWH, help="US dollars a kWh (0.151)")
     options = parser.parse_args()
     # Matplotlib with it, whose import the tables must not pay for.
-    from joules.analysis.plotting import provenance
+    from joules.analysis.drawing.description import provenance
 
     try:
         tables = read_tables(Campaign(options.campaign, repository_root()), "grokking")

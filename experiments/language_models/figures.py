@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from joules.analysis import plotting, records
+from joules.analysis import records
+from joules.analysis.drawing.description import (
+    OF_ARM,
+    Axis,
+    Figure,
+    Layer,
+    Panel,
+    Tables,
+    bands,
+    compare,
+    provenance,
+    reference,
+    spaced,
+    with_costs,
+)
+from joules.analysis.drawing.palette import BLUE, GREEN, GREY, INK, VERMILION, Look, looks
 from joules.study.design import load_design
 
-Tables = Mapping[str, pd.DataFrame]
-
-_MARKS: dict[str, dict[str, Any]] = {
-    "tables": {"color": plotting.BLUE, "marker": "o"},
-    "network": {"color": plotting.VERMILION, "marker": "s"},
-    "both": {"color": plotting.GREEN, "marker": "D"},
-}
+_KINDS = {"tables": Look(BLUE), "network": Look(VERMILION, "square"), "both": Look(GREEN, "diamond")}
 _SPENT = {
     "energy_per_training_j": "energy of a training in J",
     "time_per_training_s": "time of a training in s",
@@ -32,98 +32,66 @@ _SPENT = {
 def language_board(tables: Tables) -> Figure:
     """Accuracy against energy, time, processor time and size, a panel each."""
     board = tables["board"]
-    gate = _rules(tables["runs"])["gate_accuracy"]
-    figure, panels = plt.subplots(2, 2, figsize=(plotting.COLUMN_IN, 5.2), sharey=True, layout="constrained")
-    for axes, (column, label) in zip(panels.flat, _SPENT.items(), strict=True):
-        _points(axes, board, column)
-        axes.axhline(gate, color="0.6", linewidth=0.8, linestyle=":")
-        is_energy = column == "energy_per_training_j"
-        axes.set(xscale="log", xlabel=f"{label}\n({plotting.provenance(board)})" if is_energy else label)
-        if is_energy:
+    board = board.assign(words=spaced(board["arm"]))
+    is_out = board["disqualified_blocks"] > 0
+    scale = tables["runs"]["scale"].iloc[0]
+    gate = load_design("language_models").at(scale).analysis["gate_accuracy"]
+    y = "validation_accuracy"
+    low, high = f"{y}_low", f"{y}_high"
+    panels = []
+    for column, words in _SPENT.items():
+        tips = (*OF_ARM, "kind", y, low, high, column, "disqualified", "on_front")
+        layers = [
+            reference(y=gate),
+            *bands(board, column, y=y),
+            Layer("rule", board, column, low, y2=high, by="kind", size=0.8),
+            Layer("point", board[~is_out], column, y, by="kind", size=4.5, tips=tips),
+            Layer("point", board[is_out], column, y, by="kind", size=4.5, is_hollow=True, tips=tips),
+        ]
+        if column == "energy_per_training_j":
             front = board[board["on_front"].astype(bool)].sort_values(column)
-            axes.step(front[column], front["validation_accuracy"], where="post", color="0.5", linewidth=0.8)
-            plotting.label_points(
-                axes, board[column], board["validation_accuracy"], board["arm"].str.replace("_", " ")
-            )
-    for axes in panels[:, 0]:
-        axes.set_ylabel("validation accuracy")
-    marks = [plt.Line2D([], [], linestyle="", label=kind, **mark) for kind, mark in _MARKS.items()]
-    hollow = {"marker": "o", "linestyle": "", "markerfacecolor": "white", "color": "0.3"}
-    marks.append(plt.Line2D([], [], label="disqualified", **hollow))
-    panels[1][1].legend(handles=marks, fontsize=7, loc="lower right")
-    return figure
-
-
-def _points(axes: Axes, board: pd.DataFrame, column: str) -> None:
-    for row in board.to_dict("records"):
-        mark, out = _MARKS[row["kind"]], row["disqualified_blocks"] > 0
-        low, high = row["validation_accuracy_low"], row["validation_accuracy_high"]
-        accuracy = row["validation_accuracy"]
-        if np.isfinite(low):
-            axes.errorbar(
-                row[column],
-                accuracy,
-                yerr=[[accuracy - low], [high - accuracy]],
-                color=mark["color"],
-                elinewidth=0.8,
-            )
-        fill = "white" if out else mark["color"]
-        axes.plot(row[column], accuracy, markersize=4.5, markerfacecolor=fill, **mark)
-    plotting.spans(axes, board["validation_accuracy"], board, column)
+            layers.insert(1, Layer("line", front, column, y, size=0.8, stairs=True))
+            layers.append(Layer("label", board, column, y, text="words", look=Look(INK)))
+        title = f"{words}\n({provenance(board)})" if column == "energy_per_training_j" else words
+        panels.append(Panel(layers, Axis(title, "log"), Axis("validation accuracy")))
+    return Figure(panels, 5.4, _KINDS, columns=2)
 
 
 def language_reached(tables: Tables) -> Figure:
     """Curves of networks, and the tables of all orders on the same text joined by a line."""
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6))
     curves, board, runs = tables["curves"], tables["board"], tables["runs"]
-    marks = plotting.marks(curves["arm"])
-    for arm, of_arm in curves.groupby("arm", sort=False):
-        for number, (_, curve) in enumerate(of_arm.groupby("block")):
-            axes.plot(
-                curve["energy_j"],
-                curve["accuracy"],
-                color=marks[arm]["color"],
-                linewidth=0.8,
-                label=arm.replace("_", " ") if number == 0 else None,
-            )
     whole = runs[(runs["entry"] == "kneser_ney") & (runs["share"] == 1)]
     chain = board[board["arm"].isin(set(whole["arm"]) - {"deep_backoff"})]
-    axes.plot(
-        chain["energy_per_training_j"],
-        chain["validation_accuracy"],
-        "o-",
-        color="0.2",
-        markersize=3,
-        label="tables, by order",
-    )
-    axes.set(xscale="log", xlabel=f"energy in J ({plotting.provenance(board)})", ylabel="validation accuracy")
-    axes.legend(fontsize=7)
-    return figure
+    curves = curves.assign(words=spaced(curves["arm"]))
+    costs = {
+        "energy": ("energy_j", "energy_per_training_j", f"energy in J ({provenance(board)})"),
+        "time": ("duration_s", "time_per_training_s", "time in s"),
+    }
+    by_order, tips = "tables, by order", ("arm", "block", "step", "accuracy", "energy_j", "duration_s")
+    series = looks(curves["words"]) | {by_order: Look(GREY)}
+    made = {}
+    for cost, (spent, whole_cost, title) in costs.items():
+        layers = [
+            Layer("line", curves, spent, "accuracy", by="words", within="block", size=0.8, tips=tips),
+            Layer("line", chain, whole_cost, "validation_accuracy", name=by_order),
+            Layer("point", chain, whole_cost, "validation_accuracy", name=by_order, size=3, tips=OF_ARM),
+        ]
+        panel = Panel(layers, Axis(title, "log"), Axis("validation accuracy"))
+        made[cost] = Figure([panel], 3.8, series, width=0.8)
+    return with_costs(made)
 
 
 def language_ranking(tables: Tables) -> Figure:
     """Energy of a training by entry on the board, the cheapest first, with the stars of the table."""
-    board = tables["board"]
+    board, runs = tables["board"], records.select_measured(tables["runs"])
     on_board = board[board["disqualified_blocks"] == 0].sort_values("energy_per_training_j")
     if on_board.empty:
-        return plotting.nothing("every entry is disqualified")
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.6), layout="constrained")
-    order = list(on_board["arm"])
-    runs = records.select_measured(tables["runs"])
-    plotted = {
-        "data": runs[runs["arm"].isin(order)],
-        "x": "arm",
-        "y": "energy_per_training_j",
-        "order": order,
-    }
-    plotting.dots(axes, **plotted, geometric=True)
-    axes.set(yscale="log")
-    plotting.bands(axes, np.arange(len(order)) + 0.36, on_board, "energy_per_training_j")
-    axes.set_xticks(range(len(order)), [name.replace("_", "\n") for name in order], fontsize=7)
-    axes.set(xlabel="", ylabel=f"energy of a training in J\n({plotting.provenance(board)})")
-    plotting.stars(figure, [(axes, tables["statistics"].query("family == 'board'"), plotted)])
-    return figure
-
-
-def _rules(runs: pd.DataFrame) -> dict[str, float]:
-    return load_design("language_models").at(runs["scale"].iloc[0]).analysis
+        return Figure((), note="every entry is disqualified")
+    words = dict(zip(on_board["arm"], spaced(on_board["arm"], "\n"), strict=True))
+    made = {}
+    for cost, column in zip(("energy", "time", "cpu"), _SPENT, strict=False):
+        tested = tables["statistics"].query("family == 'board' and metric == @column")
+        title = f"{_SPENT[column]}\n({provenance(board)})" if cost == "energy" else _SPENT[column]
+        panel = compare(runs, "arm", column, words, tested, Axis(title, "log"), arms=on_board)
+        made[cost] = Figure([panel], 3.6, width=0.8)
+    return with_costs(made)

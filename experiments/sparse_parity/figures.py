@@ -2,104 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
-
 from experiments.sparse_parity.tables import ENERGY, PROXIES, WORDS
-from joules.analysis import plotting
+from joules.analysis.drawing.description import (
+    Axis,
+    Figure,
+    Layer,
+    Panel,
+    Tables,
+    provenance,
+    reference,
+    spaced,
+)
+from joules.analysis.drawing.palette import Look, looks, shade
 
-Tables = Mapping[str, pd.DataFrame]
+_METRICS = (*PROXIES, ENERGY)
+# Of words on pale cells, in a dark page too.
+_DARK = "#1B1B1B"
 
 
 def parity_metrics(tables: Tables) -> Figure:
     """A panel a problem, a line a process over all metrics."""
     # Of the board of language models nothing was traced.
     arms = tables["arms"].dropna(subset=["bits"])
-    problems = list(dict.fromkeys(arms["problem"]))
-    marks = plotting.marks(arms["process"])
-    rows = -(-len(problems) // 2)
-    figure, panels = plt.subplots(
-        rows,
-        min(2, len(problems)),
-        figsize=(plotting.COLUMN_IN, 0.9 + 1.9 * rows),
-        layout="constrained",
-        squeeze=False,
-        sharey=True,
-    )
-    metrics = [*PROXIES, ENERGY]
-    for axes, problem in zip(panels.flat, problems, strict=False):
-        group = arms[arms["problem"] == problem]
-        least = group.loc[group["solved"], metrics].min() if group["solved"].any() else group[metrics].min()
-        for row in group.to_dict("records"):
-            relative = [row[metric] / least[metric] for metric in metrics]
-            mark = marks[row["process"]]
-            axes.plot(
-                range(len(metrics)),
-                relative,
-                linestyle="-" if row["solved"] else ":",
-                markerfacecolor=mark["color"] if row["solved"] else "white",
-                markersize=3,
-                linewidth=0.7,
-                **mark,
+    arms = arms.assign(name=spaced(arms["process"]), solved=arms["solved"].astype(bool))
+    metrics, problems = list(_METRICS), list(dict.fromkeys(arms["problem"]))
+    least = arms[arms["solved"]].groupby("problem")[metrics].min()
+    least = least.reindex(problems).fillna(arms.groupby("problem")[metrics].min())
+    relative = arms[metrics] / least.loc[arms["problem"]].to_numpy()
+    ids = ["arm", "problem", "name", "solved", "right_share", "provenance"]
+    rows = arms[ids].join(relative).melt(ids, metrics, "metric", "relative")
+    rows["place"] = rows["metric"].map(metrics.index).astype(float)
+    limits = (0.5 * rows["relative"].min(), 2 * rows["relative"].max()) if len(rows) else (0.5, 2)
+    panels = []
+    for number, problem in enumerate(problems):
+        layers = []
+        for solved in (True, False):
+            part = rows[(rows["problem"] == problem) & (rows["solved"] == solved)]
+            line = Layer(
+                "line", part, "place", "relative", by="name", size=0.7, dash=None if solved else "dotted"
             )
-        axes.set(yscale="log", title=problem)
-        axes.set_xticks(range(len(metrics)), [WORDS[metric] for metric in metrics], rotation=60, fontsize=7)
-    for axes in panels[:, 0]:
-        axes.set_ylabel("times the least of a\nprocess that solves it", fontsize=7)
-    for axes in panels.flat[len(problems) :]:
-        axes.set_axis_off()
-    handles = [
-        plt.Line2D([], [], markersize=3, label=name.replace("_", " "), **mark) for name, mark in marks.items()
-    ]
-    figure.legend(handles=handles, fontsize=7, ncols=4, loc="outside lower center")
-    return figure
+            tips = (*ids, "metric", "relative")
+            points = Layer(
+                "point", part, "place", "relative", by="name", size=3, is_hollow=not solved, tips=tips
+            )
+            layers += [line, points]
+        names = [WORDS[metric] for metric in metrics]
+        x = Axis(names=names, slant=60, is_labelled=number >= len(problems) - 2)
+        words = "times the least of a process that solves it" if number == len(problems) // 4 * 2 else ""
+        panels.append(Panel(layers, x, Axis(words, "log", limits=limits), problem))
+    return Figure(panels, 1.8 + 1.6 * -(-len(problems) // 2), looks(arms["name"]), columns=2)
 
 
 def parity_agreement(tables: Tables) -> Figure:
     """The matrix of taus, the upper half alone."""
-    names = [*PROXIES, ENERGY]
-    matrix = tables["agreement"].pivot(index="metric", columns="other", values="tau")
-    matrix = matrix.reindex(index=names[:-1], columns=names[1:]).rename(index=WORDS, columns=WORDS)
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.9, 4.2))
-    sns.heatmap(
-        matrix,
-        vmin=-1,
-        vmax=1,
-        cmap="vlag",
-        annot=True,
-        fmt=".2f",
-        annot_kws={"fontsize": 7},
-        mask=matrix.isna(),
-        ax=axes,
-        cbar_kws={"label": "Kendall's tau"},
+    across, down = _METRICS[1:], _METRICS[:-1]
+    cells = tables["agreement"].dropna(subset=["tau"])
+    order = {name: place for place, name in enumerate(_METRICS)}
+    cells = cells[cells["metric"].map(order) < cells["other"].map(order)]
+    x, y = cells["other"].map(across.index).astype(float), cells["metric"].map(down.index).astype(float)
+    cells = cells.assign(x=x, y=y, left=x - 0.5, right=x + 0.5, top=y - 0.5, bottom=y + 0.5)
+    cells = cells.assign(
+        colour=[shade(tau) for tau in cells["tau"]], words=[f"{tau:.2f}" for tau in cells["tau"]]
     )
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(labelsize=7)
-    return figure
+    tips = ("metric", "other", "problems", "tau", "tau_low", "tau_high")
+    layers = [
+        Layer("rect", cells, "left", "top", "right", "bottom", fill="colour", tips=tips),
+        Layer("text", cells, "x", "y", text="words", size=7, align="center", look=Look(_DARK), tips=tips),
+    ]
+    x_axis = Axis(names=[WORDS[name] for name in across], slant=45)
+    y_axis = Axis(names=[WORDS[name] for name in down])
+    return Figure(
+        [Panel(layers, x_axis, y_axis)], 4.2, width=0.9, note="Kendall's tau: from −1 (red) to 1 (blue)"
+    )
 
 
 def parity_regret(tables: Tables) -> Figure:
     """A group of points a metric, a point a problem with its interval."""
-    regret = tables["regret"]
-    figure, axes = plt.subplots(figsize=(plotting.COLUMN_IN * 0.8, 3.2))
+    arms, regret = tables["arms"], tables["regret"]
     problems = list(dict.fromkeys(regret["problem"]))
-    marks = plotting.marks(problems)
-    for number, problem in enumerate(problems):
-        rows = regret[regret["problem"] == problem].set_index("metric").reindex(list(PROXIES))
-        x = np.arange(len(PROXIES)) + 0.6 * (number - (len(problems) - 1) / 2) / max(len(problems), 1)
-        axes.vlines(x, rows["regret_low"], rows["regret_high"], color=marks[problem]["color"], linewidth=0.8)
-        axes.plot(x, rows["regret"], linestyle="", markersize=4, label=problem, **marks[problem])
-    axes.axhline(1, color="0.6", linewidth=0.8)
-    axes.set_xticks(
-        range(len(PROXIES)), [WORDS[name] for name in PROXIES], rotation=45, ha="right", fontsize=7
-    )
-    kinds = plotting.provenance(tables["arms"]) if len(tables["arms"]) else "missing"
-    axes.set(yscale="log", ylabel=f"energy over that of the cheapest\n({kinds})")
-    if problems:
-        axes.legend(fontsize=7)
-    return figure
+    aside = {
+        problem: 0.6 * (number - (len(problems) - 1) / 2) / len(problems)
+        for number, problem in enumerate(problems)
+    }
+    regret = regret[regret["metric"].isin(PROXIES)]
+    place = regret["metric"].map(PROXIES.index) + regret["problem"].map(aside)
+    regret = regret.assign(place=place.astype(float))
+    tips = ("problem", "metric", "winner", "cheapest", "n", "regret", "regret_low", "regret_high")
+    layers = [
+        reference(y=1),
+        Layer("rule", regret, "place", "regret_low", y2="regret_high", by="problem", size=0.8, tips=tips),
+        Layer("point", regret, "place", "regret", by="problem", tips=tips),
+    ]
+    x = Axis(names=[WORDS[name] for name in PROXIES], slant=45)
+    kinds = provenance(arms) if len(arms) else "missing"
+    y = Axis(f"energy over that of the cheapest\n({kinds})", "log")
+    return Figure([Panel(layers, x, y)], 3.6, looks(problems), width=0.8)

@@ -1,20 +1,18 @@
-"""What the analysis asks of an experiment: its `tables.py`, its `figures.py` and its `charts.py`."""
+"""What the analysis asks of an experiment: its `tables.py` and its `figures.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 
+from joules.analysis.drawing import description
 from joules.analysis.records import Records, Stated
 from joules.study.config import Config
 from joules.study.design import Design
-
-if TYPE_CHECKING:
-    from matplotlib import figure
 
 
 class Tables(Protocol):
@@ -80,16 +78,7 @@ class PublishedTables(Protocol):
 class Figure(Protocol):
     """A function of `experiments/<experiment>/figures.py` with the name that the design gives the figure."""
 
-    def __call__(self, tables: Mapping[str, pd.DataFrame], /) -> figure.Figure:
-        """The tables of the experiment as a figure. Reads nothing else, and draws stars from `statistics`
-        alone (`plotting.stars`)."""
-        ...
-
-
-class Chart(Protocol):
-    """A function of `experiments/<experiment>/charts.py` with the name that the design gives the figure."""
-
-    def __call__(self) -> dict[str, Any]:
-        """The figure as a Vega-Lite specification (`interactive.described`) that names the tables it reads
-        and holds no data."""
+    def __call__(self, tables: Mapping[str, pd.DataFrame], /) -> description.Figure:
+        """Describes the figure by its layers, from the tables of the experiment alone. Print and page are
+        drawn from the description. Stars come from `statistics` alone (`description.compare`)."""
         ...

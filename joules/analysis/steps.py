@@ -115,23 +115,22 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
     known = figures_of(experiment)
     if figure not in known:
         raise UserError(f"{experiment} has no figure '{figure}' ({did_you_mean(figure, known)})")
-    from joules.analysis import plotting
+    from joules.analysis.drawing import print_renderer
 
     module = f"experiments.{experiment}.figures"
-    draw_one: Figure = getattr(importlib.import_module(module), figure)
+    describe: Figure = getattr(importlib.import_module(module), figure)
     folder = campaign.tables(experiment)
     table_set = tables.read_tables(campaign, experiment)
-    with plotting.style():
-        plotting.save(
-            draw_one(table_set),
-            campaign.figures,
-            figure,
-            {
-                "figure": figure,
-                "campaign": campaign.name,
-                "experiment": experiment,
-                "tables": campaign.relative(folder),
-                "manifest_sha256": file_sha256(folder / tables.MANIFEST),
-                "code_fingerprint": code_fingerprint(module, [figure]),
-            },
-        )
+    print_renderer.save(
+        print_renderer.draw(describe(table_set)),
+        campaign.figures,
+        figure,
+        {
+            "figure": figure,
+            "campaign": campaign.name,
+            "experiment": experiment,
+            "tables": campaign.relative(folder),
+            "manifest_sha256": file_sha256(folder / tables.MANIFEST),
+            "code_fingerprint": code_fingerprint(module, [figure]),
+        },
+    )

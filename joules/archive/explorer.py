@@ -12,20 +12,18 @@ import csv
 import gzip
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
-from types import ModuleType
 from typing import Any
 
 import vl_convert
+from pandas import DataFrame
 
-from joules.analysis import columns
-from joules.analysis.contracts import Chart
-from joules.analysis.interactive import VEGA_LITE
-from joules.analysis.sidecar import read_sidecar
+from joules.analysis import columns, contracts, tables
+from joules.analysis.drawing.page_renderer import VEGA_LITE, show
+from joules.analysis.drawing.sidecar import read_sidecar
 from joules.archive.verification import list_files
-from joules.errors import UserError
 from joules.study.campaign import (
     Campaign,
     compared_releases,
@@ -78,30 +76,52 @@ def _shown(campaign: Campaign) -> Iterator[Path]:
 
 def _question(campaign: Campaign, name: str) -> dict[str, Any]:
     design = load_design(name)
-    charts = importlib.import_module(f"experiments.{name}.charts")
+    table_set = tables.read_tables(campaign, name)
     return {
         "name": name,
         "title": design.title,
         "question": design.question,
-        "figures": [_figure(campaign, figure, caption, charts) for figure, caption in design.figures.items()],
+        "figures": [
+            _figure(campaign, figure, caption, table_set) for figure, caption in design.figures.items()
+        ],
     }
 
 
-def _figure(campaign: Campaign, name: str, caption: str, charts: ModuleType) -> dict[str, Any]:
-    chart: Chart | None = getattr(charts, name, None)
-    if chart is None:
-        raise UserError(
-            f"{charts.__name__} has no function '{name}', which is to draw that figure for a browser"
-        )
+def _figure(
+    campaign: Campaign, name: str, caption: str, table_set: Mapping[str, DataFrame]
+) -> dict[str, Any]:
     sidecar = read_sidecar(campaign, name)
+    module = importlib.import_module(f"experiments.{sidecar.experiment}.figures")
+    describe: contracts.Figure = getattr(module, name)
+    used = _Noted(table_set)
+    figure = describe(used)
     return {
         "name": name,
         "caption": " ".join(caption.split()),
-        "spec": chart(),
+        "costs": {cost: show(told) for cost, told in (figure.costs or {"energy": figure}).items()},
+        "tables": list(used.names),
         "source": f"experiments/{sidecar.experiment}/figures.py, {name}",
         "code": sidecar.code_fingerprint[:16],
         "sha256": sidecar.files[f"{name}.pdf"][:16],
     }
+
+
+class _Noted(Mapping[str, DataFrame]):
+    """Tables that note which of them are used."""
+
+    def __init__(self, table_set: Mapping[str, DataFrame]) -> None:
+        self._tables = table_set
+        self.names: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> DataFrame:
+        self.names[name] = None
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
 
 
 def _meanings(campaign: Campaign, experiments: list[str]) -> dict[str, dict[str, str]]:

@@ -9,8 +9,8 @@ import pandas as pd
 from pandas.api.types import is_float_dtype
 
 from joules.analysis import columns
+from joules.analysis.drawing.sidecar import read_sidecar
 from joules.analysis.records import load_records
-from joules.analysis.sidecar import read_sidecar
 from joules.analysis.tables import MANIFEST, read_inputs, verify_tables
 from joules.bench.record import Run
 from joules.errors import UserError

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from joules.analysis.drawing.sidecar import SIDECAR
 from joules.analysis.origin import origin_of
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records import Records
-from joules.analysis.sidecar import SIDECAR
 from joules.analysis.steps import Load, cached_loader, draw, tabulate
 from joules.errors import UserError
 from joules.paper import steps
@@ -84,7 +84,7 @@ def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> li
         *dict.fromkeys(path for one in experiments for path in campaign.evidence_files(one, config)),
         *(path for one in experiments for path in campaign.tables(one).iterdir()),
         campaign.claims,
-        *(campaign.figure_file(name, suffix) for name in figures for suffix in (".pdf", ".png", SIDECAR)),
+        *(campaign.figure_file(name, suffix) for name in figures for suffix in (".pdf", ".svg", SIDECAR)),
         *(campaign.build / name for name in _BUILT),
     ]
     for path in files:

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from joules.analysis.interactive import VEGA_LITE
+from joules.analysis.drawing.page_renderer import VEGA_LITE
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.live.contracts import Live

@@ -14,8 +14,8 @@ from typing import cast
 import pandas as pd
 
 from joules.analysis import tables
+from joules.analysis.drawing.sidecar import read_sidecar
 from joules.analysis.instruments import is_modelled, provenance_words
-from joules.analysis.sidecar import read_sidecar
 from joules.analysis.statistics import CONFIDENCE
 from joules.errors import UserError
 from joules.models import read_json

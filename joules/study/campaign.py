@@ -100,7 +100,7 @@ class Campaign:
         return self.results / "tables" / experiment
 
     def figure_file(self, figure: str, suffix: str) -> Path:
-        """A file of a figure: `suffix` is '.pdf', '.png' or '.provenance.json'."""
+        """A file of a figure: `suffix` is '.pdf', '.svg' or '.provenance.json'."""
         return self.figures / f"{figure}{suffix}"
 
     def block_file(self, experiment: str, block: int) -> Path:

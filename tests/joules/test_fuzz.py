@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from joules.analysis import columns, tables
+from joules.analysis.drawing.sidecar import read_sidecar
 from joules.analysis.records import read_stated
-from joules.analysis.sidecar import read_sidecar
 from joules.archive.verification import verify_campaign
 from joules.bench.journal import Journal, read_records
 from joules.bench.record import format_record

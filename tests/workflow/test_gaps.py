@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import random
 import re
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from experiments.campaign import report as campaign_report
 from experiments.campaign import tables as campaign_tables
-from joules.analysis import plotting, records, steps, tables
+from joules.analysis import records, steps, tables
+from joules.analysis.drawing import page_renderer, print_renderer
 from joules.analysis.records import Records
 from joules.bench.record import Run
 from joules.paper import printing, values
@@ -79,8 +81,9 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     )
     read = tables.read_tables(campaign, experiment)
     for figure in design.figures:
-        with plotting.style():
-            plt.close(getattr(figures, figure)(read))
+        described = getattr(figures, figure)(read)
+        plt.close(print_renderer.draw(described))
+        json.dumps(page_renderer.show(described), allow_nan=False)
     for table in report.display(read).values():
         assert not re.search(r"\b(nan|inf)\b", printing.tabular(table))
     keys = {value.key for value in values.check_values(report.values(read))}

@@ -72,7 +72,7 @@ def test_a_campaign_that_is_carried_elsewhere_is_proven_there(built, tmp_path):
 
 
 def test_the_style_of_a_figure_redraws_its_question(built):
-    built.edit("experiments/layer_kinds/figures.py", '"operations": "0.85"', '"operations": "0.8"')
+    built.edit("experiments/layer_kinds/figures.py", '"operations": Look(GREY)', '"operations": Look(BLUE)')
     again = built.snakemake(*RELEASED)
     assert rules_run(again.stdout) == ["draw_layer_kinds", "export", "typeset", "manifest", "explorer"]
 

@@ -126,6 +126,6 @@ def release_hashes(campaign):
 
 
 def experiment_code(experiment, part, *names):
-    """Fingerprint of functions in a part of an experiment ('tables' or 'report'): a parameter, so that a
+    """Fingerprint of functions in a part of an experiment ('tables', 'report' or 'figures'): a parameter, so that a
     changed table or value is made again and a changed comment is not."""
     return code_fingerprint(f"experiments.{experiment}.{part}", names)

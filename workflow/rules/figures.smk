@@ -19,7 +19,7 @@ for name in EXPERIMENTS:
             [
                 update(f"figures/{{campaign}}/{figure}{suffix}")
                 for figure in figures_of(name)
-                for suffix in (".png", ".provenance.json")
+                for suffix in (".svg", ".provenance.json")
             ],
         log:
             f"results/{{campaign}}/logs/draw/{name}.log",

@@ -28,7 +28,7 @@ rule explorer:
         code=[
             code_fingerprint("joules.archive.explorer", ["page"]),
             *(
-                experiment_code(name, "charts", *figures_of(name))
+                experiment_code(name, "figures", *figures_of(name))
                 for name in EXPERIMENTS
             ),
         ],

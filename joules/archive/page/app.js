@@ -4,17 +4,8 @@
 const META = JSON.parse(document.getElementById("meta").textContent);
 const FILES = JSON.parse(document.getElementById("files").textContent);
 const MAIN = document.getElementById("main");
-// What an axis of cost can be told in, and the unit of its numbers.
-const COSTS = {
-  energy: ["energy", " in J"],
-  time: ["time", " in s"],
-  cpu: ["processor time", " in s"],
-  steps: ["steps", ""],
-};
-const ENERGY_TITLE = /^energy (.*) in J$/;
-// What rows can be left out by, where a figure shows it.
-const SWITCHES = ["family", "kind", "question", "process", "problem", "algorithm", "architecture", "task", "rule", "power_model", "arm"];
-const MOST_SWITCHES = 60;
+// What an axis of cost can be told in.
+const COSTS = { energy: "energy", time: "time", cpu: "processor time" };
 const ROWS_SHOWN = 200;
 
 // --- files -------------------------------------------------------------------------------------------------
@@ -253,12 +244,14 @@ function showFigures() {
 
 const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 
-function rewritten(spec, { fields, cost, linear }) {
-  const [word, unit] = COSTS[cost] ?? COSTS.energy;
+// A specification without the series that are left out, on linear axes where asked for.
+function chosen(spec, { without, linear }) {
   return JSON.parse(JSON.stringify(spec), (key, value) => {
-    if (typeof value === "string" && value in fields) return fields[value];
-    if (key === "title" && ENERGY_TITLE.test(value)) return value.replace(ENERGY_TITLE, `${word} $1${unit}`);
-    if (key === "type" && value === "log" && linear) return "linear";
+    if (key === "values") return value.filter((row) => !without.has(row.series));
+    if (linear && value?.scale?.type === "log") {
+      value.scale.type = "linear";
+      if (value.axis) value.axis = { title: value.axis.title, labels: value.axis.labels };
+    }
     return value;
   });
 }
@@ -273,7 +266,7 @@ function tooltip(value, sanitize) {
   return `<table>${lines.join("")}</table>`;
 }
 
-// Draws into `place`; returns the view, and how many marks of data it has.
+// Draws into `place`; returns the view.
 async function draw(place, spec) {
   const result = await vegaEmbed(place, spec, {
     renderer: "svg",
@@ -282,67 +275,83 @@ async function draw(place, spec) {
     config: { background: "transparent" },
     tooltip: { formatTooltip: tooltip, theme: isDark() ? "dark" : "light" },
   });
-  const marks = place.querySelectorAll(".role-mark path, .role-mark line, .role-mark rect").length;
-  return { view: result.view, marks };
+  return result.view;
+}
+
+const LEAST_PANEL = 260;
+
+// Draws panels as wide as the page allows, below one another where it is narrow.
+async function drawFigure(place, spec) {
+  const fitted = JSON.parse(JSON.stringify(spec));
+  const room = place.clientWidth;
+  fitted.columns = Math.max(1, Math.min(spec.columns, Math.floor(room / LEAST_PANEL)));
+  const widen = (by) => fitted.concat.forEach((panel) => {
+    panel.width = Math.max(120, panel.width + by);
+  });
+  widen(room / fitted.columns - 60 - fitted.concat[0].width);
+  const first = await draw(place, fitted);
+  // Words beside the axes take what only drawing tells.
+  widen((room - place.querySelector("svg").width.baseVal.value) / fitted.columns);
+  first.finalize();
+  return draw(place, fitted);
 }
 
 async function showFigure(name) {
   const figure = figureOf(name);
   if (!figure) return showMissing(`figure called ${name}`);
-  const { spec, question } = figure;
-  const { tables, costs, families } = spec.usermeta;
-  const datasets = {};
-  for (const table of tables) datasets[table] = await tableOf(question.name, table);
-  const fields = new Set(JSON.stringify(spec).match(/(?<="field":")[^"]+/g));
-  const state = { cost: Object.keys(costs)[0] ?? null, linear: false, without: new Map() };
+  const { question, costs } = figure;
+  const state = { cost: Object.keys(costs)[0], linear: false, without: new Set() };
   const chart = make("div", { class: "chart" });
-  const nothing = make("p", { role: "status" });
-
-  const kept = (rows) => rows.filter((row) => [...state.without].every(([column, left]) => !left.has(row[column])));
+  const note = make("p", { class: "note", role: "status" });
+  const legend = make("fieldset", { class: "controls legend" });
 
   async function redraw() {
-    const [from = [], to = []] = [Object.values(costs)[0], costs[state.cost]];
-    const changed = Object.fromEntries(from.map((field, place) => [field, to[place]]));
-    const chosen = rewritten(spec, { fields: changed, cost: state.cost, linear: state.linear });
-    chosen.datasets = Object.fromEntries(Object.entries(datasets).map(([table, rows]) => [table, kept(rows)]));
-    const { view, marks } = await draw(chart, chosen);
-    nothing.textContent = marks ? "" : "This campaign has nothing that this figure shows.";
+    const told = costs[state.cost];
+    note.textContent = told.note;
+    if (!told.spec) return;
+    const view = await drawFigure(chart, chosen(told.spec, state));
     view.addEventListener("click", (_event, item) => walk(question.name, item?.datum));
   }
 
   const controls = make("div", { class: "controls" });
   if (Object.keys(costs).length > 1) {
-    const options = Object.keys(costs).map((cost) => make("option", { value: cost }, COSTS[cost][0]));
+    const options = Object.keys(costs).map((cost) => make("option", { value: cost }, COSTS[cost]));
     controls.append(make("label", {}, "cost", make("select", { id: "cost", onchange: (event) => {
       state.cost = event.target.value;
       redraw();
     } }, options)));
   }
-  if (JSON.stringify(spec).includes('"type":"log"')) {
+  if (JSON.stringify(costs).includes('"type":"log"')) {
     controls.append(make("label", {}, make("input", { type: "checkbox", id: "linear", onchange: (event) => {
       state.linear = event.target.checked;
       redraw();
     } }), "linear axes"));
   }
-  for (const column of SWITCHES.filter((each) => fields.has(each))) {
-    const values = [...new Set(Object.values(datasets).flatMap((rows) => rows.map((row) => row[column])))].filter(
-      (value) => value !== null && value !== undefined,
-    );
-    if (values.length > 1 && values.length <= MOST_SWITCHES) controls.append(switches(column, values, state.without, redraw));
+  const { series } = Object.values(costs)[0];
+  legend.append(make("legend", {}, "Shown"), ...series.map((one) =>
+    make("label", {}, make("input", { type: "checkbox", checked: "", name: "series", value: one.name, onchange: (event) => {
+      if (event.target.checked) state.without.delete(one.name);
+      else state.without.add(one.name);
+      redraw();
+    } }), symbolOf(one), one.name)));
+  const named = new Set(Object.values(costs).flatMap((told) => told.statistics));
+  const statistics = (await rowsOf(question.name, "statistics")).filter((row) => named.has(row.statistic));
+  const sizes = [];
+  for (const table of figure.tables) {
+    const rows = await tableOf(question.name, table);
+    sizes.push(make("p", {}, link(["table", question.name, table], `${table}.csv`), ` (${rows.length} rows)`));
   }
-  const statistics = (await rowsOf(question.name, "statistics")).filter(
-    (row) => families.includes(row.family) || tables.includes("statistics"),
-  );
   show(
     figure.name.replaceAll("_", " "),
     make("p", { class: "path" }, question.title),
     make("p", {}, make("b", {}, "In the paper: "), figure.caption),
     controls,
     chart,
-    nothing,
+    note,
+    series.length ? legend : null,
     statistics.length ? statisticsTable(question.name, statistics, "Stars and intervals of this figure") : null,
     make("h3", {}, "Data"),
-    tables.map((table) => make("p", {}, link(["table", question.name, table], `${table}.csv`), ` (${datasets[table].length} rows)`)),
+    sizes,
     facts([
       ["drawn in the paper by", figure.source],
       ["fingerprint of that code", figure.code],
@@ -350,6 +359,29 @@ async function showFigure(name) {
     ]),
   );
   await redraw();
+}
+
+const SHAPES = {
+  circle: "M15,6A4,4 0 1 1 15,5.99Z",
+  square: "M7.5,2.5H14.5V9.5H7.5Z",
+  "triangle-up": "M11,1.5L15.5,9.5H6.5Z",
+  diamond: "M11,1L15.5,6L11,11L6.5,6Z",
+  "triangle-down": "M11,10.5L15.5,2.5H6.5Z",
+  cross: "M9.5,1.5H12.5V4.5H15.5V7.5H12.5V10.5H9.5V7.5H6.5V4.5H9.5Z",
+};
+
+// What a series looks like: its line, its point, or else its area.
+function symbolOf({ colour, shape, dash, opacity }) {
+  const part = (tag, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const symbol = part("svg", { width: 22, height: 12, "aria-hidden": "true" });
+  if (dash) symbol.append(part("path", { d: "M0,6H22", stroke: colour, "stroke-width": 2, "stroke-dasharray": dash }));
+  if (shape) symbol.append(part("path", { d: SHAPES[shape], fill: colour }));
+  if (!dash && !shape) symbol.append(part("rect", { width: 22, height: 12, fill: colour, opacity }));
+  return symbol;
 }
 
 // Where a mark leads: to the statistic behind it, the run, or all runs of its arm.
@@ -361,19 +393,6 @@ function walk(question, datum) {
   if (statistic) location.hash = `#statistic/${owner}/${encodeURIComponent(statistic)}`;
   else if (arm && block !== undefined && block !== null) location.hash = `#run/${question}/${block}/${encodeURIComponent(arm)}`;
   else if (arm) location.hash = `#arm/${question}/${encodeURIComponent(arm)}`;
-}
-
-function switches(column, values, without, redraw) {
-  const left = new Set();
-  without.set(column, left);
-  const boxes = values.map((value) =>
-    make("label", {}, make("input", { type: "checkbox", checked: "", name: column, value, onchange: (event) => {
-      if (event.target.checked) left.delete(value);
-      else left.add(value);
-      redraw();
-    } }), String(value)),
-  );
-  return make("details", {}, make("summary", {}, `${column.replaceAll("_", " ")} (${values.length})`), make("div", { class: "controls" }, boxes));
 }
 
 function statisticsTable(question, rows, caption) {

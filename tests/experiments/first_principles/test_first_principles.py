@@ -165,5 +165,5 @@ def test_everything_is_drawn_and_printed(others):
     result = tabulate_records("first_principles", Records.from_sequence([*at_limits(), *used, *idles]))
     assert set(result["runs"]["experiment"]) == {"first_principles"}
     for name in DESIGN.figures:
-        assert getattr(figures, name)(result).axes
+        assert getattr(figures, name)(result).panels
     check_bands(check_values(report.values(result)), report.display(result))

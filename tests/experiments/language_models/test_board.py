@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from experiments.language_models import exam, figures, report, tables
+from joules.analysis.drawing import print_renderer
 from joules.analysis.records import Records
 from joules.bench.record import Step
 from joules.errors import UserError
@@ -97,10 +98,9 @@ def test_who_misses_the_gate_or_the_cap_is_disqualified_and_kept(made):
 
 
 def test_tables_of_every_order_are_joined_by_a_line(made):
-    (line,) = [
-        one for one in figures.language_reached(made).axes[0].lines if one.get_label() == "tables, by order"
-    ]
-    assert line.get_xdata().tolist() == pytest.approx([2.0, 4.0], rel=0.05)
+    layers = figures.language_reached(made).panels[0].layers
+    (line,) = [layer for layer in layers if layer.mark == "line" and layer.name == "tables, by order"]
+    assert line.data[line.x].tolist() == pytest.approx([2.0, 4.0], rel=0.05)
 
 
 def test_the_front_is_what_nobody_beats_on_both():
@@ -213,7 +213,7 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(without, block
     printed = report.display(made)
     assert len(printed["language_board"]) == len(ENTRIES) - len(without)
     for name in DESIGN.figures:
-        plt.close(getattr(figures, name)(made))
+        plt.close(print_renderer.draw(getattr(figures, name)(made)))
 
 
 def test_a_run_that_failed_or_was_not_read_is_no_row_of_the_board():

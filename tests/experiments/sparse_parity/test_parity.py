@@ -12,6 +12,7 @@ from experiments.sparse_parity import figures, report, tables, workload
 from experiments.sparse_parity.parameters import NAMES, Parameters
 from experiments.sparse_parity.problems import draw
 from experiments.sparse_parity.subsets import subsets
+from joules.analysis.drawing import print_renderer
 from joules.analysis.records import Records
 from joules.analysis.steps import tabulate_records
 from joules.paper.values import check_bands, check_values
@@ -172,7 +173,7 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, proces
     check_values(report.values(made))
     assert len(report.display(made)["parity_arms"]) == len(processes)
     for name in DESIGN.figures:
-        plt.close(getattr(figures, name)(made))
+        plt.close(print_renderer.draw(getattr(figures, name)(made)))
 
 
 def test_runs_that_failed_are_kept_and_not_counted():
@@ -225,7 +226,7 @@ def test_the_board_of_language_models_is_a_problem_more():
     assert regret.loc["energy_per_solve_j", "winner"] == "kneser_ney_8"
     check_values(report.values(made))
     for name in DESIGN.figures:
-        plt.close(getattr(figures, name)(made))
+        plt.close(print_renderer.draw(getattr(figures, name)(made)))
 
 
 def test_records_of_the_board_are_read_where_the_campaign_has_them():

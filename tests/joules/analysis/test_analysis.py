@@ -2,15 +2,13 @@
 
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import seaborn as sns
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from joules.analysis import plotting, records, statistics, tables
+from joules.analysis import records, statistics, tables
 from joules.bench.journal import write_records
 from joules.errors import UserError
 from joules.paper import claims, families, printing, values
@@ -64,20 +62,6 @@ def test_a_file_that_is_not_its_blocks_is_refused(tmp_path, name, entries, sente
     write_records(tmp_path / name, entries)
     with pytest.raises(UserError, match=sentence):
         records.load_records([tmp_path / name])
-
-
-@pytest.mark.parametrize("stars", [[None, None], [np.nan, np.nan], ["ns", None], ["****", "ns"]])
-def test_pairs_without_stars_are_drawn_without_any(stars):
-    """One replicate, or none that varies, has no test."""
-    data = pd.DataFrame({"arm": ["a", "b", "c"], "energy": [1.0, 1.0, 2.0]})
-    rows = pd.DataFrame({"group": ["a", "b"], "base": ["c", "c"], "n": 4, "stars": stars})
-    figure, axes = plt.subplots()
-    sns.stripplot(data=data, x="arm", y="energy", ax=axes)
-    plotted = {"data": data, "x": "arm", "y": "energy", "order": ["a", "b", "c"]}
-    plotting.stars(figure, [(axes, rows, plotted)])
-    drawn = sorted(text.get_text() for text in axes.texts)
-    assert drawn == sorted(mark for mark in stars if isinstance(mark, str))
-    plt.close()
 
 
 def test_a_p_of_exactly_zero_is_a_p():
@@ -319,46 +303,6 @@ def test_the_printed_sentence_follows_the_verdict():
     )
 
 
-def names_beside(points, names):
-    with plotting.style():
-        figure, axes = plt.subplots()
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        plotting.label_points(axes, [x for x, _ in points], [y for _, y in points], names)
-        figure.canvas.draw()
-        boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
-        edges = (axes.bbox.x0, axes.bbox.x1)
-        plt.close(figure)
-    return boxes, edges
-
-
-def test_names_of_points_stay_within_the_axes():
-    names = ["left_of_its_point", "right_of_its_point"]
-    boxes, (left, right) = names_beside([(0.99, 0.5), (0.01, 0.5)], names)
-    assert set(boxes) == set(names)
-    assert all(left <= box.x0 and box.x1 <= right for box in boxes.values())
-
-
-def test_a_name_covers_no_line():
-    with plotting.style():
-        figure, axes = plt.subplots()
-        axes.plot([0, 1], [0.4, 0.6])
-        axes.vlines([0.45], 0, 1)
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        plotting.label_points(axes, [0.5], [0.5], ["on the line and beside another"])
-        (name,) = axes.texts
-        assert name.get_ha() == "left"
-        assert name.get_va() == "top"
-        plt.close(figure)
-
-
-def test_a_name_that_would_cover_others_is_left_out():
-    names = [f"the_same_place_{number}" for number in range(6)]
-    by_name, _ = names_beside([(0.5, 0.5)] * 6, names)
-    boxes = list(by_name.values())
-    assert 1 <= len(boxes) < 6
-    assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)
-
-
 @pytest.mark.parametrize("p", [[0.01, 0.04, 0.03], [0.5], [], [0.02, 0.02, 0.9, 1e-9]])
 def test_holm_is_that_of_statsmodels(p):
     expected = multipletests(p, method="holm")[1] if p else []
@@ -409,15 +353,6 @@ def test_primary_claims_are_corrected_for_their_number_and_secondary_ones_are_no
     assert "before the correction" in primary["evidence"].iloc[0]
     printed = {value.key: value.raw for value in claims.values(primary)}
     assert (printed["claims.primary"], printed["claims.corrected"]) == (4, 4)
-
-
-def test_a_test_of_three_pairs_does_not_say_that_there_is_no_difference():
-    row = type("Row", (), {"stars": "ns", "n": 3})
-    assert plotting._mark(row) == "n=3"
-    row.n = 4
-    assert plotting._mark(row) == "ns"
-    row.stars, row.n = "**", 3
-    assert plotting._mark(row) == "**"
 
 
 def test_the_paper_names_the_test_of_each_family():

@@ -1,0 +1,340 @@
+"""Figures in print, by matplotlib: PDF for the paper, SVG to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from operator import mul
+from pathlib import Path
+from typing import Any
+
+# Before matplotlib is imported, which refuses a back end that it does not know.
+os.environ["MPLBACKEND"] = "agg"
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.path import Path as Line
+from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.transforms import Bbox
+from statannotations.Annotator import Annotator
+
+from joules.analysis.drawing import description as described
+from joules.analysis.drawing.description import Axis, Layer, Panel
+from joules.analysis.drawing.palette import Look
+from joules.analysis.drawing.sidecar import SIDECAR
+from joules.study.fingerprint import file_sha256
+
+# Width of the paper's text, in inches.
+TEXT_IN = 6.3
+
+_SHAPES = {
+    "circle": "o",
+    "square": "s",
+    "triangle-up": "^",
+    "diamond": "D",
+    "triangle-down": "v",
+    "cross": "P",
+}
+_DASHES = {"solid": "-", "dashed": "--", "dotted": ":"}
+_STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.titlesize": 7,
+    "legend.frameon": False,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.02,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "fixed",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Plots drawn in the body start from matplotlib's defaults, whatever the user's own are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def draw(described_figure: described.Figure) -> Figure:
+    """A described figure, drawn. Close it after use."""
+    of = described_figure
+    with style():
+        if not of.panels:
+            figure = plt.figure(figsize=(TEXT_IN, of.height_in))
+            figure.text(0.5, 0.5, of.note, ha="center", va="center")
+            return figure
+        rows = -(-len(of.panels) // of.columns)
+        figure, grid = plt.subplots(
+            rows,
+            of.columns,
+            figsize=(TEXT_IN * of.width, of.height_in),
+            layout="constrained",
+            squeeze=False,
+            height_ratios=of.heights,
+        )
+        for axes in grid.flat[len(of.panels) :]:
+            axes.set_axis_off()
+        for axes, panel in zip(grid.flat, of.panels, strict=False):
+            _draw_panel(axes, panel, of.series)
+        handles = [
+            _handle(name, look, [layer for panel in of.panels for layer in panel.layers])
+            for name, look in of.series.items()
+        ]
+        if handles:
+            # A label of the figure would lie below its legend.
+            figure.legend(handles=handles, loc="outside lower center", ncols=4, title=of.note or None)
+        elif of.note:
+            figure.supxlabel(of.note, fontsize=7)
+        # Until it is drawn a figure knows no sizes. Brackets stay where they are put: they come last.
+        figure.canvas.draw()
+        for axes, panel in zip(grid.flat, of.panels, strict=False):
+            for layer in panel.layers:
+                if layer.mark == "label":
+                    data = panel.drawable(layer).data
+                    label_points(axes, data[layer.x], data[layer.y], data[layer.text])
+            if panel.stars is not None:
+                _draw_stars(axes, panel.stars)
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
+    for order, layer in enumerate(panel.layers):
+        drawable = panel.drawable(layer)
+        for _, rows, look in drawable.series(looks):
+            if len(rows) and layer.mark != "label":
+                _MARKS[layer.mark](axes, drawable, rows, look, 2 + order / 100)
+    axes.set_title(panel.title)
+    for axis, which, limits in zip((panel.x, panel.y), "xy", panel.limits(), strict=True):
+        _set_axis(axes, axis, which, limits)
+
+
+def _set_axis(axes: Axes, axis: Axis, which: str, limits: tuple[float, float]) -> None:
+    if axis.names is None:
+        getattr(axes, f"set_{which}scale")(axis.scale, **({"linthresh": 1} if axis.scale == "symlog" else {}))
+    low, high = limits
+    is_downward = which == "y" and axis.names is not None
+    getattr(axes, f"set_{which}lim")(*((high, low) if is_downward else (low, high)))
+    getattr(axes, f"set_{which}label")(axis.title)
+    ticks = described.ticks(axis, limits)
+    if ticks is not None:
+        places, words = [place for place, _ in ticks], [word for _, word in ticks]
+        getattr(axes, f"{which}axis").set_major_locator(FixedLocator(places))
+        getattr(axes, f"{which}axis").set_minor_locator(NullLocator())
+        getattr(axes, f"set_{which}ticklabels")(words, fontsize=7 if axis.names is not None else 8)
+        if axis.slant:
+            plt.setp(
+                getattr(axes, f"get_{which}ticklabels")(),
+                rotation=axis.slant,
+                ha="right",
+                rotation_mode="anchor",
+            )
+    elif not axis.is_labelled:
+        axes.tick_params("x" if which == "x" else "y", labelbottom=False, labelleft=False)
+    if axis.second is not None:
+        factor = axis.factor
+        upper = axes.secondary_xaxis("top", functions=(partial(mul, factor), partial(mul, 1 / factor)))
+        upper.tick_params(labelsize=7)
+        upper.set_xlabel(axis.second, fontsize=7)
+
+
+def _points(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
+    axes.plot(
+        rows[layer.x],
+        rows[layer.y],
+        linestyle="",
+        marker=_SHAPES[look.shape],
+        color=look.colour,
+        markerfacecolor="white" if layer.is_hollow else look.colour,
+        markersize=layer.points,
+        alpha=layer.opacity,
+        zorder=order,
+    )
+
+
+def _lines(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
+    parts = [rows] if layer.within is None else [part for _, part in rows.groupby(layer.within, sort=False)]
+    for part in parts:
+        axes.plot(
+            part[layer.x],
+            part[layer.y],
+            _DASHES[layer.dash or look.dash],
+            drawstyle="steps-post" if layer.stairs else "default",
+            color=look.colour,
+            linewidth=layer.points,
+            alpha=layer.opacity,
+            zorder=order,
+        )
+
+
+def _area(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
+    edges = rows[layer.x], rows[layer.y], rows[layer.y2]
+    axes.fill_between(*edges, color=look.colour, alpha=layer.opacity, linewidth=0, zorder=order)
+
+
+def _rules(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
+    axes.add_collection(
+        LineCollection(
+            [[(x, y), (x2, y2)] for x, y, x2, y2 in zip(*_corners(layer, rows), strict=True)],
+            colors=look.colour,
+            linewidths=layer.points,
+            linestyles=_DASHES[layer.dash or look.dash],
+            alpha=layer.opacity,
+            zorder=order,
+        ),
+        autolim=False,
+    )
+
+
+def _rectangles(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
+    colours = [look.colour] * len(rows) if layer.fill is None else rows[layer.fill]
+    for x, y, x2, y2, colour in zip(*_corners(layer, rows), colours, strict=True):
+        axes.add_patch(
+            Rectangle((x, y), x2 - x, y2 - y, color=colour, alpha=layer.opacity, linewidth=0, zorder=order)
+        )
+
+
+def _texts(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
+    aside = {"left": 4, "center": 0, "right": -4}[layer.align]
+    for x, y, words in zip(rows[layer.x], rows[layer.y], rows[layer.text], strict=True):
+        axes.annotate(
+            words,
+            (x, y),
+            (aside, 0),
+            textcoords="offset points",
+            ha=layer.align,
+            va="center_baseline",
+            fontsize=layer.points,
+            color=look.colour,
+            zorder=order,
+            annotation_clip=False,
+        )
+
+
+_MARKS = {
+    "point": _points,
+    "line": _lines,
+    "area": _area,
+    "rule": _rules,
+    "rect": _rectangles,
+    "text": _texts,
+}
+
+
+def _corners(layer: Layer, rows: pd.DataFrame) -> list[np.ndarray]:
+    ends = (layer.x, layer.y, layer.x2 or layer.x, layer.y2 or layer.y)
+    return [rows[end].to_numpy(dtype=np.float64) for end in ends]
+
+
+def _handle(name: str, look: Look, layers: Sequence[Layer]) -> Line2D | Patch:
+    """What the legend shows of a series: its point, its line or both, or else its area."""
+    of_it = [layer for layer in layers if layer.shows(name)]
+    marks = {layer.mark for layer in of_it}
+    if not marks & {"point", "line", "rule"}:
+        opacity = max((layer.opacity for layer in of_it), default=1)
+        return Patch(color=look.colour, alpha=opacity, label=name, linewidth=0)
+    is_line = "line" in marks or "point" not in marks
+    is_hollow = all(layer.is_hollow for layer in of_it if layer.mark == "point")
+    return Line2D(
+        [],
+        [],
+        color=look.colour,
+        linestyle=_DASHES[look.dash] if is_line else "",
+        marker=_SHAPES[look.shape] if "point" in marks else "",
+        markerfacecolor="white" if is_hollow else look.colour,
+        markersize=4,
+        linewidth=1,
+        label=name,
+    )
+
+
+def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> None:
+    """Writes each name beside its point where it stays within the axes and covers no point, line, bar
+    and no name written before; where there is no such place, the name is left out. Call last, with scales and
+    limits set."""
+    axes.figure.canvas.draw()
+    places: list[dict[str, Any]] = [
+        {"xytext": (4, 3), "ha": "left", "va": "bottom"},
+        {"xytext": (-4, 3), "ha": "right", "va": "bottom"},
+        {"xytext": (4, -3), "ha": "left", "va": "top"},
+        {"xytext": (-4, -3), "ha": "right", "va": "top"},
+    ]
+    pixels = axes.transData.transform(list(zip(x, y, strict=True)))
+    taken = [Bbox.from_bounds(left - 3, low - 3, 6, 6) for left, low in pixels]
+    lines = list(_drawn_lines(axes))
+    for point, name in zip(zip(x, y, strict=True), names, strict=True):
+        for place in places:
+            text = axes.annotate(name, point, textcoords="offset points", fontsize=7, **place)
+            box = text.get_window_extent()
+            within = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            within &= axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1
+            is_free = not any(box.overlaps(other) for other in taken)
+            if within and is_free and not any(line.intersects_bbox(box, filled=False) for line in lines):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def _drawn_lines(axes: Axes) -> Iterator[Line]:
+    """What is drawn as a line, in pixels."""
+    for line in axes.get_lines():
+        if line.get_linestyle() != "None":
+            yield line.get_transform().transform_path(line.get_path())
+    for collection in axes.collections:
+        if isinstance(collection, LineCollection):
+            yield from map(collection.get_transform().transform_path, collection.get_paths())
+
+
+def _draw_stars(axes: Axes, stars: described.Stars) -> None:
+    """Brackets with the marks of statistics.csv. Nothing is tested here."""
+    if stars.pairs.empty:
+        return
+    # Brackets lie above the axis that ends at its stated limit.
+    low, high = axes.get_ylim()
+    axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high])
+    # What brackets keep clear of is read from lines that lie above one name each.
+    highest = stars.data.groupby("name")["value"].max().dropna()
+    posts = [
+        axes.plot([place, place], [highest[name]] * 2, alpha=0)[0]
+        for place, name in enumerate(stars.order)
+        if name in highest
+    ]
+    plotted = {"data": stars.data, "x": "name", "y": "value", "order": list(stars.order)}
+    pairs = list(zip(stars.pairs["group"], stars.pairs["base"], strict=True))
+    annotator = Annotator(axes, pairs, verbose=False, **plotted)
+    annotator.configure(text_format="star", loc="inside", line_width=0.8, fontsize=8, text_offset=0)
+    annotator.set_custom_annotations(list(stars.pairs["mark"]))
+    annotator.annotate()
+    for post in posts:
+        post.remove()
+
+
+def save(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:
+    """Writes `<name>.pdf`, `<name>.svg` and `<name>.provenance.json`; same inputs, same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pdf, svg = folder / f"{name}.pdf", folder / f"{name}.svg"
+    with style():
+        figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    sidecar = provenance | {"files": {path.name: file_sha256(path) for path in (pdf, svg)}}
+    (folder / f"{name}{SIDECAR}").write_text(
+        json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
