@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from joules.instrument.source import CounterGap
 
+# Two views of one counter are not updated at the same instant.
+_SKEW_S = 0.03
+
 
 class Accumulator:
     """Sums the steps of one counter of joules from one read to the next.
@@ -41,6 +44,7 @@ class Accumulator:
         self._still_s = still_s
         self._update_s = update_s
         self.value_j, self.read_s, self._moved_s = value_j, now_s, now_s
+        self._opened_s = now_s
 
     def add(self, value_j: float, now_s: float) -> None:
         """Adds what was counted since the last read.
@@ -84,7 +88,12 @@ class Accumulator:
         self.total_j += step_j
 
     def is_near(self, value_j: float, now_s: float) -> bool:
-        """Whether another counter that reads `value_j` now may be this one, which was read a moment ago."""
+        """Whether a counter that reads `value_j` may be this one, which was read a moment ago.
+
+        They are no further apart than twice what the part uses, by its mean power, in the time between the
+        reads and `_SKEW_S`.
+        """
         apart_j = abs(value_j - self.value_j)
         apart_j = min([apart_j, *(abs(apart_j - range_j) for range_j in self._ranges_j)])
-        return apart_j <= self.most_w * (now_s - self.read_s + self._update_s)
+        power_w = self.total_j / max(self.read_s - self._opened_s, self._update_s)
+        return apart_j <= 2 * power_w * (now_s - self.read_s + _SKEW_S)

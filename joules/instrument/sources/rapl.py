@@ -23,7 +23,7 @@ _PEAK_OVER_LIMIT = 2.0
 _POSSIBLE_RANGES_J = tuple(2.0 ** (32 - exponent) for exponent in (13, 14, 15, 16, 17))
 # The registers are updated every millisecond; two that may be one are compared over some updates.
 _COMPARISONS = 8
-_COMPARE_EVERY_S = 0.002
+_COMPARE_EVERY_S = 0.004
 _RESOLUTION_J = 1e-4
 
 # Drivers that may show the same package, the first one counts.
@@ -142,34 +142,29 @@ class Rapl(Source):
         original = zone.mirrors.counter
         assert original is not None
         if not original.is_near(value_j, now_s):
-            zone.mirrors, zone.counter = None, _opened(zone, now_s)
             raise CounterGap(
-                f"{zone.words} no longer mirrors the other zone of its package: what it counted is not known",
+                f"{zone.words} no longer mirrors {zone.mirrors.words}: what the package uses is not known",
                 counter.read_s,
             )
         return 0.0
 
     def _find_mirrors(self, host: Host) -> None:
-        """Marks zones of one package whose counters are equal to the first one's, read after read."""
-        candidates = [
-            (zone, first)
-            for zone in self._zones
-            for first in self._zones
-            if zone.domain == "cpu"
-            and zone.package == first.package
-            and first is next(other for other in self._zones if other.package == zone.package)
-            and zone is not first
-        ]
-        equal = {id(zone) for zone, _ in candidates}
+        """Marks zones of one package whose counters are the first one's, read after read."""
+        firsts: dict[str, _Zone] = {}
+        candidates: list[_Zone] = []
+        for zone in self._zones:
+            if zone.domain == "cpu" and firsts.setdefault(zone.package, zone) is not zone:
+                candidates.append(zone)
+        is_mirror = {zone.words: True for zone in candidates}
         for _ in range(_COMPARISONS if candidates else 0):
-            for zone, first in candidates:
-                before_j, value_j, after_j = first.read_j(), zone.read_j(), first.read_j()
-                # The first one may wrap between its two reads.
-                if before_j <= after_j and not before_j - _RESOLUTION_J <= value_j <= after_j + _RESOLUTION_J:
-                    equal.discard(id(zone))
             host.sleep(_COMPARE_EVERY_S)
-        for zone, first in candidates:
-            zone.mirrors = first if id(zone) in equal else None
+            for zone in candidates:
+                first = firsts[zone.package]
+                assert first.counter is not None
+                first.counter.add(first.read_j(), self._clock())
+                is_mirror[zone.words] &= first.counter.is_near(zone.read_j(), self._clock())
+        for zone in candidates:
+            zone.mirrors = firsts[zone.package] if is_mirror[zone.words] else None
 
 
 def open_sources(host: Host) -> Sequence[Source]:
