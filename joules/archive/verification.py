@@ -31,7 +31,7 @@ _BUILT = (
     "tables.tex",
     "questions.tex",
     "sections.tex",
-    steps.INJECTED,
+    steps.EXPORTED,
     "campaign.tex",
     "paper.pdf",
 )

@@ -31,7 +31,7 @@ from joules.study.fingerprint import check_unchanged, file_sha256
 from joules.study.repository import repository_root
 
 # Hashes of what the export step wrote for LaTeX.
-INJECTED = "injected.json"
+EXPORTED = "exported.json"
 # Tables that grow with the claims, figures or families of a campaign, and go over pages.
 _LONG = ("claims", "claims_by_campaign", "provenance", "families")
 # Hashes in a row of the table of provenance: LaTeX cannot set one of thousands.
@@ -132,7 +132,7 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     digests = {name: file_sha256(folder / name) for name in ("values.csv", *texts)}
-    (folder / INJECTED).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    (folder / EXPORTED).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
     return checked
 
 
@@ -170,7 +170,7 @@ def read_values(campaign: Campaign) -> pd.DataFrame:
 
 
 def _check_exported(campaign: Campaign) -> None:
-    path = campaign.build / INJECTED
+    path = campaign.build / EXPORTED
     stated = read_json(path, f"build the paper of campaign {campaign.name} first", campaign.again("export"))
     for name, digest in stated.items():
         check_unchanged(campaign.build / name, digest, "exported", campaign.again("export"))

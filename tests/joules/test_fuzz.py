@@ -115,7 +115,7 @@ READERS = {
         json.dumps({"tables": {"runs": DIGEST}, "inputs": {"grokking/block-0.jsonl": DIGEST}}),
     ),
     "sidecar": (sidecar, f"figures/{CAMPAIGN}/figure.provenance.json", json.dumps(SIDECAR)),
-    "values": (values, f"paper/build/{CAMPAIGN}/injected.json", json.dumps({"values.csv": DIGEST})),
+    "values": (values, f"paper/build/{CAMPAIGN}/exported.json", json.dumps({"values.csv": DIGEST})),
     "manifest": (whole, f"results/{CAMPAIGN}/manifest.json", json.dumps(MANIFEST)),
     "times": (times, f"results/{CAMPAIGN}/manifest.json", json.dumps(MANIFEST)),
 }

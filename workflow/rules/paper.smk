@@ -14,7 +14,7 @@ rule export:
         update("paper/build/{campaign}/tables.tex"),
         update("paper/build/{campaign}/questions.tex"),
         update("paper/build/{campaign}/sections.tex"),
-        update("paper/build/{campaign}/injected.json"),
+        update("paper/build/{campaign}/exported.json"),
     log:
         "results/{campaign}/logs/export.log",
     params:
