@@ -280,7 +280,7 @@ def load_replay(name: str) -> Recorded:
     found = next(entry for entry in loaded if isinstance(entry, Run) and entry.arm == arm)
     alone = Records.from_sequence([found])
     by_model = {READ: found} | {
-        model: cast(Run, records.recompute_under(alone, model)[0])
+        model: cast(Run, next(iter(records.recompute_under(alone, model))))
         for model in records.alternative_models([alone])
     }
     points = [

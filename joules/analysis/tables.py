@@ -126,4 +126,4 @@ def _manifest(campaign: Campaign, experiment: str) -> dict[str, dict[str, str]]:
 
 
 def _remedy(campaign: Campaign, experiment: str) -> str:
-    return campaign.again(f"tabulate_{experiment}")
+    return campaign.rerun_hint(f"tabulate_{experiment}")

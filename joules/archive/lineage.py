@@ -127,7 +127,9 @@ def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
         if not path.exists():
             raise UserError(f"{path} is missing: restore it")
         if file_sha256(path) != digest:
-            raise UserError(f"{path} does not match {folder}: " + campaign.again(f"tabulate_{experiment}"))
+            raise UserError(
+                f"{path} does not match {folder}: " + campaign.rerun_hint(f"tabulate_{experiment}")
+            )
         yield f"    {path}  sha256 {digest}"
         for run in load_records([path]) if stated.endswith(".jsonl") else []:
             if isinstance(run, Run):

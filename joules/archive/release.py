@@ -39,7 +39,7 @@ def release(campaign: Campaign) -> list[Path]:
         pass
     page = campaign.explorer
     if not page.exists() or page.read_text(encoding="utf-8") != explorer.page(campaign):
-        raise UserError(f"{page} does not match the campaign: {campaign.again('explorer')}")
+        raise UserError(f"{page} does not match the campaign: {campaign.rerun_hint('explorer')}")
     package = describe_package(campaign)
     texts = {
         "datapackage.json": _format_json(package),

@@ -130,7 +130,8 @@ def verify_campaign(campaign: Campaign) -> Iterator[str]:
     for path in _files(campaign, config.experiments, config):
         if path not in stated:
             raise UserError(
-                f"{path} is not listed in {campaign.manifest}: delete it, or {campaign.again('manifest')}"
+                f"{path} is not listed in {campaign.manifest}: delete it, or "
+                + campaign.rerun_hint("manifest")
             )
     yield from _recompute(campaign, config, load)
 

@@ -63,7 +63,7 @@ def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     if campaign.claims.read_text(encoding="utf-8") != _evaluated(campaign, experiments):
         raise UserError(
             f"{campaign.claims} is not what the tables give, so no paper is made from it: "
-            + campaign.again("evaluate")
+            + campaign.rerun_hint("evaluate")
         )
     return pd.read_csv(campaign.claims)
 
@@ -171,9 +171,11 @@ def read_values(campaign: Campaign) -> pd.DataFrame:
 
 def _check_exported(campaign: Campaign) -> None:
     path = campaign.build / EXPORTED
-    stated = read_json(path, f"build the paper of campaign {campaign.name} first", campaign.again("export"))
+    stated = read_json(
+        path, f"build the paper of campaign {campaign.name} first", campaign.rerun_hint("export")
+    )
     for name, digest in stated.items():
-        check_unchanged(campaign.build / name, digest, "exported", campaign.again("export"))
+        check_unchanged(campaign.build / name, digest, "exported", campaign.rerun_hint("export"))
 
 
 def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]:

@@ -83,7 +83,7 @@ class Campaign:
         """The file with a name that `relative` gave."""
         return existing_file(self.root / name)
 
-    def again(self, *steps: str) -> str:
+    def rerun_hint(self, *steps: str) -> str:
         """How to have steps of the workflow done again. Files that are there are not made again for being
         deleted: Snakemake makes what lies between them only where it is asked to."""
         chosen = "" if self.is_local else f" --config campaign={self.name}"
@@ -93,7 +93,7 @@ class Campaign:
         """How to have a figure drawn again, with the others of its experiment."""
         for name in experiment_names():
             if figure in figures_of(name):
-                return self.again(f"draw_{name}")
+                return self.rerun_hint(f"draw_{name}")
         return "no experiment has this figure: delete its files"
 
     def tables(self, experiment: str) -> Path:

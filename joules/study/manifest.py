@@ -56,7 +56,7 @@ def read_manifest(campaign: Campaign) -> Manifest:
     Raises:
         UserError: it is missing, incomplete or another campaign's.
     """
-    rebuild = campaign.again("manifest")
+    rebuild = campaign.rerun_hint("manifest")
     body = read_json(campaign.manifest, "run the workflow first", rebuild)
     try:
         manifest = Manifest.model_validate(body)

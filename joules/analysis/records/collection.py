@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ class Repeatable:
         return self.begin()
 
 
-class Records(Sequence[Record]):
+class Records:
     """Records in order, and the columns that tables need of all of them.
 
     Records that are too many to keep in memory are read from their files at each iteration.
@@ -65,7 +65,7 @@ class Records(Sequence[Record]):
         self._records = records
 
     @classmethod
-    def from_sequence(cls, records: Sequence[Record]) -> Records:
+    def from_sequence(cls, records: Records | Sequence[Record]) -> Records:
         """Records that are in memory."""
         return records if isinstance(records, Records) else cls(to_columns(records), list(records))
 
@@ -74,15 +74,6 @@ class Records(Sequence[Record]):
 
     def __len__(self) -> int:
         return self.count("run") + self.count("idle")
-
-    @overload
-    def __getitem__(self, place: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Record]: ...
-
-    def __getitem__(self, place: int | slice) -> Record | list[Record]:
-        return list(self)[place]
 
     @functools.cached_property
     def _list(self) -> list[Record]:
@@ -201,13 +192,13 @@ def _idle_readings(records: Records) -> IdleReadings:
     for session, watts in zip(cells.idle["session"].tolist(), power_w.tolist(), strict=True):
         if not math.isnan(watts):
             of_session.setdefault(session, []).append(watts)
-    session_of_run, sessions = cells.sessions
+    session_of_run, sessions = cells.codes["session"]
     around_w = [of_session.get(session, []) for session in sessions]
     mean_w = np.array([sum(watts) / len(watts) if watts else math.nan for watts in around_w])
     spread_w = np.array([max(watts) - min(watts) if watts else math.nan for watts in around_w])
     # Of a million runs few have flags of their own, and those of a session are the same for all of its runs.
     idle, of_idle = pd.factorize(pd.Series([_idle_flags(each) for each in around_w], dtype=object).to_numpy())
-    own, of_own = cells.own_flags
+    own, of_own = cells.codes["flags"]
     flags_of_run, both = pd.factorize(own * len(of_idle) + idle[session_of_run])
     return IdleReadings(
         power_w=mean_w[session_of_run],

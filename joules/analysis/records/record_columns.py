@@ -102,20 +102,10 @@ class Cells:
         """Rows of runs in order of block and position."""
         return np.lexsort([self.runs[name].astype(np.int64) for name in ("position", "block")])
 
-    def factorize(self, name: str) -> tuple[Rows, Column]:
-        """Codes of a column of the runs, and the values that they stand for."""
-        codes, values = pd.factorize(self.runs[name])
-        return codes, np.asarray(values, dtype=object)
-
     @functools.cached_property
-    def sessions(self) -> tuple[Rows, Column]:
-        """The session of each run, factorized."""
-        return self.factorize("session")
-
-    @functools.cached_property
-    def own_flags(self) -> tuple[Rows, Column]:
-        """The flags of each run, factorized."""
-        return self.factorize("flags")
+    def codes(self) -> dict[str, tuple[Rows, Column]]:
+        """Codes of the session and of the flags of each run, and the values that they stand for."""
+        return {name: pd.factorize(self.runs[name]) for name in ("session", "flags")}
 
     def series(self, kind: Literal["runs", "parameters", "metrics"], name: str) -> pd.Series:
         """A column in `order`: numbers where all are, NaN for missing ones; None where no run has it."""

@@ -18,7 +18,7 @@ TableSet = dict[str, pd.DataFrame]
 
 
 def runs_table(
-    records: Sequence[Record], parameters: Sequence[str] = (), metrics: Sequence[str] = ()
+    records: Records | Sequence[Record], parameters: Sequence[str] = (), metrics: Sequence[str] = ()
 ) -> pd.DataFrame:
     """A table with one row a run, failed ones included, in order of block and position.
 
