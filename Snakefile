@@ -30,7 +30,7 @@ rule all:
 
 
 onstart:
-    from joules.bench.opening import describe_missing_runs
+    from joules.bench.missing import describe_missing_runs
 
     missing = describe_missing_runs(Campaign(LOCAL), CONFIG, RUN_FINGERPRINTS)
     if missing:

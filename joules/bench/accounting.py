@@ -14,7 +14,7 @@ from joules.instrument.reading import PowerCourse
 EnergyBetween = Callable[[float, float], float | None]
 
 
-def window_fields(
+def make_window_fields(
     window: Window, measurement: Measurement | None, energy_j: EnergyBetween, power: list[PowerCourse]
 ) -> dict[str, Any]:
     """The fields of a run that follow from its window.

@@ -11,7 +11,7 @@ from joules.instrument.source import Notice
 SENTINEL_DRIFT = 0.25
 
 
-def flags_of(
+def find_flags(
     run: Run, quiet_sentinel_s: float, faults: Sequence[str], notices: Sequence[Notice] = ()
 ) -> list[str]:
     """Quality flags of a run.

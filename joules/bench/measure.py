@@ -57,7 +57,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         if journal.recovered:
             progress.say(journal.recovered)
         fingerprints = {arm: run_fingerprint(block.experiment, arm, arms[arm]) for arm in arms}
-        kept = recorded_runs(journal.records, block, fingerprints)
+        kept = select_runs(journal.records, block, fingerprints)
         missing = [
             Arm(name, dict(arms[name]), fingerprints[name], position)
             for position, name in enumerate(shuffle_items(block, arms))
@@ -67,11 +67,11 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         progress.plan(len(kept), [arm.name for arm in missing], expected)
         if missing:
             # A run is paused while others work: its processes are stopped.
-            job = Job(rests=True)
+            job = Job(has_pauses=True)
             used = sources or _discover(job, block.config.without_gpu, progress)
             with Sampler(used) as sampler:
                 Scheduler(block, design, job, sampler, used, journal, progress).run_all(missing)
-        runs = recorded_runs(journal.records, block, fingerprints, has_result=False)
+        runs = select_runs(journal.records, block, fingerprints, has_result=False)
         if not any(run.has_result for run in runs.values()):
             first = next(iter(runs.values()))
             raise UserError(
@@ -85,7 +85,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
     return output
 
 
-def recorded_runs(
+def select_runs(
     records: Iterable[Record], block: Block, fingerprints: Mapping[str, str], *, has_result: bool = True
 ) -> dict[str, Run]:
     """The newest usable run of each arm of a block, measured on this hardware.

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import psutil
 
-from joules.bench.accounting import concat_power, sum_energy_j, sum_spent, window_fields
+from joules.bench.accounting import concat_power, make_window_fields, sum_energy_j, sum_spent
 from joules.bench.environment import child_environment, package_versions, start_fork_server
-from joules.bench.flags import flags_of
+from joules.bench.flags import find_flags
 from joules.bench.journal import Journal
 from joules.bench.progress import Progress
 from joules.bench.record import Idle, Run, Sentinel, Spent
@@ -283,12 +283,12 @@ class Scheduler:
             spent=sum_spent(run.spent),
             peak_memory_bytes=peak,
             metrics=window.metrics,
-            **window_fields(window, measurement, self._machine_energy_j, power),
+            **make_window_fields(window, measurement, self._machine_energy_j, power),
         )
         faults = {
             fault for start_s, end_s in window.segments_s for fault in self._sampler.faults(start_s, end_s)
         }
-        flags = flags_of(record, self._quiet_sentinel_s, sorted(faults), self._sampler.notices())
+        flags = find_flags(record, self._quiet_sentinel_s, sorted(faults), self._sampler.notices())
         return record.model_copy(update={"flags": flags})
 
     def _account_spent(self) -> Spent:

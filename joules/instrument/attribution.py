@@ -74,9 +74,9 @@ class JobModel(Source):
         load = (used_s - last_used_s) / (elapsed_s * self._cores) if elapsed_s > 0 else 0.0
         # Walking the page tables of a large process takes milliseconds: not on every read, but whenever
         # processes came or went.
-        working, resting = self._job.working_and_stopped()
+        working, paused = self._job.working_and_stopped()
         if working != self._working or now_s - self._memory_read_s >= _PSS_EVERY_S:
-            held_bytes = _memory_bytes(working, shared_with_resting=bool(resting))
+            held_bytes = _memory_bytes(working, shared_with_paused=bool(paused))
             self._memory_share = held_bytes / self._installed_bytes
             self._memory_read_s, self._working = now_s, working
         return {
@@ -175,7 +175,7 @@ def _job_channel(domain: str, detail: str) -> Channel:
     )
 
 
-def _memory_bytes(job: Iterable[int], shared_with_resting: bool) -> float:
+def _memory_bytes(job: Iterable[int], shared_with_paused: bool) -> float:
     """Memory that the processes of a job use, pages they share counted once.
 
     That is the sum of their proportional set sizes, unless runs that rest share pages with them and would
@@ -183,7 +183,7 @@ def _memory_bytes(job: Iterable[int], shared_with_resting: bool) -> float:
     pages and the largest of its processes' shared ones are what it would use alone.
     """
     sizes = [_set_sizes(pid) for pid in job]
-    if not shared_with_resting:
+    if not shared_with_paused:
         return sum(size["Pss"] for size in sizes)
     private = sum(size["Private_Clean"] + size["Private_Dirty"] for size in sizes)
     return private + max((size["Shared_Clean"] + size["Shared_Dirty"] for size in sizes), default=0)

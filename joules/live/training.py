@@ -189,7 +189,7 @@ class Training(Show):
 
     def _train(self) -> None:
         self._tell({"event": "prepares"})
-        job = Job(rests=True)
+        job = Job(has_pauses=True)
         sources, _ = discover(job)
         watch_descendants()
         context = start_fork_server(self._experiment, usable_cores())

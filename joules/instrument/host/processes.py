@@ -26,16 +26,16 @@ _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 
 
 class Job:
-    """The processes whose energy is asked for: all descendants of this process, and where the work is done
-    in this process itself (`includes_self`), this process too. Where the job `rests`, those of its processes
-    that are stopped are not at work, and hold memory for later alone.
+    """The processes that energy is attributed to: the descendants of this process. Threads may share a job.
 
-    Threads may share a job.
+    Args:
+        includes_self: This process is part of the job.
+        has_pauses: Processes that are stopped are not at work; they only hold memory for later.
     """
 
-    def __init__(self, *, includes_self: bool = False, rests: bool = False) -> None:
+    def __init__(self, *, includes_self: bool = False, has_pauses: bool = False) -> None:
         self.includes_self = includes_self
-        self._rests = rests
+        self._has_pauses = has_pauses
         self._lock = threading.Lock()
         # Of each process that was there at the last look: its own time, and that of children it has reaped.
         self._seen: dict[int, tuple[float, float]] = {}
@@ -49,9 +49,9 @@ class Job:
         return descendants() | ({os.getpid()} if self.includes_self else set())
 
     def working_and_stopped(self) -> tuple[set[int], set[int]]:
-        """Process ids of those that live, apart the ones that rest."""
+        """Process ids of those that live, first those at work, then those that are stopped."""
         present = self.processes()
-        if not self._rests:
+        if not self._has_pauses:
             return present, set()
         stopped = {pid for pid in present if stat_fields(pid)[:1] == ["T"]}
         return present - stopped, stopped
@@ -71,7 +71,7 @@ class Job:
             reaped_here_s = here.ru_utime + here.ru_stime
             reaped_s = {pid: _reaped_s(pid) for pid in present - {os.getpid()}}
             # Last and at once: a process works on while the others are looked at, and a window that opens at
-            # its work and closes at its rest would lack that.
+            # its work and closes at its pause would lack that.
             seen = {pid: (cpu_clock_s(pid), reaped_s.get(pid, 0.0)) for pid in present}
             if self.discarding:
                 self._lost_s += self._lost_since_last_look_s(seen, reaped_here_s)

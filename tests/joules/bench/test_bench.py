@@ -10,7 +10,7 @@ import pytest
 
 from joules.bench.journal import Journal
 from joules.bench.lock import lock_path, machine_lock
-from joules.bench.measure import recorded_runs
+from joules.bench.measure import select_runs
 from joules.bench.record import Idle, Run
 from joules.bench.scheduler import Block, shuffle_items
 from joules.instrument.host import machine
@@ -53,25 +53,25 @@ def break_the_meter():
 def take_turns(what, session):
     spinning = threading.Thread(target=spin, daemon=True)
     spinning.start()
-    resting_s, cpu_s = 0.0, 0.0
+    paused_s, cpu_s = 0.0, 0.0
     for turn in range(3):
         if turn:
-            if what == "rest_and_fail":
+            if what == "pause_and_fail":
                 raise ValueError("the second turn failed")
             before_s, before_cpu_s = time.monotonic(), time.process_time()
             session.pause(turn / 3, lambda: None)
-            resting_s += time.monotonic() - before_s
+            paused_s += time.monotonic() - before_s
             cpu_s += time.process_time() - before_cpu_s
         time.sleep(0.3)
         session.step(turn)
-    return {"resting_s": resting_s, "cpu_while_resting_s": cpu_s}
+    return {"paused_s": paused_s, "cpu_while_paused_s": cpu_s}
 
 def spin():
     while True:
         pass
 
 def run(what, session):
-    if what.startswith("rest"):
+    if what.startswith("pause"):
         return take_turns(what, session)
     if what == "die":
         os.kill(os.getpid(), 9)
@@ -80,8 +80,8 @@ def run(what, session):
     if what == "diverge":
         return {"loss": float("nan")}
     if what == "orphan":
-        code = "import os, time; os.fork() and os._exit(0); end = time.time() + 0.5\\n"
-        code += "while time.time() < end: pass\\ntime.sleep(3600)"
+        code = "import os, time; os.fork() and os._exit(0)\\n"
+        code += "while time.process_time() < 0.4: pass\\ntime.sleep(3600)"
         subprocess.run([sys.executable, "-c", code], check=True)
     with session.phase("first"):
         time.sleep(0.5)
@@ -110,9 +110,9 @@ arms:
   refuse: {what: refuse}
   diverge: {what: diverge}
   on_gpu: {what: gpu}
-  rest_one: {what: rest}
-  rest_two: {what: rest}
-  rest_and_fail: {what: rest_and_fail}
+  pause_one: {what: pause}
+  pause_two: {what: pause}
+  pause_and_fail: {what: pause_and_fail}
 scales:
   smoke: {blocks: 1, idle_s: 0.2, arms: all}
   quick: {blocks: 1, idle_s: 0.2, arms: [die, refuse]}
@@ -168,14 +168,14 @@ def test_every_run_leaves_a_record(measured):
         "good": None,
         "patch": None,
         "orphan": None,
-        "rest_one": None,
-        "rest_two": None,
+        "pause_one": None,
+        "pause_two": None,
     }
     assert "killed by SIGKILL" in runs["die"].failure
     assert "time limit of 4 s" in runs["hang"].failure
     assert "not healthy" in runs["refuse"].failure
     assert "diverged" in runs["diverge"].failure
-    assert "the second turn failed" in runs["rest_and_fail"].failure
+    assert "the second turn failed" in runs["pause_and_fail"].failure
 
 
 def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):
@@ -213,7 +213,7 @@ def test_a_workload_cannot_change_its_own_reading(measured):
 
 
 def test_orphans_are_charged_to_their_run_and_ended(measured):
-    assert entries(measured[0])[1]["orphan"].contention.job_cpu_s > 0.3
+    assert entries(measured[0])[1]["orphan"].contention.job_cpu_s > 0.1
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert "os.fork() and os._exit(0)" not in listed
 
@@ -225,28 +225,28 @@ def test_what_the_kernel_counts_is_that_of_the_job(measured):
     assert run.contention.job_instructions * 1e-9 == pytest.approx(run.contention.job_cpu_s, rel=0.2)
 
 
-def test_a_run_that_rests_is_the_sum_of_its_parts(measured):
-    run = entries(measured[0])[1]["rest_one"]
+def test_a_run_that_pauses_is_the_sum_of_its_parts(measured):
+    run = entries(measured[0])[1]["pause_one"]
     assert len(run.parts) == 3
     assert run.duration_s == pytest.approx(sum(part.duration_s for part in run.parts))
     assert run.total.energy_j == pytest.approx(sum(part.energy_j for part in run.parts))
     assert run.spent.energy_j > run.total.energy_j
-    # Steps are told in seconds of open window, without the rests.
+    # Steps are in seconds of open window, without the pauses.
     assert [step.time_s for step in run.steps] == sorted(step.time_s for step in run.steps)
     assert run.steps[-1].time_s == pytest.approx(run.duration_s, abs=0.1)
     assert run.steps[-1].energy_j == pytest.approx(run.total.energy_j, rel=0.2)
 
 
-def test_a_run_that_rests_is_stopped_while_others_work(measured):
+def test_a_run_that_pauses_is_stopped_while_others_work(measured):
     runs = entries(measured[0])[1]
-    for arm in ("rest_one", "rest_two"):
+    for arm in ("pause_one", "pause_two"):
         assert runs[arm].parts[1].start_s > runs[arm].parts[0].duration_s
-        assert runs[arm].metrics["cpu_while_resting_s"] < 0.5 * runs[arm].metrics["resting_s"]
+        assert runs[arm].metrics["cpu_while_paused_s"] < 0.5 * runs[arm].metrics["paused_s"]
 
 
-def test_resting_runs_are_brought_to_their_end_where_memory_is_short(copy_repository):
+def test_paused_runs_are_finished_where_memory_is_short(copy_repository):
     repository = add_experiment(copy_repository())
-    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [rest_one, rest_two]")
+    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [pause_one, pause_two]")
     turns = repository.joules("measure", "faulty", "--option", "scale=smoke").stdout
     repository.edit("joules/bench/scheduler.py", "_LEAST_FREE_MEMORY = 0.2", "_LEAST_FREE_MEMORY = 2.0")
     repository.edit("experiments/faulty/workload.py", "time.sleep(0.3)", "time.sleep(0.2)")
@@ -264,9 +264,9 @@ def processes_in(folder):
     return processes
 
 
-def test_children_that_rest_end_with_a_killed_bench(copy_repository):
+def test_paused_children_end_with_a_killed_bench(copy_repository):
     repository = add_experiment(copy_repository())
-    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [rest_one, rest_two]")
+    repository.edit("experiments/faulty/design.yaml", "arms: all", "arms: [pause_one, pause_two]")
     bench = repository.start("-m", "joules", "measure", "faulty", "--option", "scale=smoke")
     for line in bench.stdout:
         if "turn 2" in line:
@@ -294,8 +294,8 @@ def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
     for entry in (records.run("read"), records.unread(records.run("not_read"))):
         journal.append(entry)
     prints = {"read": "f", "not_read": "f"}
-    assert set(recorded_runs(journal.records, block, prints)) == {"read"}
-    assert set(recorded_runs(journal.records, block, prints, has_result=False)) == {"read", "not_read"}
+    assert set(select_runs(journal.records, block, prints)) == {"read"}
+    assert set(select_runs(journal.records, block, prints, has_result=False)) == {"read", "not_read"}
 
 
 def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
@@ -311,7 +311,7 @@ def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
     assert orders[0] != orders[1]
     journal = Journal(campaign.journal_file("flops_vs_energy", 2))
     journal.append(records.run("one", block=2, seed=2))
-    found = [set(recorded_runs(journal.records, block, {"one": "f"})) for block in blocks]
+    found = [set(select_runs(journal.records, block, {"one": "f"})) for block in blocks]
     assert found == [{"one"}, set()]
 
 

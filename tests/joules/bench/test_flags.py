@@ -2,7 +2,7 @@
 
 import pytest
 
-from joules.bench.flags import flags_of
+from joules.bench.flags import find_flags
 from joules.bench.record import Sentinel
 from joules.instrument.flags import SHORT_WINDOW_S
 from joules.instrument.sources.nvml import GpuUse
@@ -16,7 +16,7 @@ def gpu(**changes):
 
 
 def test_a_quiet_run_has_no_flag():
-    assert flags_of(run(), 0.02, []) == []
+    assert find_flags(run(), 0.02, []) == []
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_a_quiet_run_has_no_flag():
     ],
 )
 def test_whatever_speaks_against_a_run_is_flagged(changes, flag):
-    flags = flags_of(run(**changes), 0.02, [])
+    flags = find_flags(run(**changes), 0.02, [])
     assert [raised.split(":")[0] for raised in flags] == [flag]
 
 
 def test_a_read_that_failed_is_flagged():
-    assert flags_of(run(), 0.02, ["NVML lost gpu0"]) == ["read-failed: NVML lost gpu0"]
+    assert find_flags(run(), 0.02, ["NVML lost gpu0"]) == ["read-failed: NVML lost gpu0"]
 
 
 @pytest.mark.parametrize("experiment", experiment_names())

@@ -117,9 +117,9 @@ def test_without_the_kernels_word_on_sharing_resident_memory_counts(monkeypatch)
 
     monkeypatch.setattr(Path, "read_text", as_on_an_old_kernel)
     resident_bytes = psutil.Process().memory_info().rss
-    counted_bytes = attribution._memory_bytes({os.getpid()}, shared_with_resting=False)
+    counted_bytes = attribution._memory_bytes({os.getpid()}, shared_with_paused=False)
     assert counted_bytes == pytest.approx(resident_bytes, rel=0.2)
-    assert attribution._memory_bytes({2**22 + 1}, shared_with_resting=False) == 0
+    assert attribution._memory_bytes({2**22 + 1}, shared_with_paused=False) == 0
 
 
 IGNORING = """
@@ -127,11 +127,13 @@ import os, signal, sys, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 child = os.fork()
 if child == 0:
-    end = time.time() + 1.0
-    while time.time() < end:
+    while time.process_time() < 1.0:
         pass
     os._exit(0)
-time.sleep(1.6)
+try:
+    os.wait()
+except ChildProcessError:
+    time.sleep(0.6)
 """
 
 
@@ -165,19 +167,19 @@ def test_a_stopped_process_of_a_job_that_does_not_rest_holds_its_memory():
 def test_a_stopped_process_is_no_part_of_the_working_job():
     child = subprocess.Popen(["sleep", "60"])
     try:
-        assert child.pid in RESTING.working_and_stopped()[0]
+        assert child.pid in PAUSING.working_and_stopped()[0]
         psutil.Process(child.pid).suspend()
         deadline_s = time.monotonic() + 10
-        while child.pid not in RESTING.working_and_stopped()[1] and time.monotonic() < deadline_s:
+        while child.pid not in PAUSING.working_and_stopped()[1] and time.monotonic() < deadline_s:
             time.sleep(0.01)
-        working, stopped = RESTING.working_and_stopped()
+        working, stopped = PAUSING.working_and_stopped()
         assert child.pid in stopped - working
     finally:
         child.kill()
         child.wait()
 
 
-RESTING = Job(rests=True)
+PAUSING = Job(has_pauses=True)
 
 FORKED = """
 import os, sys, time
@@ -193,7 +195,7 @@ time.sleep(60)
 """
 
 
-def test_memory_shared_with_resting_runs_is_still_the_jobs():
+def test_memory_shared_with_paused_runs_is_still_the_jobs():
     """A job alone beside its fork server, and the same beside three more that are stopped."""
     used = []
     for children in (1, 4):
@@ -204,7 +206,7 @@ def test_memory_shared_with_resting_runs_is_still_the_jobs():
         try:
             for pid in pids[1:]:
                 psutil.Process(pid).suspend()
-            used.append(attribution._memory_bytes({server.pid, pids[0]}, shared_with_resting=children > 1))
+            used.append(attribution._memory_bytes({server.pid, pids[0]}, shared_with_paused=children > 1))
         finally:
             for pid in [*pids, server.pid]:
                 psutil.Process(pid).kill()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from joules.bench.journal import read_records
-from joules.bench.measure import recorded_runs
+from joules.bench.measure import select_runs
 from joules.bench.progress import Expectation, format_duration, load_expectation
 from joules.bench.record import Record
 from joules.bench.scheduler import Block
@@ -33,7 +33,7 @@ def describe_missing_runs(
     for experiment, arms in fingerprints.items():
         for index in range(load_design(experiment).at(config.scale).blocks):
             block = Block(experiment, index, config, campaign)
-            kept = recorded_runs(_read_recorded(block), block, arms)
+            kept = select_runs(_read_recorded(block), block, arms)
             missing.setdefault(experiment, []).extend(arm for arm in arms if arm not in kept)
     missing = {experiment: arms for experiment, arms in missing.items() if arms}
     if not missing:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from joules.bench import opening
+from joules.bench import missing
 from joules.bench.journal import Journal
 from joules.instrument.host import machine
 from joules.study.campaign import Campaign
@@ -22,7 +22,7 @@ def own(tmp_path, monkeypatch):
 
 def test_it_says_how_many_runs_and_what_they_took_elsewhere(own, tmp_path):
     released(tmp_path, "newer", "2026-02-01", one=30.0, two=60.0)
-    said = opening.describe_missing_runs(own, CONFIG, PRINTS)
+    said = missing.describe_missing_runs(own, CONFIG, PRINTS)
     assert said.startswith(
         "to measure: 6 runs of flops_vs_energy, at scale smoke; about 3 min 0 s and 0.004 kJ (modelled)"
     )
@@ -31,7 +31,7 @@ def test_it_says_how_many_runs_and_what_they_took_elsewhere(own, tmp_path):
 
 def test_energy_that_was_not_read_there_is_no_zero(own, tmp_path):
     released(tmp_path, "newer", "2026-02-01", unread=["two"], one=30.0, two=60.0, new=10.0)
-    said = opening.describe_missing_runs(own, CONFIG, PRINTS)
+    said = missing.describe_missing_runs(own, CONFIG, PRINTS)
     assert "3 min 20 s and 0.004 kJ" in said
     assert said.endswith("; no energy is known of 2 of these runs")
 
@@ -42,9 +42,9 @@ def test_what_is_recorded_already_is_left_out(own):
     journal.append(records.run("two", block=1, fingerprint="of other code"))
     with journal.path.open("a") as file:
         file.write('{"kind": "run", "torn')
-    assert opening.describe_missing_runs(own, CONFIG, PRINTS).startswith("to measure: 6 runs")
+    assert missing.describe_missing_runs(own, CONFIG, PRINTS).startswith("to measure: 6 runs")
     journal.path.write_text(journal.path.read_text().rpartition("\n")[0] + "\n")
-    said = opening.describe_missing_runs(own, CONFIG, PRINTS)
+    said = missing.describe_missing_runs(own, CONFIG, PRINTS)
     assert said == (
         "to measure: 5 runs of flops_vs_energy, at scale smoke; "
         "duration unknown (no released campaign has this scale)"
@@ -56,4 +56,4 @@ def test_where_all_is_recorded_nothing_is_said(own):
         journal = Journal(own.journal_file("flops_vs_energy", block))
         for arm in PRINTS["flops_vs_energy"]:
             journal.append(records.run(arm, block=block))
-    assert opening.describe_missing_runs(own, CONFIG, PRINTS) == ""
+    assert missing.describe_missing_runs(own, CONFIG, PRINTS) == ""
