@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.alone
+# The first test measures and typesets a whole campaign.
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(3600)]
 
 SMOKE = ("--cores", "all", "--config", "scale=smoke")
 BLOCK = "results/local/runs/flops_vs_energy/block-0.jsonl"

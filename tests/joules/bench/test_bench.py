@@ -1,13 +1,16 @@
 """The bench with a workload that misbehaves, as an experiment added by adding a folder."""
 
+import importlib
 import json
 import subprocess
 import textwrap
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from joules.bench import child
 from joules.bench.journal import Journal
 from joules.bench.lock import lock_path, machine_lock
 from joules.bench.measure import select_runs
@@ -16,6 +19,7 @@ from joules.bench.scheduler import Block, shuffle_items
 from joules.instrument.host import machine
 from joules.study.campaign import Campaign
 from joules.study.config import Config
+from joules.workload.session import Session
 from tests import records
 
 pytestmark = pytest.mark.alone
@@ -79,6 +83,7 @@ def run(what, session):
         time.sleep(3600)
     if what == "diverge":
         return {"loss": float("nan")}
+    began_s = time.monotonic()
     if what == "orphan":
         code = "import os, time; os.fork() and os._exit(0)\\n"
         code += "while time.process_time() < 0.4: pass\\ntime.sleep(3600)"
@@ -89,10 +94,9 @@ def run(what, session):
         for index in range(5):
             time.sleep(0.1)
             session.step(index)
-    return {"answer": 42}
+    return {"answer": 42, "worked_s": time.monotonic() - began_s}
 
 def evaluate(what):
-    time.sleep(0.5)
     return {"seed": SEEDS[0]}
 """
 DESIGN = """
@@ -187,9 +191,9 @@ def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):
 
 def test_the_window_is_that_of_the_marks(measured):
     run = entries(measured[0])[1]["good"]
-    assert run.duration_s == pytest.approx(1.0, abs=0.2)
+    assert 1.0 <= run.metrics["worked_s"] <= run.duration_s <= run.spent.duration_s
     assert run.total.energy_j > 0
-    assert run.metrics == {"answer": 42, "seed": run.seed}
+    assert (run.metrics["answer"], run.metrics["seed"]) == (42, run.seed)
     first, second = run.phases
     assert (first.name, second.name) == ("first", "second")
     assert first.energy_j + second.energy_j == pytest.approx(run.total.energy_j, rel=0.05)
@@ -233,14 +237,16 @@ def test_a_run_that_pauses_is_the_sum_of_its_parts(measured):
     assert run.spent.energy_j > run.total.energy_j
     # Steps are in seconds of open window, without the pauses.
     assert [step.time_s for step in run.steps] == sorted(step.time_s for step in run.steps)
-    assert run.steps[-1].time_s == pytest.approx(run.duration_s, abs=0.1)
-    assert run.steps[-1].energy_j == pytest.approx(run.total.energy_j, rel=0.2)
+    # Three turns of 0.3 s end in a step each.
+    assert 0.9 <= run.steps[-1].time_s <= run.duration_s
+    assert run.steps[-1].energy_j <= run.total.energy_j
 
 
 def test_a_run_that_pauses_is_stopped_while_others_work(measured):
     runs = entries(measured[0])[1]
     for arm in ("pause_one", "pause_two"):
         assert runs[arm].parts[1].start_s > runs[arm].parts[0].duration_s
+        # Its thread that spins would use a second a second.
         assert runs[arm].metrics["cpu_while_paused_s"] < 0.5 * runs[arm].metrics["paused_s"]
 
 
@@ -315,12 +321,23 @@ def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
     assert found == [{"one"}, set()]
 
 
-def test_what_is_judged_after_the_window_is_charged_to_nobody(measured):
-    good = entries(measured[0])[1]["good"]
-    # It works for a second and is judged for half of one.
-    assert 1.0 < good.duration_s < 1.3
-    assert good.spent.duration_s > good.duration_s + 0.5
-    assert good.metrics["seed"] == good.seed == 0
+def test_what_is_evaluated_after_the_window_is_charged_to_no_run(monkeypatch, tmp_path):
+    """The child closes the window before it evaluates, whatever time either takes."""
+    told = []
+
+    workload = SimpleNamespace(
+        build=lambda *_: "prepared",
+        run=lambda *_: told.append("run") or {},
+        evaluate=lambda *_: told.append("evaluate") or {"score": 1.0},
+    )
+    connection = SimpleNamespace(
+        send=lambda mark: told.append(mark[0]), recv=lambda: "go", close=lambda: None
+    )
+    monkeypatch.setattr(importlib, "import_module", lambda _: workload)
+    for prepares in ("_end_with_bench", "_redirect_output"):
+        monkeypatch.setattr(child, prepares, lambda *_: None)
+    child.work(connection, "any", {}, 0, tmp_path / "log", "workload", Session)
+    assert told == ["devices", "ready", "start", "run", "end", "evaluate", "metrics"]
 
 
 def test_a_workload_is_given_the_seed_that_its_record_names(measured):

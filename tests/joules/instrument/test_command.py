@@ -51,7 +51,7 @@ def test_the_json_says_everything(tmp_path):
     path = tmp_path / "energy.json"
     assert meter("--json", str(path), "--", "sleep", "0.3").returncode == 0
     metered = json.loads(path.read_text())
-    assert metered["duration_s"] == pytest.approx(0.3, abs=0.2)
+    assert metered["duration_s"] >= 0.3
     assert metered["command"] == ["sleep", "0.3"]
     assert metered["total"]["energy_j"] > 0
     assert metered["impact"]["energy_j"] == metered["total"]["energy_j"]

@@ -33,12 +33,13 @@ def meter():
 
 
 def test_a_window_is_power_times_time(meter):
+    began_s = time.monotonic()
     meter.begin_window("sleep")
     time.sleep(0.1)
     measured = meter.end_window("sleep")
     assert isinstance(measured, Measurement)
     assert measured.energy_j == pytest.approx(POWER_W * measured.duration_s)
-    assert measured.duration_s == pytest.approx(0.1, abs=0.05)
+    assert 0.1 <= measured.duration_s <= time.monotonic() - began_s
     assert (measured.name, measured.provenance, measured.meter_version) == ("sleep", "sampled", METER_VERSION)
     assert set(measured.domains) == {"cpu"}
     assert str(measured).startswith("sleep: 0.")
@@ -57,20 +58,25 @@ def test_windows_nest_and_overlap(meter):
     late = meter.end_window("late")
     for measured in (inner, outer, late):
         assert measured.energy_j == pytest.approx(POWER_W * measured.duration_s)
-    assert inner.duration_s + 0.04 < outer.duration_s
-    assert late.duration_s > 0.09
+    assert inner.duration_s + 0.05 <= outer.duration_s
+    assert late.duration_s >= 0.1
 
 
 def test_work_in_this_process_is_the_jobs_and_not_foreign(meter):
+    began_s = time.process_time()
     with meter.window() as busy:
         used_s = time.process_time()
         while time.process_time() - used_s < 0.3:
             pass
-    assert busy.cpu_s == pytest.approx(0.3, abs=0.1)
+    # Processor time is read in hundredths of a second.
+    assert 0.29 <= busy.cpu_s <= time.process_time() - began_s + 0.02
     assert busy.energy_attributed_j <= busy.energy_j
     # What this process used is not counted as another's.
-    foreign_s = busy.measurement.contention.foreign_cores * busy.duration_s
-    assert foreign_s < busy.measurement.contention.busy_cores * busy.duration_s - 0.2
+    contention = busy.measurement.contention
+    foreign_s, busy_s = (
+        cores * busy.duration_s for cores in (contention.foreign_cores, contention.busy_cores)
+    )
+    assert foreign_s <= busy_s - busy.cpu_s + 0.1
 
 
 def test_children_of_this_process_are_the_jobs_too(meter):

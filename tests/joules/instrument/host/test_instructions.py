@@ -1,6 +1,7 @@
 """Counting in programs that were started, with a counter that every kernel has."""
 
 import os
+import struct
 import subprocess
 import sys
 
@@ -32,6 +33,11 @@ def counter():
     opened.close()
 
 
+def reading_of(count, enabled_ns, running_ns):
+    """What the kernel gives for a counter: its count and for how long it was wanted and counted."""
+    return struct.pack("=QQQ", count, enabled_ns, running_ns)
+
+
 def children_cpu_ns():
     own = os.times()
     return (own.children_user + own.children_system) * 1e9
@@ -52,18 +58,17 @@ def test_this_process_does_not_count(counter):
 
 
 def test_what_has_run_so_far_is_read_while_it_runs(counter):
-    busy = subprocess.Popen([sys.executable, "-c", "print('on', flush=True)\nwhile True: pass"], stdout=-1)
-    busy.stdout.readline()
-    first = counter.read()
-    while counter.read() == first:
-        pass
-    busy.kill()
-    busy.wait()
-    busy.stdout.close()
+    """The program says what it has used and waits, so that the counter is read before it ends."""
+    says = f"import sys\n{WORK}\nprint('worked', flush=True)\nsys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", says], stdin=-1, stdout=-1) as working:
+        assert working.stdout.readline() == b"worked\n"
+        while_running = counter.read()
+        working.stdin.close()
+    assert 0 < while_running <= counter.read()
 
 
 def test_a_count_that_the_hardware_interrupted_is_none(counter, monkeypatch):
-    half = instructions._READ.pack(10, 200, 100)
+    half = reading_of(10, enabled_ns=200, running_ns=100)
     monkeypatch.setattr(os, "read", lambda *_: half)
     assert counter.read() is None
 
@@ -75,10 +80,11 @@ def test_kinds_of_cores_are_summed(counter, monkeypatch, tmp_path):
         (tmp_path / name / "cpus").write_text("0-7\n")
     monkeypatch.setattr(instructions, "_DEVICES", tmp_path)
     assert instructions.instruction_events() == [Event(0, 4 << 32 | 1), Event(0, 10 << 32 | 1)]
-    counter._files.append(os.dup(counter._files[0]))
-    shares = iter([instructions._READ.pack(30, 200, 150), instructions._READ.pack(5, 200, 50)])
+    counter = DescendantCounter([TASK_CLOCK, TASK_CLOCK])
+    shares = iter([reading_of(30, 200, running_ns=150), reading_of(5, 200, running_ns=50)])
     monkeypatch.setattr(os, "read", lambda *_: next(shares))
     assert counter.read() == 35
+    counter.close()
 
 
 def test_without_counters_the_reason_is_said():
