@@ -45,16 +45,16 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = torchvision.models.get_model(
-        parameters.model, weights=None, **_quiet_options(parameters.model)
+        parameters.model, weights=None, **model_options(parameters.model)
     ).to(device)
     size = (3, parameters.image_size, parameters.image_size)
-    _calibrate(network, torch.randn(_CALIBRATION_IMAGES, *size, device=device))
+    calibrate_norms(network, torch.randn(_CALIBRATION_IMAGES, *size, device=device))
     images = torch.randn(parameters.batch_size, *size, device=device)
     facts = {
         "device": device.type,
         "parameters": sum(weight.numel() for weight in network.parameters()),
         **count_inference(network, images),
-        **_check_activations(network, images),
+        **check_activations(network, images),
     }
     # Set-up is over and may have used every core.
     if parameters.threads != "all":
@@ -93,13 +93,13 @@ def _infer(network: nn.Module, images: Tensor, least_s: float, least_batches: in
     return repeat_work(lambda: network(images), make_synchronizer(images.device.type), least_s, least_batches)
 
 
-def _quiet_options(model: str) -> dict[str, Any]:
-    # Both networks carry auxiliary heads for training and a slow initialiser on by default.
+def model_options(model: str) -> dict[str, Any]:
+    """Options that turn off the auxiliary heads for training and the slow initialiser of two networks."""
     return {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
 
 
 @torch.no_grad()
-def _calibrate(network: nn.Module, images: Tensor) -> None:
+def calibrate_norms(network: nn.Module, images: Tensor) -> None:
     """Sets the running statistics of every batch norm to those of `images`."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
@@ -114,7 +114,7 @@ def _calibrate(network: nn.Module, images: Tensor) -> None:
 
 
 @torch.inference_mode()
-def _check_activations(network: nn.Module, images: Tensor) -> dict[str, Any]:
+def check_activations(network: nn.Module, images: Tensor) -> dict[str, Any]:
     """Extremes over layers of the output's standard deviation, and the share of denormals."""
     spreads: list[float] = []
     denormals, elements = 0, 0

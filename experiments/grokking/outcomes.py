@@ -66,7 +66,7 @@ def tabulate_runs(records: Records, trainings: Trainings) -> pd.DataFrame:
         ],
     )
     cells = [
-        _course(trainings[key]) if (key := (arm, block)) in trainings else {}
+        describe_course(trainings[key]) if (key := (arm, block)) in trainings else {}
         for arm, block in zip(table["arm"], table["block"], strict=True)
     ]
     columns = [
@@ -83,7 +83,7 @@ def tabulate_runs(records: Records, trainings: Trainings) -> pd.DataFrame:
     return table.join(pd.DataFrame(cells, index=table.index, columns=columns).astype(float))
 
 
-def _course(run: Run) -> dict[str, float | None]:
+def describe_course(run: Run) -> dict[str, float | None]:
     """Steps of memorising and grokking, and the energy before, between and after."""
     history = evaluations_of(run)
     memorised = next((e.step for e in history if e.train_accuracy >= _MEMORISED), None)

@@ -79,7 +79,7 @@ def held_out_predictions(runs: pd.DataFrame, left_out: str) -> pd.Series:
         mine = runs[left_out] == value
         others = runs[~mine]
         if len(others) >= 4:
-            predicted[mine] = np.exp(_fit(others).predict(runs.loc[mine, FEATURES].to_numpy()))
+            predicted[mine] = np.exp(fit_step_model(others).predict(runs.loc[mine, FEATURES].to_numpy()))
     return predicted
 
 
@@ -109,7 +109,7 @@ def errors(steps: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[
 
 def coefficients(runs: pd.DataFrame) -> pd.DataFrame:
     """The model of all rows: feature, mean, scale, coefficient, and a row 'intercept'."""
-    model = _fit(runs)
+    model = fit_step_model(runs)
     scaler, ridge = model[0], model[-1]
     table = pd.DataFrame(
         {"feature": FEATURES, "mean": scaler.mean_, "scale": scaler.scale_, "coefficient": ridge.coef_}
@@ -118,6 +118,7 @@ def coefficients(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([intercept]), table], ignore_index=True)
 
 
-def _fit(runs: pd.DataFrame) -> Pipeline:
+def fit_step_model(runs: pd.DataFrame) -> Pipeline:
+    """The ridge regression of the logarithm of the grokking step on the early features of `runs`."""
     model = make_pipeline(StandardScaler(), Ridge(alpha=_PENALTY))
     return model.fit(runs[FEATURES].to_numpy(), np.log(runs["grok_step"]))

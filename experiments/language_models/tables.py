@@ -196,7 +196,7 @@ def _statistics(runs: pd.DataFrame, reached: pd.DataFrame, design: Design) -> pd
     rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
     rows.append(exam.margin(pd.DataFrame(rows, columns=statistics.COLUMNS)))
     rows.append(_tables_over_networks(reached))
-    rows += _noise(runs)
+    rows += estimate_noise(runs)
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
 
 
@@ -220,7 +220,7 @@ def _tables_over_networks(reached: pd.DataFrame) -> statistics.Row:
     return cells | {"n": len(ratios), "estimate": estimate, "ci_low": low, "ci_high": high}
 
 
-def _noise(runs: pd.DataFrame) -> list[statistics.Row]:
+def estimate_noise(runs: pd.DataFrame) -> list[statistics.Row]:
     """The ratio that two single trainings of equal energy exceed by chance one time in twenty, by the median
     arm's spread between blocks and by the least steady arm's."""
     logs = np.log(runs.pivot(index="block", columns="arm", values="energy_per_training_j"))
@@ -246,7 +246,7 @@ def published(runs: pd.DataFrame) -> pd.DataFrame:
     single measurements as steady as the median arm's here would tell them apart."""
     board = pd.read_csv(_PUBLISHED)
     board["next_over_this"] = board["total_j"].shift(-1) / board["total_j"]
-    noise = {row["statistic"]: row["estimate"] for row in _noise(runs)} if len(runs) else {}
+    noise = {row["statistic"]: row["estimate"] for row in estimate_noise(runs)} if len(runs) else {}
     for name in ("median", "largest"):
         bound = float(str(noise.get(f"noise.{name}", math.nan)))
         told = board["next_over_this"] > bound

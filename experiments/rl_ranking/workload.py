@@ -58,7 +58,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     parameters = Parameters.model_validate(values)
     threads = torch.get_num_threads()
     # Before the learner is made, which seeds all random streams anew.
-    per_update = _count_update(parameters, seed, threads)
+    per_update = count_arm_update(parameters, seed, threads)
     training = make_environments(
         parameters.environment, parameters.environments, seed, training=True, threads=threads
     )
@@ -240,7 +240,7 @@ def _refuse_diverged(model: BaseAlgorithm) -> None:
             )
 
 
-def _count_update(parameters: Parameters, seed: int, threads: int) -> dict[str, float]:
+def count_arm_update(parameters: Parameters, seed: int, threads: int) -> dict[str, float]:
     twin_of = parameters.model_copy(update=_OF_TWINS.get(parameters.algorithm, {}))
 
     def twin() -> BaseAlgorithm:

@@ -76,7 +76,7 @@ class JobModel(Source):
         # processes came or went.
         working, paused = self._job.working_and_stopped()
         if working != self._working or now_s - self._memory_read_s >= _PSS_EVERY_S:
-            held_bytes = _memory_bytes(working, shared_with_paused=bool(paused))
+            held_bytes = sum_memory_bytes(working, shared_with_paused=bool(paused))
             self._memory_share = held_bytes / self._installed_bytes
             self._memory_read_s, self._working = now_s, working
         return {
@@ -175,7 +175,7 @@ def _job_channel(domain: str, detail: str) -> Channel:
     )
 
 
-def _memory_bytes(job: Iterable[int], shared_with_paused: bool) -> float:
+def sum_memory_bytes(job: Iterable[int], shared_with_paused: bool) -> float:
     """Memory that the processes of a job use, pages they share counted once.
 
     That is the sum of their proportional set sizes, unless runs that rest share pages with them and would

@@ -238,12 +238,12 @@ def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
                 else:
                     os.waitpid(ended, 0)
             while collected:
-                _pass_on(collected.pop(0))
+                forward_signal(collected.pop(0))
             if code is not None and not (wait and descendants()):
                 return (code if code >= 0 else 128 - code), len(descendants())
             came = _wait_for_signal(waited_for)
             if came is not None:
-                _pass_on(came)
+                forward_signal(came)
 
 
 def _wait_for_signal(waited_for: set[signal.Signals]) -> int | None:
@@ -279,7 +279,7 @@ def _collect_signals(passed_on: set[signal.Signals]) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _pass_on(number: int) -> None:
+def forward_signal(number: int) -> None:
     """Sends a signal to each process of the command, if permitted."""
     for child in descendants():
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -46,9 +46,9 @@ def test_calibration_is_what_keeps_them_healthy():
             nn.init.normal_(module.weight, std=0.05)
             nn.init.zeros_(module.bias)
     with pytest.raises(ValueError, match="vanish or blow up"):
-        workload._check_activations(network, images)
-    workload._calibrate(network, images)
-    assert workload._check_activations(network, images)["activation_std_min"] > 0.1
+        workload.check_activations(network, images)
+    workload.calibrate_norms(network, images)
+    assert workload.check_activations(network, images)["activation_std_min"] > 0.1
     assert not network.training
 
 
@@ -86,6 +86,6 @@ def test_every_arm_counts_the_published_operations():
     for arm, parameters in load_design("flops_vs_energy").runs("standard").items():
         name = str(parameters["model"])
         published = next(iter(get_model_weights(name))).meta["_ops"]
-        network = get_model(name, weights=None, **workload._quiet_options(name)).eval().to("meta")
+        network = get_model(name, weights=None, **workload.model_options(name)).eval().to("meta")
         images = torch.empty(1, 3, 224, 224, device="meta")
         assert count_inference(network, images)["flops"] / 2e9 == pytest.approx(published, rel=0.01), arm

@@ -160,7 +160,7 @@ def test_exported_coefficients_are_the_model():
     table = step_model.coefficients(runs).set_index("feature")
     scaled = (runs[step_model.FEATURES] - table["mean"].drop("intercept")) / table["scale"].drop("intercept")
     by_hand = table.loc["intercept", "coefficient"] + scaled @ table["coefficient"].drop("intercept")
-    model = step_model._fit(runs)
+    model = step_model.fit_step_model(runs)
     np.testing.assert_allclose(
         by_hand.to_numpy(dtype=float), model.predict(runs[step_model.FEATURES].to_numpy())
     )
@@ -208,7 +208,7 @@ def trained(arm, block, accuracies, **changes):
 
 def test_waste_is_the_energy_after_grokking():
     run, _ = trained("add_mlp", 0, [0.2] * 5 + [0.96] * 5 + [1.0] * 10)
-    course = outcomes._course(run)
+    course = outcomes.describe_course(run)
     assert course["grok_step"] == 300
     assert course["waste_j"] == pytest.approx(140)
     assert course["waste"] == pytest.approx(0.7)

@@ -198,7 +198,7 @@ def test_noise_is_what_two_single_trainings_differ_by():
             "energy_per_training_j": np.exp(0.1 * np.random.default_rng(0).normal(size=2000)),
         }
     )
-    bound = tables._noise(runs)[0]["estimate"]
+    bound = tables.estimate_noise(runs)[0]["estimate"]
     pairs = np.random.default_rng(1).choice(runs["energy_per_training_j"], size=(20000, 2))
     beyond = np.exp(np.abs(np.log(pairs[:, 0] / pairs[:, 1]))) > bound
     assert beyond.mean() == pytest.approx(0.05, abs=0.01)

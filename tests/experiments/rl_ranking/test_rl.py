@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gymnasium import spaces
 from pydantic import ValidationError
 
 from experiments.rl_ranking import curves, report, workload
@@ -13,7 +14,8 @@ from joules.analysis import ranking
 from joules.analysis.records import Records
 from joules.bench.record import Phase, Step
 from joules.study.design import load_design
-from joules.workload.reinforcement.environments import AtariVecEnv, make_environments
+from joules.workload.reinforcement import environments
+from joules.workload.reinforcement.environments import make_environments
 from tests import records
 
 SMALL = {
@@ -74,8 +76,14 @@ def test_minatar_returns_are_sums_of_rewards():
 class PaidGames:
     """Stands for ALE: rewards of seven, a life lost at the second step, a new game at the fourth."""
 
-    def __init__(self):
+    single_observation_space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    single_action_space = spaces.Discrete(6)
+
+    def __init__(self, *_, **__):
         self.step_number = 0
+
+    def reset(self, seed):
+        return np.zeros((1, 4, 84, 84), np.uint8), {"episode_frame_number": np.array([0])}
 
     def step(self, actions):
         self.step_number += 1
@@ -87,11 +95,10 @@ class PaidGames:
 
 
 @pytest.mark.parametrize(("training", "learned"), [(True, 1.0), (False, 7.0)])
-def test_returns_are_unclipped_and_of_whole_games(training, learned):
-    games = AtariVecEnv("breakout", 1, 0, training=training, threads=1)
+def test_returns_are_unclipped_and_of_whole_games(training, learned, monkeypatch):
+    monkeypatch.setattr(environments, "AtariVectorEnv", PaidGames)
+    games = environments.AtariVecEnv("breakout", 1, 0, training=training, threads=1)
     games.reset()
-    games._games = PaidGames()
-    games._frames = np.array([0])
     returns = []
     for _ in range(4):
         _, rewards, _, infos = games.step(np.array([0]))
@@ -140,7 +147,7 @@ def test_evaluation_leaves_learning_as_it_was():
 
 def twin_counts(name, **changes):
     arm = load_design("rl_ranking").runs("standard")[name]
-    return workload._count_update(Parameters.model_validate(arm | changes), 0, torch.get_num_threads())
+    return workload.count_arm_update(Parameters.model_validate(arm | changes), 0, torch.get_num_threads())
 
 
 def test_the_operations_of_an_update_are_those_worked_out_by_hand():
@@ -164,7 +171,7 @@ def test_counting_leaves_learning_as_it_was(monkeypatch):
         prepared = workload.build(SMALL, 0)
         results = workload.run(prepared, records.FakeSession())
         weights.append(torch.nn.utils.parameters_to_vector(prepared.model.policy.parameters()))
-        monkeypatch.setattr(workload, "_count_update", lambda *_: {})
+        monkeypatch.setattr(workload, "count_update", lambda *_: {})
     torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
     assert results["updates"] == results["steps"] / (SMALL["environments"] * SMALL["rollout_steps"])
 

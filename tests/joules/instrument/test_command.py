@@ -247,8 +247,7 @@ if os.fork():
 os.setsid()
 if os.fork():
     os._exit(0)
-end = time.time() + 1
-while time.time() < end:
+while time.process_time() < 1:
     pass
 """
 
@@ -263,7 +262,7 @@ def test_what_a_daemon_uses_later_is_said_and_can_be_waited_for(tmp_path):
     body = json.loads(file.read_text())
     assert "still running" not in waited.stderr
     assert body["still_running"] == 0
-    assert body["contention"]["job_cpu_s"] > 0.8
+    assert body["contention"]["job_cpu_s"] >= 0.99
 
 
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
@@ -319,7 +318,7 @@ def test_a_process_of_another_user_takes_no_signal_and_no_reading(monkeypatch):
 
     monkeypatch.setattr(command, "descendants", lambda: {1, 2})
     monkeypatch.setattr(os, "kill", refuse)
-    command._pass_on(signal.SIGTERM)
+    command.forward_signal(signal.SIGTERM)
 
 
 def test_the_table_says_what_speaks_against_a_reading():
