@@ -50,6 +50,10 @@ RAPL_MEMORY = from_recordings(
     "rapl_memory_against_external_meter.csv", "rapl_j", "Desrochers et al. 2016 and Alt et al. 2024"
 )
 RAPL_PLATFORM = Calibration(0.1, "assumed; makers wire and scale it differently")
+# Its energy counter adds up what the sensor of an NVIDIA GPU shows.
+NVIDIA_SENSOR = from_recordings(
+    "gpu_sensor_against_external_meter.csv", "sensor_instant_j", "Yang et al. 2024"
+)
 # Sensors of boards and power supplies: resistor, amplifier and converter, each certain to about a per cent.
 BOARD_SENSOR = Calibration(0.05, "assumed for shunt and converter")
 # Makers of batteries, firmware and management controllers state no bound.

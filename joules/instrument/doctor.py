@@ -33,7 +33,12 @@ def diagnose() -> Iterator[str]:
     yield ""
     sources, absent = discover()
     failing = failing_channels(sources)
-    channels = [channel for source in sources for channel in source.channels if channel not in failing]
+    channels = [
+        channel
+        for source in sources
+        for channel in source.channels
+        if channel not in failing and channel.provenance != "missing"
+    ]
     for domain in sorted({channel.domain for channel in channels}):
         yield from _domain(domain, channels)
     for channel, reason in failing.items():

@@ -161,9 +161,8 @@ def _run_here(hardware: Hardware, folder: Path, arguments: list[str]) -> int:
             tree.move(time.monotonic() - began_s)
 
     threading.Thread(target=drive, daemon=True).start()
-    sources.Host = functools.partial(  # type: ignore[attr-defined, assignment]
-        source.Host, sys=folder / "sys", dev=folder / "dev", mounted=folder / "host"
-    )
+    here = functools.partial(source.Host, sys=folder / "sys", dev=folder / "dev", mounted=folder / "host")
+    vars(sources)["Host"] = here
     try:
         return main(arguments)
     finally:

@@ -9,8 +9,8 @@ from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.source import Channel, Host, Source, SourceError
 from joules.instrument.sources import amdsmi, apple, battery, codecarbon_model, cray, hwmon, nvml, rapl
 
-# Counters that are updated at least ten times a second have moved within this time.
-_PROBES, _PROBE_EVERY_S = 5, 0.1
+# Most counters are updated at least ten times a second, the slowest every second.
+_PROBES, _MOST_PROBES, _PROBE_EVERY_S = 5, 15, 0.1
 
 # A vendor is a file in this folder and a line here. Of sources of one provenance the first one counts.
 SOURCES: Mapping[str, Callable[[Host], Sequence[Source]]] = {
@@ -59,7 +59,7 @@ def discover(
 
 
 def failing_channels(sources: Sequence[Source], host: Host | None = None) -> dict[Channel, str]:
-    """Reads sources for some tenths of a second.
+    """Reads sources for some tenths of a second, and longer where a counter has not moved yet.
 
     Returns:
         Why a channel cannot be read, of those for which that holds at the end: a counter that stands still
@@ -67,7 +67,11 @@ def failing_channels(sources: Sequence[Source], host: Host | None = None) -> dic
     """
     host = host or Host()
     faults: dict[Channel, str] = {}
-    for _ in range(_PROBES):
+    first: dict[Channel, float] = {}
+    still: set[Channel] = set()
+    for probe in range(_MOST_PROBES):
+        if probe >= _PROBES and not still:
+            break
         for source in sources:
             try:
                 values = source.read()
@@ -77,8 +81,12 @@ def failing_channels(sources: Sequence[Source], host: Host | None = None) -> dic
                 faults.pop(channel, None)
                 if isinstance(value, SourceError):
                     faults[channel] = str(value)
+                    still.discard(channel)
+                elif channel.form == "cumulative_j":
+                    (still.add if first.setdefault(channel, value) == value else still.discard)(channel)
         host.sleep(_PROBE_EVERY_S)
-    return faults
+    seconds = _MOST_PROBES * _PROBE_EVERY_S
+    return faults | dict.fromkeys(still, f"its counter stood still for {seconds:.1f} s")
 
 
 def _close(source: Source) -> None:

@@ -8,8 +8,6 @@ concerns one GPU, and all others are read on.
 from __future__ import annotations
 
 import contextlib
-import csv
-import functools
 import math
 import os
 import re
@@ -22,6 +20,7 @@ from typing import Any
 
 import pynvml
 
+from joules.instrument.calibration import NVIDIA_SENSOR
 from joules.instrument.host.gpus import GpuUse, shown_nvidia_gpus, visible_gpus
 from joules.instrument.host.processes import in_initial_pid_namespace
 from joules.instrument.source import Channel, CounterGap, Host, Notice, Source, SourceError
@@ -62,8 +61,6 @@ _GA100 = re.compile(r"\bA(100|30|800)\b")
 # Superchips whose energy counter is that of the module, its processor and their memory included.
 _MODULE = re.compile(r"\bG[HB]200\b")
 _COVERED_BY_MODULE = frozenset({"cpu", "dram"})
-
-RECORDINGS = Path(__file__).parents[1] / "reference" / "gpu_sensor_against_external_meter.csv"
 
 PowerReader = Callable[[Any], float]
 
@@ -337,16 +334,6 @@ def open_sources(host: Host) -> Sequence[Source]:
     return (Nvml(host),)
 
 
-@functools.cache
-def sensor_calibration() -> float:
-    """The standard uncertainty of a GPU's own sensor as a share of the energy: the root mean square of the
-    differences from an external meter in seven recordings (see `reference/README.md`). Counters add up what
-    the same sensor shows."""
-    with RECORDINGS.open(encoding="utf-8", newline="") as file:
-        errors = [float(row["error_percent"]) / 100 for row in csv.DictReader(file)]
-    return math.sqrt(sum(error**2 for error in errors) / len(errors))
-
-
 def _all_missing(shown: Sequence[str], fault: pynvml.NVMLError | None) -> list[Channel]:
     reason = "the driver does not list it" if fault is None else _reason(fault)
     return [_missing(f"gpu{place}", f"{where} is there but {reason}") for place, where in enumerate(shown)]
@@ -392,22 +379,23 @@ def _opened(domain: str, handle: Any) -> _Gpu:
             source="nvml-energy",
             provenance="counter",
             form="cumulative_j",
-            detail=f"energy counter of {name}{included}",
+            detail=f"energy counter of {name}{included}; {NVIDIA_SENSOR.words}",
             resolution_j=1e-3,
             covers=covers,
-            calibration=sensor_calibration(),
+            calibration=NVIDIA_SENSOR.share,
         )
     readers = [_module_power_w] if is_module else [_instant_power_w, _plain_power_w]
     reader = next((reader for reader in readers if _answers(reader, handle)), None)
     averaged_s = _averaged_s(handle, name) if reader is _plain_power_w else 0.0
+    averaged = f", a mean over {averaged_s:g} s," if averaged_s else ""
     power = reader and Channel(
         domain=domain,
         source="nvml-power",
         provenance="sampled",
         form="instant_w",
-        detail=f"sampled power{f', a mean over {averaged_s:g} s,' if averaged_s else ''} of {name}{included}",
+        detail=f"sampled power{averaged} of {name}{included}; {NVIDIA_SENSOR.words}",
         covers=covers,
-        calibration=sensor_calibration(),
+        calibration=NVIDIA_SENSOR.share,
         averaged_s=averaged_s,
     )
     instances = _instances(handle)
