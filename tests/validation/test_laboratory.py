@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from validation.laboratory.run import outcomes
-from validation.laboratory.situation import try_situation
+from validation.laboratory.situation import HEADER, README, try_situation
 from validation.laboratory.situations import SITUATIONS
 
 
@@ -31,6 +31,12 @@ def rows():
 @pytest.mark.parametrize("name", [each.name for each in SITUATIONS if each.driver != "none"])
 def test_a_situation_with_a_driver_is_read_right_or_said(rows, name):
     judge(rows[name])
+
+
+def test_the_readme_holds_the_table():
+    table = README.read_text(encoding="utf-8").partition(HEADER)[2].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    assert [(row[0], row[5]) for row in cells] == [(each.name, each.expects) for each in SITUATIONS]
 
 
 def test_names_of_situations_are_unique():

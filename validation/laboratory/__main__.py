@@ -1,8 +1,9 @@
 """The table of the laboratory.
 
-    python -m validation.laboratory
+    python -m validation.laboratory [--readme]
 
-Exits with 1 where a row is not as it must be.
+With --readme it also replaces the table in the README of the instrument. Exits with 1 where a row is not as it
+must be.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 
 from validation.laboratory.nvidia import NoCompiler
 from validation.laboratory.run import outcomes
-from validation.laboratory.situation import table
+from validation.laboratory.situation import HEADER, README, table
 
 
 def main() -> int:
@@ -21,6 +22,9 @@ def main() -> int:
         print(f"the laboratory needs a C compiler: {reason}", file=sys.stderr)
         return 2
     print(table(rows))
+    if "--readme" in sys.argv[1:]:
+        text = README.read_text(encoding="utf-8").partition(HEADER)[0]
+        README.write_text(f"{text}{table(rows)}\n", encoding="utf-8")
     wrong = [row for row in rows if not row.as_expected]
     for row in wrong:
         print(

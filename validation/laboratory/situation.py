@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import joules.instrument
 from joules.errors import UserError
 from joules.instrument.measurement import Measurement
 from joules.instrument.source import SourceError
@@ -17,6 +18,9 @@ from validation.laboratory.machine import Machine
 
 Verdict = Literal["within", "flagged", "flagged, off", "missing", "refused", "WRONG", "TRACEBACK"]
 
+# The instrument's, which holds the table.
+README = Path(joules.instrument.__file__).parent / "README.md"
+HEADER = "| situation | arrangement | truth, J | read, J | ± 95 %, J | verdict | what is said |"
 # 95 % of a normal distribution lie within so many standard deviations.
 COVERAGE = 1.96
 
@@ -148,7 +152,7 @@ def energies_j(curves: Mapping[str, Curve], start_s: float, end_s: float) -> dic
 def table(outcomes: Sequence[Outcome]) -> str:
     """The rows for a terminal and for Markdown alike."""
     lines = [
-        "| situation | arrangement | truth, J | read, J | ± 95 %, J | verdict | what is said |",
+        HEADER,
         "|---|---|---:|---:|---:|---|---|",
     ]
     for row in outcomes:

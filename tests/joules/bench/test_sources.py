@@ -1,5 +1,6 @@
 """Which sources a campaign takes: a partial reading is refused before anything is measured."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +23,9 @@ class Fixed(Source):
     @property
     def channels(self):
         return self._channels
+
+    def read(self):
+        return {channel: time.monotonic() for channel in self._channels}
 
     def notices(self):
         return self._notices
