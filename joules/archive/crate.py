@@ -13,10 +13,16 @@ from joules.archive.metadata import DATA_LICENCE, describe_campaign, describe_pr
 from joules.archive.verification import list_files
 from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.citation import author_name, citation
+from joules.study.files import COMPRESSED
 from joules.study.fingerprint import file_sha256
 
 _TERMS = "https://w3id.org/ro/terms/workflow-run#"
-_FORMATS = {".csv": "text/csv", ".json": "application/json", ".jsonl": "application/jsonl"}
+_FORMATS = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".gz": "application/gzip",
+}
 
 
 def describe_crate(campaign: Campaign) -> dict[str, Any]:
@@ -73,7 +79,9 @@ def describe_crate(campaign: Campaign) -> dict[str, Any]:
         endTime=machine["last_measured_at"],
     )
     action["instrument"], action["agent"], action["resourceUsage"] = software, authors[0], usage
-    action["result"] = [file for file in files if file is not None and file.id.endswith(".jsonl")]
+    action["result"] = [
+        file for file in files if file is not None and file.id.removesuffix(COMPRESSED).endswith(".jsonl")
+    ]
     licence = add(
         DATA_LICENCE["path"],
         "CreativeWork",
@@ -110,7 +118,7 @@ def _add_file(crate: ROCrate, campaign: Campaign, path: Path) -> Any:
 
 
 def _describe_file(path: Path) -> str:
-    if path.suffix == ".jsonl":
+    if ".jsonl" in path.suffixes:
         return f"Records of {path.parent.name}, one run or idle measurement per line, each with its SHA-256"
     if path.suffix == ".json":
         return f"Hashes of the tables of {path.parent.name} and of the records that they are made from"

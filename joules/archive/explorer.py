@@ -30,6 +30,7 @@ from joules.study.campaign import (
     tables_of,
 )
 from joules.study.design import load_design
+from joules.study.files import read_content
 
 _PAGE = Path(__file__).parent / "page"
 
@@ -71,7 +72,7 @@ def _shown(campaign: Campaign) -> Iterator[Path]:
     """The manifest, and what it lists that the page shows something of."""
     yield campaign.manifest
     kinds = (".csv", ".jsonl")
-    yield from (path for path in list_files(campaign) if path.suffix in kinds)
+    yield from (path for path in list_files(campaign) if Path(campaign.relative(path)).suffix in kinds)
 
 
 def _question(campaign: Campaign, name: str) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def _words(path: Path, experiment: str, table: str) -> dict[str, str]:
 
 
 def _packed(path: Path) -> str:
-    return base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(read_content(path), mtime=0)).decode("ascii")
 
 
 def _json(body: object) -> str:
