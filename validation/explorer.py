@@ -31,12 +31,12 @@ def main() -> None:
     rounds = parse_numbers(__doc__, rounds=5).rounds
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         bare = Path(folder, "bare.html")
-        bare.write_text(_BARE.format(script=explorer.vega()), encoding="utf-8")
+        bare.write_text(_BARE.format(script=explorer.bundle_vega()), encoding="utf-8")
         bare_s = np.median([_seconds(browser, bare, "", verified=False)[0] for _ in range(rounds)])
         print(f"{'bare':34} {bare.stat().st_size / 1e6:5.1f} MB  first figure {bare_s:.2f} s")
         for campaign in [each for each in campaigns() if each.name != LOCAL and each.manifest.exists()]:
             page = Path(folder, f"{campaign.name}.html")
-            page.write_text(explorer.page(campaign), encoding="utf-8")
+            page.write_text(explorer.render_page(campaign), encoding="utf-8")
             times = [_seconds(browser, page, _first(browser, page)) for _ in range(rounds)]
             drawn_s, proven_s = np.median(times, axis=0)
             print(

@@ -36,7 +36,7 @@ def main() -> None:
 def _explorer(browser: Any, picture: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "explorer.html")
-        file.write_text(explorer.page(Campaign(_CAMPAIGN)), encoding="utf-8")
+        file.write_text(explorer.render_page(Campaign(_CAMPAIGN)), encoding="utf-8")
         page = browser.new_page(viewport={"width": 1000, "height": 760})
         page.goto(f"{file.as_uri()}#figure/{_FIGURE}")
         page.wait_for_selector("#proof.good")

@@ -1,8 +1,7 @@
-"""A page to walk a campaign: from a figure to its statistics, to the runs behind them, to one run's record.
+"""The explorer: a page that leads from a figure to its statistics, to its runs, to the record of a run.
 
-The page is one file that opens from disk. It carries the campaign's tables, verdicts, values and records,
-packed, and shows what it parses from exactly those bytes; it hashes them against the manifest, which it
-carries as well.
+The page is one file that opens from disk. It contains the tables, verdicts, values and records of a campaign,
+compressed, and its manifest. It shows what it parses from these bytes and checks their hashes.
 """
 
 from __future__ import annotations
@@ -35,14 +34,18 @@ from joules.study.files import read_content
 _PAGE = Path(__file__).parent / "page"
 
 
-def write(campaign: Campaign) -> Path:
-    """Writes the page of a campaign whose manifest is written; returns its path."""
-    campaign.explorer.write_text(page(campaign), encoding="utf-8")
+def write_page(campaign: Campaign) -> Path:
+    """Writes the explorer of a campaign that has a manifest.
+
+    Returns:
+        Path of the page.
+    """
+    campaign.explorer.write_text(render_page(campaign), encoding="utf-8")
     return campaign.explorer
 
 
-def page(campaign: Campaign) -> str:
-    """The page as text: the same for the same files."""
+def render_page(campaign: Campaign) -> str:
+    """The explorer of a campaign as HTML, the same for the same files."""
     experiments = campaign.experiments()
     others = compared_releases(campaign)
     meta = {
@@ -62,14 +65,14 @@ def page(campaign: Campaign) -> str:
         title=meta["title"],
         style=(_PAGE / "style.css").read_text(encoding="utf-8"),
         app=_script((_PAGE / "app.js").read_text(encoding="utf-8")),
-        vega=_script(vega()),
+        vega=_script(bundle_vega()),
         meta=_json(meta),
         files=_json(files),
     )
 
 
 def _shown(campaign: Campaign) -> Iterator[Path]:
-    """The manifest, and what it lists that the page shows something of."""
+    """The manifest, and the listed files that the page shows."""
     yield campaign.manifest
     kinds = (".csv", ".jsonl")
     yield from (path for path in list_files(campaign) if Path(campaign.relative(path)).suffix in kinds)
@@ -108,7 +111,7 @@ def _figure(
 
 
 class _Noted(Mapping[str, DataFrame]):
-    """Tables that note which of them are used."""
+    """Tables that note which of them are read."""
 
     def __init__(self, table_set: Mapping[str, DataFrame]) -> None:
         self._tables = table_set
@@ -126,7 +129,7 @@ class _Noted(Mapping[str, DataFrame]):
 
 
 def _meanings(campaign: Campaign, experiments: list[str]) -> dict[str, dict[str, str]]:
-    """What the columns of tables mean, by '<question>/<table>' and by column."""
+    """Meaning of each column, by '<experiment>/<table>' and by column."""
     found: dict[str, dict[str, str]] = {}
     for experiment in experiments:
         for table in tables_of(experiment):
@@ -147,7 +150,7 @@ def _packed(path: Path) -> str:
 
 
 def _json(body: object) -> str:
-    # Within a page '</' would end the script that holds it.
+    # In HTML, '</' would end the script that contains it.
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
 
 
@@ -155,7 +158,7 @@ def _script(text: str) -> str:
     return text.replace("</script", "<\\/script")
 
 
-def vega() -> str:
-    """Vega, Vega-Lite and their embedding as one script, which travels in the package."""
+def bundle_vega() -> str:
+    """Vega, Vega-Lite and vega-embed as one script, from the package vl-convert."""
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return bundle

@@ -38,7 +38,7 @@ def release(campaign: Campaign) -> list[Path]:
     for _ in verify_campaign(campaign):
         pass
     page = campaign.explorer
-    if not page.exists() or page.read_text(encoding="utf-8") != explorer.page(campaign):
+    if not page.exists() or page.read_text(encoding="utf-8") != explorer.render_page(campaign):
         raise UserError(f"{page} does not match the campaign: {campaign.rerun_hint('explorer')}")
     package = describe_package(campaign)
     texts = {

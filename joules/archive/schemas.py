@@ -1,4 +1,4 @@
-"""The JSON Schemas of `workflow/schemas/`, generated from the models that do the checking."""
+"""The JSON Schemas of `workflow/schemas/`, generated from the models that validate the data."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _MODELS: dict[str, type[BaseModel]] = {
 }
 
 
-def schema_files() -> dict[Path, str]:
-    """Path and text of every schema file."""
+def make_schemas() -> dict[Path, str]:
+    """Text of each schema file by path."""
     schemas = {name: model.model_json_schema() for name, model in _MODELS.items()}
     schemas["record"] = TypeAdapter(Record).json_schema()
     folder = repository_root() / "workflow" / "schemas"

@@ -24,9 +24,9 @@ def _new_experiment(options: Options) -> None:
 
 
 def _schemas(_options: Options) -> None:
-    from joules.archive.schemas import schema_files
+    from joules.archive.schemas import make_schemas
 
-    for path, text in schema_files().items():
+    for path, text in make_schemas().items():
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(Path.cwd()))
 

@@ -45,7 +45,7 @@ def _live(options: Options) -> None:
 def _explorer(options: Options) -> None:
     from joules.archive import explorer
 
-    print(explorer.write(select_campaign(options)))
+    print(explorer.write_page(select_campaign(options)))
 
 
 COMMANDS = {

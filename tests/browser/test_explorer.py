@@ -25,7 +25,7 @@ def files(tmp_path_factory):
     written = {}
     for name in CAMPAIGNS:
         written[name] = folder / f"{name}.html"
-        written[name].write_text(explorer.page(Campaign(name, ROOT)), encoding="utf-8")
+        written[name].write_text(explorer.render_page(Campaign(name, ROOT)), encoding="utf-8")
     return written
 
 
@@ -65,7 +65,7 @@ def test_it_is_one_small_file_that_carries_the_campaign_byte_for_byte(files, cam
 
 
 def test_it_is_the_same_bytes_each_time(files):
-    assert explorer.page(Campaign(CAMPAIGN, ROOT)) == files[CAMPAIGN].read_text(encoding="utf-8")
+    assert explorer.render_page(Campaign(CAMPAIGN, ROOT)) == files[CAMPAIGN].read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("campaign", CAMPAIGNS)

@@ -26,7 +26,7 @@ rule explorer:
         compared=lambda wildcards: release_hashes(wildcards.campaign),
         captions=[(DESIGNS[name].question, figures_of(name)) for name in EXPERIMENTS],
         code=[
-            code_fingerprint("joules.archive.explorer", ["page"]),
+            code_fingerprint("joules.archive.explorer", ["render_page"]),
             *(
                 experiment_code(name, "figures", *figures_of(name))
                 for name in EXPERIMENTS

@@ -109,7 +109,7 @@ def test_options_survive_the_command_line():
 
 
 def test_the_written_schemas_are_those_of_the_models():
-    for path, text in schemas.schema_files().items():
+    for path, text in schemas.make_schemas().items():
         assert path.read_text(encoding="utf-8") == text, "run `python -m joules schemas`"
         if path.name.startswith("config"):
             assert json.loads(text)["additionalProperties"] is False
