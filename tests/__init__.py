@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from joules.study.campaign import Campaign
+from joules.study.design import experiment_names, load_design
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS = ROOT / "experiments"
@@ -18,6 +19,11 @@ def measured_campaigns() -> dict[str, Campaign]:
         for path in sorted(campaign.tables("").glob("*/manifest.json")):
             found.setdefault(path.parent.name, campaign)
     return found
+
+
+def experiments_with_runs() -> list[str]:
+    """Experiments of the repository that measure."""
+    return [name for name in experiment_names() if load_design(name).has_runs]
 
 
 def make_repository(folder: Path) -> Path:

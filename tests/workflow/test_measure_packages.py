@@ -7,8 +7,7 @@ import sys
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from joules.study.design import experiment_names
-from tests import ROOT
+from tests import ROOT, experiments_with_runs
 
 USUAL = [
     *("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "seaborn"),
@@ -54,6 +53,6 @@ def test_measuring_needs_nothing_else():
     lines = (ROOT / "envs" / "measure.in").read_text().splitlines()
     carried = {line for line in lines if not line.startswith("#")}
     allowed = required_by(USUAL) | carried | {"packaging"}
-    command = [sys.executable, "-c", MEASURE, " ".join(allowed), *experiment_names()]
+    command = [sys.executable, "-c", MEASURE, " ".join(allowed), *experiments_with_runs()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from joules.study.design import experiment_names, load_design
+from joules.study.design import load_design
+from tests import experiments_with_runs
 from tests.workflow import SMOKE, rules_run
 
 
@@ -50,7 +51,7 @@ def test_on_a_cluster_a_block_takes_a_node(repository):
     asked += ("--default-resources", "slurm_partition=gpus")
     planned = repository.snakemake(*cluster, *asked, "-n")
     assert planned.returncode == 0, planned.stdout
-    blocks = sum(load_design(name).at("smoke").blocks for name in experiment_names())
+    blocks = sum(load_design(name).at("smoke").blocks for name in experiments_with_runs())
     assert planned.stdout.count("slurm_extra=--exclusive") == blocks
     assert planned.stdout.count("gpu=1") >= 10
 

@@ -6,7 +6,8 @@ from joules.bench.flags import find_flags
 from joules.bench.record import Sentinel
 from joules.instrument.flags import SHORT_WINDOW_S
 from joules.instrument.sources.nvml import GpuUse
-from joules.study.design import experiment_names, load_design
+from joules.study.design import load_design
+from tests import experiments_with_runs
 from tests.records import QUIET, reading, run
 
 
@@ -65,7 +66,7 @@ def test_a_read_that_failed_is_flagged():
     assert find_flags(run(), 0.02, ["NVML lost gpu0"]) == ["read-failed: NVML lost gpu0"]
 
 
-@pytest.mark.parametrize("experiment", experiment_names())
+@pytest.mark.parametrize("experiment", experiments_with_runs())
 def test_no_design_asks_for_windows_that_are_flagged_as_short(experiment):
     design = load_design(experiment)
     windows_s = {

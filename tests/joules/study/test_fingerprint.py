@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from joules.study import fingerprint
-from joules.study.design import experiment_names, load_design
+from joules.study.design import load_design
 from joules.study.fingerprint import SourceTree
-from tests import ROOT
+from tests import ROOT, experiments_with_runs
 
 CODE = '''
 """Module."""
@@ -215,7 +215,7 @@ def test_every_version_of_python_gives_the_same(tmp_path, of, interpreter):
     assert fake == GOLDEN, (
         "the rules changed by which code is written down: every record's fingerprint did too"
     )
-    names = experiment_names()
+    names = experiments_with_runs()
     own = SourceTree(ROOT)
     real = {name: own.fingerprint(f"experiments.{name}.workload", ("build", "run")) for name in names}
     done = subprocess.run(
