@@ -59,7 +59,7 @@ def energy(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
 
 
 def spending(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
-    """Of `energy`, what a model of power may move."""
+    """Of `energy`, what a power model may move."""
     return pd.DataFrame([_spent(name, entries, config) for name, entries in records.items()])
 
 

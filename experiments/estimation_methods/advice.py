@@ -14,7 +14,7 @@ _LEVELS: tuple[Equipment, ...] = ("clock", "load", "operations")
 
 
 def distance(row: Mapping[str, float]) -> float:
-    """Factor by which an estimate lies outside the band of the machine's energy over models of power, 1
+    """Factor by which an estimate lies outside the band of the machine's energy over power models, 1
     within it; where there is no band, the factor by which it is off the reading.
 
     `row` is one of statistics.csv: the estimate over the reading, and its range over models.

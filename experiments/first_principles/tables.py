@@ -139,7 +139,7 @@ def _by_arm(
     own = records.select_experiments(question)
     if own.has_runs:
         table = select_measured(runs_table(own, parameters, metrics))
-        # Rows come in the order of the first block, which is the same under every model of power.
+        # Rows come in the order of the first block, which is the same under every power model.
         yield from table.groupby("arm", sort=False)
 
 

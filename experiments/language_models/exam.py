@@ -48,7 +48,7 @@ def margin(statistics: pd.DataFrame) -> Row:
 
 
 def verdict(statistics: pd.DataFrame) -> str:
-    """'passed' where the margin's whole interval is above one under every model of power, 'failed' where it
+    """'passed' where the margin's whole interval is above one under every power model, 'failed' where it
     is not, 'not taken' where the recipes were not measured side by side."""
     margins = statistics[statistics["statistic"] == MARGIN]
     if margins.empty or pd.isna(margins["ci_low"].iloc[0]):

@@ -181,9 +181,7 @@ def statement(impact_: Impact, grid_: Grid, how: str, factors: tuple[float, floa
     """A carbon impact statement in words; `how` says how the energy was read, and `factors` are those by
     which it and all that follows from it may be less and more."""
     low, median, high = impact_.social_cost_usd
-    doubt = (
-        "" if factors is None else f"; {factors[0]:.2g} to {factors[1]:.2g} times that over models of power"
-    )
+    doubt = "" if factors is None else f"; {factors[0]:.2g} to {factors[1]:.2g} times that over power models"
     return (
         f"{impact_.energy_kwh:.3g} kWh ({how}{doubt}; power usage effectiveness {impact_.pue:g}) emitted "
         f"{impact_.emissions_g:.3g} g of CO2 equivalent on the grid '{grid_.name}' "

@@ -76,7 +76,7 @@ def _generation(here: machine.Machine) -> str:
 
 
 def _models(here: machine.Machine, tdp_w: float) -> Iterator[str]:
-    """What every model of power gives this machine, or why it says nothing of it."""
+    """What every power model gives this machine, or why it says nothing of it."""
     states = {"at rest": 0, "one core": 1, "all cores": here.logical_cores}
     yield f"W by model  {'':26}" + "".join(f"{state:>11}" for state in states)
     for model in POWER_MODELS.values():

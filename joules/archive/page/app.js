@@ -426,7 +426,7 @@ async function showStatistic(question, statistic) {
     make("p", { class: "path" }, link(["table", question, "statistics"], `${question}/statistics.csv`)),
     facts(Object.entries(row)),
     claims.map((claim) => make("p", {}, "Decides ", link(["claim", claim.claim], claim.statement))),
-    under.length ? grid(under, { caption: "Under every model of power" }) : null,
+    under.length ? grid(under, { caption: "Under every power model" }) : null,
     runsTable(question, named.length ? named : runs, named.length ? "Runs behind it" : "All runs of the question"),
   );
 }
@@ -643,7 +643,7 @@ async function showValue(key) {
     facts([
       ["printed", `${value.printed} ${unitOf(value)}`.trim()],
       ["raw", value.raw],
-      ["band over models of power", value.band_low === null ? null : `${printed(value.band_low)} to ${printed(value.band_high)}`],
+      ["band over power models", value.band_low === null ? null : `${printed(value.band_low)} to ${printed(value.band_high)}`],
       ["from", target],
       ["question", value.experiment],
     ]),

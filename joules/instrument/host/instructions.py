@@ -1,4 +1,4 @@
-"""Instructions that the processor itself counted: an outcome of a run that rests on no model of power."""
+"""Instructions that the processor itself counted: an outcome of a run that does not depend on a power model."""
 
 from __future__ import annotations
 
