@@ -79,6 +79,11 @@ class PowerTrace:
         self._widths.append(width_s)
 
     @property
+    def is_answering(self) -> bool:
+        """Whether the last read of the channel gave a sample."""
+        return not self.is_missing and self._failure[0] <= self.end_s
+
+    @property
     def end_s(self) -> float:
         """Instant of the last sample, minus infinity before the first."""
         return self._times[-1] if self._times else -math.inf

@@ -99,9 +99,10 @@ class Sampler:
 
     @property
     def last_sample_s(self) -> float:
-        """The latest instant that every channel has reached."""
+        """The latest instant that every channel has reached which answered when it was last read."""
         with self._lock:
-            return min(trace.end_s for trace in self._traces.values() if not trace.is_missing)
+            reached = [trace.end_s for trace in self._traces.values() if trace.is_answering]
+        return min(reached, default=self._clock())
 
     def sample(self) -> None:
         """Reads every source at once. A read that fails leaves a gap and is remembered."""

@@ -272,3 +272,16 @@ def test_what_another_reading_covers_is_not_added():
     lost = machine.model_copy(update={"provenance": "missing", "energy_j": None, "uncertainty_j": None})
     assert one_window([*parts, lost], 1.0).total(0).energy_j == 100.0
     assert one_window([lost], 1.0).total(0) is None
+
+
+def test_a_channel_that_fails_does_not_hold_back_what_the_others_have_reached():
+    def stands_still(_instant_s):
+        raise CounterGap("stands still")
+
+    moved = Moved()
+    channels = {channel(): stands_still, channel(domain="dram"): lambda _: 5.0}
+    sampler = Sampler([Replay({one: value}, clock=moved) for one, value in channels.items()], clock=moved)
+    for _ in range(4):
+        sampler.sample()
+        assert sampler.last_sample_s == moved.now_s
+        moved.now_s += 1.0
