@@ -24,6 +24,13 @@ from joules.analysis.drawing.description import (
 )
 from joules.analysis.drawing.palette import BLUE, INK, Look, looks
 
+_ENERGY = (
+    "energy_per_inference_j",
+    "ci_low_j",
+    "ci_high_j",
+    "energy_per_inference_j_band_low",
+    "energy_per_inference_j_band_high",
+)
 # A line is fitted to families of at least as many architectures.
 _FITTED = 3
 
@@ -131,6 +138,6 @@ def _families(arms: pd.DataFrame, outcome: str) -> Iterator[Layer]:
     if ends:
         yield Layer("line", pd.concat(ends), "flops", outcome, by="family", size=1, opacity=0.7)
     arms = arms.assign(words=[plain(*row) for row in zip(arms["arm"], arms["family"], strict=True)])
-    tips = (*OF_ARM, "words", "family", "flops", "energy_per_inference_j", "ci_low_j", "ci_high_j", outcome)
+    tips = (*OF_ARM, "words", "family", "flops", *_ENERGY, outcome)
     yield Layer("point", arms, "flops", outcome, by="family", tips=tips)
     yield Layer("label", arms, "flops", outcome, text="words", look=Look(INK))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from joules.analysis.drawing import description
 from joules.analysis.drawing.description import Axis, Figure, Layer, Limits, Panel
-from joules.analysis.drawing.palette import INK, Look
+from joules.analysis.drawing.palette import INK, PALE, Look
 
 Spec = dict[str, Any]
 # The version of the grammar, and of its script in the package vl-convert.
@@ -28,9 +28,13 @@ _CONFIG = {
     "title": {"fontWeight": "normal", "fontSize": 12},
     "concat": {"spacing": 12},
 }
+# A layer that has axes and shows nothing.
+_UNSEEN: Spec = {"data": {"values": [{}]}, "mark": {"type": "point", "opacity": 0, "aria": False}}
 # Pixels of a page for an inch in print, for a printer's point, and for a level of brackets.
-_INCH, _POINT, _LEVEL = 90, 1.4, 15
+_INCH, _POINT, _LEVEL = 90, 1.4, 17
 _PANEL_PX = 640
+# The page's own colours, light or dark.
+_COLOURS = {INK: "currentColor", PALE: "var(--line)"}
 _DASHES = {"solid": [1, 0], "dashed": [5, 3], "dotted": [1.5, 2.5]}
 _LEADS = ("arm", "block", "statistic", "experiment")
 _SIGNIFICANT = 6
@@ -71,24 +75,21 @@ def _panel(panel: Panel, figure: Figure, height: int) -> Spec:
             if len(rows) and layer.mark == "line" and layer.tips:
                 # A line as a whole has no values to tell: its points have, which are not seen.
                 layers.append(_layer(replace(drawable, mark="point", opacity=0), rows, look, name))
-    # An empty one, for panels without rows to have axes all the same.
-    layers.append({"data": {"values": [{}]}, "mark": {"type": "point", "opacity": 0}})
+    # Panels without rows have axes all the same.
+    layers.append(dict(_UNSEEN))
     for place, layer_spec in enumerate(layers):
         encoding = layer_spec.setdefault("encoding", {})
         for channel, axis, ends in zip("xy", (panel.x, panel.y), limits, strict=True):
             shown = _axis(axis, ends, channel) if place == 0 else None
             encoding.setdefault(channel, {"datum": ends[0]})
             encoding[channel] |= {"type": "quantitative", "scale": _scale(axis, ends, channel), "axis": shown}
-    title: Spec = {"text": panel.title.split("\n"), "anchor": "middle"}
     if panel.stars is not None and len(panel.stars.pairs):
-        stars = list(_stars(panel.stars, layers[0]["encoding"]["x"]["scale"]))
-        layers += stars
-        title["offset"] = _LEVEL * (max(description.levels(panel.stars)) + 1) + 4
+        layers += _stars(panel.stars, layers[0]["encoding"]["x"]["scale"])
     if panel.x.second is not None:
         layers.append(_second(panel.x, limits[0]))
     independent = {"x": "independent", "y": "independent"}
     return {
-        "title": title,
+        "title": {"text": panel.title.split("\n"), "anchor": "middle"} if panel.title else None,
         "width": _PANEL_PX // figure.columns,
         "height": height,
         "layer": layers,
@@ -98,7 +99,7 @@ def _panel(panel: Panel, figure: Figure, height: int) -> Spec:
 
 def _layer(layer: Layer, rows: pd.DataFrame, look: Look, name: str | None) -> Spec:
     """The rows of one series as a layer of constant look."""
-    colour = "currentColor" if look.colour == INK else look.colour
+    colour = _COLOURS.get(look.colour, look.colour)
     opacity = layer.opacity
     marks: dict[str, Spec] = {
         "point": {
@@ -204,7 +205,7 @@ def _second(axis: Axis, limits: Limits) -> Spec:
     scale = _scale(axis, (ends[0], ends[1]), "x")
     shown = {"orient": "top", "title": axis.second}
     x = {"datum": ends[0], "type": "quantitative", "scale": scale, "axis": shown}
-    return {"data": {"values": [{}]}, "mark": {"type": "point", "opacity": 0}, "encoding": {"x": x}}
+    return _UNSEEN | {"encoding": {"x": x}}
 
 
 def _stars(stars: description.Stars, scale: Spec) -> Iterator[Spec]:
@@ -241,7 +242,7 @@ def _stars(stars: description.Stars, scale: Spec) -> Iterator[Spec]:
         yield {"data": data, "mark": rule, "encoding": {"x": at("left"), "x2": {"field": "right"}, "y": y}}
         for end in ("left", "right"):
             yield {"data": data, "mark": rule, "encoding": {"x": at(end), "y": y, "y2": foot}}
-        words = {"type": "text", "baseline": "bottom", "dy": 1, "fontSize": 11, "fill": "currentColor"}
+        words = {"type": "text", "baseline": "bottom", "dy": -1, "fontSize": 11, "fill": "currentColor"}
         text = {"field": "mark", "type": "nominal"}
         encoding = {"x": at("middle"), "y": y, "text": text, "tooltip": tips}
         yield {"data": data, "mark": words, "encoding": encoding}
@@ -278,7 +279,7 @@ def _legend(name: str, look: Look, figure: Figure) -> Spec:
     marks = {layer.mark for layer in layers}
     return {
         "name": name,
-        "colour": "currentColor" if look.colour == INK else look.colour,
+        "colour": _COLOURS.get(look.colour, look.colour),
         "shape": look.shape if "point" in marks else None,
         "dash": _DASHES[look.dash] if "line" in marks or marks == {"rule"} else None,
         "opacity": 1

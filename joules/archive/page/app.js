@@ -211,6 +211,8 @@ let hasOpened = false;
 function show(title, ...content) {
   MAIN.replaceChildren(make("h2", { tabindex: "-1" }, title), ...content.flat(2).filter((part) => part !== null && part !== undefined));
   document.title = `${title} · ${META.title}`;
+  // A mark that is left by a click gets no event that would hide its tooltip.
+  document.getElementById("vg-tooltip-element")?.classList.remove("visible");
   // Whoever opens the page begins at its top; whoever follows a link, at what it leads to.
   if (hasOpened) MAIN.querySelector("h2").focus({ preventScroll: true });
   hasOpened = true;
@@ -283,7 +285,7 @@ const LEAST_PANEL = 260;
 // Draws panels as wide as the page allows, below one another where it is narrow.
 async function drawFigure(place, spec) {
   const fitted = JSON.parse(JSON.stringify(spec));
-  const room = place.clientWidth;
+  const room = place.clientWidth - 4;
   fitted.columns = Math.max(1, Math.min(spec.columns, Math.floor(room / LEAST_PANEL)));
   const widen = (by) => fitted.concat.forEach((panel) => {
     panel.width = Math.max(120, panel.width + by);
