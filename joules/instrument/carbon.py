@@ -1,4 +1,4 @@
-"""From joules to carbon, money and things one can picture. Grid data is CodeCarbon's, packaged, offline.
+"""Carbon, price and everyday equivalents of energy. Grid data comes with CodeCarbon and is read offline.
 
 Sources of the constants:
 
@@ -49,9 +49,17 @@ _GENERATORS = {
 
 @dataclass(frozen=True)
 class Grid:
-    """Carbon intensity of a region's electricity in g CO2e per kWh, the source that generates most of it with
-    its share (None where the data does not say), and the data it came from (its SHA-256 is empty where that
-    is no file)."""
+    """Carbon intensity of a region's electricity.
+
+    Attributes:
+        region: ISO 3166 alpha-3 code, or 'WOR' for the world.
+        name: Name of the region.
+        intensity_g_per_kwh: Carbon intensity in grams of CO2 equivalent per kWh.
+        source: Source of the data.
+        sha256: Hash of the data file; empty if the data is not a file.
+        generated_by: Source that generates most of the electricity; None if unknown.
+        generated_share: Share of that source; None if unknown.
+    """
 
     region: str
     name: str
@@ -63,9 +71,9 @@ class Grid:
 
 
 class Impact(Closed):
-    """What some energy means. `energy_j` is at the meter; everything else includes the PUE.
+    """Carbon, price and equivalents of an energy. `energy_j` is at the meter; the rest includes the PUE.
 
-    `social_cost_usd` is (low, median, high); `household_h` the hours a mean U.S. household lives on it.
+    `social_cost_usd` is (low, median, high); a mean U.S. household uses the energy in `household_h` hours.
     """
 
     energy_j: float
@@ -83,9 +91,13 @@ class Impact(Closed):
 
 
 def grid(region: str) -> Grid:
-    """The grid of an ISO 3166 alpha-3 country, or of the world for 'WOR'.
+    """The grid of a region.
 
-    Raises UserError where CodeCarbon's table does not have the region, or is not installed.
+    Args:
+        region: ISO 3166 alpha-3 code of a country, or 'WOR' for the world.
+
+    Raises:
+        UserError: If CodeCarbon has no data of the region, or is not installed.
     """
     if region == WORLD:
         packaged = _packaged("carbon_intensity_per_source.json")
@@ -97,8 +109,7 @@ def grid(region: str) -> Grid:
     packaged = _packaged("global_energy_mix.json")
     if packaged is None:
         raise UserError(
-            f"the grid of '{region}' is not known: data of countries come with CodeCarbon, "
-            "so install codecarbon"
+            f"no grid data for region '{region}': install codecarbon, which has the data of countries"
         )
     data, digest = packaged
     if region not in data:
@@ -118,7 +129,7 @@ def grid(region: str) -> Grid:
 
 
 def grids() -> list[Grid]:
-    """The world's grid, and that of every country that CodeCarbon has, by name."""
+    """The grid of the world, then of every country in CodeCarbon's data, sorted by name."""
     packaged = _packaged("global_energy_mix.json")
     countries = (
         [code for code, entry in packaged[0].items() if "carbon_intensity" in entry] if packaged else []
@@ -127,8 +138,7 @@ def grids() -> list[Grid]:
 
 
 def region_hint(text: str) -> str:
-    """What somebody may have meant who wrote `text` for a region: a country by two letters, in small ones, or
-    by its name."""
+    """Suggests a region for an invalid one: accepts two-letter codes, lower case and names of countries."""
     packaged = _packaged("global_energy_mix.json")
     countries = packaged[0] if packaged else {}
     known = {WORLD: WORLD, **{code: code for code in countries}}
@@ -145,9 +155,9 @@ def region_hint(text: str) -> str:
 
 
 def _of_two_letters(code: str) -> str:
-    """The three letters of a country that has these two; empty where there is none."""
+    """The three-letter code of a country with this two-letter code; empty if there is none."""
     try:
-        # It comes with CodeCarbon, as the data do.
+        # Installed with CodeCarbon.
         from pycountry import countries
     except ImportError:
         return ""
@@ -178,12 +188,18 @@ def impact(energy_j: float, grid_: Grid, pue: float, price_usd_per_kwh: float) -
 
 
 def statement(impact_: Impact, grid_: Grid, how: str, factors: tuple[float, float] | None = None) -> str:
-    """A carbon impact statement in words; `how` says how the energy was read, and `factors` are those by
-    which it and all that follows from it may be less and more."""
+    """A carbon impact statement.
+
+    Args:
+        impact_: The impact.
+        grid_: Its grid.
+        how: How the energy was read.
+        factors: Least and largest energy over the power models, as a multiple of the energy.
+    """
     low, median, high = impact_.social_cost_usd
-    doubt = "" if factors is None else f"; {factors[0]:.2g} to {factors[1]:.2g} times that over power models"
+    spread = "" if factors is None else f"; {factors[0]:.2g} to {factors[1]:.2g} times that over power models"
     return (
-        f"{impact_.energy_kwh:.3g} kWh ({how}{doubt}; power usage effectiveness {impact_.pue:g}) emitted "
+        f"{impact_.energy_kwh:.3g} kWh ({how}{spread}; power usage effectiveness {impact_.pue:g}) emitted "
         f"{impact_.emissions_g:.3g} g of CO2 equivalent on the grid '{grid_.name}' "
         f"({grid_.intensity_g_per_kwh:g} g/kWh, {grid_.source}). It cost {impact_.price_usd:.2g} US dollars "
         f"of electricity and {median:.2g} ({low:.2g} to {high:.2g}) of harm to society, and would boil "
@@ -193,6 +209,6 @@ def statement(impact_: Impact, grid_: Grid, how: str, factors: tuple[float, floa
 
 
 def _packaged(name: str) -> tuple[dict[str, Any], str] | None:
-    """A table of CodeCarbon and its SHA-256; None where it is not installed."""
+    """A table of CodeCarbon and its SHA-256; None if CodeCarbon is not installed."""
     content = codecarbon_data.read_bytes(f"{_FOLDER}/{name}")
     return None if content is None else (json.loads(content), hashlib.sha256(content).hexdigest())

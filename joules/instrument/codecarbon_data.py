@@ -1,4 +1,4 @@
-"""Tables that CodeCarbon ships, read without importing it: that takes a second and needs pandas."""
+"""Data files of CodeCarbon, read without importing it, which takes a second and needs pandas."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ PACKAGE = "codecarbon"
 
 
 def read_bytes(name: str) -> bytes | None:
-    """The content of a file of the package by its path in it; None where CodeCarbon is not installed, or has
-    no such file."""
+    """The content of a file of the package; None if CodeCarbon is not installed or has no such file."""
     specification = importlib.util.find_spec(PACKAGE)
     for folder in (specification.submodule_search_locations if specification else None) or ():
         path = Path(folder, name)
@@ -21,7 +20,7 @@ def read_bytes(name: str) -> bytes | None:
 
 
 def version() -> str | None:
-    """The installed version; None where there is none."""
+    """The installed version; None if it is not installed."""
     try:
         return importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError:

@@ -61,7 +61,7 @@ def diagnose() -> Iterator[str]:
 def _generation(here: machine.Machine) -> str:
     """What generation the processor belongs to, and from which numbers that is known."""
     if here.identity is None:
-        return "tells no family and model, so its generation is not known"
+        return "reports no family and model, so its generation is unknown"
     numbers = f"{here.identity.vendor} family {here.identity.family} model {here.identity.model}"
     numbers += f" stepping {here.identity.stepping}"
     servers = recognize_servers(here.identity)
@@ -71,13 +71,13 @@ def _generation(here: machine.Machine) -> str:
         )
     return (
         f"{numbers}: {servers.generation}; the {servers.results} published servers with it draw "
-        f"{servers.idle_w:g} W a thread at rest and {servers.full_w:g} W at full load, all parts included"
+        f"{servers.idle_w:g} W a thread when idle and {servers.full_w:g} W at full load, all parts included"
     )
 
 
 def _models(here: machine.Machine, tdp_w: float) -> Iterator[str]:
     """What every power model gives this machine, or why it says nothing of it."""
-    states = {"at rest": 0, "one core": 1, "all cores": here.logical_cores}
+    states = {"idle": 0, "one core": 1, "all cores": here.logical_cores}
     yield f"W by model  {'':26}" + "".join(f"{state:>11}" for state in states)
     for model in POWER_MODELS.values():
         try:

@@ -1,4 +1,4 @@
-"""What may be wrong with a measurement: said beside it, and never acted on by dropping it."""
+"""Quality flags of a measurement: reported with it; no measurement is dropped because of one."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _disagreements(readings: Sequence[Reading]) -> Iterator[str]:
         if provenance != "counter" or not counted.energy_j or sampled is None or sampled.energy_j is None:
             continue
         gap = sampled.energy_j / counted.energy_j - 1
-        # Both rest on one sensor, so that its calibration is no excuse.
+        # Both use the same sensor, so its calibration does not explain a difference.
         expected = 2 * math.hypot(counted.random_j, sampled.random_j) / counted.energy_j
         if abs(gap) > max(COUNTER_DISAGREEMENT, expected):
             yield f"counter-integral: {domain} integral is {gap:+.1%} off its counter"
@@ -125,7 +125,7 @@ def _excesses(readings: Sequence[Reading]) -> Iterator[str]:
         if reading.provenance in ("counter", "sampled")
     ]
     parts_j = sum(reading.energy_j or 0.0 for reading in parts)
-    doubt_j = math.hypot(whole.uncertainty_j or 0.0, *(reading.uncertainty_j or 0.0 for reading in parts))
-    if parts_j - whole.energy_j > 2 * doubt_j:
+    deviation_j = math.hypot(whole.uncertainty_j or 0.0, *(reading.uncertainty_j or 0.0 for reading in parts))
+    if parts_j - whole.energy_j > 2 * deviation_j:
         names = ", ".join(reading.domain for reading in parts)
         yield f"machine-below-parts: {whole.source} read {whole.energy_j:.4g} J, {names} {parts_j:.4g} J"

@@ -127,10 +127,10 @@ class Measurement(Closed):
         if self.total is None:
             energy = "energy missing"
         else:
-            doubt = f"± {self.total.uncertainty_j:.2g} J"
+            spread = f"± {self.total.uncertainty_j:.2g} J"
             if self.band_j is not None:
-                doubt = "({:.2f} to {:.2f} J over power models)".format(*self.band_j)
-            energy = f"{self.total.energy_j:.2f} J {doubt} ({self.total.provenance})"
+                spread = "({:.2f} to {:.2f} J over power models)".format(*self.band_j)
+            energy = f"{self.total.energy_j:.2f} J {spread} ({self.total.provenance})"
         attributed_j = self.energy_attributed_j
         parts = [
             energy,

@@ -1,4 +1,4 @@
-"""What a data sheet says of this machine: the thermal design power (TDP) of its processor and GPUs."""
+"""Thermal design power (TDP) of the processor and the GPUs of this machine, by their data sheets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from joules.instrument.sources.codecarbon_model import processor_tdp
 
 
 def nameplate() -> dict[str, Any]:
-    """`cpu_tdp_w`, `cpu_tdp_origin` (how CodeCarbon comes by it) and `gpu_tdps_w`, the default power
+    """`cpu_tdp_w`, `cpu_tdp_origin` (how CodeCarbon found it) and `gpu_tdps_w`, the default power
     limit in watts of every GPU this user may read."""
     tdp = processor_tdp()
     return {"cpu_tdp_w": tdp.power_w, "cpu_tdp_origin": tdp.origin, "gpu_tdps_w": _gpu_tdps_w()}

@@ -1,4 +1,4 @@
-"""Samples sources in the background and tells the energy between any two instants."""
+"""Samples sources in the background; computes the energy between any two instants."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class _Episode:
 
 
 def check_coverage(sources: Sequence[Source]) -> None:
-    """Refuses a partial reading: raises UserError where a GPU is metered without the CPU, or nothing is."""
+    """Raises UserError if a GPU is metered without the CPU, or nothing is metered."""
     domains = {channel.domain for source in sources for channel in source.channels}
     if not domains:
         raise UserError(
-            "no source of energy readings was found: install the pinned packages of envs/ "
-            "(CodeCarbon models the CPU where nothing measures it)"
+            "no source of energy was found: install the pinned packages of envs/ "
+            "(CodeCarbon models the CPU if nothing measures it)"
         )
     covered = domains.union(*(channel.covers for source in sources for channel in source.channels))
     if any(domain.startswith("gpu") for domain in domains) and not covered & {"cpu", MACHINE}:
@@ -52,10 +52,14 @@ def check_coverage(sources: Sequence[Source]) -> None:
 
 
 class Sampler:
-    """Samples `sources` until closed; every instant is on the monotonic clock, in seconds.
+    """Samples sources until it is closed. Use it as a context manager.
 
-    Use as a context manager. Raises UserError at construction where the sources do not cover the
-    machine.
+    Args:
+        sources: Open sources; they are closed with the sampler.
+        clock: Monotonic clock in seconds, on which all instants are.
+
+    Raises:
+        UserError: If the sources do not cover the machine.
     """
 
     def __init__(self, sources: Sequence[Source], clock: Callable[[], float] = time.monotonic) -> None:
@@ -91,7 +95,7 @@ class Sampler:
         return list(self._traces)
 
     def notices(self) -> list[Notice]:
-        """What people should know about the sources now."""
+        """Notices of the sources."""
         return [notice for source in self._sources for notice in source.notices()]
 
     def now(self) -> float:
@@ -105,7 +109,7 @@ class Sampler:
         return min(reached, default=self._clock())
 
     def sample(self) -> None:
-        """Reads every source at once. A read that fails leaves a gap and is remembered."""
+        """Reads every source now. A failed read leaves a gap and is counted."""
         for source in self._sources:
             self._read(source)
 
@@ -144,7 +148,7 @@ class Sampler:
         self._closing.wait(seconds)
 
     def readings(self, start_s: float, end_s: float) -> list[Reading]:
-        """One reading per channel for the window; 'missing' where its samples do not span it."""
+        """One reading per channel for the window; 'missing' if its samples do not cover it."""
         with self._lock:
             return [self._reading(trace, start_s, end_s) for trace in self._traces.values()]
 
@@ -168,7 +172,7 @@ class Sampler:
         ]
 
     def faults(self, start_s: float, end_s: float) -> list[str]:
-        """One sentence for each way in which reads failed within the window, with their number."""
+        """Messages of failed reads in the window, each with the number of reads."""
         with self._lock:
             within = {
                 sentence: [one for one in episodes if one.first_s <= end_s and one.last_s >= start_s]
@@ -200,7 +204,7 @@ class Sampler:
             except SourceError as fault:
                 values = dict.fromkeys(source.channels, fault)
             except Exception as fault:
-                # Whatever it was: one read must not end the sampling of all that follow.
+                # A failed read, for whatever reason, must not end the sampling.
                 values = dict.fromkeys(source.channels, _unforeseen(source, fault))
             # A read takes time; its value belongs to the middle of it.
             after_s = self._clock()

@@ -1,1 +1,1 @@
-"""The machine that is measured: its processors, limits, processes, GPUs, and who else uses them."""
+"""The measured machine: processors, limits, processes, GPUs, and their use by other programs."""

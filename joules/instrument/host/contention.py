@@ -1,4 +1,4 @@
-"""Who used the processor during a window: the first enemy of a measurement on a small machine."""
+"""CPU use by other processes during a window."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from joules.instrument.host.instructions import DescendantCounter, NotCountedErr
 from joules.instrument.host.processes import DESCENDANTS, Job, adopt_orphans, cpu_clock_s, name_of
 from joules.models import Closed
 
-# Of what disturbs a window so many programs are named, and none that used less.
+# Number of foreign programs that are named, and the least use for which one is.
 _MOST_NAMED = 3
 _LEAST_NAMED_CORES = 0.01
 
 
 def watch_descendants() -> None:
-    """Lets no descendant escape `snapshot`: to be called before the first is started.
+    """Makes `snapshot` count all descendants; call it before the first is started.
 
-    Orphans among them are adopted, and their instructions are counted where the processor counts any.
+    Orphaned descendants are adopted, and their instructions are counted if the processor counts any.
     """
     adopt_orphans()
     _instructions()
@@ -86,14 +86,14 @@ class Contention(Closed):
 
     @property
     def foreign_words(self) -> str:
-        """What others used, in words."""
+        """Use by other programs, for messages."""
         who = ", ".join(f"{name} {cores:.2f}" for name, cores in self.foreign_programs.items())
         return f"{self.foreign_cores:.2f} cores" + (f" ({who})" if who else "")
 
 
 def snapshot(job: Job = DESCENDANTS) -> Snapshot:
-    """The state now. Takes some milliseconds where there are many descendants; all its clocks are read at the
-    end of them, within a millisecond."""
+    """The state now. With many descendants it takes some milliseconds; all clocks are read at the end, within
+    a millisecond."""
     instructions = None if job.includes_self else _instructions()
     everyone, members = set(psutil.pids()), job.processes()
     job_s, cpu, own_s = job.cpu_s(members), psutil.cpu_times(), time.process_time()
@@ -121,14 +121,14 @@ def _boot_clock_s() -> float:
 
 
 def between(start: Snapshot, end: Snapshot) -> Contention:
-    """What happened from `start` to `end`."""
+    """Processor use from `start` to `end`."""
     return over([(start, end)])
 
 
 def over(parts: Sequence[tuple[Snapshot, Snapshot]]) -> Contention:
-    """What happened in a window open from the first to the second of each pair.
+    """Processor use in a window that was open from the first to the second of each pair.
 
-    Raises ValueError where there is no pair.
+    Raises ValueError if there is no pair.
     """
     if not parts:
         raise ValueError("a window without parts")
@@ -169,5 +169,5 @@ def _busiest(parts: Sequence[tuple[Snapshot, Snapshot]], duration_s: float) -> d
 def _counted(parts: Sequence[tuple[Snapshot, Snapshot]]) -> int | None:
     counts = [(start.job_instructions, end.job_instructions) for start, end in parts]
     known = [end - start for start, end in counts if start is not None and end is not None]
-    # Some virtual machines offer a counter that stands still.
+    # On some virtual machines the counter does not move.
     return sum(known) or None if len(known) == len(counts) else None

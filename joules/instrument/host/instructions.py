@@ -1,4 +1,4 @@
-"""Instructions that the processor itself counted: an outcome of a run that does not depend on a power model."""
+"""Instructions counted by the processor: an outcome of a run that does not depend on a power model."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FORMAT_TIMES = 1 | 2
 _DEVICE_SHIFT = 32
 _READ = struct.Struct("=QQQ")
 
-# A counter that was lent to another user of the hardware for more than this share of the time is no count.
+# If another user had the counter for more than this share of the time, the count is not used.
 _LENT_SHARE = 0.01
 
 
 class NotCountedError(Exception):
-    """Nothing counts here. The message is a sentence."""
+    """Instructions cannot be counted here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _open(event: Event) -> int:
 def _reason(fault: int) -> str:
     if fault in (errno.EACCES, errno.EPERM):
         return (
-            "this user may not count: run 'sudo sysctl kernel.perf_event_paranoid=2' (it lasts until the "
+            "no permission to count: run 'sudo sysctl kernel.perf_event_paranoid=2' (it lasts until the "
             "next boot), in a container allow perf_event_open"
         )
     if fault in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV):

@@ -1,4 +1,4 @@
-"""What the control groups of a container or a batch system leave of the machine to this process.
+"""Processors and memory that control groups (of a container or a batch system) allow this process to use.
 
 Files of both versions of the interface: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of the kernel.
 """
@@ -16,21 +16,21 @@ _PROC = Path("/proc/self")
 
 
 def usable_cores() -> int:
-    """Logical processors this process may keep busy; a batch system or a container may grant fewer than the
-    machine has."""
+    """Number of logical processors that this process may use; a batch system or a container may allow fewer
+    than the machine has."""
     granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # More threads than a quota has whole cores would be stopped in the middle of their work.
     return max(math.floor(min(granted, processor_quota_cores())), 1)
 
 
 def processor_quota_cores() -> float:
-    """Seconds of processor time granted a second; infinite where nothing limits it."""
+    """Seconds of processor time allowed per second; infinite without a limit."""
     quotas = (_quota_cores(group) for group in _groups("cpu"))
     return min((quota for quota in quotas if quota is not None), default=float("inf"))
 
 
 def free_memory_share() -> float:
-    """The part of the memory that may be used which is free, by the tightest limit; between 0 and 1."""
+    """Free share of the usable memory, by the tightest limit; between 0 and 1."""
     machine = psutil.virtual_memory()
     shares = (_free_share(group) for group in _groups("memory"))
     return min([machine.available / machine.total, *(share for share in shares if share is not None)])

@@ -1,4 +1,4 @@
-"""What machine this is, in the words a table and a caption need."""
+"""Hardware and operating system of this machine, for tables and captions."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def describe() -> Machine:
 
 
 def processor_name() -> str:
-    """What the processor calls itself, as the system tells it; empty where it does not."""
+    """Name of the processor; empty if the system does not report it."""
     return _processor_fields().get("model name", "") or platform.processor()
 
 
@@ -77,7 +77,7 @@ def _identity(fields: Mapping[str, str]) -> ProcessorIdentity | None:
 
 
 def _processor_fields() -> dict[str, str]:
-    """What the kernel tells of the last processor, by name; nothing where it tells nothing."""
+    """Fields of /proc/cpuinfo of the last processor, by name; empty if there is no such file."""
     try:
         text = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""The processes that a measurement is about: who they are and what processor time they took.
+"""The processes of a job and their processor time.
 
 Text of the kernel is decoded with replacement characters everywhere: a program may call itself any bytes.
 """
@@ -41,15 +41,15 @@ class Job:
         self._seen: dict[int, tuple[float, float]] = {}
         self._reaped_here_s = 0.0
         self._lost_s = 0.0
-        # Programs that let the kernel reap their children, whose time is then in nobody's count.
+        # Programs that let the kernel reap their children, whose time is then not counted anywhere.
         self.discarding: set[str] = set()
 
     def processes(self) -> set[int]:
-        """Process ids of those that live."""
+        """Process ids of those that have not ended."""
         return descendants() | ({os.getpid()} if self.includes_self else set())
 
     def working_and_stopped(self) -> tuple[set[int], set[int]]:
-        """Process ids of those that live, first those at work, then those that are stopped."""
+        """Process ids of those that work, and of those that are stopped."""
         present = self.processes()
         if not self._has_pauses:
             return present, set()
@@ -79,7 +79,7 @@ class Job:
             return reaped_here_s + self._lost_s + sum(own_s + their_s for own_s, their_s in seen.values())
 
     def _lost_since_last_look_s(self, seen: dict[int, tuple[float, float]], reaped_here_s: float) -> float:
-        """Time of processes that have ended since the last look and that nobody counted."""
+        """Time of processes that have ended since the last look and that is not counted anywhere."""
         ended_s = sum(sum(counts) for pid, counts in self._seen.items() if pid not in seen)
         counted_s = reaped_here_s - self._reaped_here_s
         counted_s += sum(counts[1] - self._seen[pid][1] for pid, counts in seen.items() if pid in self._seen)

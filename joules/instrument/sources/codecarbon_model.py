@@ -1,4 +1,4 @@
-"""CodeCarbon's model of processor and memory power, for machines that measure neither.
+"""CodeCarbon's model of processor and memory power, for machines without counters.
 
 Processor power is TDP x (0.1 + 0.9 load^3) with the load of the whole machine since the previous read; memory
 power is a constant by the number of modules guessed from its size. These are the rules of CodeCarbon 3.3
@@ -36,18 +36,18 @@ GIB = 1024**3
 _RULES_OF = "3.3"
 
 TDP_ADVICE: dict[TdpOrigin, str] = {
-    "exact": "found in CodeCarbon's table under this very name",
+    "exact": "found in CodeCarbon's table under this name",
     "fuzzy": "the nearest entry of CodeCarbon's table: check that it is your processor",
-    "per thread": "NOT in CodeCarbon's table: a constant per logical core stands in, so absolute energies "
-    "may be wrong several times over, and ratios of work that keeps unequal numbers of cores busy too",
-    "constant": "NOT known, nor is the processor: one constant stands in for any machine, so absolute "
-    "energies mean nothing",
+    "per thread": "NOT in CodeCarbon's table: a constant per logical core is used, so absolute energies may "
+    "be wrong by a factor of several, and so may ratios of work on unequal numbers of cores",
+    "constant": "NOT known, nor is the processor: one constant is used for any machine, so absolute energies "
+    "are meaningless",
 }
 
 
 @dataclass(frozen=True)
 class Tdp:
-    """Thermal design power in watts of the processor called `model`, and how CodeCarbon comes by it.
+    """Thermal design power in watts of the processor called `model`, and how CodeCarbon found it.
 
     'exact' and 'fuzzy' are entries of its table; 'per thread' multiplies the logical cores of an unknown
     processor by a constant; 'constant' is one number for any machine.
@@ -115,8 +115,7 @@ def open_sources(host: Host) -> Sequence[Source]:
 
 
 class _LoadMeter:
-    """Load of the whole machine, 0 to 1, since the previous read. Stolen time counts as busy, as CodeCarbon
-    has it."""
+    """Load of the whole machine, 0 to 1, since the previous read. Stolen time counts as busy."""
 
     # A load over less is rounded to nothing by the kernel's ticks; the first read waits for it.
     _LEAST_S = 0.05
@@ -168,8 +167,8 @@ def tdp_words(tdp: Tdp) -> str:
     """How far a TDP may be trusted, in words."""
     if tdp.origin == "per thread" and not tdp_table():
         return (
-            "NOT known, since CodeCarbon and its table are not installed: a constant per logical core "
-            "stands in; install codecarbon to have it looked up"
+            "NOT known, since CodeCarbon and its table are not installed: a constant per logical core is "
+            "used; install codecarbon"
         )
     return TDP_ADVICE[tdp.origin]
 
@@ -180,7 +179,7 @@ def tdp_table() -> dict[str, float]:
     content = codecarbon_data.read_bytes("data/hardware/cpu_power.csv") or b""
     table: dict[str, float] = {}
     for row in csv.DictReader(content.decode("utf-8").splitlines()):
-        # Some entries of the table are no numbers. Of a name that stands twice CodeCarbon takes the first.
+        # Some entries of the table are not numbers. If a name occurs twice, CodeCarbon takes the first.
         with contextlib.suppress(ValueError):
             table.setdefault(row["Name"].lower(), float(row["TDP"]))
     return table

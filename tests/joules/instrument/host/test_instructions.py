@@ -89,5 +89,7 @@ def test_kinds_of_cores_are_summed(counter, monkeypatch, tmp_path):
 
 def test_without_counters_the_reason_is_said():
     unknown = Event(kind=0, number=0xFFFF)
-    with pytest.raises(NotCountedError, match=r"counters are not available|kernel refused|may not count"):
+    with pytest.raises(
+        NotCountedError, match=r"counters are not available|kernel refused|no permission to count"
+    ):
         DescendantCounter([unknown])
