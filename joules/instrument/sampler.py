@@ -95,8 +95,20 @@ class Sampler:
         return list(self._traces)
 
     def notices(self) -> list[Notice]:
-        """Notices of the sources."""
-        return [notice for source in self._sources for notice in source.notices()]
+        """Notices of the sources, but for those of a model about a domain that is measured."""
+        with self._lock:
+            measured = {
+                domain
+                for channel, trace in self._traces.items()
+                if channel.provenance in ("counter", "sampled") and trace.is_answering
+                for domain in (channel.domain, *channel.covers)
+            }
+        return [
+            notice
+            for source in self._sources
+            for notice in source.notices()
+            if not (_is_model(source) and measured & {notice.about, MACHINE})
+        ]
 
     def now(self) -> float:
         return self._clock()
@@ -259,6 +271,10 @@ class Sampler:
             tdp_w=channel.tdp_w,
             tdp_origin=channel.tdp_origin,
         )
+
+
+def _is_model(source: Source) -> bool:
+    return all(channel.provenance == "modelled" for channel in source.channels)
 
 
 def _unforeseen(source: Source, fault: Exception) -> SourceError:

@@ -93,8 +93,8 @@ class CodeCarbonModel(Source):
     def notices(self) -> Sequence[Notice]:
         """How far the TDP may be trusted: a warning where it is not an entry of the table."""
         is_guess = self.tdp.origin in ("per thread", "constant")
-        says = f"{self.tdp.power_w:g} W for {self.tdp.model}: {tdp_words(self.tdp)}"
-        return (Notice("TDP", says, "warning" if is_guess else "info"),)
+        says = f"TDP {self.tdp.power_w:g} W for {self.tdp.model}: {tdp_words(self.tdp)}"
+        return (Notice("cpu", says, "warning" if is_guess else "info"),)
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -12,7 +12,7 @@ from joules.instrument import power_trace as traces
 from joules.instrument.reading import primary, summed
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler, check_coverage
-from joules.instrument.source import Channel, CounterGap, SourceError
+from joules.instrument.source import Channel, CounterGap, Notice, SourceError
 from tests.records import reading
 from tests.replay import Replay
 
@@ -285,3 +285,16 @@ def test_a_channel_that_fails_does_not_hold_back_what_the_others_have_reached():
         sampler.sample()
         assert sampler.last_sample_s == moved.now_s
         moved.now_s += 1.0
+
+
+def test_what_a_model_says_of_a_domain_that_is_measured_is_not_repeated():
+    class Guessing(Replay):
+        def notices(self):
+            return (Notice("cpu", "a guess"), Notice("dram", "another"))
+
+    models = {channel(domain=domain, provenance="modelled"): lambda _: 5.0 for domain in ("cpu", "dram")}
+    alone = Sampler([Guessing(models)])
+    assert len(alone.notices()) == 2
+    beside = Sampler([Guessing(models), Replay({channel(): lambda _: 7.0})])
+    beside.sample()
+    assert [str(notice) for notice in beside.notices()] == ["dram: another"]
