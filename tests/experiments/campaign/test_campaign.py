@@ -1,0 +1,62 @@
+"""Tables about a campaign as a whole: one machine, its use of energy, its claims under every power model."""
+
+import pandas as pd
+import pytest
+
+from experiments.campaign import power, report, tables
+from joules.analysis.contracts import CampaignEvidence
+from joules.analysis.records import Records
+from joules.errors import UserError
+from joules.study.campaign import POWER_MODELS
+from joules.study.claims import load_claims
+from joules.study.config import check_config
+from joules.study.design import load_design
+from tests.records import MACHINE, campaign_evidence, idle, run
+
+
+def test_every_table_of_the_design_is_made():
+    made = tables.tabulate(campaign_evidence(Records.from_sequence([run(), idle(), idle(position="after")])))
+    assert list(made) == load_design("campaign").tables
+
+
+def test_records_of_two_machines_are_refused():
+    elsewhere = run("two").model_copy(update={"machine": MACHINE.model_copy(update={"id": "other"})})
+    with pytest.raises(UserError, match="measure each machine as a campaign of its own"):
+        tables.tabulate(campaign_evidence(Records.from_sequence([run(), elsewhere])))
+
+
+def test_energy_and_runs_are_summed_by_experiment():
+    one, two = (Records.from_sequence([run(arm), idle()]) for arm in ("one", "two"))
+    config = check_config({"region": "NOR", "pue": 1.5})
+    evidence = CampaignEvidence({"grokking": one, "layer_kinds": two}, {}, config)
+    made = tables.tabulate(evidence)
+    energy = made["energy"].set_index("experiment")
+    assert energy["runs"].to_dict() == {"grokking": 1, "layer_kinds": 1}
+    # The run spent 40 J with its set-up, the idle reading 4 J.
+    assert energy["spent_j"].to_list() == [44.0, 44.0]
+    assert energy["energy_kwh"].sum() == pytest.approx(1.5 * 88 / 3.6e6)
+    printed = {value.key: value.raw for value in report.values(made)}
+    assert (printed["campaign.runs"], printed["campaign.pue"]) == (2, 1.5)
+    assert printed["campaign.grid"] == "Norway"
+
+
+def test_the_statistic_of_each_claim_is_listed_under_every_power_model():
+    name, claim = next(iter(load_claims("layer_kinds").items()))
+    of_model = pd.DataFrame(
+        {
+            "statistic": [claim.statistic, claim.statistic, "another"],
+            "power_model": ["servers", "boavizta", "servers"],
+            "estimate": [2.0, 3.0, 4.0],
+        }
+    )
+    statistics = pd.DataFrame({"statistic": [claim.statistic, "another"], "unit": "ratio", "base": "b"})
+    listed = power.headlines(
+        {
+            "layer_kinds": {POWER_MODELS: of_model, "statistics": statistics},
+            # Published readings rest on no power model.
+            "grokking": {"statistics": statistics},
+        }
+    )
+    assert listed["claim"].to_list() == [name, name]
+    assert listed["estimate"].to_list() == [2.0, 3.0]
+    assert set(listed["experiment"]) == {"layer_kinds"}
