@@ -9,11 +9,6 @@ from joules.errors import UserError
 from joules.instrument import METER_VERSION
 from joules.version import VERSION
 
-if TYPE_CHECKING:
-    from joules.instrument.measurement import Measurement
-    from joules.instrument.meter import Meter, Window
-    from joules.instrument.reading import Reading, Total
-
 __all__ = [
     "METER_VERSION",
     "Measurement",
@@ -27,18 +22,22 @@ __all__ = [
 
 __version__ = VERSION
 
-_MODULES = {
-    "Measurement": "joules.instrument.measurement",
-    "Meter": "joules.instrument.meter",
-    "Reading": "joules.instrument.reading",
-    "Total": "joules.instrument.reading",
-    "Window": "joules.instrument.meter",
-}
+if TYPE_CHECKING:
+    from joules.instrument.measurement import Measurement
+    from joules.instrument.meter import Meter, Window
+    from joules.instrument.reading import Reading, Total
+else:
+    _MODULES = {
+        "Measurement": "joules.instrument.measurement",
+        "Meter": "joules.instrument.meter",
+        "Reading": "joules.instrument.reading",
+        "Total": "joules.instrument.reading",
+        "Window": "joules.instrument.meter",
+    }
 
-
-def __getattr__(name: str) -> Any:
-    """Imports the meter on first use: the command line starts quickly, and `joules meter` starts its command
-    before any library has started threads."""
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'joules' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        """Imports the meter on first use: the command line starts quickly, and `joules meter` starts its
+        command before any library has started threads."""
+        if name in _MODULES:
+            return getattr(import_module(_MODULES[name]), name)
+        raise AttributeError(f"module 'joules' has no attribute '{name}'")
