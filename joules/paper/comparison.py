@@ -247,7 +247,7 @@ def _agreement(here: pd.DataFrame, there: pd.DataFrame, other: Campaign) -> pd.D
     """The numbers of `Comparison`, from tables by name."""
     ours = here[["experiment", *_INTERVAL]].dropna(subset=_INTERVAL)
     theirs = there[_INTERVAL].dropna()
-    table = ours.join(theirs, how="inner", lsuffix="_here", rsuffix="_there").reset_index()
+    table = ours.merge(theirs, left_index=True, right_index=True, suffixes=("_here", "_there")).reset_index()
     inside = table["estimate_here"].between(table["ci_low_there"], table["ci_high_there"])
     within = inside | table["estimate_there"].between(table["ci_low_here"], table["ci_high_here"])
     return table.assign(campaign=other.name, agrees=within, within=inside)
