@@ -1,6 +1,6 @@
-"""What the columns of tables mean and what they are counted in.
+"""Meanings and units of the columns of tables.
 
-Meanings are data: `columns.yaml` beside an experiment's design, and one here for what all experiments share.
+Meanings are data: `columns.yaml` in the folder of an experiment, and one here for what all experiments share.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from joules.study.design import experiments_folder
 FILE = "columns.yaml"
 # The folder of the meanings that all experiments share.
 SHARED = Path(__file__).parent
-# The words for what means the same in every table of a file.
+# Key of meanings that hold for every table of a file.
 ANY = "any"
 
 # Units by how a column's name ends, longest first.
@@ -58,20 +58,21 @@ class Columns(Closed):
 
 
 def unit(column: str) -> str | None:
-    """What the numbers of a column are counted in, by its name; None where it has no unit."""
+    """The unit of a column, by its name; None where it has none."""
     of_band = column.removesuffix("_band_low").removesuffix("_band_high")
     return next((unit for suffix, unit in _UNITS.items() if of_band.endswith(suffix)), None)
 
 
 def meaning(experiment: str, table: str, column: str) -> str | None:
-    """What a column of a table of an experiment means, in words; None where nobody has said.
+    """The description of a column of an experiment's table; None where it has none.
 
-    Raises UserError where a file of meanings cannot be read.
+    Raises:
+        UserError: where a file of meanings cannot be read.
     """
     described = _described(experiment, table, column)
     for suffix, end in _BAND_ENDS.items():
         if described is None and column.endswith(suffix):
-            return f"{end} of {column.removesuffix(suffix)} under all models of power"
+            return f"{end} of {column.removesuffix(suffix)} under all power models"
     for suffix, end in _ENDS.items():
         whole = _described(experiment, table, column.removesuffix(suffix))
         if described is None and whole is not None and column.endswith(suffix):
@@ -81,14 +82,14 @@ def meaning(experiment: str, table: str, column: str) -> str | None:
 
 @functools.cache
 def meanings(folder: Path) -> Mapping[str, Mapping[str, str]]:
-    """The meanings that `folder` holds, by table and column; none where it has no file."""
+    """The meanings in a folder's file, by table and column; none where it has no file."""
     path = folder / FILE
     return validate(Columns, read_yaml(path), "/".join(path.parts[-3:])).columns if path.exists() else {}
 
 
 def _described(experiment: str, table: str, column: str) -> str | None:
     own, shared = meanings(experiments_folder() / experiment), meanings(SHARED)
-    # The shared tables come before what is said of any table of an experiment: a family of comparisons is
+    # Meanings of a shared table come before those for any table of an experiment: a family of comparisons is
     # not a family of networks.
     for words in (own.get(table), shared.get(table), own.get(ANY), shared.get(ANY)):
         for name, text in (words or {}).items():
