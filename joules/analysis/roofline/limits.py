@@ -17,7 +17,7 @@ _METRICS = ("threads", "passes", "quickest_pass_s", "flops", "bytes_moved", "lau
 
 
 def limit_runs_table(records: Records) -> pd.DataFrame:
-    """One row a run of `records`, all of an experiment that reaches the machine's limits; empty where there is
+    """A table with one row a run of an experiment that reaches the machine's limits; empty where there is
     none."""
     return runs_table(records, ("limit",), _METRICS) if records.has_runs else pd.DataFrame()
 
