@@ -11,10 +11,14 @@ import pandas as pd
 from joules.analysis.records import Records
 from joules.analysis.sensitivity import MODEL_TABLE_COLUMNS
 from joules.power.models import POWER_MODELS, PowerModel, power_w
+from joules.power.servers import read_rows
 from joules.power.use import DOMAINS, NotCovered, Use
 from joules.study.campaign import POWER_MODELS as TABLE
 from joules.study.claims import load_claims
 
+# Loads at which the table shows how far a model is off at the wall; all are in `joules/power/reference`.
+_WALL_LOADS = {"idle": "0", "half": "0.5", "full": "1"}
+_WALL = ["wall_servers", *(f"wall_{cell}_{name}" for name in _WALL_LOADS for cell in ("factor", "bias"))]
 _WATTS = [
     "power_model",
     "words",
@@ -27,6 +31,7 @@ _WATTS = [
     "counter_ratio",
     "counter_factor",
     "counter_gap",
+    *_WALL,
 ]
 
 
@@ -35,7 +40,8 @@ def watts(every: Iterable[Records]) -> pd.DataFrame:
     nothing of it; and how far it is off where a counter reads what it models.
 
     `counter_ratio` is the geometric mean over runs of the model's energy over the counter's, `counter_factor`
-    the median factor by which a run is off. Rows with a counter's verdict come first, the best before.
+    the median factor by which a run is off; `wall_factor_...` and `wall_bias_...` (a median) are the same
+    over wall-metered servers. Rows with a counter's verdict come first, the best before.
     """
     every = list(every)
     uses = [group.use for records in every for group in records.groups if group.use is not None]
@@ -43,6 +49,7 @@ def watts(every: Iterable[Records]) -> pd.DataFrame:
         {"power_model": name, "words": model.words, "source": model.source}
         | _states(model, uses)
         | _against_counter(model, every)
+        | _against_wall(name)
         for name, model in POWER_MODELS.items()
     ]
     table = pd.DataFrame(rows, columns=_WATTS)
@@ -53,12 +60,10 @@ def _states(model: PowerModel, uses: Sequence[Use]) -> dict[str, object]:
     if not uses:
         return {"gap": "no window was watched to its end"}
     first = uses[0]
-    memory_w = None if first.memory_w is None else float(np.ravel(first.memory_w)[0])
-    machine = dataclasses.replace(first, memory_w=memory_w)
-    states = {"rest_w": 0, "one_core_w": 1, "all_cores_w": machine.threads}
+    states = {"rest_w": 0.0, "one_core_w": 1.0, "all_cores_w": float(first.threads)}
     try:
         return {
-            state: sum(model.power_w(dataclasses.replace(machine, busy_cores=busy)).values())
+            state: float(sum(model.power_w(dataclasses.replace(first, busy_cores=busy)).values()))
             for state, busy in states.items()
         }
     except NotCovered as gap:
@@ -92,6 +97,18 @@ def _against_counter(model: PowerModel, every: Sequence[Records]) -> dict[str, o
         "counter_ratio": float(np.exp(np.mean(of_runs))),
         "counter_factor": float(np.exp(np.median(np.abs(of_runs)))),
     }
+
+
+def _against_wall(model: str) -> dict[str, object]:
+    rows = {row["load"]: row for row in read_rows("model_errors") if row["power_model"] == model}
+    if not rows:
+        return {}
+    errors = {
+        f"wall_{cell}_{name}": float(rows[load][cell])
+        for name, load in _WALL_LOADS.items()
+        for cell in ("factor", "bias")
+    }
+    return {"wall_servers": int(rows["0"]["servers"]), **errors}
 
 
 def headlines(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from joules.analysis.records import Floats, Records, alternative_models, recompu
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
-from joules.power.servers import recognize_servers
+from joules.power.servers import choose_servers
 from joules.study.config import Config
 
 
@@ -36,7 +36,7 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
     stated = evidence.stated.basis if evidence.stated else None
     by_model = [
         spending({name: recompute_under(entries, model) for name, entries in records.items()}, config)
-        for model in alternative_models(records.values())
+        for model in sensitivity.select_models(alternative_models(records.values()), records.values())
     ]
     return {
         "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), records.values(), stated)]),
@@ -64,8 +64,8 @@ def spending(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
 
 
 def _machine_row(machine: Machine, every: Collection[Records], stated: str | None) -> dict[str, object]:
-    servers = recognize_servers(machine.identity)
-    generation = servers.generation if servers else None
+    servers = choose_servers(machine.identity)
+    generation = servers.name if servers.evidence == "generation" else None
     basis = None if machine.identity is None else stated or "recorded"
     runs = {
         name: np.concatenate([each.cells.runs[name] for each in every])

@@ -13,10 +13,12 @@ from scipy import stats
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
 from experiments.estimation_methods.operators import operators_of_work
 from joules.analysis import roofline, statistics
-from joules.analysis.records import Records, runs_table, select_measured
+from joules.analysis.records import IN_PLACE_OF, Records, runs_table, select_measured
 from joules.bench.record import Run
 from joules.instrument import carbon
 from joules.instrument.reading import primary
+from joules.instrument.reading_arrays import one_window
+from joules.power.models import POWER_MODELS
 from joules.study.design import Design, Test
 
 # The question whose runs reach the limits of the machine.
@@ -65,7 +67,6 @@ def known_of(
     machine_j = {
         reading.domain: reading.energy_j for reading in primary(run.readings) if reading.energy_j is not None
     }
-    modelled = [r.energy_j for r in run.readings if r.source in _MODELLED and r.energy_j is not None]
     job_memory = [r.energy_j for r in run.readings if r.scope == "job" and r.domain == "dram"]
     use = run.contention
     gpu_loads = [gpu.load for gpu in run.gpu_use if gpu.load is not None]
@@ -77,7 +78,7 @@ def known_of(
         idle_power_w=idle_power_w,
         domains_j=machine_j,
         job_memory_j=job_memory[0] if job_memory else None,
-        modelled_j=sum(modelled) if len(modelled) == len(_MODELLED) else None,
+        modelled_j=_codecarbon_j(run),
         power_w=whole_power(run),
         cpu_tdp_w=run.metrics.get("cpu_tdp_w"),
         gpu_tdp_w=sum(tdps_w) if tdps_w else None,
@@ -91,6 +92,21 @@ def known_of(
         peak_flops_per_s=run.metrics.get("peak_flops_per_s"),
         roofline_s=None if roofline_pass_s is None else float(run.metrics["passes"]) * roofline_pass_s,
     )
+
+
+def _codecarbon_j(run: Run) -> float | None:
+    """The energy of processors and memory by CodeCarbon: as it was read or, where another power model is in
+    its place, by its rule at the mean load; None where it did not run."""
+    ours = [reading for reading in run.readings if reading.source in _MODELLED]
+    if len(ours) < len(_MODELLED) or any(reading.energy_j is None for reading in ours):
+        return None
+    if not any(IN_PLACE_OF in reading.detail for reading in ours):
+        return sum(reading.energy_j or 0.0 for reading in ours)
+    if run.contention is None or not run.duration_s:
+        return None
+    window = one_window(run.readings, run.duration_s, 0.0, run.machine, run.contention)
+    watts = window.change_power(POWER_MODELS["codecarbon"]).model_w.values()
+    return float(np.ravel(sum(watts))[0]) * run.duration_s
 
 
 def _roofline_pass_s(work: str, threads: int, limits: pd.DataFrame) -> float | None:

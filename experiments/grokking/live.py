@@ -268,7 +268,7 @@ def load_replay(name: str) -> Recorded:
         UserError: If there is none of this name.
     """
     from experiments.grokking.outcomes import evaluations_of
-    from joules.analysis import records
+    from joules.analysis import records, sensitivity
     from joules.analysis.records import Records
     from joules.bench.record import Run
 
@@ -281,7 +281,7 @@ def load_replay(name: str) -> Recorded:
     alone = Records.from_sequence([found])
     by_model = {READ: found} | {
         model: cast(Run, next(iter(records.recompute_under(alone, model))))
-        for model in records.alternative_models([alone])
+        for model in sensitivity.select_models(records.alternative_models([alone]), [alone])
     }
     points = [
         (

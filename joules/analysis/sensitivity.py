@@ -2,7 +2,8 @@
 
 Flagged runs are part of every result: `with_unflagged` adds to each statistic its value without them. Where
 energy is modelled, results are never based on a single power model: `with_power_models` adds to each
-statistic and to each column of energy its range over all models.
+statistic and to each column of energy its range over the models that take part in verdicts; those that wall
+meters refute at the loads of an experiment's arms are in the table of models alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 from joules.analysis import columns
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records import Floats, Records, TableSet, alternative_models, recompute_under
+from joules.power.calibration import takes_part
 from joules.power.models import DEFAULT_MODEL
 from joules.study.campaign import POWER_MODELS as POWER_MODELS_TABLE
 
@@ -29,7 +31,16 @@ LOW, HIGH = "_band_low", "_band_high"
 # Columns of statistics: the least and the largest estimate over models, and the outer ends of all intervals.
 MODEL_COLUMNS = ["band_models", "band_low", "band_high", "band_ci_low", "band_ci_high", "band_reason"]
 # Columns of the table `power_models`.
-MODEL_TABLE_COLUMNS = ["statistic", "power_model", "n", "estimate", "ci_low", "ci_high", "p_holm"]
+MODEL_TABLE_COLUMNS = [
+    "statistic",
+    "power_model",
+    "n",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "p_holm",
+    "takes_part",
+]
 # Reasons why an estimate does not depend on the power model.
 NO_ENERGY, EQUAL_CORES, SMALL_LOADS = (
     "no energy enters it",
@@ -89,12 +100,14 @@ def without_runs(statistics: pd.DataFrame) -> pd.DataFrame:
 def with_power_models(
     tables: TableSet, records: Records, tabulate: Callable[[Records], TableSet]
 ) -> TableSet:
-    """Adds to tables, which `tabulate` made of `records`, their range over all power models.
+    """Adds to tables, which `tabulate` made of `records`, their range over the power models that take part
+    in verdicts.
 
     Returns:
         The tables: `statistics` with `MODEL_COLUMNS`; each column that depends on energy with its range in
         `<column>_band_low` and `<column>_band_high`; and the table `power_models`, a row for each statistic
-        and model. Where nothing is modelled there is no range and `power_models` is empty.
+        and model, those that take no part included. Where nothing is modelled there is no range and
+        `power_models` is empty.
     """
 
     def tabulate_under(model: str) -> tuple[pd.DataFrame, dict[str, Floats]]:
@@ -102,15 +115,18 @@ def with_power_models(
         return other["statistics"], {name: _energies(table, other[name]) for name, table in tables.items()}
 
     models = alternative_models([records])
+    deciding = select_models(models, [records])
     statistics = {DEFAULT_MODEL: tables["statistics"]} if models else {}
     ranges = {name: (_energies(table),) * 2 for name, table in tables.items()}
     # Tables of few records are made before another process has started.
     map_models = map if records.is_kept else parallel_map
     for model, (of_model, energies) in zip(models, map_models(tabulate_under, models), strict=True):
         statistics[model] = of_model
-        ranges = {name: _widen(ranges[name], energies[name]) for name in tables}
+        if model in deciding:
+            ranges = {name: _widen(ranges[name], energies[name]) for name in tables}
     by_model = _statistics_by_model(statistics)
-    ranged = _with_statistics_range(tables["statistics"], by_model)
+    by_model["takes_part"] = by_model["power_model"].isin([DEFAULT_MODEL, *deciding])
+    ranged = _with_statistics_range(tables["statistics"], by_model[by_model["takes_part"]])
     return {
         **{name: _with_range(table, *ranges[name]) for name, table in tables.items()},
         "statistics": ranged.assign(band_reason=_reasons(ranged, tables["runs"])),
@@ -128,6 +144,30 @@ def with_model_ranges(table: pd.DataFrame, others: Iterable[pd.DataFrame]) -> pd
     return _with_range(
         table, *functools.reduce(_widen, (_energies(table, other) for other in others), (own, own))
     )
+
+
+def select_models(models: Iterable[str], every: Iterable[Records]) -> list[str]:
+    """The models that take part in verdicts: those that wall meters do not refute at the mean load of any arm
+    of these records (see `joules.power.calibration`). The others are shown and decide nothing."""
+    loads = [load for records in every for load in _loads_of_arms(records)]
+    return [model for model in models if takes_part(model, loads).all()]
+
+
+def _loads_of_arms(records: Records) -> list[float]:
+    parts = [
+        pd.DataFrame(
+            {
+                **{key: records.cells.runs[key][group.rows] for key in ("experiment", "arm")},
+                "load": group.use.load,
+            }
+        )
+        for group in records.groups
+        if group.kind == "run" and group.use is not None
+    ]
+    if not parts:
+        return []
+    loads: list[float] = pd.concat(parts).groupby(["experiment", "arm"])["load"].mean().tolist()
+    return loads
 
 
 def _statistics_by_model(statistics: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

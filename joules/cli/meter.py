@@ -39,6 +39,7 @@ def _declare_meter(parser: argparse.ArgumentParser) -> None:
         help="idle time measured before the command, in seconds (default: 2)",
     )
     parser.add_argument("--json", metavar="FILE", help="also write the whole measurement to a JSON file")
+    parser.add_argument("--models", action="store_true", help="also show the energy under every power model")
     parser.add_argument(
         "--wait", action="store_true", help="wait for background processes that the command started"
     )
@@ -99,7 +100,11 @@ def _meter(options: Options) -> int:
         except OSError as fault:
             print_error(_not_writable(path, fault))
     with contextlib.suppress(OSError):
-        print(report(metered, grid).encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+        print(
+            report(metered, grid, options.models).encode("utf-8", "backslashreplace").decode(),
+            file=sys.stderr,
+            flush=True,
+        )
     return metered.exit_code
 
 
@@ -116,10 +121,14 @@ def _not_writable(path: Path, fault: OSError) -> str:
     return f"cannot write {path} ({fault.strerror}): choose another file"
 
 
-def _doctor(_options: Options) -> None:
+def _declare_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--models", action="store_true", help="also show what every power model gives")
+
+
+def _doctor(options: Options) -> None:
     from joules.instrument.doctor import diagnose
 
-    for line in diagnose():
+    for line in diagnose(options.models):
         print(line, flush=True)
 
 
@@ -130,6 +139,7 @@ COMMANDS = {
     "doctor": Command(
         "list what this machine can measure, what is modelled and what is missing",
         _doctor,
+        _declare_doctor,
         needs_repository=False,
     ),
 }

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from joules.errors import UserError
 from joules.instrument import carbon
+from joules.instrument.estimates import Estimate
 from joules.instrument.host import machine
 from joules.instrument.host.contention import watch_descendants
 from joules.instrument.host.gpus import GpuUse
 from joules.instrument.host.processes import DESCENDANTS, descendants
-from joules.instrument.measurement import Measurement
+from joules.instrument.measurement import Measurement, significant
 from joules.instrument.meter import Meter
 from joules.instrument.reading import Reading
 from joules.instrument.source import Source
@@ -101,10 +102,16 @@ def meter_command(
     )
 
 
-def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
-    """A table of the readings for a terminal."""
+def report(metered: MeteredCommand, grid: carbon.Grid, with_models: bool = False) -> str:
+    """A table of the readings for a terminal; `with_models`, with the energy under every power model."""
     best, job = metered.domains, metered.attributed_domains
-    others = [r for r in metered.readings if r.scope == "machine" and r not in best.values()]
+    others = [
+        reading
+        for reading in metered.readings
+        if reading.scope == "machine"
+        and reading not in best.values()
+        and (with_models or reading.provenance != "modelled" or best[reading.domain].provenance != "modelled")
+    ]
     use = metered.contention
     lines = [
         "",
@@ -120,6 +127,7 @@ def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
         ),
         "",
         _total_row(metered),
+        *(_model_row(each) for each in metered.models if with_models),
         *([f"{use.job_instructions:>14,} instructions in user mode"] if use.job_instructions else []),
         *(_gpu_row(gpu) for gpu in metered.gpu_use),
         *_left_behind(metered.still_running),
@@ -128,8 +136,8 @@ def report(metered: MeteredCommand, grid: carbon.Grid) -> str:
         "",
     ]
     if metered.impact and metered.total:
-        whole_j, band_j = metered.total.energy_j, metered.band_j
-        factors = (band_j[0] / whole_j, band_j[1] / whole_j) if band_j and whole_j else None
+        whole_j, interval_j = metered.total.energy_j, metered.interval_j
+        factors = (interval_j[0] / whole_j, interval_j[1] / whole_j) if interval_j and whole_j else None
         lines += [f" {carbon.statement(metered.impact, grid, metered.total.provenance, factors)}", ""]
     return "\n".join(lines)
 
@@ -139,12 +147,13 @@ def _total_row(metered: MeteredCommand) -> str:
     if total is None:
         return "  total energy is missing: the energy of a domain was not read"
     floored = ", raised to the floor" if total.floored else ""
-    spread = f"+- {total.uncertainty_j:.2g} J"
-    if metered.band_j is not None:
-        low_j, high_j = metered.band_j
-        covering = sum(each.energy_j is not None for each in metered.models)
-        spread = f"{low_j:,.2f} to {high_j:,.2f} J over {covering} power models"
-    return f"{total.energy_j:>14,.2f} J  total, {spread}, {total.provenance}{floored}"
+    return f"{significant(total.energy_j):>14} J  total ({metered.doubt}){floored}"
+
+
+def _model_row(estimate: Estimate) -> str:
+    if estimate.energy_j is None:
+        return f"{'':14}    {estimate.words}: {estimate.gap}"
+    return f"{significant(estimate.energy_j):>14} J  by {estimate.words}"
 
 
 def _left_behind(count: int) -> list[str]:

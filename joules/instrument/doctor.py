@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator
@@ -11,18 +12,18 @@ from joules.instrument.host import contention, limits, machine
 from joules.instrument.host.instructions import DescendantCounter, NotCountedError
 from joules.instrument.source import MACHINE, PREFERENCE, Channel
 from joules.instrument.sources import discover, failing_channels
-from joules.instrument.sources.codecarbon_model import memory_kind, processor_tdp
-from joules.power.memory import codecarbon_memory_w
-from joules.power.models import POWER_MODELS
-from joules.power.servers import published_servers, recognize_servers
+from joules.instrument.sources.load_curve import use_of_this_machine
+from joules.power.calibration import takes_part
+from joules.power.models import POWER_MODELS, load_curve, load_curve_high, load_curve_low
+from joules.power.servers import choose_servers, server_powers
 from joules.power.use import NotCovered, Use
 
 _WATCH_S = 2.0
 _ROLES = {MACHINE: " (the total, to which no part is added)"}
 
 
-def diagnose() -> Iterator[str]:
-    """The report, line by line."""
+def diagnose(with_models: bool = False) -> Iterator[str]:
+    """The report, line by line; `with_models`, with what every power model gives this machine."""
     here = machine.describe()
     yield f"machine     {here.words}, {here.system}, Python {here.python}"
     yield f"processor   {_generation(here)}"
@@ -53,53 +54,70 @@ def diagnose() -> Iterator[str]:
     yield f"instructions {_instructions()}"
     yield ""
     if any(channel.provenance == "modelled" for channel in channels):
-        yield from _models(here, processor_tdp().power_w)
+        use = use_of_this_machine()
+        yield from _power(use)
+        if with_models:
+            yield ""
+            yield from _models(use)
     yield ""
     yield from _quiet()
 
 
 def _generation(here: machine.Machine) -> str:
     """What generation the processor belongs to, and from which numbers that is known."""
+    known = sum(each.evidence == "generation" for each in server_powers().values())
     if here.identity is None:
         return "reports no family and model, so its generation is unknown"
     numbers = f"{here.identity.vendor} family {here.identity.family} model {here.identity.model}"
     numbers += f" stepping {here.identity.stepping}"
-    servers = recognize_servers(here.identity)
-    if servers is None:
-        return (
-            f"{numbers}: none of the {len(published_servers())} generations with published powers of servers"
-        )
+    servers = choose_servers(here.identity)
+    if servers.evidence != "generation":
+        return f"{numbers}: none of the {known} generations with wall-metered servers"
     return (
-        f"{numbers}: {servers.generation}; the {servers.results} published servers with it draw "
+        f"{numbers}: {servers.name}; the {servers.count} wall-metered servers with it draw "
         f"{servers.idle_w:g} W a thread when idle and {servers.full_w:g} W at full load, all parts included"
     )
 
 
-def _models(here: machine.Machine, tdp_w: float) -> Iterator[str]:
-    """What every power model gives this machine, or why it says nothing of it."""
-    states = {"idle": 0, "one core": 1, "all cores": here.logical_cores}
-    yield f"W by model  {'':26}" + "".join(f"{state:>11}" for state in states)
-    for model in POWER_MODELS.values():
+def _power(use: Use) -> Iterator[str]:
+    """What the default model gives this machine, with its interval."""
+    states = _states(use)
+    yield f"W modelled  {'':26}" + "".join(f"{name:>20}" for name in states)
+    models = (load_curve, load_curve_low, load_curve_high)
+    cells = []
+    for busy_cores in states.values():
+        point, low, high = (
+            float(sum(model(dataclasses.replace(use, busy_cores=busy_cores)).values())) for model in models
+        )
+        cells.append(f"{point:.3g} ({low:.3g} to {high:.3g})")
+    yield f"            {'90 % of unmetered servers':26}" + "".join(f"{cell:>20}" for cell in cells)
+    if use.servers is not None:
+        yield f"            by {use.servers.basis}"
+
+
+def _models(use: Use) -> Iterator[str]:
+    """What every power model gives this machine, or why it says nothing of it; and at which of these loads
+    wall meters refute it."""
+    states = _states(use)
+    yield f"W by model  {'':26}" + "".join(f"{name:>11}" for name in states)
+    loads = [busy_cores / use.threads for busy_cores in states.values()]
+    for name, model in POWER_MODELS.items():
         try:
             watts = [
-                sum(
-                    model.power_w(
-                        Use(
-                            busy_cores=busy,
-                            threads=here.logical_cores,
-                            memory_gib=here.memory_gib,
-                            tdp_w=tdp_w,
-                            memory_w=codecarbon_memory_w(here.memory_gib, memory_kind()),
-                            servers=recognize_servers(here.identity),
-                        )
-                    ).values()
-                )
-                for busy in states.values()
+                float(sum(model.power_w(dataclasses.replace(use, busy_cores=busy_cores)).values()))
+                for busy_cores in states.values()
             ]
         except NotCovered as gap:
             yield f"            {model.words:26} not covered: {gap}"
         else:
-            yield f"            {model.words:26}" + "".join(f"{number:11.2f}" for number in watts)
+            marks = (" " if is_kept else "*" for is_kept in takes_part(name, loads))
+            cells = (f"{number:10.2f}{mark}" for number, mark in zip(watts, marks, strict=True))
+            yield f"            {model.words:26}" + "".join(cells)
+    yield "            * wall-metered servers refute the model at this load"
+
+
+def _states(use: Use) -> dict[str, float]:
+    return {"idle": 0.0, "one core": 1.0, "all cores": float(use.threads)}
 
 
 def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:

@@ -1,13 +1,15 @@
-"""The whole machine's energy over a window under every power model."""
+"""The whole machine's energy over a window under every power model, and its prediction interval."""
 
 from __future__ import annotations
 
 import math
 
-from joules.instrument.reading_arrays import ReadingArrays
+import numpy as np
+
+from joules.instrument.reading_arrays import LOAD_CURVE, ReadingArrays
 from joules.models import Closed
-from joules.power.models import POWER_MODELS, PowerModel
-from joules.power.use import NotCovered
+from joules.power.models import POWER_MODELS, PowerModel, load_curve, load_curve_high, load_curve_low
+from joules.power.use import DOMAINS, NotCovered
 
 
 class Estimate(Closed):
@@ -17,6 +19,16 @@ class Estimate(Closed):
     words: str
     energy_j: float | None
     gap: str | None
+
+
+class Prediction(Closed):
+    """The 90 % prediction interval of the whole machine's modelled energy in joules, as of one of the servers
+    that nobody metered; the wall-metered `servers` that it rests on, and the same in words."""
+
+    low_j: float
+    high_j: float
+    servers: int
+    basis: str
 
 
 def estimate_energies(window: ReadingArrays) -> list[Estimate]:
@@ -33,3 +45,28 @@ def _estimate(window: ReadingArrays, name: str, model: PowerModel) -> Estimate:
     except NotCovered as gap:
         return Estimate(model=name, words=model.words, energy_j=None, gap=str(gap))
     return Estimate(model=name, words=model.words, energy_j=energy_j, gap=None)
+
+
+def predict_energy(window: ReadingArrays) -> Prediction | None:
+    """The prediction interval of the energy of a single window whose processors and memory were read by the
+    load curve of wall-metered servers; None of others.
+
+    The interval's factors at the window's mean load are those of its energy, which lies within.
+    """
+    modelled = [kind for kind in window.primary if kind.source == LOAD_CURVE]
+    use = window.use
+    if {kind.domain for kind in modelled} != DOMAINS or use is None or use.servers is None:
+        return None
+    whole_j = float(window.energy_j[0, [kind.place for kind in window.primary]].sum())
+    if math.isnan(whole_j):
+        return None
+    point_w, low_w, high_w = (
+        float(np.ravel(sum(model(use).values()))[0])
+        for model in (load_curve, load_curve_low, load_curve_high)
+    )
+    modelled_j = float(window.energy_j[0, [kind.place for kind in modelled]].sum())
+    floor_j = window.layout.floor_power_w * float(window.duration_s[0])
+    low_j, high_j = (
+        max(whole_j - modelled_j + modelled_j * end_w / point_w, floor_j) for end_w in (low_w, high_w)
+    )
+    return Prediction(low_j=low_j, high_j=high_j, servers=use.servers.count, basis=use.servers.basis)

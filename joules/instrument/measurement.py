@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from joules.instrument import METER_VERSION
 from joules.instrument.attribution import job_readings
-from joules.instrument.estimates import Estimate, estimate_energies
+from joules.instrument.estimates import Estimate, Prediction, estimate_energies, predict_energy
 from joules.instrument.flags import flags_of
 from joules.instrument.host.contention import Contention, Snapshot, over, snapshot
 from joules.instrument.host.gpus import GpuUse, combined_use, job_shares
@@ -65,6 +65,8 @@ class Measurement(Closed):
         faults: Messages of reads that failed.
         flags: Quality flags, each as `keyword: evidence`.
         models: Energy of the whole machine under each power model; empty if nothing is modelled.
+        prediction: 90 % prediction interval of modelled energy by wall-metered servers; None if the energy
+            does not rest on them.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Measurement(Closed):
     faults: list[str]
     flags: list[str]
     models: list[Estimate]
+    prediction: Prediction | None
 
     @property
     def energy_j(self) -> float | None:
@@ -90,11 +93,29 @@ class Measurement(Closed):
         return self.total.uncertainty_j if self.total else None
 
     @property
-    def band_j(self) -> tuple[float, float] | None:
-        """Smallest and largest energy of the whole machine over the power models that cover it, in joules;
-        None if nothing is modelled."""
+    def interval_j(self) -> tuple[float, float] | None:
+        """The 90 % prediction interval of modelled energy; where it is modelled in part alone, its range over
+        power models. None where nothing is modelled. `energy_j` lies within."""
+        if self.prediction is not None:
+            return self.prediction.low_j, self.prediction.high_j
         energies_j = [each.energy_j for each in self.models if each.energy_j is not None]
-        return (min(energies_j), max(energies_j)) if energies_j else None
+        if not energies_j or self.energy_j is None:
+            return None
+        return min(*energies_j, self.energy_j), max(*energies_j, self.energy_j)
+
+    @property
+    def doubt(self) -> str:
+        """How far `energy_j` may be off, and what it rests on, in words."""
+        if self.total is None:
+            return "a domain could not be read"
+        if self.prediction is not None:
+            low_j, high_j = significant(self.prediction.low_j), significant(self.prediction.high_j)
+            basis = f"modelled from {self.prediction.basis}"
+            return f"{low_j} to {high_j} J, 90 % of unmetered servers; {basis}"
+        if self.interval_j is not None:
+            low, high = (significant(end) for end in self.interval_j)
+            return f"{low} to {high} J over power models; {self.total.provenance}"
+        return f"± {self.total.uncertainty_j:.2g} J; {self.total.provenance}"
 
     @property
     def provenance(self) -> RecordedProvenance:
@@ -127,10 +148,7 @@ class Measurement(Closed):
         if self.total is None:
             energy = "energy missing"
         else:
-            spread = f"± {self.total.uncertainty_j:.2g} J"
-            if self.band_j is not None:
-                spread = "({:.2f} to {:.2f} J over power models)".format(*self.band_j)
-            energy = f"{self.total.energy_j:.2f} J {spread} ({self.total.provenance})"
+            energy = f"{significant(self.total.energy_j)} J ({self.doubt})"
         attributed_j = self.energy_attributed_j
         parts = [
             energy,
@@ -140,6 +158,13 @@ class Measurement(Closed):
         ]
         flags = f" [{', '.join(flag.partition(':')[0] for flag in self.flags)}]" if self.flags else ""
         return f"{self.name}: {', '.join(parts)}{flags}"
+
+
+def significant(energy_j: float) -> str:
+    """Joules to three digits, as far as a modelled energy is known at all."""
+    return (
+        f"{energy_j:,.{max(0, 2 - math.floor(math.log10(energy_j)))}f}" if energy_j > 0 else f"{energy_j:g}"
+    )
 
 
 def open_segment(sampler: Sampler, at_s: float | None = None, job: Job = DESCENDANTS) -> Opening:
@@ -204,4 +229,5 @@ def measure(
         faults=faults,
         flags=flags_of(kept, use, gpu_use, duration_s, faults, sampler.notices()),
         models=estimate_energies(window),
+        prediction=predict_energy(window),
     )

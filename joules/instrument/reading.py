@@ -13,8 +13,9 @@ from joules.models import Closed
 from joules.power.models import SERVER_FLOOR_W
 from joules.power.use import PROCESSORS
 
-# How CodeCarbon's source words the thermal design power.
-_TDP = re.compile(r"a TDP of ([\d.e+-]+) W")
+# How CodeCarbon's source words the thermal design power, and the power of memory.
+_TDP = re.compile(r"a TDP of ([\d.e+-]+) W(?: \(([a-z ]+)\))?")
+_MEMORY = re.compile(r"constant ([\d.e+-]+) W")
 
 RecordedProvenance = Literal["counter", "sampled", "modelled", "missing"]
 
@@ -136,12 +137,26 @@ def read_tdp_w(reading: Reading) -> float | None:
     """
     if reading.tdp_w is not None or reading.provenance != "modelled" or reading.domain != PROCESSORS:
         return reading.tdp_w
-    return _parse_tdp_w(reading.detail)
+    return _parse_tdp(reading.detail)[0]
+
+
+def read_tdp_origin(reading: Reading) -> str | None:
+    """How the thermal design power of a reading was found, by the same rules."""
+    if reading.tdp_w is not None or reading.provenance != "modelled" or reading.domain != PROCESSORS:
+        return reading.tdp_origin
+    return _parse_tdp(reading.detail)[1]
 
 
 @functools.cache
-def _parse_tdp_w(detail: str) -> float | None:
+def _parse_tdp(detail: str) -> tuple[float | None, str | None]:
     found = _TDP.search(detail)
+    return (float(found[1]), found[2]) if found else (None, None)
+
+
+@functools.cache
+def parse_memory_w(detail: str) -> float | None:
+    """The power of memory in watts in the detail of CodeCarbon's reading of it; None where it names none."""
+    found = _MEMORY.search(detail)
     return float(found[1]) if found else None
 
 

@@ -17,12 +17,26 @@ from numpy.typing import NDArray
 
 from joules.instrument.host.contention import Contention
 from joules.instrument.host.machine import Machine
-from joules.instrument.reading import Reading, RecordedProvenance, Total, primary, rank, read_tdp_w
-from joules.power.models import PowerModel, power_w
-from joules.power.servers import ProcessorIdentity, recognize_servers
+from joules.instrument.reading import (
+    Reading,
+    RecordedProvenance,
+    Total,
+    parse_memory_w,
+    primary,
+    rank,
+    read_tdp_origin,
+    read_tdp_w,
+)
+from joules.power.models import DEFAULT_MODEL, POWER_MODELS, PowerModel, power_w, relative_uncertainty
+from joules.power.servers import ProcessorIdentity, choose_servers
 from joules.power.use import DOMAINS, MEMORY, PROCESSORS, Quantity, Use
 
 Floats = NDArray[np.float64]
+
+# The source of readings that the load curve of wall-metered servers gave.
+LOAD_CURVE = "load-curve"
+# Origins of a thermal design power that is that of the processor's entry in a table.
+RATED = frozenset({"exact", "fuzzy"})
 
 
 class ReadingKind(NamedTuple):
@@ -39,6 +53,7 @@ class ReadingKind(NamedTuple):
     detail: str
     covers: tuple[str, ...]
     tdp_w: float | None
+    tdp_origin: str | None
 
     @property
     def is_read(self) -> bool:
@@ -52,6 +67,7 @@ class WatchedMachine(NamedTuple):
     threads: int
     memory_gib: float
     identity: ProcessorIdentity | None
+    virtual: bool
 
 
 class Layout(NamedTuple):
@@ -73,7 +89,9 @@ class Layout(NamedTuple):
         kinds = [_reading_kind(place, reading) for place, reading in enumerate(readings)]
         watched = None
         if machine is not None:
-            watched = WatchedMachine(machine.logical_cores, machine.memory_gib, machine.identity)
+            watched = WatchedMachine(
+                machine.logical_cores, machine.memory_gib, machine.identity, machine.virtual
+            )
         return cls(tuple(kinds), watched, floor_power_w)
 
 
@@ -88,6 +106,7 @@ def _reading_kind(place: int, reading: Reading) -> ReadingKind:
         reading.detail if is_machine else "",
         reading.covers,
         read_tdp_w(reading) if is_machine else None,
+        read_tdp_origin(reading) if is_machine else None,
     )
 
 
@@ -95,13 +114,17 @@ def _reading_kind(place: int, reading: Reading) -> ReadingKind:
 class PowerChange:
     """Mean power in watts, by domain, of what is modelled in n windows: as recorded and as `model` gives it.
 
-    `job_w` is what the model gives for the job alone. `is_whole` where nothing but modelled parts was read.
+    `job_w` is what the model gives for the job alone, `uncertainty` the relative standard uncertainty by its
+    prediction interval, zero of a model without. `replaced` are the kinds of readings in whose place the
+    model is; `is_whole` where nothing but modelled parts was read.
     """
 
     model: PowerModel
     recorded_w: Mapping[str, Any]
     model_w: Mapping[str, Any]
     job_w: Mapping[str, Any]
+    uncertainty: Any
+    replaced: frozenset[ReadingKind]
     is_whole: bool
 
     def select_window(self, place: int) -> PowerChange:
@@ -110,7 +133,8 @@ class PowerChange:
             {domain: float(watts[place]) for domain, watts in power.items()}
             for power in (self.recorded_w, self.model_w, self.job_w)
         )
-        return PowerChange(self.model, recorded_w, model_w, job_w, self.is_whole)
+        uncertainty = float(self.uncertainty[place])
+        return replace(self, recorded_w=recorded_w, model_w=model_w, job_w=job_w, uncertainty=uncertainty)
 
     def energy_j(self, energy_j: Quantity, duration_s: Quantity) -> Any:
         """Energy under the model of segments of the windows, where `energy_j` was recorded; NaN stays.
@@ -128,7 +152,7 @@ class PowerChange:
 
     def applies_to(self, kind: ReadingKind) -> bool:
         """Whether readings of this kind are what the model replaces."""
-        return kind.provenance == "modelled" and kind.domain in self.model_w
+        return kind in self.replaced
 
 
 @dataclass(frozen=True)
@@ -214,16 +238,21 @@ class ReadingArrays:
         modelled = {
             kind.domain: kind
             for kind in self.layout.kinds
-            if kind.scope == "machine" and kind.provenance == "modelled"
+            if (kind.scope, kind.provenance) == ("machine", "modelled") and kind.source != LOAD_CURVE
         }
         processors, memory = modelled.get(PROCESSORS), modelled.get(MEMORY)
+        tdp_w = processors.tdp_w if processors else None
+        is_rated = processors is not None and processors.tdp_origin in RATED and not machine.virtual
+        rated_tdp_w = tdp_w if is_rated else None
         return Use(
             busy_cores=self.busy_cores,
             threads=machine.threads,
             memory_gib=machine.memory_gib,
-            tdp_w=processors.tdp_w if processors else None,
-            memory_w=self.energy_j[:, memory.place] / self.duration_s if memory else None,
-            servers=recognize_servers(machine.identity),
+            tdp_w=tdp_w,
+            memory_w=parse_memory_w(memory.detail) if memory else None,
+            rated_tdp_w=rated_tdp_w,
+            servers=choose_servers(machine.identity, rated_tdp_w, machine.virtual),
+            is_part=machine.virtual,
         )
 
     def change_power(self, model: PowerModel) -> PowerChange:
@@ -247,12 +276,24 @@ class ReadingArrays:
             for kind in self.primary
             if kind.domain in self.modelled
         }
-        return PowerChange(model, recorded_w, model_w, job_w, len(recorded_w) == len(self.primary))
+        replaced = frozenset(
+            kind
+            for kind in self.layout.kinds
+            if kind.provenance == "modelled"
+            and kind.domain in model_w
+            # What is kept beside the machine's best stays what it was.
+            and (kind.scope == "job" or kind in self.primary)
+        )
+        spread = relative_uncertainty(self.use) if model is POWER_MODELS[DEFAULT_MODEL] else 0.0
+        uncertainty = np.broadcast_to(spread, self.duration_s.shape)
+        is_whole = len(recorded_w) == len(self.primary)
+        return PowerChange(model, recorded_w, model_w, job_w, uncertainty, replaced, is_whole)
 
     def apply(self, change: PowerChange) -> Self:
         """The readings under a change of power.
 
-        The uncertainty of what it replaces is zero: the range over models stands for it.
+        The uncertainty of what it replaces is that of the model's prediction interval. Of a model without it
+        is zero: the range over models stands for it.
         """
         energy_j, uncertainty_j = self.energy_j.copy(), self.uncertainty_j.copy()
         for kind in filter(change.applies_to, self.layout.kinds):
@@ -265,7 +306,7 @@ class ReadingArrays:
                     self.energy_j[:, kind.place], whole_j, out=np.zeros_like(whole_j), where=whole_j != 0
                 )
                 energy_j[:, kind.place] = share * change.model_w[MEMORY] * self.duration_s
-            uncertainty_j[:, kind.place] = 0.0
+            uncertainty_j[:, kind.place] = change.uncertainty * energy_j[:, kind.place]
         return replace(self, energy_j=energy_j, uncertainty_j=uncertainty_j)
 
 

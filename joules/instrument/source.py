@@ -57,7 +57,8 @@ class Host:
     `sys`, `proc` and `dev` are the roots of the kernel's files, `job` the processes whose share is reported,
     `clock` a monotonic clock in seconds, `sleep` what waits on it, `unix_clock` that of a driver's time
     stamps, and `open_counter` opens an event (type, number) of the kernel's performance monitor on a
-    processor. `mounted` is where the user of a container mounts what the container hides.
+    processor. `mounted` is where the user of a container mounts what the container hides. `read` are the
+    domains that sources opened before count or sample.
     """
 
     sys: Path = Path("/sys")
@@ -69,6 +70,7 @@ class Host:
     sleep: Callable[[float], None] = time.sleep
     unix_clock: Callable[[], float] = time.time
     open_counter: Callable[[int, int, int], OpenCounter] = ProcessorCounter
+    read: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,7 @@ COLUMNS = [
     "p_holm",
     "uncorrected_verdict",
     "as_read_verdict",
+    "deciding_models",
     *(f"{VERDICT_UNDER}{model}" for model in POWER_MODELS),
     *sensitivity.UNFLAGGED_COLUMNS,
     "unflagged_verdict",
@@ -59,7 +60,8 @@ def evaluate_claims(
     """Evaluates every claim of the experiments, also under each power model.
 
     A claim is decided if its whole 95 % interval lies on one side of its bound. A primary claim also has to
-    remain decided after Holm's correction over all primary claims.
+    remain decided after Holm's correction over all primary claims. So under each power model, of which those
+    that wall meters do not refute decide.
 
     Args:
         statistics: the table `statistics` of each experiment.
@@ -93,6 +95,10 @@ def evaluate_claims(
         for model, tables in tables_by_model.items()
         if any(len(table) for table in tables.values())
     }
+    deciding = {
+        experiment: set(table.loc[table["takes_part"].astype(bool), "power_model"])
+        for experiment, table in models.items()
+    }
     rows = [
         _row(
             key,
@@ -101,6 +107,7 @@ def evaluate_claims(
             result[key],
             # Published readings do not depend on a power model.
             {model: each[key] for model, each in under.items() if key[0] in models},
+            deciding.get(key[0], frozenset()),
         )
         for key, claim in declared.items()
     ]
@@ -180,16 +187,22 @@ def p_against(bound: float, estimate: float, low: float, high: float, *, n: int,
 
 
 def _row(
-    key: Key, claim: Claim, statistics: pd.DataFrame, result: Result, under: Mapping[str, Result]
+    key: Key,
+    claim: Claim,
+    statistics: pd.DataFrame,
+    result: Result,
+    under: Mapping[str, Result],
+    deciding: Collection[str],
 ) -> dict[str, object]:
     experiment, name = key
-    verdicts = {result.verdict, *(each.verdict for each in under.values())}
+    verdicts = {result.verdict, *(each.verdict for model, each in under.items() if model in deciding)}
     row = {"experiment": experiment, "claim": name, **claim.model_dump()} | {
         "verdict": result.verdict if len(verdicts) == 1 else _DEPENDS,
         "p": result.p,
         "p_holm": result.p_holm,
         "uncorrected_verdict": result.uncorrected,
         "as_read_verdict": result.verdict,
+        "deciding_models": " ".join(model for model in under if model in deciding),
         **{f"{VERDICT_UNDER}{model}": each.verdict for model, each in under.items()},
         "unflagged_verdict": _OPEN,
         "evidence": result.evidence,
@@ -237,9 +250,11 @@ def verdict_of(claim: Claim, estimate: float, low: float, high: float) -> tuple[
 
 
 def describe_models(row: Mapping[str, Any]) -> str:
-    """The verdicts and the power models that give them, in words."""
+    """The verdicts and the power models that decide and give them, in words."""
     by_verdict: dict[str, list[str]] = {}
     for name, model in POWER_MODELS.items():
+        if name not in row["deciding_models"].split():
+            continue
         verdict = row.get(f"{VERDICT_UNDER}{name}")
         if isinstance(verdict, str):
             by_verdict.setdefault(verdict, []).append(model.words)

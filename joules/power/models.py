@@ -7,20 +7,18 @@ truth. What all of them agree on does not depend on which one is believed.
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
 
 from joules.power import memory
-from joules.power.servers import ServerPower
+from joules.power.servers import LOADS, ServerPower, read_rows
 from joules.power.use import DOMAINS, MEMORY, PROCESSORS, NotCovered, Power, Quantity, Use
 
-_TABLE = Path(__file__).parent / "reference" / "cloud_carbon_footprint_w.csv"
 _ANY_OTHER = "any other"
 
 # CodeCarbon's watts a logical core of an unknown processor, and watts where even that is unknown.
@@ -68,30 +66,59 @@ def codecarbon_processors(use: Use) -> Power:
     return {**codecarbon(use), MEMORY: 0.0}
 
 
+def load_curve(use: Use) -> Power:
+    """`units (idle + curve(load) (full - idle))` by wall-metered servers: of the same generation a thread,
+    else any server a watt of TDP, else any server a thread; and .284 W for every GB of memory beyond theirs.
+
+    Of a virtual machine that is its part of a host whose other parts are as loaded.
+    """
+    metered, units = _metered(use)
+    share = np.interp(use.load, LOADS, metered.curve)
+    unit_w = metered.idle_w + share * (metered.full_w - metered.idle_w)
+    return _of_servers(use, metered, units, unit_w)
+
+
+def load_curve_full_host(use: Use) -> Power:
+    """The same of a virtual machine whose host is otherwise full: what the host draws at full load less what
+    it saves, by the slope of the curve there, where this machine's part of it works less."""
+    if not use.is_part:
+        raise NotCovered("is about virtual machines, and this machine is none")
+    metered, units = _metered(use)
+    slope = (metered.curve[-1] - metered.curve[-2]) / (LOADS[-1] - LOADS[-2])
+    slope_w = slope * (metered.full_w - metered.idle_w)
+    return _of_servers(use, metered, units, np.maximum(metered.full_w - slope_w * (1 - use.load), 0.0))
+
+
+def load_curve_low(use: Use) -> Power:
+    """The lower end of the 90 % prediction interval of `load_curve`, by either convention of a virtual
+    machine's part."""
+    metered, _ = _metered(use)
+    low = np.interp(use.load, LOADS, metered.low)
+    return {domain: low * np.minimum(*watts) for domain, watts in _by_convention(use).items()}
+
+
+def load_curve_high(use: Use) -> Power:
+    """The upper end of the same interval."""
+    metered, _ = _metered(use)
+    high = np.interp(use.load, LOADS, metered.high)
+    return {domain: high * np.maximum(*watts) for domain, watts in _by_convention(use).items()}
+
+
 def servers(use: Use) -> Power:
-    """`threads (idle + load (full - idle))` by the median published server of the generation, all its parts
-    included, and .3725 W for every GB of memory beyond what those servers had."""
-    known = _servers(use)
-    return _of_servers(use, known.idle_w, known.full_w, memory.GREEN_ALGORITHMS_W)
-
-
-def servers_low(use: Use) -> Power:
-    """The same by the 5th percentile of those servers, memory beyond theirs at .284 W/GB."""
-    known = _servers(use)
-    return _of_servers(use, known.idle_low_w, known.full_low_w, memory.BOAVIZTA_W)
-
-
-def servers_high(use: Use) -> Power:
-    """The same by the 95th percentile of those servers, memory beyond theirs at .392 W/GB."""
-    known = _servers(use)
-    return _of_servers(use, known.idle_high_w, known.full_high_w, memory.CLOUD_CARBON_FOOTPRINT_W)
+    """`threads (idle + load (full - idle))`: the servers of the same generation without their load curve."""
+    metered = _of_generation(use)
+    if metered is None:
+        raise NotCovered("no published servers have a processor that is known to be of its generation")
+    unit_w = metered.idle_w + use.load * (metered.full_w - metered.idle_w)
+    return _of_servers(use, metered, use.threads, unit_w)
 
 
 def cloud_carbon_footprint(use: Use) -> Power:
     """`threads (min + load (max - min)) + .392 W/GB`, with the generation's minimum and maximum, or the mean
     ones of a processor that its table lacks."""
     table = _cloud_carbon_footprint_w()
-    least_w, most_w = table.get(use.servers.generation if use.servers else "", table[_ANY_OTHER])
+    metered = _of_generation(use)
+    least_w, most_w = table.get(metered.name if metered else "", table[_ANY_OTHER])
     return {
         PROCESSORS: use.threads * (least_w + use.load * (most_w - least_w)),
         MEMORY: memory.CLOUD_CARBON_FOOTPRINT_W * use.memory_gib,
@@ -125,9 +152,17 @@ def processor_time_alone(use: Use) -> Power:
     return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: 0.0}
 
 
-DEFAULT_MODEL = "codecarbon"
+DEFAULT_MODEL = "load_curve"
+_METERED = "SPECpower_ssj2008 results, calibrated at the wall by joules.power"
 POWER_MODELS: Mapping[str, PowerModel] = {
-    DEFAULT_MODEL: PowerModel(codecarbon, "CodeCarbon", "CodeCarbon 3.3, hardware.py and ram.py"),
+    DEFAULT_MODEL: PowerModel(load_curve, "load curve", _METERED, divisible=False),
+    "load_curve_low": PowerModel(load_curve_low, "load curve (low end)", _METERED, divisible=False),
+    "load_curve_high": PowerModel(load_curve_high, "load curve (high end)", _METERED, divisible=False),
+    "load_curve_full_host": PowerModel(
+        load_curve_full_host, "load curve (full host)", _METERED, divisible=False
+    ),
+    "servers": PowerModel(servers, "servers (straight line)", _METERED, divisible=False),
+    "codecarbon": PowerModel(codecarbon, "CodeCarbon", "CodeCarbon 3.3, hardware.py and ram.py"),
     "codecarbon_former_memory": PowerModel(
         codecarbon_former_memory, "CodeCarbon (former memory)", "CodeCarbon 2, hardware.py"
     ),
@@ -135,24 +170,6 @@ POWER_MODELS: Mapping[str, PowerModel] = {
         codecarbon_processors,
         "CodeCarbon (processors)",
         "CodeCarbon 3.3, hardware.py",
-        divisible=False,
-    ),
-    "servers_low": PowerModel(
-        servers_low,
-        "servers (low)",
-        "SPECpower_ssj2008, 5th percentile of the generation's results; memory BoaviztAPI 1",
-        divisible=False,
-    ),
-    "servers": PowerModel(
-        servers,
-        "servers (median)",
-        "SPECpower_ssj2008, median of the generation's results; memory Lannelongue et al. 2021",
-        divisible=False,
-    ),
-    "servers_high": PowerModel(
-        servers_high,
-        "servers (high)",
-        "SPECpower_ssj2008, 95th percentile of the generation's results; memory Cloud Carbon Footprint",
         divisible=False,
     ),
     "cloud_carbon_footprint": PowerModel(
@@ -173,6 +190,13 @@ POWER_MODELS: Mapping[str, PowerModel] = {
         processor_time_alone, "processor time alone", "Henderson et al. 2020, device-hours", divisible=False
     ),
 }
+
+
+def relative_uncertainty(use: Use) -> Quantity:
+    """The relative standard uncertainty of the default model: its 90 % interval taken for that of a normal
+    distribution."""
+    low, high, point = (sum(model(use).values()) for model in (load_curve_low, load_curve_high, load_curve))
+    return (high - low) / (2 * NormalDist().inv_cdf(0.95)) / point
 
 
 def power_w(model: PowerModel, use: Use, modelled: frozenset[str] = DOMAINS) -> Power:
@@ -196,28 +220,39 @@ def _memory_w(use: Use) -> Quantity:
     return use.memory_w
 
 
-def _servers(use: Use) -> ServerPower:
-    return _need(use.servers, "no published servers have a processor that is known to be of its generation")
-
-
 def _need(value: Known | None, otherwise: str) -> Known:
     if value is None:
         raise NotCovered(otherwise)
     return value
 
 
-def _of_servers(use: Use, idle_w: float, full_w: float, memory_w: float) -> Power:
-    beyond_gib = max(use.memory_gib - use.threads * _servers(use).memory_gb_per_thread, 0.0)
-    return {
-        PROCESSORS: use.threads * (idle_w + use.load * (full_w - idle_w)),
-        MEMORY: memory_w * beyond_gib,
-    }
+def _metered(use: Use) -> tuple[ServerPower, float]:
+    """The wall-metered servers that stand for this machine, and how many of their units it has."""
+    servers = _need(use.servers, "no wall-metered servers are named")
+    if servers.evidence == "tdp":
+        return servers, _need(use.rated_tdp_w, "the thermal design power of the processor is not known")
+    return servers, use.threads
+
+
+def _of_generation(use: Use) -> ServerPower | None:
+    return use.servers if use.servers and use.servers.evidence == "generation" else None
+
+
+def _by_convention(use: Use) -> dict[str, tuple[Quantity, Quantity]]:
+    """Watts by domain with the host as loaded as the machine, and with the host otherwise full; the same
+    twice where the machine is no part of a host."""
+    alike, full = load_curve(use), load_curve_full_host(use) if use.is_part else load_curve(use)
+    return {domain: (alike[domain], full[domain]) for domain in alike}
+
+
+def _of_servers(use: Use, servers: ServerPower, units: float, unit_w: Quantity) -> Power:
+    beyond_gib = max(use.memory_gib - units * servers.memory_gb, 0.0)
+    return {PROCESSORS: units * unit_w, MEMORY: memory.SERVER_W * beyond_gib}
 
 
 @functools.cache
 def _cloud_carbon_footprint_w() -> dict[str, tuple[float, float]]:
-    with _TABLE.open(encoding="utf-8", newline="") as file:
-        return {
-            row["processor"]: (float(row["min_w_per_vcpu"]), float(row["max_w_per_vcpu"]))
-            for row in csv.DictReader(file)
-        }
+    return {
+        row["processor"]: (float(row["min_w_per_vcpu"]), float(row["max_w_per_vcpu"]))
+        for row in read_rows("cloud_carbon_footprint_w")
+    }

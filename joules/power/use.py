@@ -28,8 +28,10 @@ class Use:
 
     `busy_cores` are logical processors that worked, on average over the window; `threads` those there are.
     `tdp_w` and `memory_w` are the thermal design power and the power of memory that CodeCarbon takes this
-    machine to have; `servers` are published ones with a processor of the same generation. None: not known.
-    Of many windows of one machine, `busy_cores` and `memory_w` are arrays.
+    machine to have; `rated_tdp_w` is the first where it is that of the processor's entry in a table and the
+    machine has the processor to itself. `servers` are the wall-metered ones that stand for it (see
+    `choose_servers`). None: not known. `is_part` of a machine that has part of a host. Of many windows of one
+    machine, `busy_cores` is an array.
     """
 
     busy_cores: Quantity
@@ -37,7 +39,9 @@ class Use:
     memory_gib: float
     tdp_w: float | None = None
     memory_w: Quantity | None = None
+    rated_tdp_w: float | None = None
     servers: ServerPower | None = None
+    is_part: bool = False
 
     @property
     def load(self) -> Quantity:

@@ -2,7 +2,12 @@
 
 from joules.analysis.records.collection import IDLE_MISMATCH, Records, concat
 from joules.analysis.records.loading import Stated, load_records, read_stated
-from joules.analysis.records.recompute import alternative_models, recompute_under
+from joules.analysis.records.recompute import (
+    IN_PLACE_OF,
+    alternative_models,
+    read_by_default,
+    recompute_under,
+)
 from joules.analysis.records.record_columns import ReadingGroup
 from joules.analysis.records.run_tables import (
     TableSet,
@@ -15,6 +20,7 @@ from joules.instrument.reading_arrays import Floats
 
 __all__ = [
     "IDLE_MISMATCH",
+    "IN_PLACE_OF",
     "Floats",
     "ReadingGroup",
     "Records",
@@ -23,6 +29,7 @@ __all__ = [
     "alternative_models",
     "concat",
     "load_records",
+    "read_by_default",
     "read_stated",
     "recompute_under",
     "runs_table",

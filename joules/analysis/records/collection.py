@@ -128,7 +128,7 @@ class Records:
     def with_readings(self, groups: list[ReadingGroup], change: Callable[[Record, int], Record]) -> Records:
         """The same records with other readings: `groups`, and what `change` makes of a record and its row."""
         changed = Repeatable(lambda: itertools.starmap(change, _numbered(self)))
-        return Records(RecordColumns(self.cells, groups), changed, self.is_kept)
+        return Records(RecordColumns(self.cells, groups), changed, self.is_kept, self.sha256)
 
 
 def _numbered(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records.collection import Records, check_versions
+from joules.analysis.records.recompute import read_by_default
 from joules.analysis.records.record_columns import Record, RecordColumns, concat_columns, to_columns
 from joules.bench.journal import parse_records
 from joules.bench.record import Run
@@ -52,7 +53,8 @@ class _Files:
 
 
 def load_records(files: Sequence[Path]) -> Records:
-    """Loads the records of block files, with what was stated about their machine filled in.
+    """Loads the records of block files, with what was stated about their machine filled in and modelled
+    energy as the default power model gives it.
 
     Raises:
         UserError: where a file is missing, was edited, or mixes versions of the meter.
@@ -74,7 +76,7 @@ def load_records(files: Sequence[Path]) -> Records:
         sha256 = {name: digest for of_part in digests for name, digest in of_part.items()}
         loaded = Records(concat_columns(columns), every, is_kept=False, sha256=sha256)
     check_versions(loaded)
-    return loaded
+    return read_by_default(loaded)
 
 
 def read_stated(path: Path) -> Stated | None:

@@ -13,9 +13,12 @@ from joules.analysis.records.collection import Records
 from joules.analysis.records.record_columns import Kind, ReadingGroup, Record
 from joules.bench.record import Idle
 from joules.instrument.reading import PowerCourse
-from joules.instrument.reading_arrays import PowerChange
+from joules.instrument.reading_arrays import LOAD_CURVE, PowerChange
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 from joules.power.use import NotCovered
+
+# In the detail of a recomputed reading, before what it was.
+IN_PLACE_OF = ", in place of "
 
 Changed = TypeVar("Changed", bound=BaseModel)
 Segment = TypeVar("Segment", bound=BaseModel)
@@ -37,10 +40,23 @@ def _covers(model: str, group: ReadingGroup) -> bool:
     return True
 
 
+def read_by_default(records: Records) -> Records:
+    """The records as the default model would have read them, where another read processors and memory."""
+    others = [group for group in records.groups if group.is_modelled and not _is_by_default(group)]
+    if others and all(_covers(DEFAULT_MODEL, group) for group in others):
+        return recompute_under(records, DEFAULT_MODEL)
+    return records
+
+
+def _is_by_default(group: ReadingGroup) -> bool:
+    return all(kind.source == LOAD_CURVE for kind in group.primary if kind.domain in group.modelled)
+
+
 def recompute_under(records: Records, model: str) -> Records:
     """The records as a power model would have read them.
 
-    The uncertainty of what it replaces is zero: the range over models stands for it.
+    The uncertainty of what it replaces is that of the model's prediction interval. Of a model without it is
+    zero: the range over models stands for it.
 
     Raises:
         NotCovered: where the model says nothing of their machine.
@@ -85,7 +101,13 @@ def _changed_record(record: Record, group: ReadingGroup, change: PowerChange, pl
         return [_with_energy(segment, change, seconds(segment)) for segment in segments]
 
     readings = [
-        _replace(reading, energy_j=float(energy_j), uncertainty_j=0.0, detail=change.model.words)
+        _replace(
+            reading,
+            energy_j=float(energy_j),
+            uncertainty_j=float(change.uncertainty * energy_j),
+            calibration_j=0.0,
+            detail=f"{change.model.words}{IN_PLACE_OF}{reading.detail.rpartition(IN_PLACE_OF)[2]}",
+        )
         if change.applies_to(kind)
         else reading
         for reading, kind, energy_j in zip(

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.source import Channel, Host, Source, SourceError
-from joules.instrument.sources import amdsmi, apple, battery, codecarbon_model, cray, hwmon, nvml, rapl
+from joules.instrument.sources import (
+    amdsmi,
+    apple,
+    battery,
+    codecarbon_model,
+    cray,
+    hwmon,
+    load_curve,
+    nvml,
+    rapl,
+)
 
 # Most counters are updated at least ten times a second, the slowest every second.
 _PROBES, _MOST_PROBES, _PROBE_EVERY_S = 5, 15, 0.1
@@ -21,6 +32,7 @@ SOURCES: Mapping[str, Callable[[Host], Sequence[Source]]] = {
     "hwmon": hwmon.open_sources,
     "battery": battery.open_sources,
     "apple": apple.open_sources,
+    "load curve": load_curve.open_sources,
     "codecarbon": codecarbon_model.open_sources,
 }
 
@@ -49,7 +61,7 @@ def discover(
                 absent[name] = "left out on request (without GPUs)"
                 continue
             try:
-                for source in opener(host):
+                for source in opener(dataclasses.replace(host, read=_read(sources))):
                     opened.callback(_close, source)
                     sources.append(source)
             except SourceError as reason:
@@ -87,6 +99,11 @@ def failing_channels(sources: Sequence[Source], host: Host | None = None) -> dic
         host.sleep(_PROBE_EVERY_S)
     seconds = _MOST_PROBES * _PROBE_EVERY_S
     return faults | dict.fromkeys(still, f"its counter stood still for {seconds:.1f} s")
+
+
+def _read(sources: Sequence[Source]) -> frozenset[str]:
+    channels = [channel for source in sources for channel in source.channels]
+    return frozenset(channel.domain for channel in channels if channel.provenance in ("counter", "sampled"))
 
 
 def _close(source: Source) -> None:

@@ -16,7 +16,6 @@ import functools
 import os
 import platform
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +24,7 @@ import psutil
 
 from joules.instrument import codecarbon_data
 from joules.instrument.attribution import JobModel
+from joules.instrument.host.load import LoadMeter
 from joules.instrument.host.machine import processor_name
 from joules.instrument.source import Channel, Host, Notice, Source
 from joules.power.memory import Kind, codecarbon_memory_range_w, codecarbon_memory_w
@@ -68,7 +68,7 @@ class CodeCarbonModel(Source):
         self.tdp = processor_tdp()
         installed_gib = psutil.virtual_memory().total / GIB
         self.memory_w = codecarbon_memory_w(installed_gib, memory_kind())
-        self._load = _LoadMeter()
+        self._load = LoadMeter()
         name = f"CodeCarbon {codecarbon_data.version() or _RULES_OF}"
         self._cpu_channel = Channel(
             domain="cpu",
@@ -109,37 +109,10 @@ class CodeCarbonModel(Source):
 
 
 def open_sources(host: Host) -> Sequence[Source]:
-    """The model of the whole machine and the same model at the job's own load."""
+    """The model of the whole machine; where the load curve of servers does not stand first, the same model at
+    the job's own load too."""
     model = CodeCarbonModel()
-    return model, JobModel(model.processor_w, model.memory_w, host.job)
-
-
-class _LoadMeter:
-    """Load of the whole machine, 0 to 1, since the previous read. Stolen time counts as busy."""
-
-    # A load over less is rounded to nothing by the kernel's ticks; the first read waits for it.
-    _LEAST_S = 0.05
-
-    def __init__(self) -> None:
-        self._last = psutil.cpu_times()
-        self._opened_s: float | None = time.monotonic()
-
-    def read(self) -> float:
-        if self._opened_s is not None:
-            time.sleep(max(self._opened_s + self._LEAST_S - time.monotonic(), 0.0))
-            self._opened_s = None
-        now, last = psutil.cpu_times(), self._last
-        self._last = now
-        whole_s = _whole_s(now) - _whole_s(last)
-        if whole_s <= 0:
-            return 0.0
-        idle_s = sum(getattr(now, name, 0.0) - getattr(last, name, 0.0) for name in ("idle", "iowait"))
-        return min(max(1 - idle_s / whole_s, 0.0), 1.0)
-
-
-def _whole_s(times: object) -> float:
-    # The kernel counts a guest's time in that of its host's user already.
-    return sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)  # type: ignore[call-overload]
+    return (model, JobModel(model.processor_w, model.memory_w, host.job)) if "cpu" in host.read else (model,)
 
 
 def memory_kind() -> Kind:

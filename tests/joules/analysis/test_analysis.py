@@ -290,6 +290,8 @@ def test_the_printed_sentence_follows_the_verdict():
         row = {"experiment": "x", "claim": "c", "statement": "Cows fly.", "verdict": verdict, "evidence": "e"}
         row |= {"kind": "primary", "uncorrected_verdict": "supported"}
         under = {"under_codecarbon": "supported", "under_boavizta": "contradicted"}
+        # What is refuted at the wall is not said to decide.
+        under |= {"under_time_alone": "contradicted", "deciding_models": "codecarbon boavizta"}
         verdicts = {"as_read_verdict": "supported", "unflagged_verdict": "supported", "band_reason": None}
         printed = claims.values(pd.DataFrame([row | under | verdicts]))
         return next(value.raw for value in printed if value.key == "claim.c")

@@ -21,10 +21,10 @@ from joules.study.fingerprint import file_sha256
 from tests.records import MACHINE, QUIET, campaign_evidence, failed, idle, reading, run, unread
 
 GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
-HERE = MACHINE.model_copy(update={"identity": GENOA})
+HERE = MACHINE.model_copy(update={"identity": GENOA, "virtual": True})
 MODELLED = [
     reading(3.0, detail="load model on a TDP of 8 W (per thread) for any"),
-    reading(40.0, domain="dram"),
+    reading(40.0, domain="dram", detail="constant 20 W for 8 GiB"),
     reading(2.5, scope="job"),
     reading(1.0, scope="job", domain="dram"),
 ]
@@ -38,7 +38,11 @@ def of_every_kind():
         "modelled": MODELLED,
         "beside_a_gpu": [*MODELLED, reading(100.0, domain="gpu0", provenance="sampled")],
         "processors_alone": MODELLED[:1],
-        "memory_without_energy": [MODELLED[0], reading(0.0, domain="dram"), MODELLED[3]],
+        "memory_without_energy": [
+            MODELLED[0],
+            reading(0.0, domain="dram", detail="constant 0 W for 8 GiB"),
+            MODELLED[3],
+        ],
         "counted": counted,
         "counted_in_part": [*counted, *MODELLED[1:]],
         "memory_not_read": [MODELLED[0], reading(None, domain="dram")],

@@ -2,30 +2,78 @@
 
 import pytest
 
-from joules.instrument.estimates import estimate_energies
+from joules.instrument.estimates import estimate_energies, predict_energy
 from joules.instrument.host.machine import describe
 from joules.instrument.reading import read_tdp_w
-from joules.instrument.reading_arrays import one_window
+from joules.instrument.reading_arrays import LOAD_CURVE, one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.sources.codecarbon_model import CodeCarbonModel
-from joules.power.models import DEFAULT_MODEL
+from joules.power.models import POWER_MODELS, load_curve, load_curve_high, load_curve_low
 from tests.joules.power.test_models import GENOA, HERE
 from tests.records import QUIET, reading
 
 
 def modelled(cpu_j=3.4, dram_j=40.0):
     cpu = reading(cpu_j, detail="CodeCarbon 3.3.2: load model on a TDP of 8 W (per thread) for any")
-    return [cpu, reading(dram_j, domain="dram")]
+    return [cpu, reading(dram_j, domain="dram", detail="CodeCarbon 3.3.2: constant 20 W for 24 GiB")]
+
+
+def by_load_curve(cpu_j, dram_j, *others):
+    parts = (("cpu", cpu_j), ("dram", dram_j))
+    return [*(reading(j, domain=domain, source=LOAD_CURVE) for domain, j in parts), *modelled(), *others]
+
+
+def genoa(**changes):
+    here = {"identity": GENOA, "logical_cores": 2, "memory_gib": 24, "virtual": True}
+    return describe().model_copy(update=here | changes)
 
 
 def test_a_window_is_told_to_the_models_by_its_readings():
-    machine = describe().model_copy(update={"identity": GENOA, "logical_cores": 2, "memory_gib": 24})
     busy = QUIET.model_copy(update={"busy_cores": 1.0})
-    window = one_window(modelled(), 2.0, machine=machine, contention=busy)
+    window = one_window(modelled(), 2.0, machine=genoa(), contention=busy)
     assert window.use == HERE
     by_model = {each.model: each.energy_j for each in estimate_energies(window)}
-    assert by_model[DEFAULT_MODEL] == pytest.approx(43.4)
+    assert by_model["codecarbon"] == pytest.approx(43.4)
+    assert by_model["load_curve"] == pytest.approx(2 * sum(load_curve(HERE).values()))
     assert by_model["processor_time_alone"] == pytest.approx(8.0)
+
+
+def test_a_prediction_has_the_intervals_factors_about_what_was_read():
+    busy = QUIET.model_copy(update={"busy_cores": 1.0})
+    gpu = reading(100.0, domain="gpu0", provenance="counter")
+    window = one_window(by_load_curve(6.0, 14.0, gpu), 2.0, machine=genoa(), contention=busy)
+    prediction = predict_energy(window)
+    point, low, high = (sum(model(HERE).values()) for model in (load_curve, load_curve_low, load_curve_high))
+    assert (prediction.low_j, prediction.high_j) == pytest.approx(
+        (100 + 20 * low / point, 100 + 20 * high / point)
+    )
+    assert prediction.servers == 20
+    assert "20 wall-metered servers of this generation, AMD EPYC 4th (Genoa)" in prediction.basis
+
+
+@pytest.mark.parametrize("busy_cores", [0.0, 0.3, 1.0, 1.7, 2.5])
+@pytest.mark.parametrize("identity", [GENOA, None])
+@pytest.mark.parametrize("virtual", [True, False])
+@pytest.mark.parametrize("floor_w", [0.0, 50.0])
+def test_energy_lies_within_its_interval(busy_cores, identity, virtual, floor_w):
+    use = QUIET.model_copy(update={"busy_cores": busy_cores})
+    machine = genoa(identity=identity, virtual=virtual)
+    window = one_window(by_load_curve(6.0, 14.0), 2.0, floor_w, machine, use)
+    prediction = predict_energy(window)
+    assert prediction.low_j <= window.total(0).energy_j <= prediction.high_j
+
+
+def test_what_the_load_curve_did_not_read_has_no_prediction():
+    lost = by_load_curve(6.0, 14.0, reading(None, domain="gpu0", provenance="missing", uncertainty_j=None))
+    for readings in ([reading(30.0, provenance="counter"), *modelled()], modelled(), lost):
+        window = one_window(readings, 2.0, machine=genoa(), contention=QUIET)
+        assert predict_energy(window) is None
+
+
+def test_what_is_kept_beside_the_best_reading_is_not_recomputed():
+    window = one_window(by_load_curve(6.0, 14.0), 2.0, machine=genoa(), contention=QUIET)
+    again = window.apply(window.change_power(POWER_MODELS["processor_time_alone"]))
+    assert again.energy_j[0].tolist() == pytest.approx([16.0, 0.0, 3.4, 40.0])
 
 
 def test_what_is_counted_is_kept_and_what_is_modelled_is_not():
@@ -65,3 +113,19 @@ def test_older_records_have_the_thermal_design_power_in_a_sentence():
     assert read_tdp_w(older.model_copy(update={"tdp_w": 9.0})) == 9.0
     assert read_tdp_w(reading(1.0, detail="another model")) is None
     assert read_tdp_w(reading(1.0, detail=cpu.detail, provenance="counter")) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "virtual", "rated_tdp_w"),
+    [("exact", False, 8.0), ("fuzzy", False, 8.0), ("per thread", False, None), ("exact", True, None)],
+)
+def test_a_tdp_is_that_of_the_machine_where_a_table_has_the_processor_and_nobody_shares_it(
+    origin, virtual, rated_tdp_w
+):
+    machine = genoa(identity=None, virtual=virtual)
+    sentence = reading(1.0, detail=f"load model on a TDP of 8 W ({origin}) for any")
+    field = reading(1.0, tdp_w=8.0, tdp_origin=origin)
+    for each in (sentence, field):
+        use = one_window([each], 2.0, machine=machine, contention=QUIET).use
+        assert (use.tdp_w, use.rated_tdp_w) == (8.0, rated_tdp_w)
+        assert (use.servers.evidence == "tdp") == (rated_tdp_w is not None)

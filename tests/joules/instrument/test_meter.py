@@ -43,7 +43,7 @@ def test_a_window_is_power_times_time(meter):
     assert (measured.name, measured.provenance, measured.meter_version) == ("sleep", "sampled", METER_VERSION)
     assert set(measured.domains) == {"cpu"}
     assert str(measured).startswith("sleep: 0.")
-    assert "(sampled)" in str(measured)
+    assert "; sampled)" in str(measured)
     assert "\n" not in str(measured)
 
 
