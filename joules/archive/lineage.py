@@ -59,7 +59,7 @@ def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
     yield f"  drawn by code {sidecar.code_fingerprint[:16]}"
     folder = campaign.root / sidecar.tables
     if file_sha256(folder / MANIFEST) != sidecar.manifest_sha256:
-        raise UserError(f"{folder} does not match this figure: {campaign.drawn_again(figure)}")
+        raise UserError(f"{folder} does not match this figure: {campaign.redraw_hint(figure)}")
     yield from _tables(campaign, sidecar.experiment)
 
 

@@ -50,7 +50,7 @@ class Campaign:
 
     @property
     def explorer(self) -> Path:
-        """The page that walks the campaign."""
+        """The page on which a campaign can be explored."""
         return self.results / "explorer.html"
 
     @property
@@ -80,17 +80,19 @@ class Campaign:
         return path.relative_to(self.root).as_posix().removesuffix(COMPRESSED)
 
     def file_of(self, name: str) -> Path:
-        """The file with a name that `relative` gave."""
+        """The file whose name `relative` gave, compressed or not."""
         return existing_file(self.root / name)
 
     def rerun_hint(self, *steps: str) -> str:
-        """How to have steps of the workflow done again. Files that are there are not made again for being
-        deleted: Snakemake makes what lies between them only where it is asked to."""
+        """The command that runs steps of the workflow again.
+
+        Deleting their files is not enough: Snakemake makes a missing file again only if something needs it.
+        """
         chosen = "" if self.is_local else f" --config campaign={self.name}"
         return f"run 'snakemake --cores all{chosen} --forcerun {' '.join(steps)}'"
 
-    def drawn_again(self, figure: str) -> str:
-        """How to have a figure drawn again, with the others of its experiment."""
+    def redraw_hint(self, figure: str) -> str:
+        """The command that draws a figure again, with the others of its experiment."""
         for name in experiment_names():
             if figure in figures_of(name):
                 return self.rerun_hint(f"draw_{name}")
@@ -144,7 +146,7 @@ class Campaign:
         return [numbered[number] for number in sorted(numbered)]
 
     def sources(self, experiment: str, config: Config) -> list[str]:
-        """Experiments of the campaign whose records an experiment's tables are made from."""
+        """Experiments whose records an experiment's tables are made from."""
         design = load_design(experiment)
         if design.evidence == "published":
             return []
@@ -158,8 +160,8 @@ class Campaign:
         return [path for name in self.sources(experiment, config) for path in self.block_files(name, config)]
 
     def evidence_files(self, experiment: str, config: Config) -> list[Path]:
-        """The files that an experiment's tables are made from, other tables not among them: records and what
-        was stated of their machine, or published readings."""
+        """The files that an experiment's tables are made from, apart from other tables: records with what was
+        stated of their machine, or published readings."""
         design = load_design(experiment)
         if design.sources:
             return [self.root / source for source in design.sources]
@@ -210,13 +212,13 @@ def figures_of(experiment: str) -> dict[str, str]:
 
 
 def campaigns(root: Path = Path()) -> list[Campaign]:
-    """Campaigns that can be rebuilt, the reader's own included, sorted by name."""
+    """Campaigns that can be rebuilt, the local one included, sorted by name."""
     names = {path.parent.name for path in (root / "results").glob("*/runs")} | {LOCAL}
     return [Campaign(name, root) for name in sorted(names)]
 
 
 def other_releases(campaign: Campaign) -> list[Campaign]:
-    """Released campaigns that are whole, but for this one."""
+    """Released campaigns with a manifest, without this one."""
     return [
         other
         for other in campaigns(campaign.root)
@@ -225,6 +227,8 @@ def other_releases(campaign: Campaign) -> list[Campaign]:
 
 
 def compared_releases(campaign: Campaign) -> list[Campaign]:
-    """Released campaigns that a campaign's results are compared with: for a released one none, since it stays
-    the same whatever is released after it."""
+    """Released campaigns that a campaign's results are compared with.
+
+    A released campaign is compared with none, so that it stays the same whatever is released later.
+    """
     return other_releases(campaign) if campaign.is_local else []

@@ -1,4 +1,4 @@
-"""How the artifact is cited: what `CITATION.cff` says, which is the one place that names its authors."""
+"""How to cite the artifact, read from `CITATION.cff`, the only file that names its title and authors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from joules.study.repository import repository_root
 
 
 def citation_file() -> Path:
+    """The file that says how to cite the artifact."""
     return repository_root() / "CITATION.cff"
 
 
@@ -25,7 +26,7 @@ def citation() -> dict[str, Any]:
 
 
 def author_name(author: dict[str, str]) -> str:
-    """A person's or an organisation's name, as it is printed."""
+    """The name of a person or an organisation as it is printed."""
     return author.get("name") or " ".join(
         author[part] for part in ("given-names", "name-particle", "family-names") if part in author
     )

@@ -1,4 +1,4 @@
-"""The sentences of the paper that a campaign can support or contradict, as an experiment declares them."""
+"""Claims: sentences of the paper that a campaign can support or contradict, declared by an experiment."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from joules.study.repository import repository_root
 class Claim(Closed):
     """A sentence of the paper that a campaign can support or contradict.
 
-    Primary claims are what the paper stands for; their verdicts are corrected together for their number.
-    Secondary ones are not corrected, and say so.
+    Verdicts on primary claims are corrected together for their number (Holm), those on secondary claims are
+    not. A claim is decided by the row `statistic` of the experiment's table `statistics`: it holds if the
+    estimate is on the stated side of `value`. `published` is the figure of `source`, if there is one.
     """
 
     statement: str
@@ -32,6 +33,13 @@ class Claims(Closed):
 
 
 def load_claims(experiment: str) -> dict[str, Claim]:
-    """The validated claims of `experiment`, by name."""
+    """Reads the claims of an experiment.
+
+    Returns:
+        The claims by name.
+
+    Raises:
+        UserError: the file is missing or invalid.
+    """
     path = experiment_folder(experiment) / "claims.yaml"
     return validate(Claims, read_yaml(path), str(path.relative_to(repository_root()))).claims

@@ -23,15 +23,15 @@ LOCAL = "local"
 
 def _region(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("YAML reads NO as false; for Norway write NOR")
+        raise ValueError("YAML reads NO as false: write NOR for Norway")
     if isinstance(value, str) and not re.fullmatch("[A-Z]{3}", value):
-        raise ValueError(f"a country is written in three capital letters ({region_hint(value)})")
+        raise ValueError(f"invalid country '{value}': use three capital letters ({region_hint(value)})")
     return value
 
 
 def _readable(text: str) -> str:
     if not (repository_root() / text).is_file():
-        raise ValueError(f"there is no file '{text}' (a path is relative to the repository)")
+        raise ValueError(f"no file '{text}': give a path relative to the repository")
     return text
 
 
@@ -57,14 +57,14 @@ class Config(Closed):
     )
     first_seed: Annotated[int, Field(ge=0)] = Field(
         0,
-        description="seed of block 0, the next block having the next: of weights, data, learning and the "
+        description="seed of block 0, one more for each later block: of weights, data, learning and the "
         "order of arms; another number makes a campaign whose learning is independent of the released ones",
     )
     text: Annotated[str, AfterValidator(_readable)] | None = Field(
         None, description="a text file (UTF-8) for language models to learn instead of the plays"
     )
     floor_power_w: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="least whole-machine power; null is 50 where a GPU is metered, else 0"
+        None, description="least power of the whole machine; null is 50 if a GPU is metered, else 0"
     )
     without_gpu: bool = Field(
         False, description="leave GPUs out of every reading, as where one cannot be read and no work uses it"
@@ -72,10 +72,10 @@ class Config(Closed):
 
 
 def read_options() -> dict[str, Any]:
-    """The options in `workflow/config.yaml`, not yet checked. Raises UserError where there are none."""
+    """Reads the options in `workflow/config.yaml` without checking them. Raises UserError if it cannot."""
     options = read_yaml(repository_root() / "workflow" / "config.yaml") or {}
     if not isinstance(options, dict):
-        raise UserError("workflow/config.yaml: an option is written 'name: value', a line each")
+        raise UserError("workflow/config.yaml has no options: write one 'name: value' a line")
     return options
 
 
@@ -108,8 +108,10 @@ def check_config(options: Mapping[str, Any], source: str = "configuration") -> C
 
 
 def arm_options(config: Config) -> dict[str, Scalar | None]:
-    """The options that become parameters of arms. A text stands with its hash, since runs on another are no
-    replicates: `path#sha256`."""
+    """The options that become parameters of arms.
+
+    A text is given as `path#sha256`: runs on different texts are not replicates.
+    """
     if config.text is None:
         return {"text": None}
     digest = hashlib.sha256((repository_root() / config.text).read_bytes()).hexdigest()
@@ -117,18 +119,25 @@ def arm_options(config: Config) -> dict[str, Scalar | None]:
 
 
 def option_arguments(config: Config, *names: str) -> str:
-    """The named options as arguments that hand them to a step of the command line."""
+    """The named options as command-line arguments of a step, quoted for a shell."""
     options = config.model_dump(mode="json")
     given = (f"{name}={json.dumps(options[name], separators=(',', ':'))}" for name in names)
     return " ".join(f"--option {shlex.quote(each)}" for each in given)
 
 
 def parse_option(text: str) -> tuple[str, Any]:
-    """The (name, value) of `name=value`, the value in YAML. Raises UserError on anything else."""
+    """Parses `name=value`, the value in YAML.
+
+    Returns:
+        The name and the value.
+
+    Raises:
+        UserError: there is no `=`, or the value is not YAML.
+    """
     name, equals, value = text.partition("=")
     if not equals:
-        raise UserError(f"an option is written name=value, not '{text}'")
+        raise UserError(f"invalid option '{text}': write name=value")
     try:
         return name, parse_yaml(value)
     except yaml.YAMLError:
-        raise UserError(f"the value of '{name}' cannot be read: {value}") from None
+        raise UserError(f"invalid value of '{name}': {value} is not YAML") from None

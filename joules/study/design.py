@@ -56,8 +56,9 @@ class Comparison(Closed):
 class ScaleDesign(Closed):
     """How large an experiment is at one scale.
 
-    `settings` go into every arm; `analysis` holds numbers that the analysis takes and that are to be declared
-    before anything is measured. The machine is read at rest for `idle_s` before a block's runs and after.
+    `settings` are parameters of every arm. `analysis` holds numbers that the analysis uses and that are
+    declared before anything is measured. The idle machine is measured for `idle_s` seconds before and after a
+    block.
     """
 
     blocks: PositiveInt
@@ -90,9 +91,10 @@ class Design(Closed):
         default_factory=list, description="other experiments whose records its tables are made from as well"
     )
     options: list[Literal["text"]] = Field(
-        default_factory=list, description="options of the campaign that every arm takes where they are set"
+        default_factory=list,
+        description="options of the campaign that become parameters of every arm where they are set",
     )
-    record_power: bool = Field(False, description="keep the course of power over each window in its record")
+    record_power: bool = Field(False, description="store the power over time of each window in its record")
 
     @model_validator(mode="after")
     def _fits_evidence(self) -> Design:
@@ -128,7 +130,7 @@ class Design(Closed):
         return self
 
     def at(self, scale: Scale) -> ScaleDesign:
-        """The sizes at `scale`. Raises UserError where the experiment does not define it."""
+        """The sizes at `scale`. Raises UserError if the experiment does not define it."""
         if not self.has_runs:
             raise UserError(f"{self.title}: nothing to measure, its evidence is '{self.evidence}'")
         if scale not in self.scales:
@@ -140,8 +142,11 @@ class Design(Closed):
     def runs(
         self, scale: Scale, options: Mapping[str, Scalar | None] | None = None
     ) -> dict[str, dict[str, Scalar]]:
-        """Parameters of each arm at `scale`, in the order of the file; an arm's own go before the scale's,
-        and those of the campaign's `options` that the experiment takes and that are set before both."""
+        """Parameters of each arm at `scale`, by arm in the order of the file.
+
+        An arm's own parameters override those of the scale; `options` of the campaign that the experiment
+        takes and that are set override both.
+        """
         sizes = self.at(scale)
         names = list(self.arms) if sizes.arms == "all" else sizes.arms
         chosen: dict[str, Scalar] = {
@@ -182,7 +187,7 @@ def load_design(experiment: str) -> Design:
     return _read_design(path, path.read_bytes() if path.is_file() else b"")
 
 
-# A step asks for designs by the hundred, of every figure for one, and to parse one takes a while.
+# A step loads designs hundreds of times, and parsing one is slow.
 @functools.cache
 def _read_design(path: Path, _content: bytes) -> Design:
     return validate(Design, read_yaml(path), str(path.relative_to(repository_root())))
@@ -213,7 +218,7 @@ def check_complete(experiment: str) -> None:
 
 
 def check_parameters(experiment: str, arms: Mapping[str, Mapping[str, Scalar]]) -> None:
-    """Raises UserError where an arm's parameters are not what the workload takes."""
+    """Raises UserError if the workload does not accept the parameters of an arm."""
     parameters = importlib.import_module(f"experiments.{experiment}.parameters").Parameters
     for arm, values in arms.items():
         validate(parameters, values, f"experiments/{experiment}/design.yaml, arm {arm}")

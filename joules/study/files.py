@@ -1,4 +1,4 @@
-"""Files that may be kept compressed. Their names and hashes are those of what they hold."""
+"""Files that may be stored compressed. Their names and hashes are those of the uncompressed content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMPRESSED = ".gz"
 
 
 def existing_file(path: Path) -> Path:
-    """`path`, or the compressed file that is kept in its place."""
+    """`path`, or the compressed file that is stored in its place."""
     compressed = path.parent / f"{path.name}{COMPRESSED}"
     # Unlike `Path.exists` of Python 3.11, this takes any name: a manifest may have been modified.
     is_compressed = not os.path.exists(path) and os.path.exists(compressed)  # noqa: PTH110
@@ -21,10 +21,13 @@ def existing_file(path: Path) -> Path:
 
 
 def read_content(path: Path) -> bytes:
-    """What a file holds, compressed or not.
+    """Reads a file, compressed or not.
+
+    Returns:
+        The uncompressed bytes.
 
     Raises:
-        UserError: it is a folder, or what is compressed is incomplete.
+        UserError: it is a folder, or a compressed file is incomplete.
     """
     try:
         content = path.read_bytes()

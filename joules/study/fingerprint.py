@@ -1,10 +1,10 @@
-"""Hashes that say what something was made from: files, data and code.
+"""Hashes of what something was made from: files, data and code.
 
-The fingerprint of code names its behaviour. It is a hash over the syntax trees of all definitions that can be
-reached from some names, in the order in which they are reached. A tree is written down without positions,
-comments, docstrings, the names of modules and those of top-level definitions (a reference says the place in
-the order instead), so that reformatting, moving and renaming change nothing. The rules are our own, since
-what `ast.unparse` and `ast.dump` write differs between versions of Python.
+The fingerprint of code identifies its behaviour. It is a hash of the syntax trees of all definitions that can
+be reached from some names, in the order in which they are reached. Trees are written without positions,
+comments, docstrings, names of modules and names of top-level definitions (a reference is the position in that
+order instead), so that reformatting, moving and renaming change nothing. The format is our own, because the
+output of `ast.unparse` and `ast.dump` differs between versions of Python.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ Tree = list[Any]
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of the bytes of `path`; of a compressed file, of what it holds."""
+    """SHA-256 of the bytes of `path`, of a compressed file that of its content."""
     with gzip.open(path) if path.suffix == COMPRESSED else path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def present_sha256(path: Path) -> str | None:
-    """The same; None where there is no such file, or where what was written for its name is none."""
+    """SHA-256 of the bytes of `path`; None if there is no such file or its name is invalid."""
     try:
         return file_sha256(path)
     except (OSError, ValueError):
@@ -48,7 +48,10 @@ def present_sha256(path: Path) -> str | None:
 
 
 def check_unchanged(path: Path, stated: str, made: str, remedy: str) -> None:
-    """Raises UserError with the `remedy` where `path` is not what it was when it was `made` ("drawn")."""
+    """Checks that a file has the SHA-256 `stated`.
+
+    Raises UserError with the `remedy` if it is missing or changed after it was `made` (such as "drawn").
+    """
     present = present_sha256(path)
     if present is None:
         raise UserError(f"{path} is missing: {remedy}")
@@ -62,7 +65,7 @@ def data_sha256(data: Any) -> str:
 
 
 def run_fingerprint(experiment: str, arm: str, parameters: Mapping[str, Scalar]) -> str:
-    """Names what a run measures. Two runs with the same fingerprint are replicates.
+    """Identifies what a run measures. Two runs with the same fingerprint are replicates.
 
     It changes with the arm's entry in the design, the workload's code and the meter's version; not
     with a comment, a docstring, the number of blocks, a figure or the prose.
@@ -105,7 +108,7 @@ _EFFECTS = ""
 
 @dataclass(frozen=True)
 class _Written:
-    """A definition as JSON, cut where the numbers of the places stand that it reaches."""
+    """A definition as JSON, split where the numbers of the places that it reaches are inserted."""
 
     pieces: tuple[str, ...]
     places: tuple[_Place, ...]

@@ -1,4 +1,4 @@
-"""The clone of the artifact that a command works on."""
+"""Finds the clone of the artifact that a command works on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ _MARKS = ("Snakefile", "experiments", "workflow/config.yaml")
 
 
 def repository_root(start: Path | None = None) -> Path:
-    """The nearest folder at or above `start` (default: the current one) that is a clone of the artifact.
+    """Finds the nearest folder that is a clone of the artifact.
 
-    Raises UserError where there is none.
+    Args:
+        start: folder to start from, upwards; the current one by default.
+
+    Returns:
+        The absolute path of the clone.
+
+    Raises:
+        UserError: neither `start` nor a folder above it is a clone.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):

@@ -1,4 +1,4 @@
-"""File times of a released campaign in a clone, where they say nothing of what was made from what."""
+"""Resets modification times after `git clone`, so that Snakemake rebuilds nothing of a released campaign."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from joules.study.fingerprint import present_sha256
 
 
 def order_file_times(campaign: Campaign) -> None:
-    """Gives the files of a campaign the order of time in which they are made, once in a clone, so that
-    Snakemake makes only what is missing or older than a source edited since.
+    """Sets the modification times of a campaign's files in the order in which they are made, once per clone.
 
-    Nothing happens where a file is not what the campaign's manifest lists, or the manifest is none: what is
-    amiss is then rebuilt as usual. Nor does it where this user may not set times, as in a clone that is
-    another's.
+    Snakemake then makes only what is missing or older than a source that was edited later. Nothing changes if
+    a file differs from the campaign's manifest (Snakemake rebuilds it as usual), if the manifest cannot be
+    read, or if this user may not set times.
     """
     stamp = campaign.root / ".snakemake" / f"settled-{campaign.name}"
     if stamp.exists() or not campaign.manifest.exists():
@@ -38,7 +37,7 @@ def order_file_times(campaign: Campaign) -> None:
     packaged = [path for path in [*campaign.results.iterdir(), campaign.archive] if path.is_file()]
     with contextlib.suppress(OSError):
         for path in [*files, *packaged]:
-            # A millisecond a stage: enough for an order, too little to be in anybody's future.
+            # A millisecond per stage keeps the order and is too short to lie in the future of a later step.
             at_ns = now_ns + 1_000_000 * _stage(campaign, path)
             os.utime(path, ns=(at_ns, at_ns))
         stamp.parent.mkdir(exist_ok=True)
@@ -46,10 +45,12 @@ def order_file_times(campaign: Campaign) -> None:
 
 
 def _stage(campaign: Campaign, path: Path) -> int:
-    """Place of a file on the way from records to release."""
+    """Position of a file in the order in which files are made, from 0 for evidence to 7 for a release."""
     if path.is_relative_to(campaign.results):
         name = path.relative_to(campaign.results).parts[0]
         return {"runs": 0, "tables": 1, "claims.csv": 2, "manifest.json": 6}.get(name, 7)
     if path.is_relative_to(campaign.build):
         return 5 if path.name == "paper.pdf" else 4
-    return 7 if path == campaign.archive else 3
+    if path.is_relative_to(campaign.figures):
+        return 3
+    return 7 if path == campaign.archive else 0

@@ -23,7 +23,7 @@ from tests.workflow import rules_run
 
 RELEASED = ("--cores", "1", "--config", "campaign=released")
 # A part of the questions, as some released campaigns have.
-SOURCE = ROOT / "results/epyc-2core-quick-2026-11-25/runs"
+SOURCE = ROOT / "results/epyc-2core-standard-2026-11-26b/runs"
 TRACE = ("trace", "--campaign", "released")
 QUESTION = "layer_kinds"
 RECORD = f"results/released/runs/{QUESTION}/block-0.jsonl"

@@ -46,7 +46,7 @@ def test_on_a_cluster_a_block_takes_a_node(repository):
     cluster = ("--workflow-profile", "profiles/slurm", "--config", "scale=smoke")
     unsaid = repository.snakemake(*cluster, "--slurm-init-seconds-before-status-checks", "1")
     assert unsaid.returncode != 0
-    assert "say how many logical processors a node has" in unsaid.stdout
+    assert "give the number of logical processors of a node" in unsaid.stdout
     asked = ("--set-threads", "measure=48", "--set-resources", "measure:gpu=1")
     asked += ("--default-resources", "slurm_partition=gpus")
     planned = repository.snakemake(*cluster, *asked, "-n")

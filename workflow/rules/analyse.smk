@@ -9,7 +9,7 @@ for name in EXPERIMENTS:
             update(table_files("{campaign}", name)),
         log:
             f"results/{{campaign}}/logs/tabulate/{name}.log",
-        # Verdicts wait for all tables, and figures are drawn beside them.
+        # Verdicts need all tables; figures are drawn meanwhile.
         priority: 1
         localrule: True
         params:

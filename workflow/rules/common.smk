@@ -15,11 +15,11 @@ report: "../report/workflow.rst"
 configfile: "workflow/config.yaml"
 
 
-# Jobs run `python -m joules` with the interpreter and from the folder of this workflow, activated
-# environment or not.
+# Jobs run `python -m joules` in the folder of this workflow and with its interpreter, whether or not an
+# environment is activated.
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
-# Snakemake formats what shells are told: braces of a path are doubled.
+# Snakemake formats shell commands, so braces in a path are doubled.
 _PROGRAMS = (
     shlex.quote(str(Path(sys.executable).parent)).replace("{", "{{").replace("}", "}}")
 )
@@ -29,7 +29,6 @@ from joules.archive.summary import summarize_campaign
 from joules.bench.progress import summarize_times
 from joules.errors import UserError
 from joules.study.campaign import (
-    POWER_MODELS,
     Campaign,
     compared_releases,
     figures_of,
@@ -50,7 +49,7 @@ from joules.study.timestamps import order_file_times
 STARTED_S = time.time()
 
 try:
-    # Snakemake's own reading of the file lets a key stand twice.
+    # Snakemake's own parser accepts a key that occurs twice.
     read_options()
     CONFIG = check_config(config)
     CAMPAIGN = Campaign(CONFIG.campaign)
@@ -69,7 +68,7 @@ try:
 except UserError as fault:
     raise WorkflowError(str(fault)) from None
 
-# Once an experiment, however many blocks it has.
+# Computed once per experiment, not per block.
 RUN_FINGERPRINTS = {
     name: {
         arm: run_fingerprint(name, arm, parameters)
@@ -89,8 +88,8 @@ wildcard_constraints:
     block=r"\d+",
 
 
-# Outputs are marked `update`: they are replaced when a step succeeds and kept when it is refused, so that a build
-# which stops on its way loses nothing that was there.
+# Outputs are marked `update`: they are replaced when a step succeeds and kept when it fails, so that a build that
+# stops early loses nothing.
 
 
 def table_files(campaign, experiment):
@@ -100,7 +99,7 @@ def table_files(campaign, experiment):
 
 
 def evidence_files(campaign, experiment):
-    """All that the tables of an experiment are made from."""
+    """All files that the tables of an experiment are made from."""
     others = Campaign(campaign).tables_read(experiment, CONFIG)
     return [
         *Campaign(campaign).evidence_files(experiment, CONFIG),
@@ -126,6 +125,8 @@ def release_hashes(campaign):
 
 
 def experiment_code(experiment, part, *names):
-    """Fingerprint of functions in a part of an experiment ('tables', 'report' or 'figures'): a parameter, so that a
-    changed table or value is made again and a changed comment is not."""
+    """Fingerprint of functions in a file of an experiment ('tables', 'report' or 'figures').
+
+    As a parameter of a rule it makes Snakemake run the rule again when the code changes, but not when a comment does.
+    """
     return code_fingerprint(f"experiments.{experiment}.{part}", names)

@@ -1,4 +1,4 @@
-# One job an experiment: starting Python and its plots takes longer than drawing.
+# One job per experiment: starting Python and its plotting libraries takes longer than drawing.
 for name in EXPERIMENTS:
 
     rule:

@@ -1,12 +1,12 @@
-# The only rule that measures, and only the reader's own campaign: a released one has no rule that could.
+# The only rule that measures. Its output is in the local campaign: a released one cannot be measured over.
 
 
 def every_core(wildcards):
-    """All that Snakemake was given: nothing of this workflow may run beside a measurement."""
+    """All cores that Snakemake may use, so that nothing of this workflow runs during a measurement."""
     cores = workflow.resource_settings.cores
     if cores is None:
         raise WorkflowError(
-            "a block has a node to itself: say how many logical processors a node has, "
+            "a block needs a node of its own: give the number of logical processors of a node, "
             "for example --set-threads measure=64"
         )
     return cores
@@ -17,18 +17,19 @@ rule measure:
         str(Campaign(LOCAL).block_file("{experiment}", "{block}")),
     log:
         f"results/{LOCAL}/logs/measure/{{experiment}}-{{block}}.log",
-    # More than all steps that could run in its place: of a machine's cores they would leave some without work, and
-    # the next block would wait for them.
+    # Higher than all other steps: they would leave some cores idle while the next block waits for them.
     priority: 100
     threads: every_core
-    # Of a cluster's node, of which nobody else may have a part. Vision runs that take turns hold 9 GB together at
-    # scale standard; runtime is minutes a block.
+    # Of a cluster's node, which must not be shared. Paused vision runs together hold 9 GB at scale standard. Runtime
+    # is in minutes per block.
     resources:
         slurm_extra="--exclusive",
         mem_mb=16000,
         runtime=360,
     params:
-        options=option_arguments(CONFIG, "scale", "first_seed", "text", "floor_power_w", "without_gpu"),
+        options=option_arguments(
+            CONFIG, "scale", "first_seed", "text", "floor_power_w", "without_gpu"
+        ),
         fingerprints=lambda wildcards: RUN_FINGERPRINTS.get(wildcards.experiment),
     shell:
         "python -m joules measure {wildcards.experiment} --block {wildcards.block}"

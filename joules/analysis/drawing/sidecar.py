@@ -29,7 +29,7 @@ class Sidecar(Closed):
 def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
     """The provenance of a figure. Raises UserError where a file of the figure was changed."""
     path = campaign.figure_file(figure, SIDECAR)
-    again = campaign.drawn_again(figure)
+    again = campaign.redraw_hint(figure)
     body = read_json(path, "draw the figure first", again)
     try:
         sidecar = Sidecar.model_validate(body)

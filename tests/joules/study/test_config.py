@@ -29,7 +29,7 @@ def test_the_shipped_configuration_is_valid():
         ({"region": "fra"}, ["did you mean 'FRA'?"]),
         ({"region": "NO"}, ["did you mean 'NOR'?"]),
         ({"region": False}, ["YAML reads NO as false", "NOR"]),
-        ({"text": "no/such/file.txt"}, ["text", "there is no file 'no/such/file.txt'"]),
+        ({"text": "no/such/file.txt"}, ["text", "no file 'no/such/file.txt'"]),
         ({"pue": float("nan")}, ["pue"]),
         ({"price_usd_per_kwh": float("inf")}, ["price_usd_per_kwh"]),
     ],
