@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 from joules.instrument.calibration import UNSTATED
 from joules.instrument.counter import Accumulator
 from joules.instrument.host.gpus import GpuUse
-from joules.instrument.host.processes import Job
+from joules.instrument.host.processes import Job, in_initial_pid_namespace
 from joules.instrument.source import Channel, Host, Notice, Source, SourceError
 
 # No card draws more than this.
@@ -34,6 +35,7 @@ class _Card:
     """A GPU. `loads` and `seen_s` say when (Unix clock, seconds) it was how busy, and who used it."""
 
     handle: Any
+    number: int
     domain: str
     name: str
     counter: Channel | None = None
@@ -41,6 +43,7 @@ class _Card:
     counted: Accumulator | None = None
     loads: list[tuple[float, float]] = field(default_factory=list)
     seen_s: dict[int, float] = field(default_factory=dict)
+    listed_s: float = -math.inf
 
 
 class AmdSmi(Source):
@@ -62,6 +65,7 @@ class AmdSmi(Source):
         try:
             handles = self._library.amdsmi_get_processor_handles()
             by_address = sorted(handles, key=self._library.amdsmi_get_gpu_device_bdf)
+            self._visible = _visible_cards(len(handles), os.environ)
             self._cards = [self._opened(handle, number) for number, handle in enumerate(by_address)]
         except self._library.AmdSmiException as fault:
             self.close()
@@ -90,8 +94,7 @@ class AmdSmi(Source):
         return values
 
     def device_use(self, since_s: float) -> list[GpuUse]:
-        """Use of each card that reports; the library does not say how busy a process kept it, so that a share
-        is known where the job was alone."""
+        """Use of each card that reports. A share is known where the job was alone, or was not there."""
         self._look_around()
         return [self._use(card, since_s) for card in self._cards if card.counter or card.power]
 
@@ -101,7 +104,7 @@ class AmdSmi(Source):
 
     def _opened(self, handle: Any, number: int) -> _Card:
         name = str(self._library.amdsmi_get_gpu_asic_info(handle).get("market_name", "AMD GPU"))
-        card = _Card(handle, f"gpu-amd{number}", name)
+        card = _Card(handle, number, f"gpu-amd{number}", name)
         counted_j, power_w = self._quietly(self._counted_j, card), self._quietly(self._power_w, card)
         if any(two in name for two in _TWO_DIES):
             if number % 2 and not power_w:
@@ -165,20 +168,36 @@ class AmdSmi(Source):
             with contextlib.suppress(self._library.AmdSmiException, KeyError, TypeError, ValueError):
                 activity = self._library.amdsmi_get_gpu_activity(card.handle)
                 card.loads.append((now_s, float(activity["gfx_activity"]) / 100))
+            with contextlib.suppress(self._library.AmdSmiException, KeyError, TypeError, ValueError):
                 processes = self._library.amdsmi_get_gpu_process_list(card.handle)
                 card.seen_s.update({int(process["pid"]): now_s for process in processes})
+                card.listed_s = now_s
 
     def _use(self, card: _Card, since_s: float) -> GpuUse:
         card.loads = [seen for seen in card.loads if seen[0] >= since_s]
         loads = [load for _, load in card.loads]
         present = {pid for pid, at_s in card.seen_s.items() if at_s >= since_s}
-        foreign = present - self._members
+        own, foreign = present & self._members, present - self._members
+        share: float | None = 1.0 if own else 0.0
+        doubts: list[str] = []
+        if card.listed_s < since_s:
+            share, doubts = None, ["the library does not list its processes"]
+        elif foreign and not own and not in_initial_pid_namespace():
+            share, doubts = (
+                None,
+                ["the library lists processes by the numbers of the host, unknown here"],
+            )
+            foreign = set()
+        elif own and foreign:
+            share, doubts = None, ["the library does not say how busy each of its processes kept it"]
         return GpuUse(
             domain=card.domain,
-            job_share=1.0 if present and not foreign else None,
+            job_share=share,
             load=sum(loads) / len(loads) if loads else None,
             foreign_processes=sorted(foreign),
             throttling=[],
+            doubts=doubts,
+            is_visible=bool(own) or card.number in self._visible,
         )
 
 
@@ -201,6 +220,16 @@ def _library() -> Any:
     except library.AmdSmiException as fault:
         raise SourceError(f"no AMD GPU can be read by amdsmi ({fault})") from None
     return library
+
+
+def _visible_cards(count: int, environment: Mapping[str, str]) -> set[int]:
+    """Numbers of the cards that ROCm shows to processes with this environment, as far as it names them so."""
+    shown = list(range(count))
+    for name in ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        chosen = environment.get(name, "").replace(" ", "").split(",")
+        if all(number.isdigit() for number in chosen):
+            shown = [shown[int(number)] for number in chosen if int(number) < len(shown)]
+    return set(shown)
 
 
 def _channel(domain: str, words: str, *, is_counter: bool) -> Channel:

@@ -82,6 +82,8 @@ def test_processes_on_a_card_tell_the_job_from_others(machine, monkeypatch):
     source = opened(machine, monkeypatch, AmdCard("one", constant(90.0)))
     library = sys.modules["amdsmi"]
     since_s = time.time()
+    (unused,) = device_use([source], since_s)
+    assert (unused.job_share, unused.foreign_processes) == (0.0, [])
     machine.job.pids = {10}
     library.amdsmi_get_gpu_process_list = lambda _: [{"pid": 10}]
     (alone,) = device_use([source], since_s)
@@ -89,6 +91,23 @@ def test_processes_on_a_card_tell_the_job_from_others(machine, monkeypatch):
     library.amdsmi_get_gpu_process_list = lambda _: [{"pid": 10}, {"pid": 77}]
     (shared,) = device_use([source], since_s)
     assert (shared.job_share, shared.foreign_processes) == (None, [77])
+    assert "how busy each" in shared.doubts[0]
+
+
+def test_cards_that_are_not_shown_to_the_job_are_not_its_own(machine, monkeypatch):
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "1,2")
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "1")
+    source = opened(machine, monkeypatch, *(AmdCard("one", constant(90.0)) for _ in range(3)))
+    assert [use.is_visible for use in source.device_use(0.0)] == [False, False, True]
+
+
+def test_a_container_with_numbers_of_its_own_does_not_know_its_share(machine, monkeypatch):
+    monkeypatch.setattr(amdsmi, "in_initial_pid_namespace", lambda: False)
+    source = opened(machine, monkeypatch, AmdCard("one", constant(90.0)))
+    sys.modules["amdsmi"].amdsmi_get_gpu_process_list = lambda _: [{"pid": 70001}]
+    (use,) = source.device_use(0.0)
+    assert (use.job_share, use.foreign_processes) == (None, [])
+    assert "numbers of the host" in use.doubts[0]
 
 
 def test_a_driver_that_fails_later_is_a_fault_of_each_channel(machine, monkeypatch):
