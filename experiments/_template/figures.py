@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from joules.analysis import records
-from joules.analysis.drawing.description import Axis, Figure, Tables, compare, provenance
+from joules.analysis.drawing.description import Axis, Figure, Tables, compare_runs, describe_provenance
 
 
 def question_name_energy(tables: Tables) -> Figure:
     """Energy of a product by arm: blocks, geometric mean with its interval, stars from the table."""
     runs, arms = records.select_measured(tables["runs"]), tables["arms"]
     words = {arm: arm for arm in arms["arm"]}
-    axis = Axis(f"energy of a product in J\n({provenance(arms)})", "log")
-    panel = compare(runs, "arm", "energy_per_pass_j", words, tables["statistics"], axis)
+    axis = Axis(f"energy of a product in J\n({describe_provenance(arms)})", "log")
+    panel = compare_runs(runs, "arm", "energy_per_pass_j", words, tables["statistics"], axis)
     return Figure([panel], 2.8, width=0.8)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, Tables, reference, spaced
-from joules.analysis.drawing.palette import BLUE, GREEN, INK, PALE, VERMILION, Look, looks
+from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, Tables, draw_reference, to_words
+from joules.analysis.drawing.palette import BLUE, GREEN, INK, PALE, VERMILION, Look, assign_looks
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 
 _STATES = {"rest_w": "at rest", "one_core_w": "one core", "all_cores_w": "all cores"}
@@ -50,13 +50,13 @@ def power_headlines(tables: Tables) -> Figure:
     )
     tips = ("claim", "experiment", "model", "n", "estimate", "ci_low", "ci_high", "p_holm")
     layers = [
-        reference(x=1),
+        draw_reference(x=1),
         Layer("rule", ratios, "ci_low", "place", x2="ci_high", by="model", size=0.7, tips=tips),
         Layer("point", ratios, "estimate", "place", by="model", size=3, tips=tips),
     ]
     words = {name: POWER_MODELS[name].words for name in models}
-    every = looks(word for name, word in words.items() if name != DEFAULT_MODEL)
+    every = assign_looks(word for name, word in words.items() if name != DEFAULT_MODEL)
     series = {word: every.get(word, Look(INK, "diamond")) for word in words.values()}
     return Figure(
-        [Panel(layers, Axis("ratio", "log"), Axis(names=spaced(order)))], 1.4 + 0.24 * len(order), series
+        [Panel(layers, Axis("ratio", "log"), Axis(names=to_words(order)))], 1.4 + 0.24 * len(order), series
     )

@@ -12,9 +12,9 @@ from joules.analysis.drawing.description import (
     Layer,
     Panel,
     Tables,
-    bands,
-    provenance,
-    reference,
+    describe_provenance,
+    draw_bands,
+    draw_reference,
 )
 from joules.analysis.drawing.palette import BLUE, COLOURS, PALE, Look
 
@@ -34,7 +34,7 @@ def methods_ratio(tables: Tables) -> Figure:
     close = [name for name in names if not far[name]]
     ends = contrasts[["estimate", "ci_low", "ci_high", "band_low", "band_high"]].stack()
     reach = (0.8 * ends[ends > 0].min(), 8 * ends.max()) if len(ends) else (0.1, 10)
-    how = provenance(records.select_measured(tables["runs"]))
+    how = describe_provenance(records.select_measured(tables["runs"]))
     note = f"estimate over whole-machine energy ({how})"
     if how != "counter":
         note += ";\ngrey: under other power models, and a line that crosses 1 is inside the band"
@@ -55,7 +55,7 @@ def methods_ratio(tables: Tables) -> Figure:
                 "stars",
             )
             layers = [
-                reference(x=1),
+                draw_reference(x=1),
                 Layer("rule", rows, "band_low", "place", x2="band_high", look=Look(PALE), size=3, tips=tips),
                 Layer("rule", rows, "ci_low", "place", x2="ci_high", look=Look(BLUE), size=0.8, tips=tips),
                 Layer("point", rows, "estimate", "place", look=Look(BLUE), size=3, tips=tips),
@@ -92,10 +92,10 @@ def methods_carbon(tables: Tables) -> Figure:
     tips = ("place", "level", "emissions_g", "intensity_g_per_kwh", "ratio_to_world", "source")
     layers = [
         Layer("rect", places, "nothing", "top", "emissions_g", "bottom", by="level", tips=tips),
-        *bands(places, "emissions_g", y="place_number"),
+        *draw_bands(places, "emissions_g", y="place_number"),
         Layer("text", named, "emissions_g", "place_number", text="words", size=7, tips=tips),
     ]
-    how = provenance(records.select_measured(tables["runs"]))
+    how = describe_provenance(records.select_measured(tables["runs"]))
     x = Axis(f"emissions in g CO₂e (energy {how})", limits=(0, None))
     series = {level: Look(colour) for level, colour in zip(_LEVELS, COLOURS, strict=False)}
     return Figure([Panel(layers, x, Axis(names=list(places["place"])))], 4.0, series, width=0.8)

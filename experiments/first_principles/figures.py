@@ -13,8 +13,8 @@ from joules.analysis.drawing.description import (
     Layer,
     Panel,
     Tables,
-    plain,
-    reference,
+    draw_reference,
+    name_model,
 )
 from joules.analysis.drawing.palette import BLUE, GREY, INK, PALE, VERMILION, Look
 
@@ -35,7 +35,7 @@ def first_principles_roofline(tables: Tables) -> Figure:
     rooflines = tables["rooflines"]
     one = rooflines[rooflines["threads"] == 1]
     networks, layers = architectures(one), one[one["question"] == LAYERS]
-    labels = [*map(plain, networks["arm"], networks["family"]), *layers["arm"]]
+    labels = [*map(name_model, networks["arm"], networks["family"]), *layers["arm"]]
     kinds = ["networks"] * len(networks) + ["single layers"] * len(layers)
     points = pd.concat([networks, layers]).assign(kind=kinds, label=labels)
     points["intensity"] = points["flops"] / points["bytes_moved"]
@@ -75,7 +75,7 @@ def first_principles_errors(tables: Tables) -> Figure:
     means = means.assign(factor=np.exp(means["log_factor"]), n=points.groupby("predictor").size().to_numpy())
     means = means.assign(top=means["place"] - 0.35, bottom=means["place"] + 0.35)
     layers = [
-        reference(x=1),
+        draw_reference(x=1),
         Layer(
             "point",
             points,
@@ -117,7 +117,7 @@ def first_principles_anchors(tables: Tables) -> Figure:
     tips = ("words", "kind", "unit", *ends, "source", "note")
     layers = [
         Layer("rect", rows, low, "top", high, "bottom", name="published", tips=tips),
-        reference(x=1),
+        draw_reference(x=1),
         Layer(
             "rule",
             rows,

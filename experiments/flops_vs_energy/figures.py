@@ -15,14 +15,14 @@ from joules.analysis.drawing.description import (
     Layer,
     Panel,
     Tables,
-    bands,
-    compare,
-    plain,
-    provenance,
-    spaced,
+    compare_runs,
+    describe_provenance,
+    draw_bands,
+    name_model,
+    to_words,
     with_costs,
 )
-from joules.analysis.drawing.palette import BLUE, INK, Look, looks
+from joules.analysis.drawing.palette import BLUE, INK, Look, assign_looks
 
 _ENERGY = (
     "energy_per_inference_j",
@@ -41,11 +41,11 @@ def flops_scatter(tables: Tables) -> Figure:
     arms = _architectures(tables)
     outcomes = {
         "time_per_inference_s": "time per inference in s",
-        "energy_per_inference_kwh": f"energy per inference in kWh\n({provenance(arms)})",
+        "energy_per_inference_kwh": f"energy per inference in kWh\n({describe_provenance(arms)})",
     }
     panels = [
         Panel(
-            [*bands(arms, outcome, x="flops"), *_families(arms, outcome)],
+            [*draw_bands(arms, outcome, x="flops"), *_families(arms, outcome)],
             Axis("FLOPs per inference", "log"),
             Axis(words, "log"),
         )
@@ -66,11 +66,11 @@ def flops_predictors(tables: Tables) -> Figure:
     ]
     errors = ("regression", "n", "families", "error_factor", "worst_factor")
     right = [Layer("point", regressions, "error_factor", "place", look=blue, size=5, tips=errors)]
-    r2 = Axis(f"R² with energy per inference\n({provenance(tables['arms'])})", limits=(0, 1))
+    r2 = Axis(f"R² with energy per inference\n({describe_provenance(tables['arms'])})", limits=(0, 1))
     factor = Axis("median factor of error on unseen families", limits=(1, None))
     panels = [
-        Panel(left, r2, Axis(names=spaced(counts["predictor"]))),
-        Panel(right, factor, Axis(names=spaced(regressions["regression"]))),
+        Panel(left, r2, Axis(names=to_words(counts["predictor"]))),
+        Panel(right, factor, Axis(names=to_words(regressions["regression"]))),
     ]
     return Figure(panels, 2.6, columns=2)
 
@@ -78,7 +78,7 @@ def flops_predictors(tables: Tables) -> Figure:
 def flops_reference(tables: Tables) -> Figure:
     """This machine's arms and the published ones in two panels on the same axes."""
     contents = {
-        f"this machine\n({provenance(tables['arms'])})": _architectures(tables),
+        f"this machine\n({describe_provenance(tables['arms'])})": _architectures(tables),
         "Titan V, published (sampled)": tables["reference"],
     }
     both = pd.concat([arms[["flops", "energy_per_inference_j"]] for arms in contents.values()])
@@ -101,16 +101,17 @@ def flops_equal(tables: Tables) -> Figure:
     runs = records.select_measured(tables["runs"])
     families = runs.drop_duplicates("arm").set_index("arm")["family"]
     compared = dict.fromkeys([*statistics["base"], *statistics["group"]])
-    words = {arm: plain(arm, families[arm]) for arm in compared if arm in families}
+    words = {arm: name_model(arm, families[arm]) for arm in compared if arm in families}
     outcomes = {
-        "energy": ("energy_per_inference_j", f"energy per inference in mJ\n({provenance(runs)})"),
+        "energy": ("energy_per_inference_j", f"energy per inference in mJ\n({describe_provenance(runs)})"),
         "time": ("time_per_inference_s", "time per inference in ms"),
     }
     made = {}
     for cost, (outcome, title) in outcomes.items():
         tested = statistics[statistics["metric"] == outcome]
         axis = Axis(title, limits=(0, None))
-        made[cost] = Figure([compare(runs, "arm", outcome, words, tested, axis, factor=1e3)], 3.2, width=0.8)
+        panel = compare_runs(runs, "arm", outcome, words, tested, axis, factor=1e3)
+        made[cost] = Figure([panel], 3.2, width=0.8)
     return with_costs(made)
 
 
@@ -121,7 +122,7 @@ def _architectures(tables: Tables) -> pd.DataFrame:
 
 def _looks(tables: Tables, *shown: pd.DataFrame) -> Mapping[str, Look]:
     """Looks of the families that are shown: those of all, so that a family looks alike in every figure."""
-    every = looks([*tables["arms"]["family"], *tables["reference"]["family"]])
+    every = assign_looks([*tables["arms"]["family"], *tables["reference"]["family"]])
     return {family: every[family] for family in every if any(family in set(arms["family"]) for arms in shown)}
 
 
@@ -137,7 +138,7 @@ def _families(arms: pd.DataFrame, outcome: str) -> Iterator[Layer]:
             ends.append(pd.DataFrame(fit))
     if ends:
         yield Layer("line", pd.concat(ends), "flops", outcome, by="family", size=1, opacity=0.7)
-    arms = arms.assign(words=[plain(*row) for row in zip(arms["arm"], arms["family"], strict=True)])
+    arms = arms.assign(words=[name_model(*row) for row in zip(arms["arm"], arms["family"], strict=True)])
     tips = (*OF_ARM, "words", "family", "flops", *_ENERGY, outcome)
     yield Layer("point", arms, "flops", outcome, by="family", tips=tips)
     yield Layer("label", arms, "flops", outcome, text="words", look=Look(INK))

@@ -14,11 +14,11 @@ from joules.analysis.drawing.description import (
     Layer,
     Panel,
     Tables,
-    compare,
-    provenance,
-    reference,
+    compare_runs,
+    describe_provenance,
+    draw_reference,
 )
-from joules.analysis.drawing.palette import BLUE, COLOURS, GREY, INK, SHAPES, VERMILION, Look, looks
+from joules.analysis.drawing.palette import BLUE, COLOURS, GREY, INK, SHAPES, VERMILION, Look, assign_looks
 
 _ARCHITECTURES = ("transformer", "mlp")
 
@@ -73,7 +73,7 @@ def grokking_waste(tables: Tables) -> Figure:
     arms, runs = tables["arms"], tables["runs"]
     fixed = records.select_measured(runs[runs["rule"] == "fixed"])
     tested = tables["statistics"].query("family == 'waste'")
-    axis = Axis(f"energy after grokking in %\n({provenance(arms)})", limits=(0, 100))
+    axis = Axis(f"energy after grokking in %\n({describe_provenance(arms)})", limits=(0, 100))
     panels = []
     for name in _ARCHITECTURES:
         if name not in set(arms["architecture"]):
@@ -81,7 +81,8 @@ def grokking_waste(tables: Tables) -> Figure:
         grokked = arms[(arms["architecture"] == name) & (arms["grokked"] > 0)]["arm"]
         words = {arm: arm.replace(f"_{name}", "").replace("_", "\n") for arm in grokked}
         title = name if words else f"{name}: no training grokked"
-        panels.append(compare(fixed, "arm", "waste", words, tested, axis, factor=100, title=title, slant=60))
+        panel = compare_runs(fixed, "arm", "waste", words, tested, axis, factor=100, title=title, slant=60)
+        panels.append(panel)
     return Figure(panels, 3.4, columns=max(len(panels), 1))
 
 
@@ -99,7 +100,7 @@ def grokking_schedule(tables: Tables) -> Figure:
     )
     waste, grokked = "energy after grokking", "grokked by then"
     layers = [
-        *(reference(y=percent) for percent in others["percent"]),
+        *(draw_reference(y=percent) for percent in others["percent"]),
         Layer("text", others, "right", "above", text="words", size=7, align="right"),
         Layer("area", table, "schedule", "waste_low", y2="waste_high", name=waste, opacity=0.15),
         Layer("line", table, "schedule", "waste", name=waste, size=1, dash="dashed"),
@@ -109,7 +110,7 @@ def grokking_schedule(tables: Tables) -> Figure:
         Layer("point", table, "schedule", "grokked_share", name=grokked, size=3, tips=tips),
     ]
     x = Axis("length of the schedule in optimiser steps", "log")
-    y = Axis(f"%\n(energy {provenance(tables['arms'])})", limits=(0, 102))
+    y = Axis(f"%\n(energy {describe_provenance(tables['arms'])})", limits=(0, 102))
     series = {waste: Look(VERMILION), grokked: Look(GREY, "square", "dotted")}
     return Figure([Panel(layers, x, y)], 3.2, series, width=0.7)
 
@@ -123,7 +124,7 @@ def grokking_rules(tables: Tables) -> Figure:
     x, y, low, high = "saved", "lost_points", "lost_points_low", "lost_points_high"
     tips = ("rule", "setting", "trainings", "saved", "saved_low", "saved_high", y, low, high)
     layers = [
-        reference(y=SAFE_POINTS),
+        draw_reference(y=SAFE_POINTS),
         Layer("line", table, x, y, by="rule", size=0.8),
         Layer("rule", table, "saved_low", y, x2="saved_high", by="rule", size=0.5),
         Layer("rule", table, x, low, y2=high, by="rule", size=0.5),
@@ -133,7 +134,7 @@ def grokking_rules(tables: Tables) -> Figure:
     rules = [rule for rule in dict.fromkeys(table["rule"]) if rule != "oracle"]
     series = {rule: Look(COLOURS[place], SHAPES[place % 4]) for place, rule in enumerate(rules)}
     series |= {"oracle": Look(INK, "cross")} if "oracle" in set(table["rule"]) else {}
-    saved_axis = Axis(f"energy saved in % of the schedule ({provenance(tables['arms'])})")
+    saved_axis = Axis(f"energy saved in % of the schedule ({describe_provenance(tables['arms'])})")
     return Figure(
         [Panel(layers, saved_axis, Axis("validation accuracy lost in points", "symlog"))],
         3.6,
@@ -151,7 +152,7 @@ def grokking_predictor(tables: Tables) -> Figure:
     ends = (0.9 * steps.min(axis=None), 1.1 * steps.max(axis=None))
     diagonal = pd.DataFrame({"at": ends})
     predictions = predictions.assign(network=predictions["task"] + ", " + predictions["architecture"])
-    colours = {task: look.colour for task, look in looks(predictions["task"]).items()}
+    colours = {task: look.colour for task, look in assign_looks(predictions["task"]).items()}
     series = {
         f"{task}, {architecture}": Look(colours[task], SHAPES[_ARCHITECTURES.index(architecture)])
         for task, architecture in sorted(

@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--price", type=float, default=PRICE_USD_PER_KWH, help="US dollars a kWh (0.151)")
     options = parser.parse_args()
     # Matplotlib with it, whose import the tables must not pay for.
-    from joules.analysis.drawing.description import provenance
+    from joules.analysis.drawing.description import describe_provenance
 
     try:
         tables = read_tables(Campaign(options.campaign, repository_root()), "grokking")
@@ -66,7 +66,7 @@ def main() -> int:
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2
-    print(f"energy {provenance(tables['arms'])}")
+    print(f"energy {describe_provenance(tables['arms'])}")
     print(table.to_string(index=False, float_format=lambda number: f"{number:.4g}"))
     return 0
 

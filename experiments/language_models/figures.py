@@ -10,14 +10,14 @@ from joules.analysis.drawing.description import (
     Layer,
     Panel,
     Tables,
-    bands,
-    compare,
-    provenance,
-    reference,
-    spaced,
+    compare_runs,
+    describe_provenance,
+    draw_bands,
+    draw_reference,
+    to_words,
     with_costs,
 )
-from joules.analysis.drawing.palette import BLUE, GREEN, GREY, INK, VERMILION, Look, looks
+from joules.analysis.drawing.palette import BLUE, GREEN, GREY, INK, VERMILION, Look, assign_looks
 from joules.study.design import load_design
 
 _KINDS = {"tables": Look(BLUE), "network": Look(VERMILION, "square"), "both": Look(GREEN, "diamond")}
@@ -32,7 +32,7 @@ _SPENT = {
 def language_board(tables: Tables) -> Figure:
     """Accuracy against energy, time, processor time and size, a panel each."""
     board = tables["board"]
-    board = board.assign(words=spaced(board["arm"]))
+    board = board.assign(words=to_words(board["arm"]))
     is_out = board["disqualified_blocks"] > 0
     scale = tables["runs"]["scale"].iloc[0]
     gate = load_design("language_models").at(scale).analysis["gate_accuracy"]
@@ -42,17 +42,17 @@ def language_board(tables: Tables) -> Figure:
     for column, words in _SPENT.items():
         tips = (*OF_ARM, "kind", y, low, high, column, "disqualified", "on_front")
         layers = [
-            reference(y=gate),
-            *bands(board, column, y=y),
+            draw_reference(y=gate),
+            *draw_bands(board, column, y=y),
             Layer("rule", board, column, low, y2=high, by="kind", size=0.8),
             Layer("point", board[~is_out], column, y, by="kind", size=4.5, tips=tips),
             Layer("point", board[is_out], column, y, by="kind", size=4.5, is_hollow=True, tips=tips),
         ]
         if column == "energy_per_training_j":
             front = board[board["on_front"].astype(bool)].sort_values(column)
-            layers.insert(1, Layer("line", front, column, y, size=0.8, stairs=True))
+            layers.insert(1, Layer("line", front, column, y, size=0.8, is_stepped=True))
             layers.append(Layer("label", board, column, y, text="words", look=Look(INK)))
-        title = f"{words}\n({provenance(board)})" if column == "energy_per_training_j" else words
+        title = f"{words}\n({describe_provenance(board)})" if column == "energy_per_training_j" else words
         panels.append(Panel(layers, Axis(title, "log"), Axis("validation accuracy")))
     return Figure(panels, 5.4, _KINDS, columns=2)
 
@@ -62,13 +62,13 @@ def language_reached(tables: Tables) -> Figure:
     curves, board, runs = tables["curves"], tables["board"], tables["runs"]
     whole = runs[(runs["entry"] == "kneser_ney") & (runs["share"] == 1)]
     chain = board[board["arm"].isin(set(whole["arm"]) - {"deep_backoff"})]
-    curves = curves.assign(words=spaced(curves["arm"]))
+    curves = curves.assign(words=to_words(curves["arm"]))
     costs = {
-        "energy": ("energy_j", "energy_per_training_j", f"energy in J ({provenance(board)})"),
+        "energy": ("energy_j", "energy_per_training_j", f"energy in J ({describe_provenance(board)})"),
         "time": ("duration_s", "time_per_training_s", "time in s"),
     }
     by_order, tips = "tables, by order", ("arm", "block", "step", "accuracy", "energy_j", "duration_s")
-    series = looks(curves["words"]) | {by_order: Look(GREY)}
+    series = assign_looks(curves["words"]) | {by_order: Look(GREY)}
     made = {}
     for cost, (spent, whole_cost, title) in costs.items():
         layers = [
@@ -87,11 +87,11 @@ def language_ranking(tables: Tables) -> Figure:
     on_board = board[board["disqualified_blocks"] == 0].sort_values("energy_per_training_j")
     if on_board.empty:
         return Figure((), note="every entry is disqualified")
-    words = dict(zip(on_board["arm"], spaced(on_board["arm"], "\n"), strict=True))
+    words = dict(zip(on_board["arm"], to_words(on_board["arm"], "\n"), strict=True))
     made = {}
     for cost, column in zip(("energy", "time", "cpu"), _SPENT, strict=False):
         tested = tables["statistics"].query("family == 'board' and metric == @column")
-        title = f"{_SPENT[column]}\n({provenance(board)})" if cost == "energy" else _SPENT[column]
-        panel = compare(runs, "arm", column, words, tested, Axis(title, "log"), arms=on_board)
+        title = f"{_SPENT[column]}\n({describe_provenance(board)})" if cost == "energy" else _SPENT[column]
+        panel = compare_runs(runs, "arm", column, words, tested, Axis(title, "log"), arms=on_board)
         made[cost] = Figure([panel], 3.6, width=0.8)
     return with_costs(made)

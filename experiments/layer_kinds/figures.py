@@ -6,7 +6,15 @@ import numpy as np
 
 from experiments.layer_kinds.tables import KINDS
 from joules.analysis import records
-from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, Tables, compare, provenance
+from joules.analysis.drawing.description import (
+    Axis,
+    Figure,
+    Layer,
+    Panel,
+    Tables,
+    compare_runs,
+    describe_provenance,
+)
 from joules.analysis.drawing.palette import BLUE, GREY, VERMILION, Look
 
 _SHARES = {"operations": Look(GREY), "energy": Look(VERMILION), "time": Look(BLUE)}
@@ -23,10 +31,10 @@ def layers_equal(tables: Tables) -> Figure:
     per_gflop = 1e12 / means["flops"].iloc[0] if len(means) else np.nan
     contents = [
         ("time_per_pass_s", "equal_flops_layers_time", "time per GFLOP in ms"),
-        ("energy_per_pass_j", "equal_flops_layers", f"energy per GFLOP in mJ\n({provenance(arms)})"),
+        ("energy_per_pass_j", "equal_flops_layers", f"energy per GFLOP in mJ\n({describe_provenance(arms)})"),
     ]
     panels = [
-        compare(
+        compare_runs(
             alone,
             "kind",
             column,
@@ -44,8 +52,9 @@ def layers_equal(tables: Tables) -> Figure:
 def layers_mobilenet(tables: Tables) -> Figure:
     """Shares by kind in two panels: this campaign, and as published."""
     shares = tables["shares"]
+    how = describe_provenance(tables["arms"])
     titles = {
-        "this campaign": f"MobileNet V2, inference, this campaign\n(energy {provenance(tables['arms'])})",
+        "this campaign": f"MobileNet V2, inference, this campaign\n(energy {how})",
         "published": "MobileNet, training on Caffe\n(published)",
     }
     ids = ["model", "origin", "kind"]

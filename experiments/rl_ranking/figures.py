@@ -14,11 +14,11 @@ from joules.analysis.drawing.description import (
     Layer,
     Panel,
     Tables,
-    compare,
-    provenance,
-    reference,
+    compare_runs,
+    describe_provenance,
+    draw_reference,
 )
-from joules.analysis.drawing.palette import looks
+from joules.analysis.drawing.palette import assign_looks
 from joules.instrument.carbon import JOULES_PER_KWH
 
 _GRID = 60
@@ -30,7 +30,7 @@ def rl_curves(tables: Tables) -> Figure:
     evaluated = tables["evaluations"]
     yardsticks = tables["runs"].groupby("game")["yardstick_return"].first()
     tips = ("algorithm", "seconds", "return", "ci_low", "ci_high", "blocks")
-    energy = f"energy in Wh ({provenance(tables['arms'])})"
+    energy = f"energy in Wh ({describe_provenance(tables['arms'])})"
     games = list(dict.fromkeys(evaluated.loc[evaluated["step"] > 0, "game"]))
     panels = []
     for game in games:
@@ -40,7 +40,7 @@ def rl_curves(tables: Tables) -> Figure:
             for algorithm, rows in of_game.groupby("algorithm")
         )
         layers = [
-            reference(y=of_game.loc[of_game["step"] == 0, "return_mean"].mean()),
+            draw_reference(y=of_game.loc[of_game["step"] == 0, "return_mean"].mean()),
             Layer("area", curves, "seconds", "ci_low", y2="ci_high", by="algorithm", opacity=0.2),
             Layer("line", curves, "seconds", "return", by="algorithm", size=1.5, tips=tips),
         ]
@@ -53,7 +53,7 @@ def rl_curves(tables: Tables) -> Figure:
         )
         title = f"{game}\n(yardstick {yardsticks[game]:g})"
         panels.append(Panel(layers, x, Axis("return of an episode" if game == games[0] else ""), title))
-    return Figure(panels, 3.2, looks(ALGORITHMS.values()), columns=max(len(panels), 1))
+    return Figure(panels, 3.2, assign_looks(ALGORITHMS.values()), columns=max(len(panels), 1))
 
 
 def rl_ranking(tables: Tables) -> Figure:
@@ -61,14 +61,16 @@ def rl_ranking(tables: Tables) -> Figure:
     runs = records.select_measured(tables["runs"]).query("area_score.notna() and network != 'separable'")
     ranked = tables["ranks"].query("spent == 'energy'")
     tested = tables["statistics"].query("metric == 'area_score'")
-    title, panels = f"mean score over equal energy\n({provenance(tables['arms'])})", list[Panel]()
+    title, panels = f"mean score over equal energy\n({describe_provenance(tables['arms'])})", list[Panel]()
     for game in (game for game in dict.fromkeys(runs["game"]) if game in set(ranked["game"])):
         of_game = runs[runs["game"] == game]
         best_first = ranked[ranked["game"] == game].sort_values("place")["algorithm"]
         arms = of_game.drop_duplicates("algorithm").set_index("algorithm")["arm"]
         words = {arms[name]: ALGORITHMS[name].replace("+", "+\n") for name in best_first}
         panels.append(
-            compare(of_game, "arm", "area_score", words, tested, Axis("" if panels else title), title=game)
+            compare_runs(
+                of_game, "arm", "area_score", words, tested, Axis("" if panels else title), title=game
+            )
         )
     return Figure(panels, 3.6, columns=max(len(panels), 1))
 
@@ -85,10 +87,14 @@ def rl_steps(tables: Tables) -> Figure:
     }
     contents = [
         ("time_per_step_s", "separable_time", "time per environment step in ms"),
-        ("energy_per_step_j", "separable", f"energy per environment step in mJ\n({provenance(arms)})"),
+        (
+            "energy_per_step_j",
+            "separable",
+            f"energy per environment step in mJ\n({describe_provenance(arms)})",
+        ),
     ]
     panels = [
-        compare(
+        compare_runs(
             runs,
             "arm",
             column,

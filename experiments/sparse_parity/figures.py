@@ -9,11 +9,11 @@ from joules.analysis.drawing.description import (
     Layer,
     Panel,
     Tables,
-    provenance,
-    reference,
-    spaced,
+    describe_provenance,
+    draw_reference,
+    to_words,
 )
-from joules.analysis.drawing.palette import Look, looks, shade
+from joules.analysis.drawing.palette import Look, assign_looks, mix_colour
 
 _METRICS = (*PROXIES, ENERGY)
 # Of words on pale cells, in a dark page too.
@@ -24,7 +24,7 @@ def parity_metrics(tables: Tables) -> Figure:
     """A panel a problem, a line a process over all metrics."""
     # Of the board of language models nothing was traced.
     arms = tables["arms"].dropna(subset=["bits"])
-    arms = arms.assign(name=spaced(arms["process"]), solved=arms["solved"].astype(bool))
+    arms = arms.assign(name=to_words(arms["process"]), solved=arms["solved"].astype(bool))
     metrics, problems = list(_METRICS), list(dict.fromkeys(arms["problem"]))
     least = arms[arms["solved"]].groupby("problem")[metrics].min()
     least = least.reindex(problems).fillna(arms.groupby("problem")[metrics].min())
@@ -50,7 +50,7 @@ def parity_metrics(tables: Tables) -> Figure:
         x = Axis(names=names, slant=60, is_labelled=number >= len(problems) - 2)
         words = "times the least of a process that solves it" if number == len(problems) // 4 * 2 else ""
         panels.append(Panel(layers, x, Axis(words, "log", limits=limits), problem))
-    return Figure(panels, 1.8 + 1.6 * -(-len(problems) // 2), looks(arms["name"]), columns=2)
+    return Figure(panels, 1.8 + 1.6 * -(-len(problems) // 2), assign_looks(arms["name"]), columns=2)
 
 
 def parity_agreement(tables: Tables) -> Figure:
@@ -62,7 +62,7 @@ def parity_agreement(tables: Tables) -> Figure:
     x, y = cells["other"].map(across.index).astype(float), cells["metric"].map(down.index).astype(float)
     cells = cells.assign(x=x, y=y, left=x - 0.5, right=x + 0.5, top=y - 0.5, bottom=y + 0.5)
     cells = cells.assign(
-        colour=[shade(tau) for tau in cells["tau"]], words=[f"{tau:.2f}" for tau in cells["tau"]]
+        colour=[mix_colour(tau) for tau in cells["tau"]], words=[f"{tau:.2f}" for tau in cells["tau"]]
     )
     tips = ("metric", "other", "problems", "tau", "tau_low", "tau_high")
     layers = [
@@ -89,11 +89,11 @@ def parity_regret(tables: Tables) -> Figure:
     regret = regret.assign(place=place.astype(float))
     tips = ("problem", "metric", "winner", "cheapest", "n", "regret", "regret_low", "regret_high")
     layers = [
-        reference(y=1),
+        draw_reference(y=1),
         Layer("rule", regret, "place", "regret_low", y2="regret_high", by="problem", size=0.8, tips=tips),
         Layer("point", regret, "place", "regret", by="problem", tips=tips),
     ]
     x = Axis(names=[WORDS[name] for name in PROXIES], slant=45)
-    kinds = provenance(arms) if len(arms) else "missing"
+    kinds = describe_provenance(arms) if len(arms) else "missing"
     y = Axis(f"energy over that of the cheapest\n({kinds})", "log")
-    return Figure([Panel(layers, x, y)], 3.6, looks(problems), width=0.8)
+    return Figure([Panel(layers, x, y)], 3.6, assign_looks(problems), width=0.8)

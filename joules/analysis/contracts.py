@@ -80,5 +80,5 @@ class Figure(Protocol):
 
     def __call__(self, tables: Mapping[str, pd.DataFrame], /) -> description.Figure:
         """Describes the figure by its layers, from the tables of the experiment alone. Print and page are
-        drawn from the description. Stars come from `statistics` alone (`description.compare`)."""
+        drawn from the description. Stars come from `statistics` alone (`description.compare_runs`)."""
         ...

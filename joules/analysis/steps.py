@@ -121,8 +121,8 @@ def draw(campaign: Campaign, experiment: str, figure: str) -> None:
     describe: Figure = getattr(importlib.import_module(module), figure)
     folder = campaign.tables(experiment)
     table_set = tables.read_tables(campaign, experiment)
-    print_renderer.save(
-        print_renderer.draw(describe(table_set)),
+    print_renderer.save_figure(
+        print_renderer.draw_figure(describe(table_set)),
         campaign.figures,
         figure,
         {

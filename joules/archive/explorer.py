@@ -1,7 +1,8 @@
 """The explorer: a page that leads from a figure to its statistics, to its runs, to the record of a run.
 
 The page is one file that opens from disk. It contains the tables, verdicts, values and records of a campaign,
-compressed, and its manifest. It shows what it parses from these bytes and checks their hashes.
+compressed, and its manifest. It shows what it parses from these bytes and checks their hashes. Charts are the
+layers of the printed figures, described from the same tables.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import vl_convert
 from pandas import DataFrame
 
 from joules.analysis import columns, contracts, tables
-from joules.analysis.drawing.page_renderer import VEGA_LITE, show
+from joules.analysis.drawing.page_renderer import VEGA_LITE, show_figure
 from joules.analysis.drawing.sidecar import read_sidecar
 from joules.archive.verification import list_files
 from joules.study.campaign import (
@@ -102,7 +103,7 @@ def _figure(
     return {
         "name": name,
         "caption": " ".join(caption.split()),
-        "costs": {cost: show(told) for cost, told in (figure.costs or {"energy": figure}).items()},
+        "costs": {cost: show_figure(told) for cost, told in (figure.costs or {"energy": figure}).items()},
         "tables": list(used.names),
         "source": f"experiments/{sidecar.experiment}/figures.py, {name}",
         "code": sidecar.code_fingerprint[:16],

@@ -157,7 +157,7 @@ def test_the_page_has_the_stars_of_the_printed_figure(page, go, figure):
     experiment = page.evaluate("name => figureOf(name).question.name", figure)
     module = importlib.import_module(f"experiments.{experiment}.figures")
     described = getattr(module, figure)(read_tables(Campaign(CAMPAIGN, ROOT), experiment))
-    drawn_in_print = print_renderer.draw(described)
+    drawn_in_print = print_renderer.draw_figure(described)
     stars = sorted(text.get_text() for axes in drawn_in_print.axes for text in axes.texts)
     plt.close(drawn_in_print)
     shown = page.locator("main .chart svg .mark-text.role-mark text").all_text_contents()

@@ -82,8 +82,8 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     read = tables.read_tables(campaign, experiment)
     for figure in design.figures:
         described = getattr(figures, figure)(read)
-        plt.close(print_renderer.draw(described))
-        json.dumps(page_renderer.show(described), allow_nan=False)
+        plt.close(print_renderer.draw_figure(described))
+        json.dumps(page_renderer.show_figure(described), allow_nan=False)
     for table in report.display(read).values():
         assert not re.search(r"\b(nan|inf)\b", printing.tabular(table))
     keys = {value.key for value in values.check_values(report.values(read))}

@@ -61,7 +61,7 @@ class Layer:
         fill: Column of colours (rect).
         size: Diameter of points, width of lines, height of letters, in printer's points.
         dash: Dash of this layer's lines, instead of the series'.
-        stairs: Whether a line goes in steps, each as high as the row to its left.
+        is_stepped: Whether a line goes in steps, each as high as the row to its left.
         align: Where a text is beside its place.
         tips: Columns that a page shows on hovering.
     """
@@ -82,7 +82,7 @@ class Layer:
     opacity: float = 1.0
     is_hollow: bool = False
     dash: Dash | None = None
-    stairs: bool = False
+    is_stepped: bool = False
     align: Literal["left", "center", "right"] = "left"
     tips: Sequence[str] = ()
 
@@ -91,11 +91,11 @@ class Layer:
         """The size, or that of its kind."""
         return _SIZES[self.mark] if self.size is None else self.size
 
-    def shows(self, name: str) -> bool:
+    def has_series(self, name: str) -> bool:
         """Whether rows of a series are among the layer's."""
         return self.name == name or (self.by is not None and name in set(self.data[self.by]))
 
-    def series(self, looks: Mapping[str, Look]) -> Iterator[tuple[str | None, pd.DataFrame, Look]]:
+    def split_series(self, looks: Mapping[str, Look]) -> Iterator[tuple[str | None, pd.DataFrame, Look]]:
         """(name, rows, look) of each series, in order of appearance."""
         if self.by is None:
             yield self.name, self.data, looks[self.name] if self.name is not None else self.look
@@ -161,7 +161,7 @@ class Panel:
         ]
         return np.concatenate([*used, []])
 
-    def drawable(self, layer: Layer) -> Layer:
+    def clip_layer(self, layer: Layer) -> Layer:
         """The layer with rows that can be drawn, their ends within the axes."""
         used = [layer.x, layer.y, layer.x2, layer.y2, layer.text, layer.fill, layer.by]
         data = layer.data.dropna(subset=[name for name in used if name is not None])
@@ -221,7 +221,7 @@ def _limits(axis: Axis, values: NDArray[np.float64]) -> Limits:
     )
 
 
-def ticks(axis: Axis, limits: Limits) -> list[tuple[float, str]] | None:
+def place_ticks(axis: Axis, limits: Limits) -> list[tuple[float, str]] | None:
     """Places and words of the ticks of an axis; None of a linear one, which each renderer divides."""
     if axis.names is not None:
         return list(enumerate(axis.names if axis.is_labelled else [""] * len(axis.names)))
@@ -253,7 +253,7 @@ def _number(value: float) -> str:
     return words if digit == "1" else f"{digit}×{words}"
 
 
-def reference(*, x: float | None = None, y: float | None = None) -> Layer:
+def draw_reference(*, x: float | None = None, y: float | None = None) -> Layer:
     """A dotted line across the panel, at a place of one axis."""
     row = {"x": x, "x2": x, "y": -math.inf, "y2": math.inf}
     if y is not None:
@@ -261,7 +261,7 @@ def reference(*, x: float | None = None, y: float | None = None) -> Layer:
     return Layer("rule", pd.DataFrame([row]), "x", "y", "x2", "y2", size=0.8, look=Look(dash="dotted"))
 
 
-def bands(
+def draw_bands(
     data: pd.DataFrame,
     column: str,
     *,
@@ -282,7 +282,7 @@ def bands(
     return [Layer("rule", data, "band_from", str(y), x2="band_to", look=Look(PALE), size=size, tips=tips)]
 
 
-def compare(
+def compare_runs(
     runs: pd.DataFrame,
     x: str,
     y: str,
@@ -332,10 +332,10 @@ def compare(
     ]
     if arms is not None:
         beside = arms.set_index(x).reindex(order).reset_index().assign(place=np.arange(len(order)) + 0.36)
-        layers = [*bands(beside, y, x="place", factor=factor), *layers]
+        layers = [*draw_bands(beside, y, x="place", factor=factor), *layers]
     measured, pairs = set(table[x]), tested.dropna(subset=["stars"])
     pairs = pairs[pairs["group"].isin(measured) & pairs["base"].isin(measured)]
-    marks = [mark_of(*row) for row in zip(pairs["stars"], pairs["n"], strict=True)]
+    marks = [format_stars(*row) for row in zip(pairs["stars"], pairs["n"], strict=True)]
     tops = table.assign(value=table[["mean", "ci_high"]].max(axis=1))
     # Every name has its place, whether it was measured or not.
     points = pd.concat([shown, tops, pd.DataFrame({x: order})]).rename(columns={x: "name"})
@@ -343,7 +343,7 @@ def compare(
     return Panel(layers, Axis(names=list(words.values()), slant=slant), axis, title, stars)
 
 
-def mark_of(stars: str, n: float) -> str:
+def format_stars(stars: str, n: float) -> str:
     """The stars of a test; of one that could hardly have found anything, its n instead of 'ns'."""
     return f"n={n:.0f}" if stars == "ns" and n < _LEAST_FOR_NS else stars
 
@@ -356,7 +356,7 @@ def _distinct(rows: pd.DataFrame, geometric: bool) -> pd.DataFrame:
     return rows.iloc[np.unique(steps, return_index=True)[1]]
 
 
-def levels(stars: Stars) -> list[int]:
+def stack_brackets(stars: Stars) -> list[int]:
     """The level of each pair's bracket, from 0 up, so that none crosses another."""
     spans = [
         sorted((stars.order.index(row.group), stars.order.index(row.base)))
@@ -372,7 +372,7 @@ def levels(stars: Stars) -> list[int]:
     return [found[number] for number in range(len(spans))]
 
 
-def provenance(table: pd.DataFrame) -> str:
+def describe_provenance(table: pd.DataFrame) -> str:
     """How the energy in `table` was read, for an axis title; where it is modelled, with the least and the
     largest factor by which another power model would have changed any of its values."""
     kinds = ", ".join(sorted(set(table["provenance"])))
@@ -389,13 +389,13 @@ def provenance(table: pd.DataFrame) -> str:
     return f"{kinds}; other models {every.min():.2g} to {every.max():.2g} times"
 
 
-def plain(model: str, family: str) -> str:
+def name_model(model: str, family: str) -> str:
     """A model as its family is written, and what tells it apart: 'squeezenet1_1' is 'SqueezeNet 1.1'."""
     rest = model.removeprefix(family.lower().replace(" ", "_")).strip("_")
     rest = re.sub(r"(^|_)(x?\d)_(\d(?:gf)?)$", r"\1\2.\3", rest)
     return f"{family} {rest.replace('_', ' ')}".strip()
 
 
-def spaced(names: Sequence[str], by: str = " ") -> list[str]:
+def to_words(names: Sequence[str], by: str = " ") -> list[str]:
     """Names of code as words: with spaces, or a line each."""
     return [str(name).replace("_", by) for name in names]

@@ -40,7 +40,7 @@ _LEADS = ("arm", "block", "statistic", "experiment")
 _SIGNIFICANT = 6
 
 
-def show(figure: Figure) -> Spec:
+def show_figure(figure: Figure) -> Spec:
     """A described figure for a page: its `spec` as Vega-Lite (None where nothing is drawn), the `series` of
     its legend, the `statistics` that it shows, by name, and its `note`."""
     rows = -(-len(figure.panels) // figure.columns)
@@ -66,10 +66,10 @@ def _panel(panel: Panel, figure: Figure, height: int) -> Spec:
     limits = panel.limits()
     layers: list[Spec] = []
     for layer in panel.layers:
-        drawable = panel.drawable(layer)
+        drawable = panel.clip_layer(layer)
         if layer.mark == "label":
             drawable = _with_room(drawable, panel, _PANEL_PX / figure.columns, height)
-        for name, rows, look in drawable.series(figure.series):
+        for name, rows, look in drawable.split_series(figure.series):
             if len(rows):
                 layers.append(_layer(drawable, rows, look, name))
             if len(rows) and layer.mark == "line" and layer.tips:
@@ -112,7 +112,7 @@ def _layer(layer: Layer, rows: pd.DataFrame, look: Look, name: str | None) -> Sp
         },
         "line": {
             "type": "line",
-            "interpolate": "step-after" if layer.stairs else "linear",
+            "interpolate": "step-after" if layer.is_stepped else "linear",
             "stroke": colour,
             "strokeWidth": _POINT * layer.points,
             "strokeDash": _DASHES[layer.dash or look.dash],
@@ -182,7 +182,7 @@ def _scale(axis: Axis, limits: Limits, channel: str) -> Spec:
 
 def _axis(axis: Axis, limits: Limits, channel: str) -> Spec:
     shown: Spec = {"title": axis.title.split("\n")}
-    ticks = description.ticks(axis, limits)
+    ticks = description.place_ticks(axis, limits)
     if ticks is not None:
         places, words = [place for place, _ in ticks], [text for _, text in ticks]
         shown |= {
@@ -212,7 +212,7 @@ def _stars(stars: description.Stars, scale: Spec) -> Iterator[Spec]:
     """Brackets above the panel, a level of them a few layers."""
     place = {name: number for number, name in enumerate(stars.order)}
     pairs = stars.pairs.assign(
-        level=description.levels(stars),
+        level=description.stack_brackets(stars),
         left=stars.pairs["base"].map(place).astype(float),
         right=stars.pairs["group"].map(place).astype(float),
     )
@@ -275,7 +275,7 @@ def _share(axis: Axis, limits: Limits, values: Sequence[float]) -> Any:
 
 def _legend(name: str, look: Look, figure: Figure) -> Spec:
     """A series as the legend shows it."""
-    layers = [layer for panel in figure.panels for layer in panel.layers if layer.shows(name)]
+    layers = [layer for panel in figure.panels for layer in panel.layers if layer.has_series(name)]
     marks = {layer.mark for layer in layers}
     return {
         "name": name,

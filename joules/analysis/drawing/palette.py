@@ -37,14 +37,14 @@ class Look:
 PLAIN = Look()
 
 
-def shade(share: float) -> str:
+def mix_colour(share: float) -> str:
     """A pale colour for a number from -1 (red) over 0 (white) to 1 (blue)."""
     colour = BLUE if share > 0 else VERMILION
     parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return "#" + "".join(f"{round(255 + 0.7 * abs(share) * (part - 255)):02X}" for part in parts)
 
 
-def looks(names: Iterable[str]) -> dict[str, Look]:
+def assign_looks(names: Iterable[str]) -> dict[str, Look]:
     """A look for each name, the same for the same set of names. No two of up to 42 names share colour and
     shape."""
     return {

@@ -65,7 +65,7 @@ _STYLE: dict[str, Any] = {
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def use_style() -> Iterator[None]:
     """Plots drawn in the body start from matplotlib's defaults, whatever the user's own are."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -73,10 +73,10 @@ def style() -> Iterator[None]:
         yield
 
 
-def draw(described_figure: described.Figure) -> Figure:
+def draw_figure(described_figure: described.Figure) -> Figure:
     """A described figure, drawn. Close it after use."""
     of = described_figure
-    with style():
+    with use_style():
         if not of.panels:
             figure = plt.figure(figsize=(TEXT_IN, of.height_in))
             figure.text(0.5, 0.5, of.note, ha="center", va="center")
@@ -108,7 +108,7 @@ def draw(described_figure: described.Figure) -> Figure:
         for axes, panel in zip(grid.flat, of.panels, strict=False):
             for layer in panel.layers:
                 if layer.mark == "label":
-                    data = panel.drawable(layer).data
+                    data = panel.clip_layer(layer).data
                     label_points(axes, data[layer.x], data[layer.y], data[layer.text])
             if panel.stars is not None:
                 _draw_stars(axes, panel.stars)
@@ -117,8 +117,8 @@ def draw(described_figure: described.Figure) -> Figure:
 
 def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
     for order, layer in enumerate(panel.layers):
-        drawable = panel.drawable(layer)
-        for _, rows, look in drawable.series(looks):
+        drawable = panel.clip_layer(layer)
+        for _, rows, look in drawable.split_series(looks):
             if len(rows) and layer.mark != "label":
                 _MARKS[layer.mark](axes, drawable, rows, look, 2 + order / 100)
     axes.set_title(panel.title)
@@ -133,7 +133,7 @@ def _set_axis(axes: Axes, axis: Axis, which: str, limits: tuple[float, float]) -
     is_downward = which == "y" and axis.names is not None
     getattr(axes, f"set_{which}lim")(*((high, low) if is_downward else (low, high)))
     getattr(axes, f"set_{which}label")(axis.title)
-    ticks = described.ticks(axis, limits)
+    ticks = described.place_ticks(axis, limits)
     if ticks is not None:
         places, words = [place for place, _ in ticks], [word for _, word in ticks]
         getattr(axes, f"{which}axis").set_major_locator(FixedLocator(places))
@@ -176,7 +176,7 @@ def _lines(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: floa
             part[layer.x],
             part[layer.y],
             _DASHES[layer.dash or look.dash],
-            drawstyle="steps-post" if layer.stairs else "default",
+            drawstyle="steps-post" if layer.is_stepped else "default",
             color=look.colour,
             linewidth=layer.points,
             alpha=layer.opacity,
@@ -245,7 +245,7 @@ def _corners(layer: Layer, rows: pd.DataFrame) -> list[np.ndarray]:
 
 def _handle(name: str, look: Look, layers: Sequence[Layer]) -> Line2D | Patch:
     """What the legend shows of a series: its point, its line or both, or else its area."""
-    of_it = [layer for layer in layers if layer.shows(name)]
+    of_it = [layer for layer in layers if layer.has_series(name)]
     marks = {layer.mark for layer in of_it}
     if not marks & {"point", "line", "rule"}:
         opacity = max((layer.opacity for layer in of_it), default=1)
@@ -326,11 +326,11 @@ def _draw_stars(axes: Axes, stars: described.Stars) -> None:
         post.remove()
 
 
-def save(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:
+def save_figure(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:
     """Writes `<name>.pdf`, `<name>.svg` and `<name>.provenance.json`; same inputs, same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     pdf, svg = folder / f"{name}.pdf", folder / f"{name}.svg"
-    with style():
+    with use_style():
         figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
     plt.close(figure)

@@ -1,5 +1,6 @@
 "use strict";
-// What is shown is parsed from the files this page carries, and exactly those bytes are hashed against the manifest.
+// Tables, claims, values and records are parsed from the files this page carries, and exactly those bytes are hashed
+// against the manifest. Charts have the layers of the printed figures, made from the same tables with the page.
 
 const META = JSON.parse(document.getElementById("meta").textContent);
 const FILES = JSON.parse(document.getElementById("files").textContent);

@@ -213,7 +213,7 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(without, block
     printed = report.display(made)
     assert len(printed["language_board"]) == len(ENTRIES) - len(without)
     for name in DESIGN.figures:
-        plt.close(print_renderer.draw(getattr(figures, name)(made)))
+        plt.close(print_renderer.draw_figure(getattr(figures, name)(made)))
 
 
 def test_a_run_that_failed_or_was_not_read_is_no_row_of_the_board():

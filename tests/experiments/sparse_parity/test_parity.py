@@ -173,7 +173,7 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, proces
     check_values(report.values(made))
     assert len(report.display(made)["parity_arms"]) == len(processes)
     for name in DESIGN.figures:
-        plt.close(print_renderer.draw(getattr(figures, name)(made)))
+        plt.close(print_renderer.draw_figure(getattr(figures, name)(made)))
 
 
 def test_runs_that_failed_are_kept_and_not_counted():
@@ -226,7 +226,7 @@ def test_the_board_of_language_models_is_a_problem_more():
     assert regret.loc["energy_per_solve_j", "winner"] == "kneser_ney_8"
     check_values(report.values(made))
     for name in DESIGN.figures:
-        plt.close(print_renderer.draw(getattr(figures, name)(made)))
+        plt.close(print_renderer.draw_figure(getattr(figures, name)(made)))
 
 
 def test_records_of_the_board_are_read_where_the_campaign_has_them():

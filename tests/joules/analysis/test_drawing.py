@@ -14,8 +14,8 @@ import vl_convert
 
 from joules.analysis import statistics
 from joules.analysis.drawing import description, page_renderer, print_renderer
-from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, compare
-from joules.analysis.drawing.palette import GREY, INK, Look, looks
+from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, compare_runs
+from joules.analysis.drawing.palette import GREY, INK, Look, assign_looks
 from joules.analysis.statistics import geometric_mean, mean_with_interval
 from tests import ROOT
 
@@ -36,7 +36,7 @@ def draw():
     made = []
 
     def drawn(figure):
-        made.append(print_renderer.draw(figure))
+        made.append(print_renderer.draw_figure(figure))
         return made[-1].axes
 
     yield drawn
@@ -50,7 +50,7 @@ def layers_of(spec):
 
 @pytest.mark.parametrize(("scale", "mean_of"), [("linear", mean_with_interval), ("log", geometric_mean)])
 def test_every_block_is_a_point_and_beside_them_is_their_mean(scale, mean_of):
-    blocks, intervals, means = compare(RUNS, "arm", "energy", WORDS, NO_PAIRS, Axis(scale=scale)).layers
+    blocks, intervals, means = compare_runs(RUNS, "arm", "energy", WORDS, NO_PAIRS, Axis(scale=scale)).layers
     assert sorted(blocks.data["value"]) == [1.0, 2.0, 4.0, 5.0]
     assert dict(zip(blocks.data["arm"], blocks.data["place"], strict=True)) == {"a": -0.12, "b": 0.88}
     mean, low, high = mean_of([1.0, 2.0, 4.0])
@@ -61,7 +61,7 @@ def test_every_block_is_a_point_and_beside_them_is_their_mean(scale, mean_of):
 
 def test_an_interval_ends_at_limits_that_are_stated():
     runs = pd.DataFrame({"arm": ["a", "a"], "share": [20.0, 90.0]})
-    panel = compare(runs, "arm", "share", {"a": "A"}, NO_PAIRS, Axis(limits=(0, 100)))
+    panel = compare_runs(runs, "arm", "share", {"a": "A"}, NO_PAIRS, Axis(limits=(0, 100)))
     assert panel.layers[1].data[["ci_low", "ci_high"]].to_numpy().tolist() == [[0.0, 100.0]]
 
 
@@ -69,7 +69,7 @@ def test_an_interval_ends_at_limits_that_are_stated():
 def test_a_cloud_is_drawn_by_the_points_that_can_be_told_apart(scale):
     many = np.exp(np.random.default_rng(0).normal(0, 3, 50_000))
     runs = pd.DataFrame({"arm": "a", "energy": many})
-    points, _, mean = compare(runs, "arm", "energy", {"a": "A"}, NO_PAIRS, Axis(scale=scale)).layers
+    points, _, mean = compare_runs(runs, "arm", "energy", {"a": "A"}, NO_PAIRS, Axis(scale=scale)).layers
     assert len(points.data) <= 2001
     place = np.log if scale == "log" else np.asarray
     heights, drawn = np.sort(place(many)), np.sort(place(points.data["value"].to_numpy()))
@@ -81,26 +81,26 @@ def test_a_cloud_is_drawn_by_the_points_that_can_be_told_apart(scale):
 
 def test_points_of_one_height_are_a_point():
     runs = pd.DataFrame({"arm": ["a"] * 3000, "energy": 2.0})
-    points = compare(runs, "arm", "energy", {"a": "A"}, NO_PAIRS, Axis()).layers[0]
+    points = compare_runs(runs, "arm", "energy", {"a": "A"}, NO_PAIRS, Axis()).layers[0]
     assert points.data["value"].tolist() == [2.0]
 
 
 def test_bands_are_drawn_where_a_column_has_one():
     arms = pd.DataFrame({"arm": ["a"], "energy_band_low": [1.0], "energy_band_high": [3.0]})
-    panel = compare(RUNS, "arm", "energy", WORDS, NO_PAIRS, Axis(), arms=arms, factor=10)
-    drawn = panel.drawable(panel.layers[0]).data
+    panel = compare_runs(RUNS, "arm", "energy", WORDS, NO_PAIRS, Axis(), arms=arms, factor=10)
+    drawn = panel.clip_layer(panel.layers[0]).data
     assert drawn[["band_from", "band_to"]].to_numpy().tolist() == [[10.0, 30.0]]
-    assert len(compare(RUNS, "arm", "energy", WORDS, NO_PAIRS, Axis(), arms=arms[["arm"]]).layers) == 3
+    assert len(compare_runs(RUNS, "arm", "energy", WORDS, NO_PAIRS, Axis(), arms=arms[["arm"]]).layers) == 3
 
 
 def test_print_and_page_have_the_same_layers_marks_and_stars(draw):
     arms = pd.DataFrame({"arm": ["a", "b"], "energy_band_low": 0.5, "energy_band_high": 9.0})
     tested = pairs(("b", "a", 9, "**"), ("b", "other", 9, "****"))
-    panel = compare(RUNS, "arm", "energy", WORDS, tested, Axis("energy in J", "log"), arms=arms)
+    panel = compare_runs(RUNS, "arm", "energy", WORDS, tested, Axis("energy in J", "log"), arms=arms)
     figure = Figure([panel], 3.0)
     (axes,) = draw(figure)
     assert [text.get_text() for text in axes.texts] == ["**"]
-    shown = page_renderer.show(figure)
+    shown = page_renderer.show_figure(figure)
     texts = [layer for layer in layers_of(shown["spec"]) if layer["mark"]["type"] == "text"]
     assert [row["mark"] for layer in texts for row in layer["data"]["values"]] == ["**"]
     assert shown["statistics"] == ["b_vs_a"]
@@ -127,7 +127,7 @@ def test_pairs_without_stars_are_drawn_without_any(draw, stars):
     runs = pd.DataFrame({"arm": ["a", "b", "c"], "energy": [1.0, 1.0, 2.0]})
     tested = pairs(("a", "c", 4, stars[0]), ("b", "c", 4, stars[1]))
     (axes,) = draw(
-        Figure([compare(runs, "arm", "energy", dict(zip("abc", "abc", strict=True)), tested, Axis())], 3)
+        Figure([compare_runs(runs, "arm", "energy", dict(zip("abc", "abc", strict=True)), tested, Axis())], 3)
     )
     drawn = sorted(text.get_text() for text in axes.texts)
     assert drawn == sorted(mark for mark in stars if isinstance(mark, str))
@@ -139,7 +139,7 @@ def test_brackets_keep_clear_of_points_intervals_and_one_another(draw):
     arms = pd.DataFrame({"arm": list("abc"), "energy_band_low": 2.0, "energy_band_high": 90.0})
     tested = pairs(("b", "a", 9, "**"), ("c", "a", 9, "**"), ("c", "b", 9, "**"))
     words = dict(zip("abc", "abc", strict=True))
-    panel = compare(runs, "arm", "energy", words, tested, Axis("energy in J", "log"), arms=arms)
+    panel = compare_runs(runs, "arm", "energy", words, tested, Axis("energy in J", "log"), arms=arms)
     (axes,) = draw(Figure([panel], 3))
     brackets = [line for line in axes.get_lines() if line.get_linestyle() != "None"]
     assert len(brackets) == 3
@@ -159,14 +159,14 @@ def test_brackets_that_share_a_place_have_levels_of_their_own():
     tested = pairs(("b", "a", 9, "*"), ("d", "a", 9, "*"), ("d", "c", 9, "*"), ("c", "b", 9, "*"))
     words = dict(zip("abcd", "abcd", strict=True))
     runs = pd.DataFrame({"arm": list("abcd"), "energy": 1.0})
-    stars = compare(runs, "arm", "energy", words, tested.assign(mark="*"), Axis()).stars
-    assert description.levels(stars) == [0, 2, 0, 1]
+    stars = compare_runs(runs, "arm", "energy", words, tested.assign(mark="*"), Axis()).stars
+    assert description.stack_brackets(stars) == [0, 2, 0, 1]
 
 
 def test_a_test_of_three_pairs_does_not_say_that_there_is_no_difference():
-    assert description.mark_of("ns", 3) == "n=3"
-    assert description.mark_of("ns", 4) == "ns"
-    assert description.mark_of("**", 3) == "**"
+    assert description.format_stars("ns", 3) == "n=3"
+    assert description.format_stars("ns", 4) == "ns"
+    assert description.format_stars("**", 3) == "**"
 
 
 def test_the_levels_of_stars_are_named():
@@ -176,10 +176,10 @@ def test_the_levels_of_stars_are_named():
 
 def test_nothing_to_draw_is_a_sentence_without_axes():
     figure = Figure((), note="no ratio was measured")
-    drawn = print_renderer.draw(figure)
+    drawn = print_renderer.draw_figure(figure)
     assert (drawn.axes, [text.get_text() for text in drawn.texts]) == ([], ["no ratio was measured"])
     plt.close(drawn)
-    assert page_renderer.show(figure) == {
+    assert page_renderer.show_figure(figure) == {
         "spec": None,
         "series": [],
         "statistics": [],
@@ -189,9 +189,9 @@ def test_nothing_to_draw_is_a_sentence_without_axes():
 
 def test_many_names_are_told_apart_by_colour_and_shape_together():
     names = [f"name {number}" for number in range(42)]
-    made = looks(names)
+    made = assign_looks(names)
     assert len({(look.colour, look.shape) for look in made.values()}) == 42
-    assert looks(reversed(names)) == made
+    assert assign_looks(reversed(names)) == made
 
 
 EVERY_MARK = pd.DataFrame(
@@ -212,16 +212,16 @@ def every_mark():
     layers = [
         Layer("area", EVERY_MARK, "x", "low", y2="high", name="all", opacity=0.2),
         Layer("rect", EVERY_MARK, "x", "low", "y", "high", fill="colour"),
-        Layer("line", EVERY_MARK, "x", "y", by="kind", dash="dashed", stairs=True, tips=("words",)),
+        Layer("line", EVERY_MARK, "x", "y", by="kind", dash="dashed", is_stepped=True, tips=("words",)),
         Layer("rule", EVERY_MARK, "x", "low", y2="high", by="kind"),
         Layer("point", EVERY_MARK, "x", "y", by="kind", is_hollow=True, tips=("words", "x", "absent")),
         Layer("text", EVERY_MARK, "x", "y", text="words", align="right"),
         Layer("label", EVERY_MARK, "x", "y", text="words", look=Look(INK)),
-        description.reference(x=3),
-        description.reference(y=1),
+        description.draw_reference(x=3),
+        description.draw_reference(y=1),
     ]
     x = Axis("length in m", "log", second="length in feet", factor=3.28)
-    series = looks(["one", "two"]) | {"all": Look(GREY)}
+    series = assign_looks(["one", "two"]) | {"all": Look(GREY)}
     panels = [
         Panel(layers, x, Axis(names=["a", "b", "c", "d", "e"]), "left\nside"),
         Panel([], Axis(), Axis()),
@@ -234,7 +234,7 @@ def test_every_mark_is_drawn_by_both(draw):
     assert len(axes.patches) == 3
     assert {text.get_text() for text in axes.texts} >= {"first", "second", "third"}
     assert not empty.get_lines()
-    shown = page_renderer.show(every_mark())
+    shown = page_renderer.show_figure(every_mark())
     vega = vl_convert.vegalite_to_vega(shown["spec"], vl_version=page_renderer.VEGA_LITE)
     svg = vl_convert.vegalite_to_svg(shown["spec"], vl_version=page_renderer.VEGA_LITE)
     assert vega["marks"]
@@ -254,7 +254,7 @@ def test_references_reach_over_the_whole_panel_and_do_not_widen_it():
     without = replace(panel, layers=panel.layers[:-2])
     (low, high), ends = panel.limits()
     assert panel.limits() == without.limits()
-    upright = panel.drawable(panel.layers[-2]).data
+    upright = panel.clip_layer(panel.layers[-2]).data
     assert upright[["x", "y", "x2", "y2"]].to_numpy().tolist() == [[3, ends[0], 3, ends[1]]]
     assert low < 1
     assert high > 100
@@ -271,14 +271,14 @@ def test_references_reach_over_the_whole_panel_and_do_not_widen_it():
     ],
 )
 def test_ticks_are_decades_in_words(axis, limits, expected):
-    found = dict(description.ticks(axis, limits))
+    found = dict(description.place_ticks(axis, limits))
     for place, words in expected.items():
         assert any(math.isclose(place, there) and words == found[there] for there in found), found
     assert len(found) <= 12
 
 
 def test_ticks_of_a_linear_axis_are_the_renderers():
-    assert description.ticks(Axis(), (0.0, 1.0)) is None
+    assert description.place_ticks(Axis(), (0.0, 1.0)) is None
 
 
 def test_a_users_settings_of_matplotlib_change_no_byte(tmp_path):
@@ -286,7 +286,8 @@ def test_a_users_settings_of_matplotlib_change_no_byte(tmp_path):
     code = (
         "import sys; from pathlib import Path; from joules.analysis.drawing import print_renderer;"
         "from tests.joules.analysis.test_drawing import every_mark;"
-        "print_renderer.save(print_renderer.draw(every_mark()), Path(sys.argv[1]), 'figure', {})"
+        "drawn = print_renderer.draw_figure(every_mark());"
+        "print_renderer.save_figure(drawn, Path(sys.argv[1]), 'figure', {})"
     )
     made = []
     for name, settings, environment in (
@@ -312,7 +313,7 @@ def test_a_users_settings_of_matplotlib_change_no_byte(tmp_path):
 
 
 def names_beside(points, names):
-    with print_renderer.style():
+    with print_renderer.use_style():
         figure, axes = plt.subplots()
         axes.set(xlim=(0, 1), ylim=(0, 1))
         print_renderer.label_points(axes, [x for x, _ in points], [y for _, y in points], names)
@@ -331,7 +332,7 @@ def test_names_of_points_stay_within_the_axes():
 
 
 def test_a_name_covers_no_line():
-    with print_renderer.style():
+    with print_renderer.use_style():
         figure, axes = plt.subplots()
         axes.plot([0, 1], [0.4, 0.6])
         axes.vlines([0.45], 0, 1)
@@ -356,9 +357,8 @@ def test_labels_of_a_page_cover_no_other():
     figure = Figure(
         [Panel([Layer("label", data, "x", "y", text="words")], Axis(), Axis(limits=(0, 10)))], 3.0
     )
-    texts = [
-        layer for layer in layers_of(page_renderer.show(figure)["spec"]) if layer["mark"]["type"] == "text"
-    ]
+    layers = layers_of(page_renderer.show_figure(figure)["spec"])
+    texts = [layer for layer in layers if layer["mark"]["type"] == "text"]
     assert next(row["words"] for layer in texts for row in layer["data"]["values"]) == "one"
     assert "two" not in json.dumps(texts)
 
@@ -375,4 +375,4 @@ def test_labels_of_a_page_cover_no_other():
     ],
 )
 def test_a_model_is_called_as_its_family_is_written(model, family, written):
-    assert description.plain(model, family) == written
+    assert description.name_model(model, family) == written
