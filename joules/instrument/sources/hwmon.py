@@ -8,89 +8,30 @@ guide" for the labels of Grace.
 from __future__ import annotations
 
 import re
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from joules.instrument.calibration import BOARD_SENSOR, RAPL_PACKAGE, UNSTATED, Calibration
 from joules.instrument.counter import Accumulator
 from joules.instrument.host.gpus import GpuUse
 from joules.instrument.source import MACHINE, Channel, CounterGap, Host, Notice, Source, SourceError
+from joules.instrument.sources.hwmon_chip import (
+    MOST_CARD_W,
+    Chip,
+    Loads,
+    Sensor,
+    power_sensor,
+    read_micro,
+    read_milli,
+    sampled_channel,
+)
 
-# No card, socket or machine draws more than this.
-_MOST_CARD_W = 2000.0
-_MOST_MACHINE_W = 20_000.0
 # Drivers wake their devices for a read, so that a counter of one that is awake moves.
 _STILL_S = 1.0
 # Packages of processor and GPU whose driver shows a power limit as that of a card does: MI300A and Van Gogh.
 _PACKAGES_WITH_LIMIT = {"1002:74a0": frozenset({"cpu", "dram"}), "1002:163f": frozenset({"cpu"})}
 # Rails of NVIDIA's boards that feed all others; where there is none, the rails are fed apart and are summed.
 _INPUT_RAILS = ("VDD_IN", "POM_5V_IN")
-# Loads kept between two windows: 20 minutes at one a second.
-_LOADS_KEPT = 1200
-
-
-@dataclass(frozen=True)
-class _Sensor:
-    """One channel and how its value is read: joules so far, or watts. OSError and ValueError are faults."""
-
-    channel: Channel
-    read: Callable[[], float]
-
-
-@dataclass(frozen=True)
-class _Chip:
-    """A folder of hwmon."""
-
-    folder: Path
-    name: str
-
-    def text(self, file: str) -> str:
-        """What a file holds, in the folder or in that of its device; empty where there is none."""
-        for place in (self.folder, self.folder / "device"):
-            try:
-                return (place / file).read_text(errors="replace").strip()
-            except OSError:
-                continue
-        return ""
-
-    def has(self, file: str) -> Path | None:
-        """The path of a file, in the folder or in that of its device."""
-        return next((p for p in (self.folder / file, self.folder / "device" / file) if p.exists()), None)
-
-    def labels(self, pattern: str) -> dict[str, Path]:
-        """Files that match a pattern such as 'energy*_input', by their label."""
-        files = sorted(self.folder.glob(pattern), key=lambda path: int(re.search(r"\d+", path.name)[0]))  # type: ignore[index]
-        return {self.text(f"{path.name.partition('_')[0]}_label") or path.name: path for path in files}
-
-    @property
-    def address(self) -> str:
-        """That of its device on the PCI bus."""
-        found = re.search(r"PCI_SLOT_NAME=(\S+)", self.text("device/uevent"))
-        return found[1] if found else self.folder.name
-
-
-@dataclass
-class _Loads:
-    """When a GPU was looked at (Unix clock, seconds) and how busy it was then, 0 to 1."""
-
-    file: Path
-    seen: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_LOADS_KEPT))
-
-    def look(self) -> None:
-        now_s = time.time()
-        if self.seen and now_s - self.seen[-1][0] < 1.0:
-            return
-        try:
-            self.seen.append((now_s, int(self.file.read_text()) / 100))
-        except (OSError, ValueError):
-            return
-
-    def mean(self, since_s: float) -> float | None:
-        loads = [load for at_s, load in tuple(self.seen) if at_s >= since_s]
-        return sum(loads) / len(loads) if loads else None
 
 
 class Hwmon(Source):
@@ -108,11 +49,11 @@ class Hwmon(Source):
     def __init__(self, host: Host) -> None:
         self._host = host
         chips = [
-            _Chip(path, (path / "name").read_text(errors="replace").strip())
+            Chip(path, (path / "name").read_text(errors="replace").strip())
             for path in sorted((host.sys / "class/hwmon").glob("hwmon*"))
             if (path / "name").exists()
         ]
-        self._loads: dict[str, _Loads] = {}
+        self._loads: dict[str, Loads] = {}
         self._read_s: dict[Channel, float] = {}
         self._notices: list[Notice] = []
         self._sensors = [sensor for kind in self._kinds(chips) for sensor in self._answering(kind)]
@@ -141,7 +82,7 @@ class Hwmon(Source):
             for domain, loads in self._loads.items()
         ]
 
-    def _value(self, sensor: _Sensor) -> float | SourceError:
+    def _value(self, sensor: Sensor) -> float | SourceError:
         name, last_s = sensor.channel.domain, self._read_s.get(sensor.channel)
         try:
             value = sensor.read()
@@ -154,9 +95,9 @@ class Hwmon(Source):
         self._read_s[sensor.channel] = self._host.clock()
         return value
 
-    def _answering(self, sensors: Iterator[_Sensor]) -> list[_Sensor]:
+    def _answering(self, sensors: Iterator[Sensor]) -> list[Sensor]:
         """Those that can be read; of the others a notice says why not."""
-        found: list[_Sensor] = []
+        found: list[Sensor] = []
         try:
             for sensor in sensors:
                 sensor.read()
@@ -167,8 +108,8 @@ class Hwmon(Source):
             self._notices.append(Notice("hwmon", f"NOT READ: {path}: {reason}"))
         return found
 
-    def _kinds(self, chips: Sequence[_Chip]) -> Iterator[Iterator[_Sensor]]:
-        by_name: dict[str, list[_Chip]] = {}
+    def _kinds(self, chips: Sequence[Chip]) -> Iterator[Iterator[Sensor]]:
+        by_name: dict[str, list[Chip]] = {}
         for chip in chips:
             by_name.setdefault(chip.name, []).append(chip)
         for vendor, names in (("amd", ("amdgpu",)), ("intel", ("xe", "i915"))):
@@ -182,7 +123,7 @@ class Hwmon(Source):
         yield _power_meters(by_name.get("power_meter", ()))
         yield _rails(by_name.get("ina3221", ()))
 
-    def _card(self, chip: _Chip, domain: str) -> Iterator[_Sensor]:
+    def _card(self, chip: Chip, domain: str) -> Iterator[Sensor]:
         """A card's counter where it has one, else its sensor; the processor where the GPU is a part of it."""
         covers = _PACKAGES_WITH_LIMIT.get(_device_id(chip), frozenset())
         is_card = chip.name != "amdgpu" or bool(covers) or chip.has("power1_cap") is not None
@@ -191,42 +132,42 @@ class Hwmon(Source):
         for label in ("card", "pkg", *counters):
             if label in counters:
                 yield self._counter(
-                    chip, domain, [counters[label]], f"{label} energy", BOARD_SENSOR, _MOST_CARD_W
+                    chip, domain, [counters[label]], f"{label} energy", BOARD_SENSOR, MOST_CARD_W
                 )
                 return
         for file, words in (("power1_input", "power"), ("power1_average", "power, a mean by its firmware,")):
             if path := chip.has(file):
                 if is_card and busy.exists():
-                    self._loads[domain] = _Loads(busy)
+                    self._loads[domain] = Loads(busy)
                 whose = "card" if is_card else "processor with its GPU"
-                yield _power(
+                yield power_sensor(
                     chip, domain if is_card else "cpu", path, f"{words} of the {whose}", UNSTATED, covers
                 )
                 return
 
-    def _sockets(self, chip: _Chip) -> Iterator[_Sensor]:
+    def _sockets(self, chip: Chip) -> Iterator[Sensor]:
         """All sockets as one; what cores use is in that of their socket."""
         sockets = [
             path for label, path in chip.labels("energy*_input").items() if label.startswith("Esocket")
         ]
         if sockets:
-            yield self._counter(chip, "cpu", sockets, f"{len(sockets)} socket(s)", RAPL_PACKAGE, _MOST_CARD_W)
+            yield self._counter(chip, "cpu", sockets, f"{len(sockets)} socket(s)", RAPL_PACKAGE, MOST_CARD_W)
 
     def _counter(
         self,
-        chip: _Chip,
+        chip: Chip,
         domain: str,
         files: Sequence[Path],
         words: str,
         calibration: Calibration,
         most_w: float,
-    ) -> _Sensor:
+    ) -> Sensor:
         clock, name = self._host.clock, f"{domain} ({chip.name})"
-        counters = [Accumulator(name, most_w, _micro(path), clock(), still_s=_STILL_S) for path in files]
+        counters = [Accumulator(name, most_w, read_micro(path), clock(), still_s=_STILL_S) for path in files]
 
         def read_j() -> float:
             for counter, path in zip(counters, files, strict=True):
-                counter.add(_micro(path), clock())
+                counter.add(read_micro(path), clock())
             return sum(counter.total_j for counter in counters)
 
         channel = Channel(
@@ -238,7 +179,7 @@ class Hwmon(Source):
             resolution_j=1e-4,
             calibration=calibration.share,
         )
-        return _Sensor(channel, read_j)
+        return Sensor(channel, read_j)
 
 
 def open_sources(host: Host) -> Sequence[Source]:
@@ -246,52 +187,7 @@ def open_sources(host: Host) -> Sequence[Source]:
     return (Hwmon(host),)
 
 
-def _power(
-    chip: _Chip,
-    domain: str,
-    files: Path | Sequence[Path],
-    words: str,
-    calibration: Calibration,
-    covers: frozenset[str] = frozenset(),
-    averaged_s: float = 0.0,
-) -> _Sensor:
-    paths = [files] if isinstance(files, Path) else list(files)
-    most_w = _MOST_MACHINE_W if domain == MACHINE else _MOST_CARD_W
-
-    def read_w() -> float:
-        watts = sum(map(_micro, paths))
-        if not 0 <= watts <= most_w:
-            raise ValueError(f"it says {watts:.4g} W")
-        return watts
-
-    channel = _sampled(
-        domain, f"hwmon-{chip.name}", f"{words} by {chip.name}", calibration, covers, averaged_s
-    )
-    return _Sensor(channel, read_w)
-
-
-def _sampled(
-    domain: str,
-    source: str,
-    words: str,
-    calibration: Calibration,
-    covers: frozenset[str] = frozenset(),
-    averaged_s: float = 0.0,
-) -> Channel:
-    mean = f", a mean over {averaged_s:g} s" if averaged_s else ""
-    return Channel(
-        domain=domain,
-        source=source,
-        provenance="sampled",
-        form="instant_w",
-        detail=f"sampled {words}{mean}; {calibration.words}",
-        covers=covers,
-        calibration=calibration.share,
-        averaged_s=averaged_s,
-    )
-
-
-def _power_meters(chips: Sequence[_Chip]) -> Iterator[_Sensor]:
+def _power_meters(chips: Sequence[Chip]) -> Iterator[Sensor]:
     """ACPI's: the whole machine, unless they are labelled as Grace's, whose sockets are the processors."""
     labelled: dict[str, list[Path]] = {}
     slowest_s = 0.0
@@ -305,15 +201,15 @@ def _power_meters(chips: Sequence[_Chip]) -> Iterator[_Sensor]:
         ("CPU", "power of the Grace cores", frozenset()),
     ):
         if label in labelled:
-            yield _power(chips[0], "cpu", labelled[label], words, UNSTATED, includes, slowest_s)
+            yield power_sensor(chips[0], "cpu", labelled[label], words, UNSTATED, includes, slowest_s)
             return
     wholes = [path for label, paths in labelled.items() if label not in ("Module", "SysIO") for path in paths]
     if wholes:
         words = "power of the whole machine"
-        yield _power(chips[0], MACHINE, wholes, words, UNSTATED, averaged_s=slowest_s)
+        yield power_sensor(chips[0], MACHINE, wholes, words, UNSTATED, averaged_s=slowest_s)
 
 
-def _rails(chips: Sequence[_Chip]) -> Iterator[_Sensor]:
+def _rails(chips: Sequence[Chip]) -> Iterator[Sensor]:
     """The board: the rail that feeds all others, else all rails."""
     rails: dict[str, tuple[Path, Path]] = {}
     for chip in chips:
@@ -326,20 +222,14 @@ def _rails(chips: Sequence[_Chip]) -> Iterator[_Sensor]:
         return
 
     def read_w() -> float:
-        return sum(_milli(volts) * _milli(amperes) for volts, amperes in (rails[rail] for rail in chosen))
+        return sum(
+            read_milli(volts) * read_milli(amperes) for volts, amperes in (rails[rail] for rail in chosen)
+        )
 
     words = f"power of the board ({' + '.join(chosen)}) by ina3221"
-    yield _Sensor(_sampled(MACHINE, "hwmon-ina3221", words, BOARD_SENSOR), read_w)
+    yield Sensor(sampled_channel(MACHINE, "hwmon-ina3221", words, BOARD_SENSOR), read_w)
 
 
-def _device_id(chip: _Chip) -> str:
+def _device_id(chip: Chip) -> str:
     found = re.search(r"PCI_ID=(\S+)", chip.text("device/uevent"))
     return found[1].lower() if found else ""
-
-
-def _micro(file: Path) -> float:
-    return int(file.read_text()) * 1e-6
-
-
-def _milli(file: Path) -> float:
-    return int(file.read_text()) * 1e-3
