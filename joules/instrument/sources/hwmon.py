@@ -141,7 +141,7 @@ class Hwmon(Source):
                     self._loads[domain] = Loads(busy)
                 whose = "card" if is_card else "processor with its GPU"
                 yield power_sensor(
-                    chip, domain if is_card else "cpu", path, f"{words} of the {whose}", UNSTATED, covers
+                    chip, domain if is_card else "cpu", [path], f"{words} of the {whose}", UNSTATED, covers
                 )
                 return
 

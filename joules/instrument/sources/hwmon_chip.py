@@ -83,16 +83,18 @@ class Loads:
 def power_sensor(
     chip: Chip,
     domain: str,
-    files: Path | Sequence[Path],
+    paths: Sequence[Path],
     words: str,
     calibration: Calibration,
     covers: frozenset[str] = frozenset(),
     averaged_s: float = 0.0,
 ) -> Sensor:
-    paths = [files] if isinstance(files, Path) else list(files)
+    """A sensor of the sum of files in microwatts. A device that is switched off is not woken for a read."""
     most_w = _MOST_MACHINE_W if domain == MACHINE else MOST_CARD_W
 
     def read_w() -> float:
+        if chip.text("device/power/runtime_status") == "suspended":
+            return 0.0
         watts = sum(map(read_micro, paths))
         if not 0 <= watts <= most_w:
             raise ValueError(f"it says {watts:.4g} W")

@@ -73,6 +73,18 @@ def amd_card(machine: Machine) -> Reported:
     return _measured(machine, truth, [_card(3, "amdgpu", "0000:03:00.0", sensors)], beside=["processor"])
 
 
+def sleeping_amd_card(machine: Machine) -> Reported:
+    """Switched off until 5 s, while its sensor would say what it drew before."""
+    curve = steps((0.0, 0.0), (5.0, 120.0))
+    sensors: Files = {
+        "power1_average": "120000000\n",
+        "power1_cap": "300000000\n",
+        "device/power/runtime_status": lambda t: "suspended\n" if t < 5 else "active\n",
+    }
+    truth = {"cpu": _PROCESSOR_W, "gpu-amd0": curve}
+    return _measured(machine, truth, [_card(3, "amdgpu", "0000:03:00.0", sensors)], beside=["processor"])
+
+
 def amd_processor_with_gpu(machine: Machine) -> Reported:
     """Its power is that of the whole package."""
     files = [_card(2, "amdgpu", "0000:e5:00.0", {"power1_input": _watts(_CARD_W)})]
@@ -207,6 +219,7 @@ def cray_node(machine: Machine) -> Reported:
 _row = partial(Situation, driver="none")
 SITUATIONS: tuple[Situation, ...] = (
     _row("card of AMD", "square wave 90/250 W by amdgpu", amd_card, "within"),
+    _row("card of AMD that sleeps", "switched off until 5 s", sleeping_amd_card, "within"),
     _row("processor of AMD with a GPU", "amdgpu without a power limit", amd_processor_with_gpu, "within"),
     _row("MI300A", "amdgpu, processor and memory in the package", mi300a, "within"),
     _row("cards of Intel", "counters of xe and i915", intel_cards, "within"),
