@@ -68,7 +68,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         if missing:
             # A run is paused while others work: its processes are stopped.
             job = Job(has_pauses=True)
-            used = sources or _discover(job, block.config.without_gpu, progress)
+            used = sources or discover_sources(job, block.config.without_gpu, progress)
             with Sampler(used) as sampler:
                 Scheduler(block, design, job, sampler, used, journal, progress).run_all(missing)
         runs = select_runs(journal.records, block, fingerprints, has_result=False)
@@ -113,7 +113,7 @@ def select_runs(
     }
 
 
-def _discover(job: Job, without_gpu: bool, progress: Progress) -> list[Source]:
+def discover_sources(job: Job, without_gpu: bool, progress: Progress) -> list[Source]:
     """Opens the sources of this machine. Raises UserError if one of its GPUs cannot be read."""
     sources, _ = discover(job, without_gpu=without_gpu)
     refused = [

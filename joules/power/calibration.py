@@ -365,9 +365,9 @@ def generate_tables(servers: Servers) -> dict[str, str]:
         family: _curve(servers.choose(servers.curve == family)) for family in np.unique(servers.curve)
     }
     return {
-        "server_power": _csv(sorted(power_rows, key=lambda row: row["name"])),
-        "load_curves": _csv([{"curve": name} | _cells(curve) for name, curve in curves.items()]),
-        "intervals": _csv(
+        "server_power": format_csv(sorted(power_rows, key=lambda row: row["name"])),
+        "load_curves": format_csv([{"curve": name} | _cells(curve) for name, curve in curves.items()]),
+        "intervals": format_csv(
             [
                 {"evidence": evidence, "end": end} | _cells(levels)
                 for evidence, both in factors.items()
@@ -491,7 +491,8 @@ def _cells(levels: Levels) -> dict[str, str]:
     return {f"{load:g}": f"{level:.4g}" for load, level in zip(LOADS, levels, strict=True)}
 
 
-def _csv(rows: Table) -> str:
+def format_csv(rows: Table) -> str:
+    """Rows as CSV text with a header."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -509,7 +510,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     for name, content in generate_tables(servers).items():
         (REFERENCE / f"{name}.csv").write_text(content, encoding="utf-8")
-    (REFERENCE / "model_errors.csv").write_text(_csv(judge_models(servers)), encoding="utf-8")
+    (REFERENCE / "model_errors.csv").write_text(format_csv(judge_models(servers)), encoding="utf-8")
 
 
 if __name__ == "__main__":

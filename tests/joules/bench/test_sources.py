@@ -56,13 +56,13 @@ def progress():
 def test_a_gpu_that_cannot_be_read_is_refused(monkeypatch, progress, gpus, reason):
     monkeypatch.setattr(measure, "discover", found(Fixed(PROCESSOR), gpus))
     with pytest.raises(UserError, match=reason) as refused:
-        measure._discover(None, False, progress)
+        measure.discover_sources(None, False, progress)
     assert "without_gpu=true" in str(refused.value)
     assert gpus.is_closed
 
 
 def test_gpus_are_left_out_on_request(monkeypatch, progress):
     monkeypatch.setattr(measure, "discover", found(Fixed(PROCESSOR), Fixed(LOST)))
-    (source,) = measure._discover(None, True, progress)
+    (source,) = measure.discover_sources(None, True, progress)
     assert source.channels == (PROCESSOR,)
     assert progress.said == ["cpu energy: counter, package-0"]

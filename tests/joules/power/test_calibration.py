@@ -148,7 +148,7 @@ def test_a_model_takes_part_where_one_lies_within_its_ratios_to_the_wall():
 
 def test_the_generated_tables_are_those_of_the_reference_data():
     made = calibration.generate_tables(SERVERS) | {
-        "model_errors": calibration._csv(calibration.judge_models(SERVERS))
+        "model_errors": calibration.format_csv(calibration.judge_models(SERVERS))
     }
     for name, content in made.items():
         assert (REFERENCE / f"{name}.csv").read_text(encoding="utf-8") == content, name
