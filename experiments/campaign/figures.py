@@ -37,6 +37,7 @@ def power_watts(tables: Tables) -> Figure:
 def power_headlines(tables: Tables) -> Figure:
     """A line a ratio, a dot a model with its interval; black, as the energy was read."""
     ratios = tables["headlines"].query("unit == 'ratio'").dropna(subset=["estimate"])
+    ratios = ratios[ratios["power_model"].isin(POWER_MODELS)]
     # What is off by orders of magnitude would leave the others no room.
     spread = ratios.groupby("claim")["estimate"].agg(lambda each: np.log(each.max() / each.min()))
     order = list(spread.sort_values(ascending=False, kind="stable").index)

@@ -100,42 +100,37 @@ def _panel(panel: Panel, figure: Figure, height: int) -> Spec:
 def _layer(layer: Layer, rows: pd.DataFrame, look: Look, name: str | None) -> Spec:
     """The rows of one series as a layer of constant look."""
     colour = _COLOURS.get(look.colour, look.colour)
-    opacity = layer.opacity
+    dash = _DASHES[layer.dash or look.dash]
+    stroke: Spec = {"stroke": colour, "strokeWidth": _POINT * layer.points, "strokeDash": dash}
+    aside = {"left": 5, "center": 0, "right": -5}[layer.align]
+    text = {
+        "type": "text",
+        "fill": colour,
+        "fontSize": _POINT * layer.points,
+        "align": layer.align,
+        "dx": aside,
+    }
+    fill = "var(--ground)" if layer.is_hollow else colour
+    size = (_POINT * layer.points) ** 2
+    steps = "step-after" if layer.is_stepped else "linear"
     marks: dict[str, Spec] = {
-        "point": {
+        "point": stroke
+        | {
             "type": "point",
             "shape": look.shape,
-            "size": (_POINT * layer.points) ** 2,
-            "stroke": colour,
+            "size": size,
             "strokeWidth": 1.2,
-            "fill": "var(--ground)" if layer.is_hollow else colour,
+            "strokeDash": [1, 0],
+            "fill": fill,
         },
-        "line": {
-            "type": "line",
-            "interpolate": "step-after" if layer.is_stepped else "linear",
-            "stroke": colour,
-            "strokeWidth": _POINT * layer.points,
-            "strokeDash": _DASHES[layer.dash or look.dash],
-            "clip": True,
-        },
+        "line": stroke | {"type": "line", "interpolate": steps, "clip": True},
         "area": {"type": "area", "fill": colour, "clip": True},
-        "rule": {
-            "type": "rule",
-            "stroke": colour,
-            "strokeWidth": _POINT * layer.points,
-            "strokeDash": _DASHES[layer.dash or look.dash],
-        },
+        "rule": stroke | {"type": "rule"},
         "rect": {"type": "rect", "fill": colour, "stroke": None},
-        "text": {
-            "type": "text",
-            "fill": colour,
-            "fontSize": _POINT * layer.points,
-            "align": layer.align,
-            "dx": {"left": 5, "center": 0, "right": -5}[layer.align],
-        },
-        "label": {"type": "text", "fill": colour, "fontSize": 10, "dx": 5, "dy": -6, "align": "left"},
+        "text": text,
+        "label": text | {"dy": -6},
     }
-    mark = marks[layer.mark] | {"opacity": opacity}
+    mark = marks[layer.mark] | {"opacity": layer.opacity}
     encoding: Spec = {"x": {"field": layer.x}, "y": {"field": layer.y}}
     for channel, end in (("x2", layer.x2), ("y2", layer.y2), ("detail", layer.within), ("text", layer.text)):
         if end is not None:
@@ -194,8 +189,6 @@ def _axis(axis: Axis, limits: Limits, channel: str) -> Spec:
             shown |= {"labelLimit": 260}
         if axis.slant and channel == "x":
             shown |= {"labelAngle": -axis.slant, "labelAlign": "right"}
-    if not axis.is_labelled:
-        shown["labels"] = False
     return shown
 
 

@@ -16,7 +16,6 @@ os.environ["MPLBACKEND"] = "agg"
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -24,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.path import Path as Line
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox
 from statannotations.Annotator import Annotator
 
@@ -119,35 +118,28 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
     for order, layer in enumerate(panel.layers):
         drawable = panel.clip_layer(layer)
         for _, rows, look in drawable.split_series(looks):
-            if len(rows) and layer.mark != "label":
-                _MARKS[layer.mark](axes, drawable, rows, look, 2 + order / 100)
+            if len(rows):
+                _draw_layer(axes, drawable, rows, look, 2 + order / 100)
     axes.set_title(panel.title)
     for axis, which, limits in zip((panel.x, panel.y), "xy", panel.limits(), strict=True):
         _set_axis(axes, axis, which, limits)
 
 
 def _set_axis(axes: Axes, axis: Axis, which: str, limits: tuple[float, float]) -> None:
-    if axis.names is None:
+    is_named = axis.names is not None
+    if not is_named:
         getattr(axes, f"set_{which}scale")(axis.scale, **({"linthresh": 1} if axis.scale == "symlog" else {}))
-    low, high = limits
-    is_downward = which == "y" and axis.names is not None
-    getattr(axes, f"set_{which}lim")(*((high, low) if is_downward else (low, high)))
-    getattr(axes, f"set_{which}label")(axis.title)
+    ends = limits[::-1] if which == "y" and is_named else limits
+    axes.set(**{f"{which}lim": ends, f"{which}label": axis.title})
     ticks = described.place_ticks(axis, limits)
     if ticks is not None:
-        places, words = [place for place, _ in ticks], [word for _, word in ticks]
-        getattr(axes, f"{which}axis").set_major_locator(FixedLocator(places))
-        getattr(axes, f"{which}axis").set_minor_locator(NullLocator())
-        getattr(axes, f"set_{which}ticklabels")(words, fontsize=7 if axis.names is not None else 8)
+        ruler = axes.xaxis if which == "x" else axes.yaxis
+        ruler.set_ticks(
+            [place for place, _ in ticks], [word for _, word in ticks], fontsize=7 + (not is_named)
+        )
+        ruler.set_minor_locator(NullLocator())
         if axis.slant:
-            plt.setp(
-                getattr(axes, f"get_{which}ticklabels")(),
-                rotation=axis.slant,
-                ha="right",
-                rotation_mode="anchor",
-            )
-    elif not axis.is_labelled:
-        axes.tick_params("x" if which == "x" else "y", labelbottom=False, labelleft=False)
+            plt.setp(ruler.get_ticklabels(), rotation=axis.slant, ha="right", rotation_mode="anchor")
     if axis.second is not None:
         factor = axis.factor
         upper = axes.secondary_xaxis("top", functions=(partial(mul, factor), partial(mul, 1 / factor)))
@@ -155,92 +147,36 @@ def _set_axis(axes: Axes, axis: Axis, which: str, limits: tuple[float, float]) -
         upper.set_xlabel(axis.second, fontsize=7)
 
 
-def _points(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
-    axes.plot(
-        rows[layer.x],
-        rows[layer.y],
-        linestyle="",
-        marker=_SHAPES[look.shape],
-        color=look.colour,
-        markerfacecolor="white" if layer.is_hollow else look.colour,
-        markersize=layer.points,
-        alpha=layer.opacity,
-        zorder=order,
-    )
-
-
-def _lines(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
-    parts = [rows] if layer.within is None else [part for _, part in rows.groupby(layer.within, sort=False)]
-    for part in parts:
-        axes.plot(
-            part[layer.x],
-            part[layer.y],
-            _DASHES[layer.dash or look.dash],
-            drawstyle="steps-post" if layer.is_stepped else "default",
-            color=look.colour,
-            linewidth=layer.points,
-            alpha=layer.opacity,
-            zorder=order,
-        )
-
-
-def _area(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
-    edges = rows[layer.x], rows[layer.y], rows[layer.y2]
-    axes.fill_between(*edges, color=look.colour, alpha=layer.opacity, linewidth=0, zorder=order)
-
-
-def _rules(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
-    axes.add_collection(
-        LineCollection(
-            [[(x, y), (x2, y2)] for x, y, x2, y2 in zip(*_corners(layer, rows), strict=True)],
-            colors=look.colour,
-            linewidths=layer.points,
-            linestyles=_DASHES[layer.dash or look.dash],
-            alpha=layer.opacity,
-            zorder=order,
-        ),
-        autolim=False,
-    )
-
-
-def _rectangles(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
-    colours = [look.colour] * len(rows) if layer.fill is None else rows[layer.fill]
-    for x, y, x2, y2, colour in zip(*_corners(layer, rows), colours, strict=True):
-        axes.add_patch(
-            Rectangle((x, y), x2 - x, y2 - y, color=colour, alpha=layer.opacity, linewidth=0, zorder=order)
-        )
-
-
-def _texts(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
-    aside = {"left": 4, "center": 0, "right": -4}[layer.align]
-    for x, y, words in zip(rows[layer.x], rows[layer.y], rows[layer.text], strict=True):
-        axes.annotate(
-            words,
-            (x, y),
-            (aside, 0),
-            textcoords="offset points",
-            ha=layer.align,
-            va="center_baseline",
-            fontsize=layer.points,
-            color=look.colour,
-            zorder=order,
-            annotation_clip=False,
-        )
-
-
-_MARKS = {
-    "point": _points,
-    "line": _lines,
-    "area": _area,
-    "rule": _rules,
-    "rect": _rectangles,
-    "text": _texts,
-}
-
-
-def _corners(layer: Layer, rows: pd.DataFrame) -> list[np.ndarray]:
-    ends = (layer.x, layer.y, layer.x2 or layer.x, layer.y2 or layer.y)
-    return [rows[end].to_numpy(dtype=np.float64) for end in ends]
+def _draw_layer(axes: Axes, layer: Layer, rows: pd.DataFrame, look: Look, order: float) -> None:
+    """Draws the rows of one series."""
+    style: dict[str, Any] = {"color": look.colour, "alpha": layer.opacity, "zorder": order}
+    x, y, dash = rows[layer.x], rows[layer.y], _DASHES[layer.dash or look.dash]
+    ends = [rows[end].to_list() for end in (layer.x, layer.y, layer.x2 or layer.x, layer.y2 or layer.y)]
+    if layer.mark == "point":
+        fill = "white" if layer.is_hollow else look.colour
+        axes.plot(x, y, _SHAPES[look.shape], markerfacecolor=fill, markersize=layer.points, **style)
+    elif layer.mark == "line":
+        steps = "steps-post" if layer.is_stepped else "default"
+        for _, part in rows.groupby(layer.within, sort=False) if layer.within else [("", rows)]:
+            line = part[layer.x], part[layer.y], dash
+            axes.plot(*line, drawstyle=steps, linewidth=layer.points, **style)
+    elif layer.mark == "area":
+        axes.fill_between(x, y, rows[layer.y2], linewidth=0, **style)
+    elif layer.mark == "rule":
+        segments = [[(left, low), (right, high)] for left, low, right, high in zip(*ends, strict=True)]
+        lines = LineCollection(segments, linewidths=layer.points, linestyles=dash, **style)
+        axes.add_collection(lines, autolim=False)
+    elif layer.mark == "rect":
+        colours = [look.colour] * len(rows) if layer.fill is None else rows[layer.fill]
+        for left, low, right, high, colour in zip(*ends, colours, strict=True):
+            style |= {"color": colour}
+            axes.add_patch(Rectangle((left, low), right - left, high - low, linewidth=0, **style))
+    elif layer.mark == "text":
+        style |= {"ha": layer.align, "va": "center_baseline", "fontsize": layer.points}
+        aside = ({"left": 4, "center": 0, "right": -4}[layer.align], 0)
+        style |= {"textcoords": "offset points", "annotation_clip": False}
+        for left, low, words in zip(x, y, rows[layer.text], strict=True):
+            axes.annotate(words, (left, low), aside, **style)
 
 
 def _handle(name: str, look: Look, layers: Sequence[Layer]) -> Line2D | Patch:

@@ -253,7 +253,7 @@ function chosen(spec, { without, linear }) {
     if (key === "values") return value.filter((row) => !without.has(row.series));
     if (linear && value?.scale?.type === "log") {
       value.scale.type = "linear";
-      if (value.axis) value.axis = { title: value.axis.title, labels: value.axis.labels };
+      if (value.axis) value.axis = { title: value.axis.title };
     }
     return value;
   });
