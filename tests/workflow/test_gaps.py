@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.collections import LineCollection
 
 from experiments.campaign import report as campaign_report
 from experiments.campaign import tables as campaign_tables
@@ -62,6 +63,28 @@ def _record_files(experiment):
     return [path for name in names for path in sorted((campaign.runs / name).glob("block-*"))]
 
 
+def marks_of_print(figure):
+    """How many points, lines of an interval or range, and rectangles a printed figure has."""
+    lines = [line for axes in figure.axes for line in axes.get_lines()]
+    collections = [each for axes in figure.axes for each in axes.collections]
+    return {
+        "point": sum(len(line.get_xdata()) for line in lines if line.get_marker() not in ("", "None")),
+        "rule": sum(len(each.get_segments()) for each in collections if isinstance(each, LineCollection)),
+        "rect": sum(len(axes.patches) for axes in figure.axes),
+    }
+
+
+def marks_of_page(shown):
+    """The same of a figure in a page, without brackets, which print draws as lines."""
+    found = dict.fromkeys(("point", "rule", "rect"), 0)
+    for panel in shown["spec"]["concat"] if shown["spec"] else ():
+        for layer in panel["layer"]:
+            kind, is_seen = layer["mark"]["type"], layer["mark"].get("opacity", 1) > 0
+            if kind in found and is_seen and "value" not in layer["encoding"]["y"]:
+                found[kind] += len(layer["data"]["values"])
+    return found
+
+
 @pytest.mark.parametrize("gap", GAPS)
 @pytest.mark.parametrize("experiment", MEASURED)
 def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
@@ -82,8 +105,10 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     read = tables.read_tables(campaign, experiment)
     for figure in design.figures:
         described = getattr(figures, figure)(read)
-        plt.close(print_renderer.draw_figure(described))
-        json.dumps(page_renderer.show_figure(described), allow_nan=False)
+        in_print, in_page = print_renderer.draw_figure(described), page_renderer.show_figure(described)
+        assert marks_of_page(in_page) == marks_of_print(in_print), figure
+        json.dumps(in_page, allow_nan=False)
+        plt.close(in_print)
     for table in report.display(read).values():
         assert not re.search(r"\b(nan|inf)\b", printing.tabular(table))
     keys = {value.key for value in values.check_values(report.values(read))}
