@@ -23,7 +23,7 @@ _SAME_EPISODE_S = 1.0
 # updates of a counter they would tell little of its pace, and in step with power they would miss its course.
 _DITHER = 0.25
 # What lags is waited for in such steps, and not for longer than this.
-_FLUSH_STEP_S = 0.01
+_FLUSH_STEP_S = 0.02
 _LONGEST_FLUSH_S = 4.0
 
 
@@ -149,11 +149,12 @@ class Sampler:
         means have caught up with it, or are known to stand still."""
         end_s = self.now()
         self.sample()
-        deadline_s = end_s + _LONGEST_FLUSH_S
-        while self.now() < deadline_s and not self._closing.is_set():
+        waiting = list(self._traces.values())
+        while self.now() < end_s + _LONGEST_FLUSH_S and not self._closing.is_set():
             with self._lock:
-                if all(trace.is_settled(end_s) for trace in self._traces.values()):
-                    return
+                waiting = [trace for trace in waiting if not trace.is_settled(end_s)]
+            if not waiting:
+                return
             self._pause(_FLUSH_STEP_S)
 
     def _pause(self, seconds: float) -> None:

@@ -43,10 +43,10 @@ _REMEDIES = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: "install libnvidia-ml.so.1 of the driver (in a container: mount it)",
 }
 
-# Processes are listed this often, since the briefest that use a GPU do so for some tenths of a second.
-_LIST_EVERY_S = 0.1
-# The driver samples use some times a second and tells the latest sample of each process.
-_USE_EVERY_S = 0.2
+# The briefest processes use a GPU for tenths of a second, and the driver samples use some times a second.
+_LOOK_EVERY_S = 0.2
+# A process lives longer than this, and heat slows a GPU for longer.
+_LOOK_AROUND_EVERY_S = 0.5
 
 # Transients of milliseconds go beyond the limit that a GPU enforces on average, by no more than this.
 _MOST_OF_LIMIT = 1.5
@@ -123,7 +123,7 @@ class Nvml(Source):
         self._members: set[int] = set()
         # Windows are closed in other threads than that which reads.
         self._lock = threading.Lock()
-        self._listed_at_s = self._used_at_s = -math.inf
+        self._looked_s = self._looked_around_s = -math.inf
         self._has_own_ids = not same_process_ids()
         shown = shown_nvidia_gpus(host.sys, host.dev)
         try:
@@ -172,14 +172,8 @@ class Nvml(Source):
         return (*(channel for gpu in self._gpus for channel in gpu.channels), *self._missing)
 
     def read(self) -> Mapping[Channel, float | SourceError]:
-        now_s = self._host.clock()
         with self._lock:
-            if now_s - self._listed_at_s >= _LIST_EVERY_S:
-                self._listed_at_s = now_s
-                self._list_processes()
-            if now_s - self._used_at_s >= _USE_EVERY_S:
-                self._used_at_s = now_s
-                self._sample_use()
+            self._look(self._host.clock())
         values: dict[Channel, float | SourceError] = {}
         for gpu in self._gpus:
             if gpu.counter is not None:
@@ -214,8 +208,8 @@ class Nvml(Source):
     def device_use(self, since_s: float) -> list[GpuUse]:
         """Use of each GPU since an instant of the Unix clock, in seconds, by the job and by others."""
         with self._lock:
-            self._list_processes()
-            self._sample_use()
+            self._looked_s = self._looked_around_s = -math.inf
+            self._look(self._host.clock())
             visible = self._visible_to_job()
             return [
                 self._use(gpu, since_s, is_visible=visible is None or place in visible)
@@ -250,21 +244,27 @@ class Nvml(Source):
             return CounterGap(f"the counter of {gpu.domain} jumped beyond what it can draw", last[0])
         return counted_j
 
-    def _list_processes(self) -> None:
-        now_s = self._host.unix_clock()
+    def _look(self, now_s: float) -> None:
+        """Notes who uses the GPUs, and which of them are the job's, where that was not done just before."""
+        if now_s - self._looked_s < _LOOK_EVERY_S:
+            return
+        self._looked_s, unix_s = now_s, self._host.unix_clock()
+        is_new = False
         for gpu in self._gpus:
-            gpu.listed_s.update(dict.fromkeys(_processes(gpu.handle), now_s))
-            gpu.throttled_s.update(dict.fromkeys(_throttling(gpu.handle), now_s))
-        # Those that a GPU lists now may have ended at the next look.
-        self._members |= self._host.job.processes()
-
-    def _sample_use(self) -> None:
-        for gpu in self._gpus:
+            listed = _processes(gpu.handle)
+            is_new |= not listed <= gpu.listed_s.keys()
+            gpu.listed_s.update(dict.fromkeys(listed, unix_s))
             for sample in _uses(gpu.handle, gpu.last_use_us):
                 gpu.last_use_us = max(gpu.last_use_us, sample.timeStamp)
                 gpu.used_at_s.append(sample.timeStamp * 1e-6)
                 gpu.users.append(sample.pid)
                 gpu.used_percent.append(sample.smUtil)
+        # Whoever is listed now may have ended at the next look.
+        if is_new or now_s - self._looked_around_s >= _LOOK_AROUND_EVERY_S:
+            self._looked_around_s = now_s
+            self._members |= self._host.job.processes()
+            for gpu in self._gpus:
+                gpu.throttled_s.update(dict.fromkeys(_throttling(gpu.handle), unix_s))
 
     def _use(self, gpu: _Gpu, since_s: float, is_visible: bool) -> GpuUse:
         listed = {pid for pid, at_s in gpu.listed_s.items() if at_s >= since_s}
