@@ -89,4 +89,8 @@ def select_campaign(options: Options) -> Campaign:
 
 def select_experiments(options: Options) -> list[str]:
     """The experiments that are named, or all experiments of the campaign."""
-    return options.experiments or select_campaign(options).experiments()
+    from joules.study.design import with_campaign_experiments
+
+    if options.experiments:
+        return with_campaign_experiments(options.experiments)
+    return select_campaign(options).experiments()

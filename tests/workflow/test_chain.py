@@ -101,7 +101,7 @@ def test_snakemakes_own_options_find_nothing_to_do_either(built, arguments):
 
 
 def test_a_sentence_of_the_paper_rebuilds_the_paper_alone(built):
-    built.edit("paper/paper.tex", "Joules are", "Joules, however, are")
+    built.edit("paper/paper.tex", "\\end{abstract}", "One more sentence.\n\\end{abstract}")
     assert rules_run(built.snakemake(*SMOKE).stdout) == ["export", "typeset", "manifest", "explorer"]
 
 

@@ -117,7 +117,7 @@ def test_a_build_that_is_refused_on_its_way_loses_nothing(built):
         and path.suffix not in (".log", ".aux", ".fls", ".fdb_latexmk", ".out", ".blg", ".bbl")
     }
     original = (built.path / "paper/paper.tex").read_text()
-    built.edit("paper/paper.tex", "Joules", "All 42 joules")
+    built.edit("paper/paper.tex", "\\end{abstract}", "All 42 joules.\n\\end{abstract}")
     refused = built.snakemake(*RELEASED, "--forcerun", "draw_layer_kinds", "export", "typeset")
     (built.path / "paper/paper.tex").write_text(original)
     assert refused.returncode != 0
@@ -250,7 +250,7 @@ def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
 @pytest.mark.parametrize(
     ("file", "old", "new", "sentence"),
     [
-        ("paper/paper.tex", "Joules", "All 42 joules", "number typed by hand"),
+        ("paper/paper.tex", "\\end{abstract}", "All 42 joules.\n\\end{abstract}", "number typed by hand"),
         ("paper/paper.tex", "\\val{campaign.hours}", "hours", "no source of the paper uses the value"),
         (
             "paper/paper.tex",
