@@ -91,10 +91,9 @@ class CodeCarbonModel(Source):
         )
 
     def notices(self) -> Sequence[Notice]:
-        """How far the TDP may be trusted: a warning where it is not an entry of the table."""
-        is_guess = self.tdp.origin in ("per thread", "constant")
+        """How far the TDP may be trusted, which energies rest on where this model is read alone."""
         says = f"TDP {self.tdp.power_w:g} W for {self.tdp.model}: {tdp_words(self.tdp)}"
-        return (Notice("cpu", says, "warning" if is_guess else "info"),)
+        return (Notice("cpu", says, "info"),)
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -12,7 +12,7 @@ from joules.instrument.attribution import JobModel
 from joules.instrument.host.load import LoadMeter
 from joules.instrument.host.machine import describe
 from joules.instrument.reading_arrays import LOAD_CURVE, RATED
-from joules.instrument.source import Channel, Host, Source, SourceError
+from joules.instrument.source import Channel, Host, Notice, Source, SourceError
 from joules.instrument.sources.codecarbon_model import CodeCarbonModel
 from joules.power.models import load_curve, load_curve_high, load_curve_low
 from joules.power.servers import choose_servers
@@ -50,6 +50,16 @@ class LoadCurveModel(Source):
     @property
     def channels(self) -> tuple[Channel, ...]:
         return (self._cpu_channel, self._memory_channel)
+
+    def notices(self) -> Sequence[Notice]:
+        """A warning where no metered server has a processor of this generation."""
+        servers = self._use.servers
+        if servers is None or servers.evidence == "generation":
+            return ()
+        says = (
+            f"no wall-metered server is known to have this processor: energy is predicted by {servers.basis}"
+        )
+        return (Notice("cpu", f"{says}; see its interval", "warning"),)
 
     def read(self) -> Mapping[Channel, float]:
         return {self._cpu_channel: self.processor_w(self._load.read()), self._memory_channel: self.memory_w}
