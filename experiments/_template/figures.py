@@ -7,7 +7,7 @@ from joules.analysis.drawing.description import Axis, Figure, Tables, compare_ru
 
 
 def question_name_energy(tables: Tables) -> Figure:
-    """Energy of a product by arm: blocks, geometric mean with its interval, stars from the table."""
+    """Energy of a product by arm: blocks, geometric mean with interval, and stars from `statistics`."""
     runs, arms = records.select_measured(tables["runs"]), tables["arms"]
     words = {arm: arm for arm in arms["arm"]}
     axis = Axis(f"energy of a product in J\n({describe_provenance(arms)})", "log")

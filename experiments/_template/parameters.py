@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from joules.models import Closed
 
 
 class Parameters(Closed):
-    """Products of two square matrices of `side` rows, for `window_s` after `warmup_s` of them."""
+    """Products of two square matrices of `side` rows, for `window_s` after `warmup_s` seconds."""
 
     side: PositiveInt
     warmup_s: PositiveFloat

@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from joules.paper.values import Value, statistic_values
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers of the section; every statistic is available as `question_name.<statistic>`."""
+    """Values that the section prints; every statistic is available as `question_name.<statistic>`."""
     return [
         Value("question_name.blocks", pick(tables, "arms").max("blocks")),
         *statistic_values("question_name", tables),
@@ -20,7 +20,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The arms as the paper prints them."""
+    """Printed table of the arms."""
     columns = {
         "matrices": "{side} by {side}",
         "MFLOPs": number("flops", 1e-6),

@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from joules.study.design import Design
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `arms` (one row an arm), `statistics`."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of the runs.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run), `arms` (one row per arm) and `statistics`.
+    """
     runs = runs_table(records, parameters=("side",), metrics=("flops", "passes"))
     runs["energy_per_pass_j"] = runs["energy_j"] / runs["passes"]
     good = select_measured(runs)

@@ -1,4 +1,4 @@
-"""Products of two square matrices, one after the other."""
+"""Repeats the product of two square matrices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """Warm matrices, outside the metered window."""
+    """Make the matrices and warm up, outside the metered window."""
     parameters = Parameters.model_validate(values)
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -35,7 +35,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
-    """Products for the whole window."""
+    """Repeat the product for the whole window."""
     return {
         "flops": 2 * prepared.parameters.side**3,
         "passes": len(_multiply(prepared, prepared.parameters.window_s)),

@@ -12,7 +12,7 @@ _STATES = {"rest_w": "at rest", "one_core_w": "one core", "all_cores_w": "all co
 
 
 def power_watts(tables: Tables) -> Figure:
-    """A row a model, a marker a state of the machine, joined by a line."""
+    """Power of this machine by model: one row per power model, one marker per state of the machine."""
     watts = tables["watts"].set_index("power_model").reindex(list(POWER_MODELS)).reset_index()
     watts = watts.assign(place=np.arange(len(watts)), nothing=0.0)
     states = watts.assign(low=watts[list(_STATES)].min(axis=1), high=watts[list(_STATES)].max(axis=1))
@@ -35,10 +35,10 @@ def power_watts(tables: Tables) -> Figure:
 
 
 def power_headlines(tables: Tables) -> Figure:
-    """A line a ratio, a dot a model with its interval; black, as the energy was read."""
+    """Ratios that decide claims: one row per ratio, one point with interval per model, black for the reading."""
     ratios = tables["headlines"].query("unit == 'ratio'").dropna(subset=["estimate"])
     ratios = ratios[ratios["power_model"].isin(POWER_MODELS)]
-    # What is off by orders of magnitude would leave the others no room.
+    # Rows are sorted by their spread between models, the largest first.
     spread = ratios.groupby("claim")["estimate"].agg(lambda each: np.log(each.max() / each.min()))
     order = list(spread.sort_values(ascending=False, kind="stable").index)
     if not order:

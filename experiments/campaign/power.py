@@ -16,7 +16,7 @@ from joules.power.use import DOMAINS, NotCovered, Use
 from joules.study.campaign import POWER_MODELS as TABLE
 from joules.study.claims import load_claims
 
-# Loads at which the table shows how far a model is off at the wall; all are in `joules/power/reference`.
+# Loads at which the table shows a model's error at the wall; all loads are in `joules/power/reference`.
 _WALL_LOADS = {"idle": "0", "half": "0.5", "full": "1"}
 _WALL = ["wall_servers", *(f"wall_{cell}_{name}" for name in _WALL_LOADS for cell in ("factor", "bias"))]
 _WATTS = [
@@ -36,12 +36,17 @@ _WATTS = [
 
 
 def watts(every: Iterable[Records]) -> pd.DataFrame:
-    """A row a model: its watts of this machine at rest, with one core and with all cores busy, or why it says
-    nothing of it; and how far it is off where a counter reads what it models.
+    """Tabulate the power of this machine under every power model, and the error of each model.
 
-    `counter_ratio` is the geometric mean over runs of the model's energy over the counter's, `counter_factor`
-    the median factor by which a run is off; `wall_factor_...` and `wall_bias_...` (a median) are the same
-    over wall-metered servers. Rows with a counter's verdict come first, the best before.
+    Args:
+        every: Records of each experiment of the campaign.
+
+    Returns:
+        One row per power model: power in watts at idle, with one core and with all cores busy, or the reason
+            (`gap`) why the model does not cover the machine. `counter_ratio` is the geometric mean over runs
+            of modelled energy divided by counted energy; `counter_factor` is the median error factor of a
+            run. `wall_factor_...` and `wall_bias_...` (medians) are the same errors for servers with a wall
+            meter. Rows are sorted by `counter_factor`; models that no counter could check come last.
     """
     every = list(every)
     uses = [group.use for records in every for group in records.groups if group.use is not None]
@@ -112,9 +117,13 @@ def _against_wall(model: str) -> dict[str, object]:
 
 
 def headlines(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
-    """A row a claim and power model: the statistic that decides the claim under that model.
+    """Tabulate the statistic that decides each claim, under every power model.
 
-    `tables` are those of each experiment; one without `power_models` has no row.
+    Args:
+        tables: Tables of each experiment by name. An experiment without `power_models` has no row.
+
+    Returns:
+        One row per claim and power model.
     """
     parts = [pd.DataFrame(columns=["experiment", "claim", *MODEL_TABLE_COLUMNS, "unit", "base"])]
     for experiment, of_experiment in tables.items():

@@ -1,4 +1,4 @@
-"""What the paper prints about the campaign as a whole."""
+"""Values and tables that the paper prints about the campaign as a whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from joules.paper.printing import lay_out, number, spaced
 from joules.paper.rows import Rows, derive, pick
 from joules.paper.values import Value
 
-# Columns of energy.csv whose sums are printed: key, number of them in a unit, unit.
+# Columns of energy.csv whose sums are printed: key, factor to the printed unit, unit.
 _SUMS = {
     "energy_kwh": ("energy", 1, r"\kWh"),
     "emissions_g": ("emissions", 1, r"\gram"),
@@ -35,7 +35,7 @@ _OF_MACHINE = {
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers and words the paper prints about the campaign."""
+    """Values (numbers and words) that the paper prints about the campaign."""
     machine, energy, instruments = (pick(tables, name) for name in ("machine", "energy", "instruments"))
     return [
         *(Value(f"campaign.{key}", machine.cell(column)) for key, column in _OF_MACHINE.items()),
@@ -86,12 +86,12 @@ def cite_grid(energy: pd.DataFrame) -> str:
 
 
 def say_modelled(instruments: pd.DataFrame) -> str:
-    """Whether any part of the machine has modelled energy."""
+    """Yes or no: is the energy of any part of the machine modelled?"""
     return "yes" if is_modelled(instruments) else "no"
 
 
 def _unread(energy: Rows) -> list[Value]:
-    """Only where some energy could not be read: what the campaign states is then less than what it used."""
+    """Values about unread energy, which makes the total a lower bound; empty if all was read."""
     return [Value("campaign.unread.hours", energy.sum("unread_s") / 3600, 2, r"\hour")]
 
 

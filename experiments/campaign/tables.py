@@ -52,14 +52,21 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
 
 
 def energy(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
-    """What the campaign itself used, a row an experiment, and what that means; how many runs it has, and how
-    many of them are at fault."""
+    """Tabulate runs, failures and the energy that the campaign used, with its impact.
+
+    Args:
+        records: Records of each experiment.
+        config: Region, PUE and price of electricity.
+
+    Returns:
+        One row per experiment.
+    """
     counts = pd.DataFrame([_counts(name, entries) for name, entries in records.items()])
     return counts.merge(spending(records, config), on="experiment", validate="one_to_one")
 
 
 def spending(records: Mapping[str, Records], config: Config) -> pd.DataFrame:
-    """Of `energy`, what a power model may move."""
+    """Columns of `energy` that depend on the power model, one row per experiment."""
     return pd.DataFrame([_spent(name, entries, config) for name, entries in records.items()])
 
 
@@ -153,7 +160,7 @@ def _spent(experiment: str, entries: Records, config: Config) -> dict[str, objec
 
 
 def _summed(numbers: Iterable[Floats]) -> float:
-    """The sum of what is known."""
+    """Sum of all numbers; missing ones (NaN) count as zero."""
     return float(sum(np.nansum(some) for some in numbers))
 
 

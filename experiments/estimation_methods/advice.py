@@ -1,4 +1,4 @@
-"""Which estimate lies within what is known of the machine's energy, and which to use with what is at hand."""
+"""Compares estimates with the range over power models and recommends one for the available equipment."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import pandas as pd
 
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, Equipment
 
-# From the least to the most that one must have. Who has more can still do all that needs less.
+# From least to most equipment. Each level can also use the methods of the levels before it.
 _LEVELS: tuple[Equipment, ...] = ("clock", "load", "operations")
 
 
 def distance(row: Mapping[str, float]) -> float:
-    """Factor by which an estimate lies outside the band of the machine's energy over power models, 1
-    within it; where there is no band, the factor by which it is off the reading.
+    """Factor by which an estimate lies outside the range of the machine's energy over power models.
 
-    `row` is one of statistics.csv: the estimate over the reading, and its range over models.
+    Args:
+        row: Row of statistics.csv: the estimate divided by the reading, and its range over power models.
+
+    Returns:
+        1 inside the range. Without a range, the error factor of the estimate against the reading.
     """
     low, high = row.get("band_low", math.nan), row.get("band_high", math.nan)
     if math.isnan(low) or math.isnan(high):
@@ -26,8 +29,17 @@ def distance(row: Mapping[str, float]) -> float:
 
 
 def positions(statistics: pd.DataFrame) -> pd.DataFrame:
-    """A row a method that needs no meter: on how many of how many `workloads` it lies `inside` the band, and
-    its `worst` distance from it. What is made of the reading itself cannot be held against it."""
+    """Compare each method that needs no meter with the range over power models.
+
+    Methods that use the reading itself are left out.
+
+    Args:
+        statistics: The experiment's statistics.
+
+    Returns:
+        One row per method: number of `workloads`, on how many of them the estimate is `inside` the range, and
+        its `worst` distance from the range (a factor).
+    """
     without_meter = [name for name, method in METHODS.items() if method.needs in _LEVELS]
     contrasts = statistics[(statistics["test"] == "sign_flip") & statistics["group"].isin(without_meter)]
     rows = contrasts.assign(distance=[distance(row) for row in contrasts.to_dict("records")])
@@ -39,9 +51,20 @@ def positions(statistics: pd.DataFrame) -> pd.DataFrame:
 def recommendations(
     methods: pd.DataFrame, statistics: pd.DataFrame, agreement: pd.DataFrame
 ) -> list[dict[str, object]]:
-    """For each level of equipment the estimate that is within the band on most workloads, of equals the one
-    that orders runs most as processor time does; what needs less may be used with more. `same_as_before` says
-    that the additional equipment helps nothing."""
+    """Choose an estimate for each level of equipment.
+
+    The estimate inside the range on most workloads is chosen; among equals, the one whose order of runs
+    agrees best with processor time. A level can use every method that needs less equipment.
+
+    Args:
+        methods: Table of methods.
+        statistics: The experiment's statistics.
+        agreement: Rank correlations by method.
+
+    Returns:
+        One dictionary per level. `same_as_before` is true if the additional equipment does not change the
+        choice.
+    """
     placed = positions(statistics)
     tau = agreement.set_index("method")["tau_busy_cores"]
     distinct = set(methods.loc[methods["same_as"].isna() & (methods["runs"] > 0), "method"])

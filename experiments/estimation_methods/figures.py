@@ -18,15 +18,18 @@ from joules.analysis.drawing.description import (
 )
 from joules.analysis.drawing.palette import BLUE, COLOURS, PALE, Look
 
-# An estimate that differs by no more than this from the reading is shown a second time, on a linear axis.
+# Estimates within this relative difference of the reading are also shown on a linear axis.
 _CLOSE = 0.1
 _LEVELS = ("world", "country", "region")
 
 
 def methods_ratio(tables: Tables) -> Figure:
-    """A column of panels a workload, a row a method. Above, ratios on a common logarithmic axis; a grey line
-    is what the ratio is under the other power models, so that an estimate whose line crosses one lies inside
-    the band. Below, those close to one on a linear axis, with five per cent shaded."""
+    """Estimate divided by reading: one column of panels per workload, one row per method.
+
+    The upper panels share a logarithmic axis; a grey line is the range of the ratio over power models, so an
+    estimate whose line crosses one is inside the range. The lower panels show the estimates close to one on a
+    linear axis with five per cent shaded.
+    """
     contrasts = tables["statistics"].query("test == 'sign_flip'")
     arms = list(dict.fromkeys(contrasts["family"]))
     names = [name for name in METHODS if name in set(contrasts["group"])]
@@ -64,7 +67,7 @@ def methods_ratio(tables: Tables) -> Figure:
                 near = rows.head(1).assign(left=0.95, right=1.05, top=-np.inf, bottom=np.inf)
                 shade = Layer("rect", near, "left", "top", "right", "bottom", look=Look(PALE), opacity=0.3)
                 layers = [shade, *layers]
-            # A difference from a reading that is itself a model is no finding.
+            # No stars if the reading is itself modelled: a difference from a model proves nothing.
             elif not contrasts["band_low"].notna().any():
                 layers.append(Layer("text", rows, "beyond", "place", text="stars", size=7, align="center"))
             words = [METHODS[name].words for name in shown]
@@ -80,8 +83,7 @@ def methods_ratio(tables: Tables) -> Figure:
 
 
 def methods_carbon(tables: Tables) -> Figure:
-    """Emissions by place, from the cleanest grid to the dirtiest, by level; beside countries the source that
-    generates most of their electricity."""
+    """Emissions by place and level, from the cleanest to the dirtiest grid; countries with their main source."""
     places = tables["carbon"].sort_values("intensity_g_per_kwh", ascending=False, kind="stable")
     places = places.assign(place_number=np.arange(len(places)), nothing=0.0)
     places = places.assign(top=places["place_number"] - 0.4, bottom=places["place_number"] + 0.4)

@@ -1,7 +1,7 @@
 """Estimates of a run's energy, each a pure function of what is known about the run, in kilowatt-hours.
 
-`METHODS` lists them. A function raises Unavailable where the run lacks what it needs; nothing is assumed in
-its place. Sources:
+`METHODS` lists them. A function raises Unavailable if the run lacks an input; no default replaces it.
+Sources:
 
 - Henderson et al. 2020, "Towards the Systematic Reporting of the Energy and Carbon Footprints of Machine
   Learning", section 4 and the scripts published with it.
@@ -24,26 +24,26 @@ from joules.instrument.carbon import JOULES_PER_KWH
 from joules.power.memory import GREEN_ALGORITHMS_W
 from joules.power.models import SERVER_FLOOR_W, UNKNOWN_PROCESSOR_W_PER_THREAD
 
-# Mean power usage effectiveness of data centres: of 2018 (Uptime Institute), used by Strubell et al. and by
-# Henderson et al., and of the Green Algorithms calculator.
+# Mean power usage effectiveness of data centres: Uptime Institute 2018 (used by Strubell et al. and by
+# Henderson et al.), and the value of the Green Algorithms calculator.
 PUE_2018 = 1.58
 PUE_GREEN_ALGORITHMS = 1.67
 _A_THIRD = 0.33
 
 
 class Unavailable(Exception):
-    """What an estimate needs is not known of this run; the message names it."""
+    """An input of the estimate is unknown for this run; the message names it."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known about a run. None: not known, or the machine has none.
+    """Inputs of estimates for a run. None: unknown, or the machine has no such part.
 
-    Energies in joules over the run's window, gross of idle; `idle_power_w` is the whole machine at rest.
-    `cpu_load` is the mean load of all cores together, 0 to 1, `job_cpu_s` the processor time of the job.
-    `gpu_load` is the mean share of the window in which the GPUs worked. `power_w` is the whole machine's
-    power as steps of (second they begin at, watts). `flops` are the operations of the whole run, `roofline_s`
-    the time that a roofline by operator with launches predicts for it.
+    Energies are in joules over the run's window, including idle; `idle_power_w` is the power of the whole
+    machine when idle. `cpu_load` is the mean load of all cores together (0 to 1), `job_cpu_s` the processor
+    time of the job, `gpu_load` the mean share of the window in which the GPUs worked. `power_w` is the whole
+    machine's power as steps of (start in seconds, watts). `flops` are the operations of the whole run,
+    `roofline_s` the time that a roofline by operator with launches predicts for it.
     """
 
     duration_s: float
@@ -81,7 +81,7 @@ def _kwh(energy_j: float) -> float:
 
 
 def whole_machine(run: Known) -> float:
-    """Sum over the metered domains: the reference of the others."""
+    """Sum over the metered domains. All other estimates are compared with it."""
     return _kwh(_need(run.whole_j, "the machine's energy was not read"))
 
 
@@ -96,7 +96,7 @@ def attributed(run: Known) -> float:
 
 
 def gpu_only(run: Known) -> float:
-    """What is left of the reading when only the GPU is metered."""
+    """Energy of the GPUs alone, as read."""
     gpus_j = [energy for domain, energy in run.domains_j.items() if domain.startswith("gpu")]
     if not gpus_j:
         raise Unavailable("no GPU")
@@ -104,7 +104,7 @@ def gpu_only(run: Known) -> float:
 
 
 def cpu_only(run: Known) -> float:
-    """What is left of the reading when only the processor is metered."""
+    """Energy of the processor alone, as read."""
     return _kwh(_need(run.domains_j.get("cpu"), "the processor was not read"))
 
 
@@ -147,7 +147,7 @@ def device_hours_tdp(run: Known) -> float:
 
 
 def load_tdp(run: Known) -> float:
-    """`t sum(load x TDP)` over processor and GPUs, whoever loads them."""
+    """`t sum(load x TDP)` over processor and GPUs; the load includes other processes."""
     tdp_w = _need(run.cpu_tdp_w, "the processor's TDP is not known")
     power_w = _need(run.cpu_load, "the load was not read") * tdp_w
     if run.gpu_tdp_w is not None:
@@ -161,13 +161,15 @@ def counted_flops(run: Known) -> float:
 
 
 def published_flops(run: Known) -> float:
-    """The same with the operations somebody published for the network."""
+    """`FLOPs / (peak FLOPS / TDP)` with a published count of the network's operations."""
     return _flops_over_flops_per_watt(run, _need(run.published_flops, "no published count of operations"))
 
 
 def roofline(run: Known) -> float:
-    """`t TDP` with the time that a roofline predicts (Williams et al. 2009): no clock is needed, but the
-    machine's limits and a list of operators."""
+    """`t TDP` with the time that a roofline predicts (Williams et al. 2009).
+
+    Needs no clock, only the machine's limits and a list of operators.
+    """
     predicted_s = _need(run.roofline_s, "no list of operators, or the machine's limits were not measured")
     return _kwh(predicted_s * _device_tdp_w(run))
 
@@ -175,8 +177,8 @@ def roofline(run: Known) -> float:
 def green_algorithms(run: Known) -> float:
     """`t (n_c P_c u_c + n_mem P_mem) PUE` at full use, P_mem .3725 W/GB, PUE 1.67 (Lannelongue et al. 2021).
 
-    `n_c P_c` is the TDP of all cores and GPUs; memory is all that is installed. A module sold as so many GB
-    holds as many GiB.
+    `n_c P_c` is the TDP of all cores and GPUs; memory is all installed memory. The size in GB that a memory
+    module is sold as is its capacity in GiB.
     """
     memory_gb = _need(run.memory_gib, "installed memory is not known")
     processors_w = _need(run.cpu_tdp_w, "the processor's TDP is not known") + (run.gpu_tdp_w or 0.0)
@@ -203,8 +205,10 @@ def codecarbon_machine(run: Known) -> float:
 
 
 def codecarbon_process(run: Known) -> float:
-    """CodeCarbon's process mode: `TDP x job's processor time / cores`, linear where the machine mode is
-    cubic, memory by the job's share, and metered GPUs."""
+    """CodeCarbon's process mode: `TDP x job's processor time / cores`, memory share, metered GPUs.
+
+    This is linear in the load; the machine mode is cubic. Memory is divided by the job's share.
+    """
     cores = _need(run.cores, "the number of cores is not known")
     busy_s = _need(run.job_cpu_s, "processor time was not read") / cores
     processor_j = _need(run.cpu_tdp_w, "the processor's TDP is not known") * busy_s
@@ -213,8 +217,10 @@ def codecarbon_process(run: Known) -> float:
 
 
 def active_share(run: Known) -> float:
-    """Kepler's division: the processor's energy times its load is active, and the job has its part of that
-    by processor time; what is idle belongs to nobody. GPUs are added whole."""
+    """Kepler's division: the job's share, by processor time, of the processor's energy times its load.
+
+    Idle energy is attributed to no process. The energy of GPUs is added whole.
+    """
     load = _need(run.cpu_load, "the load was not read")
     cores = _need(run.cores, "the number of cores is not known")
     busy_s = load * cores * run.duration_s
@@ -223,14 +229,14 @@ def active_share(run: Known) -> float:
 
 
 def per_thread(run: Known) -> float:
-    """`t x 4 W x threads`: CodeCarbon's stand-in for a processor it does not know, at full load."""
+    """`t x 4 W x threads`: CodeCarbon's fallback for an unknown processor, at full load."""
     return _kwh(
         run.duration_s * UNKNOWN_PROCESSOR_W_PER_THREAD * _need(run.cores, "the number of cores is not known")
     )
 
 
 def floored(run: Known) -> float:
-    """`max(gpu + cpu, 50 W t)`: the rule of the character-level language-model leaderboard."""
+    """`max(gpu + cpu, 50 W t)`: the rule of the leaderboard cybertronai/wikitext."""
     if "cpu" not in run.domains_j:
         raise Unavailable("the processor was not read")
     return max(cpu_only(run) + _gpu_kwh(run), _kwh(SERVER_FLOOR_W * run.duration_s))
@@ -264,7 +270,7 @@ EQUIPMENT: dict[Equipment, str] = {
 
 @dataclass(frozen=True)
 class Method:
-    """An estimate, the words a figure prints for it and what one must have to make it."""
+    """An estimate: its function, its name in figures and the equipment that it needs."""
 
     estimate: Callable[[Known], float]
     words: str

@@ -1,7 +1,7 @@
-"""The operators of a pass of each workload.
+"""The operators of one pass of each workload.
 
-Sizes are those of `workload.py`, whose counts a test compares with these. An update of a reinforcement
-learner has no list: what its games take is no operator.
+Sizes are those of `workload.py`; a test compares the operations with its counts. An update of a reinforcement
+learner has no list, because its game does not run as operators.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BYTES = 4
 
 @functools.cache
 def operators_of_work(work: str) -> tuple[Operator, ...]:
-    """The operators of a pass; empty where they are not known."""
+    """The operators of one pass of `work`; empty if they are unknown."""
     if work == "vision":
         from joules.analysis.roofline.operators import operators_of_model
 
@@ -26,7 +26,7 @@ def operators_of_work(work: str) -> tuple[Operator, ...]:
     if work == "small_kernels":
         return _SMALL_PASSES * _small_network()
     if work == "memory_bound":
-        # Two vectors read, one written.
+        # Reads two vectors and writes one.
         return (Operator(2.0 * _VECTOR_ELEMENTS, 3.0 * _BYTES * _VECTOR_ELEMENTS),)
     return ()
 

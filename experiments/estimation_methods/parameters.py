@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from joules.models import Closed
 
 
 class Parameters(Closed):
-    """A kind of work, repeated for at least `window_s` seconds after `warmup_s` of the same."""
+    """A kind of work, repeated for at least `window_s` seconds after `warmup_s` seconds of warm-up."""
 
     work: Literal["ppo_pong", "vision", "small_kernels", "memory_bound"]
     warmup_s: PositiveFloat

@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from joules.paper.values import Value, statistic_values
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment."""
+    """Values that the paper prints about this experiment."""
     runs, methods, statistics, carbon = (
         pick(tables, name) for name in ("runs", "methods", "statistics", "carbon")
     )
@@ -44,18 +44,18 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def count_without_meter(statistics: pd.DataFrame) -> int:
-    """How many distinct estimates need no meter."""
+    """Number of distinct estimates that need no meter."""
     return len(positions(statistics))
 
 
 def count_inside(statistics: pd.DataFrame) -> int:
-    """How many of them agree with some power model on every workload."""
+    """Number of those estimates that agree with some power model on every workload."""
     placed = positions(statistics)
     return int((placed["inside"] == placed["workloads"]).sum())
 
 
 def identities(collapsed: pd.DataFrame) -> str:
-    """Which estimates are a multiple of another one."""
+    """Sentence that names the estimates that are a multiple of another one."""
     return (
         "; ".join(
             f"{row.words} is {'' if abs(row.multiple - 1) < 1e-6 else f'{row.multiple:.3g} times '}"
@@ -67,7 +67,7 @@ def identities(collapsed: pd.DataFrame) -> str:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Each estimate against the range over power models, and which one to use with what equipment."""
+    """Printed tables: each estimate against the range over power models, and the recommended estimates."""
     methods, statistics, agreement = (tables[name] for name in ("methods", "statistics", "agreement"))
     rows = (
         methods[methods["same_as"].isna() & (methods["method"] != REFERENCE)]

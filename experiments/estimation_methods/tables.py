@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -21,21 +21,29 @@ from joules.instrument.reading_arrays import one_window
 from joules.power.models import POWER_MODELS
 from joules.study.design import Design, Test
 
-# The question whose runs reach the limits of the machine.
+# The experiment that measures the limits of the machine.
 LIMITS = "first_principles"
 _TEST: Test = "sign_flip"
 _FACTS = ("passes", "flops", "published_flops", "peak_flops_per_s", "cpu_tdp_w", "cpu_tdp_origin")
 _REGIONS = Path(__file__).parent / "reference" / "henderson_regions.csv"
 _COUNTRIES = ("USA", "FRA", "DEU", "IND", "CHN")
 _MODELLED = ("codecarbon-cpu", "codecarbon-ram")
-# Logarithms of the ratios of two estimates that are one formula differ by rounding alone.
+# If two estimates are the same formula, the logarithms of their ratios differ only by rounding.
 _SAME = 1e-6
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `estimates` (a row a run and method), `methods` (bias, spread and needs of
-    each, and whether it is another times a constant here), `statistics`, `agreement` (rank correlations),
-    `carbon`."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of this experiment and of the experiments that it uses.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run), `estimates` (one row per run and method), `methods` (bias, spread and
+        equipment of each method, and of which other method it is a constant multiple here), `statistics`,
+        `agreement` (rank correlations) and `carbon` (one row per place).
+    """
     own = records.drop_experiments(LIMITS)
     limits = roofline.limits_table(roofline.limit_runs_table(records.select_experiments(LIMITS)))
     runs = runs_table(own, parameters=("work",), metrics=_FACTS)
@@ -62,8 +70,15 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
 def known_of(
     run: Run, idle_power_w: float | None, attributed_j: float | None, roofline_pass_s: float | None = None
 ) -> Known:
-    """What the record of a run says to the estimates, and what a pass takes by the machine's roofline, where
-    its limits were reached."""
+    """Collect the inputs of estimates from the record of a run.
+
+    Args:
+        run: The record.
+        idle_power_w: Power of the idle machine around the run's block, in watts.
+        attributed_j: Energy attributed to the run, in joules.
+        roofline_pass_s: Time of a pass predicted by the machine's roofline; None if its limits were not
+            measured.
+    """
     machine_j = {
         reading.domain: reading.energy_j for reading in primary(run.readings) if reading.energy_j is not None
     }
@@ -95,8 +110,11 @@ def known_of(
 
 
 def _codecarbon_j(run: Run) -> float | None:
-    """The energy of processors and memory by CodeCarbon: as it was read or, where another power model is in
-    its place, by its rule at the mean load; None where it did not run."""
+    """Energy of processors and memory by CodeCarbon's model, in joules.
+
+    It is the reading if the record was read by that model; under another power model it is computed from the
+    mean load. None if CodeCarbon's model did not run.
+    """
     ours = [reading for reading in run.readings if reading.source in _MODELLED]
     if len(ours) < len(_MODELLED) or any(reading.energy_j is None for reading in ours):
         return None
@@ -110,7 +128,7 @@ def _codecarbon_j(run: Run) -> float | None:
 
 
 def _roofline_pass_s(work: str, threads: int, limits: pd.DataFrame) -> float | None:
-    """Seconds that a roofline by operator with launches predicts for a pass."""
+    """Seconds that a roofline by operator with launches predicts for one pass."""
     operators, known = operators_of_work(work), roofline.find_limits(limits, threads)
     if known is None or not operators:
         return None
@@ -118,8 +136,11 @@ def _roofline_pass_s(work: str, threads: int, limits: pd.DataFrame) -> float | N
 
 
 def whole_power(run: Run) -> tuple[tuple[float, float], ...]:
-    """Power of the whole machine as steps of (second they begin at, watts); empty where a domain of the
-    machine was not recorded. Of several sources of a domain the one that reads power itself is taken."""
+    """Power of the whole machine as steps of (start in seconds, watts).
+
+    If a domain has several sources, the one that reads power itself is used. Empty if a domain of the machine
+    was not recorded.
+    """
     steps: dict[str, list[tuple[float, float]]] = {}
     for course in sorted(run.power, key=lambda course: course.form != "instant_w"):
         steps.setdefault(course.domain, list(zip(course.from_s, course.power_w, strict=True)))
@@ -169,8 +190,10 @@ def _finite(cell: object) -> float | None:
 
 
 def _methods(estimates: pd.DataFrame) -> pd.DataFrame:
-    """Of each method: the bias (geometric mean of ratios over workloads), the spread between workloads
-    (largest over smallest), the worst factor a single run was off by, and the gap where there is no estimate.
+    """One row per method: bias, spread, worst error factor, and the missing input if there is no estimate.
+
+    The bias is the geometric mean of ratios over workloads, the spread the largest mean ratio of a workload
+    divided by the smallest.
     """
     rows = []
     known = estimates.pivot(index=["arm", "block"], columns="method", values="energy_kwh")
@@ -214,8 +237,10 @@ def _methods(estimates: pd.DataFrame) -> pd.DataFrame:
 
 
 def _twin(name: str, known: pd.DataFrame) -> tuple[str | None, float | None]:
-    """The first method before this one that gives the same energies times a constant on every run, and the
-    constant: two formulas that are one on this machine. (None, None) where there is none."""
+    """Find the first earlier method of which this one is a constant multiple on every run of this machine.
+
+    Returns (method, constant), or (None, None) if there is none.
+    """
     names = list(METHODS)
     own = known.get(name, pd.Series(dtype=float)).dropna()
     own = own if (own > 0).all() else own.iloc[:0]
@@ -227,8 +252,10 @@ def _twin(name: str, known: pd.DataFrame) -> tuple[str | None, float | None]:
 
 
 def _contrasts(known: pd.DataFrame, methods: pd.DataFrame, design: Design) -> list[statistics.Row]:
-    """Each method against the reference on the same runs, one family a workload, corrected by Holm. One that
-    is another times a constant is not compared again."""
+    """Compare each method with the reference on the same runs: one family per workload, corrected by Holm.
+
+    A method that is a constant multiple of another one is compared only once.
+    """
     distinct = set(methods.loc[methods["same_as"].isna(), "method"]) - {REFERENCE}
     compared = known[known["method"].isin(distinct) & (known["ratio"] > 0)]
     ratios = {
@@ -246,7 +273,7 @@ def _contrasts(known: pd.DataFrame, methods: pd.DataFrame, design: Design) -> li
 def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Row:
     logs = np.log(ratios)
     mean, low, high = statistics.mean_with_interval(logs)
-    # Where estimate and reference are one formula, they differ by rounding alone.
+    # If estimate and reference are the same formula, they differ only by rounding.
     same = bool(np.all(np.abs(logs) < 1e-9))
     spread = float(np.std(logs, ddof=1)) if len(logs) > 1 else 0.0
     return statistics.row(
@@ -267,8 +294,11 @@ def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Ro
 
 
 def _orders(known: pd.DataFrame, runs: pd.DataFrame) -> list[statistics.Row]:
-    """Kendall's tau-b over the workloads of a block between the mean power by a method and the cores that the
-    job kept busy, mean over blocks: whether an estimate orders work as processor time does."""
+    """Agreement of the order of workloads by each estimate with their order by processor time.
+
+    Kendall's tau-b within a block between the mean power by a method and the number of cores that the job
+    kept busy, mean over blocks.
+    """
     rows = []
     for name, table in _powers(known, runs).items():
         taus = [
@@ -298,8 +328,11 @@ def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
 
 
 def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Kendall's tau-b of mean power over all runs, by method: with the reference, and with the cores the job
-    kept busy, which no power model has touched. Empty where a method gives every run the same power."""
+    """Kendall's tau-b over all runs of mean power by a method with the reference and with busy cores.
+
+    The number of busy cores does not depend on a power model. Empty if a method gives every run the same
+    power.
+    """
     rows = [
         {
             "method": name,
@@ -313,8 +346,7 @@ def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _powers(known: pd.DataFrame, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Of each method a row an estimate: its block, mean power by the method and by the meter, and the cores
-    that the job kept busy."""
+    """By method: block, mean power by the method and by the meter, and busy cores of each run."""
     usable = select_measured(runs)
     duration_s = usable["duration_s"]
     of_runs = usable[["arm", "block", "duration_s"]].assign(
@@ -327,7 +359,7 @@ def _powers(known: pd.DataFrame, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _tau(x: pd.Series, y: pd.Series) -> float | None:
-    # Twelve digits: powers of a method that knows only time differ by rounding, and that is no ranking.
+    # Twelve digits: powers of a method that uses only time differ by rounding, which must not rank runs.
     first, second = ([float(f"{value:.12g}") for value in column] for column in (x, y))
     if any(len({value for value in values if not math.isnan(value)}) < 2 for values in (first, second)):
         return None
@@ -335,8 +367,7 @@ def _tau(x: pd.Series, y: pd.Series) -> float | None:
 
 
 def _carbon(runs: pd.DataFrame) -> pd.DataFrame:
-    """Emissions of the energy of all runs by what is assumed of the grid: the world's mean, a country's, a
-    region's."""
+    """Emissions of the energy of all runs on the grid of the world, of countries and of regions."""
     energy_kwh = runs["energy_j"].sum() / carbon.JOULES_PER_KWH
     world = carbon.grid(carbon.WORLD)
     places = [_place("world", world), *(_place("country", carbon.grid(code)) for code in _COUNTRIES)]

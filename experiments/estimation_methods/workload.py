@@ -1,4 +1,4 @@
-"""Work of four characters, for estimates to be wrong about in different ways."""
+"""Four workloads that differ in what limits them, so that estimates err in different ways."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 _IMAGES = 8
-# Large enough that no cache holds the vectors, small enough for a laptop.
+# Vectors larger than any cache, small enough for a laptop.
 _VECTOR_ELEMENTS = 2**24
 _SMALL_LAYERS, _SMALL_WIDTH = 24, 32
 _LEAST_PASSES = 3
@@ -48,10 +48,10 @@ _PPO: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Work:
-    """One pass of a workload and what it takes.
+    """One pass of a workload with its operation counts.
 
-    `flops` are counted, `published_flops` what a practitioner would look up (None: nothing is published);
-    both of one pass. A multiply-add is two.
+    `flops` are counted; `published_flops` are the count that a practitioner would look up (None: none is
+    published). Both are per pass, and a multiply-add is two.
     """
 
     once: Callable[[], object]
@@ -61,7 +61,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Warm work and what is known about the machine it runs on."""
+    """A warm workload and the known facts about the machine it runs on."""
 
     work: Work
     device: str
@@ -70,7 +70,12 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """Warm work; the peak of the device is taken here, outside the metered window."""
+    """Prepare and warm the workload, and measure the device's peak rate, outside the metered window.
+
+    Args:
+        values: Parameters of the arm.
+        seed: Seed of weights and environments.
+    """
     parameters = Parameters.model_validate(values)
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -87,7 +92,11 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
-    """Passes for the whole window; operations are those of all passes together."""
+    """Repeat passes for the whole window.
+
+    Returns:
+        Facts about the machine, the number of passes, and the operations of all passes together.
+    """
     window_s = prepared.parameters.window_s
     passes = len(repeat_work(prepared.work.once, make_synchronizer(prepared.device), window_s, _LEAST_PASSES))
     published = prepared.work.published_flops
@@ -108,7 +117,7 @@ def _ppo_pong(_device: str, seed: int) -> Work:
         policy = policy_options(_PPO["network"], PPO_EPSILON)
         return use_channels_last(make_ppo(games, seed, policy, epochs=epochs, **_PPO))
 
-    # Before the learner is made, which seeds all random streams anew.
+    # Count first: making the learner resets the seeds of all random streams.
     counts = count_update(lambda: learner(1))
     model = learner(_EPOCHS)
     counts |= count_decision(model)
@@ -116,8 +125,8 @@ def _ppo_pong(_device: str, seed: int) -> Work:
     return Work(
         once=lambda: model.learn(steps, reset_num_timesteps=False),
         flops=steps * counts["flops_per_decision"] + _EPOCHS * counts["flops_per_update"],
-        # 2.55 million multiply-adds a decision: the count of the published comparison. An epoch is a forward
-        # and a backward pass, which is taken to cost two.
+        # 2.55 million multiply-adds per decision: count of the published comparison. An epoch is a forward
+        # and a backward pass; the backward pass is assumed to cost two forward passes.
         published_flops=steps * 2 * 2.55e6 * (1 + 3 * _EPOCHS),
     )
 
@@ -132,7 +141,7 @@ def _vision(device: str, _seed: int) -> Work:
     def once() -> None:
         model(images)
 
-    # Both counts are of one image, the published one in thousand millions of multiply-adds.
+    # Both counts are per image; the published one is in billions of multiply-adds.
     return Work(once, _IMAGES * float(count_inference(model, images)["flops"]), _IMAGES * 2e9 * published)
 
 
@@ -154,7 +163,7 @@ def _small_kernels(device: str, _seed: int) -> Work:
 
 
 def _memory_bound(device: str, _seed: int) -> Work:
-    """a = a + 0.5 b over vectors no cache holds: two operations for every twelve bytes."""
+    """a = a + 0.5 b over vectors larger than any cache: two operations for every twelve bytes."""
     a = torch.zeros(_VECTOR_ELEMENTS, device=device)
     b = torch.ones(_VECTOR_ELEMENTS, device=device)
 
@@ -175,7 +184,7 @@ _WORK: dict[str, Callable[[str, int], Work]] = {
 
 @torch.inference_mode()
 def _peak_flops_per_s(device: str) -> float:
-    """What the device reaches on a product of square matrices: the best of several."""
+    """Best rate of several products of square matrices, in operations per second."""
     side = 8192 if device == "cuda" else 1024
     a, b = torch.randn(side, side, device=device), torch.randn(side, side, device=device)
     synchronize = make_synchronizer(device)
