@@ -8,6 +8,7 @@ as it must be.
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from validation.laboratory.nvidia import NoCompiler
@@ -16,13 +17,18 @@ from validation.laboratory.situation import HEADER, README, table
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--readme", action="store_true", help="replace the table in the README")
+    writes_readme = parser.parse_args().readme
     try:
         rows = outcomes()
     except NoCompiler as reason:
         print(f"the laboratory needs a C compiler: {reason}", file=sys.stderr)
         return 2
     print(table(rows))
-    if "--readme" in sys.argv[1:]:
+    if writes_readme:
         text = README.read_text(encoding="utf-8").partition(HEADER)[0]
         README.write_text(f"{text}{table(rows)}\n", encoding="utf-8")
     wrong = [row for row in rows if not row.as_expected]

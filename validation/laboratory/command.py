@@ -7,6 +7,7 @@ Without a situation it lists them. Of one it prints what both commands print.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import functools
 import os
@@ -173,12 +174,17 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--here"]:
         _, name, folder, *rest = arguments
         return _run_here(HARDWARE[name], Path(folder), rest)
-    if not arguments:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("situation", nargs="?", choices=list(HARDWARE), metavar="SITUATION")
+    chosen = parser.parse_args(arguments).situation
+    if chosen is None:
         print("\n".join(HARDWARE))
         return 0
     for of_joules in (["doctor"], ["meter", "--", "sleep", "1"]):
         with tempfile.TemporaryDirectory() as folder:
-            done = run_command(HARDWARE[arguments[0]], of_joules, Path(folder) / "machine")
+            done = run_command(HARDWARE[chosen], of_joules, Path(folder) / "machine")
         print(f"$ joules {' '.join(of_joules)}\n{done.stdout}{done.stderr}", end="")
     return 0
 

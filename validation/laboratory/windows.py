@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from validation.arguments import parse_numbers
 from validation.laboratory.curve import constant
 from validation.laboratory.nvidia import NvidiaGpu, compile_driver, write_scenario
 
@@ -72,5 +73,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--here"]:
         print(*errors(int(sys.argv[2]), float(sys.argv[3])), sep="\n")
     else:
-        given = sys.argv[1:]
-        main(int(given[0]) if given else 30, float(given[1]) if len(given) > 1 else 0.1)
+        given = parse_numbers(__doc__, windows=30, update_s=0.1)
+        main(given.windows, given.update_s)
