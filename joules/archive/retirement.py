@@ -64,12 +64,12 @@ def retire_campaign(campaign: Campaign) -> Path:
     }
     for path in sorted(campaign.runs.glob("*/*.jsonl")):
         _compress(path)
-    for folder in (campaign.results / "tables", campaign.figures, campaign.build):
-        shutil.rmtree(folder, ignore_errors=True)
     kept = {campaign.runs, campaign.manifest, campaign.claims}
-    for path in campaign.results.iterdir():
-        if path not in kept and path.is_file():
-            path.unlink()
+    for path in [*campaign.results.iterdir(), campaign.figures, campaign.build]:
+        if path.is_dir() and path not in kept:
+            shutil.rmtree(path)
+        elif path not in kept:
+            path.unlink(missing_ok=True)
     page = campaign.results / "README.md"
     page.write_text(_page(campaign, manifest, counts), encoding="utf-8")
     return page

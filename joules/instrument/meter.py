@@ -111,7 +111,7 @@ class Meter:
         >>> training.provenance in ("counter", "sampled", "modelled")
         True
         >>> print(training)  # doctest: +ELLIPSIS
-        training: ... J ... (...), ... s of processor time...
+        training: ... s of processor time...
     """
 
     def __init__(
