@@ -35,7 +35,7 @@ def power_watts(tables: Tables) -> Figure:
 
 
 def power_headlines(tables: Tables) -> Figure:
-    """Ratios that decide claims: one row per ratio, one point with interval per model, black for the reading."""
+    """Ratios that decide claims: one row per ratio, one point with interval per power model."""
     ratios = tables["headlines"].query("unit == 'ratio'").dropna(subset=["estimate"])
     ratios = ratios[ratios["power_model"].isin(POWER_MODELS)]
     # Rows are sorted by their spread between models, the largest first.

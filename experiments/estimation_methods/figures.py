@@ -83,7 +83,7 @@ def methods_ratio(tables: Tables) -> Figure:
 
 
 def methods_carbon(tables: Tables) -> Figure:
-    """Emissions by place and level, from the cleanest to the dirtiest grid; countries with their main source."""
+    """Emissions by place and level, from the cleanest to the dirtiest grid."""
     places = tables["carbon"].sort_values("intensity_g_per_kwh", ascending=False, kind="stable")
     places = places.assign(place_number=np.arange(len(places)), nothing=0.0)
     places = places.assign(top=places["place_number"] - 0.4, bottom=places["place_number"] + 0.4)

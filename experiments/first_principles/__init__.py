@@ -1,1 +1,1 @@
-"""Experiment: what a floating-point operation costs in each kind of layer."""
+"""Experiment: predictions from first principles against measured and published values."""

@@ -1,9 +1,9 @@
-"""The seven empirical anchors of mlsysim, predicted with what its authors fitted and without.
+"""Predicts the seven empirical anchors of mlsysim with and without the constants that its authors fitted.
 
-A fitted prediction takes the constants of the script that accompanies the mlsysim paper
-(validate_anchors.py). An unfitted one leaves them out: utilisation is anywhere in the range that mlsysim
-itself gives for well-tuned training (its Literature.Training.MfuLow and MfuHigh), memory is read at between
-half and all of its bandwidth, and machines are those that were published.
+A fitted prediction uses the constants of the script that accompanies the mlsysim paper (validate_anchors.py).
+An unfitted prediction does not use them: utilisation spans the range that mlsysim gives for well-tuned
+training (its Literature.Training.MfuLow and MfuHigh), memory is read at between half and all of its
+bandwidth, and machines are the published ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from unittest.mock import patch
 import pandas as pd
 import yaml
 
-# mlsysim reads its registries as it is imported: two seconds by PyYAML's own parser, a tenth by libyaml's.
+# Importing mlsysim parses its registries, which takes 2 s with PyYAML's parser and 0.1 s with libyaml's.
 with patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     from mlsysim import Hardware, Literature, Models, solvers
     from mlsysim.core.units import Q_
@@ -36,16 +36,15 @@ Verdict = Literal["agrees", "misses", "none"]
 Range = tuple[float, float]
 
 _NONE: Range = (math.nan, math.nan)
-# Shares of the memory's bandwidth that reading all weights may reach; no source, stated before it was
-# compared.
+# Assumed shares of memory bandwidth when all weights are read; no source, chosen before the comparison.
 _BANDWIDTH_SHARES: Range = (0.5, 1.0)
 _GPUS_PER_NODE = 8
-# Of two rounded figures.
+# Relative difference that rounding of two figures can cause.
 _ROUNDING = 5e-3
 
 
 class Anchor(Closed):
-    """What was published of an anchor, what mlsysim's script calls published, and how it compared."""
+    """An anchor: its published value, the value that mlsysim's script calls published, and the verdicts."""
 
     words: str
     unit: str
@@ -61,23 +60,42 @@ class Anchor(Closed):
 
 
 class Anchors(Closed):
-    """The file of anchors."""
+    """The content of the file of anchors."""
 
     anchors: dict[str, Anchor]
 
 
 def load_anchors() -> dict[str, Anchor]:
-    """The anchors by name. Raises UserError where their file is at fault."""
+    """Read the anchors by name.
+
+    Raises:
+        UserError: If their file is invalid.
+    """
     return validate(Anchors, {"anchors": read_yaml(_REFERENCE)}, _REFERENCE.name).anchors
 
 
 def table() -> pd.DataFrame:
-    """One row an anchor. Raises UserError where a verdict that is on file no longer follows."""
+    """Tabulate the anchors, one row each.
+
+    Raises:
+        UserError: If a verdict in the file no longer agrees with the predictions.
+    """
     return compared(load_anchors(), predictions())
 
 
 def compared(anchors: dict[str, Anchor], predicted: dict[str, tuple[float, Range]]) -> pd.DataFrame:
-    """One row an anchor, given (fitted, unfitted) predictions by its name."""
+    """Compare predictions of anchors with published values.
+
+    Args:
+        anchors: Anchors by name.
+        predicted: (fitted, unfitted) predictions by the same names.
+
+    Returns:
+        One row per anchor.
+
+    Raises:
+        UserError: If a verdict in the file does not agree with the predictions.
+    """
     package = f"mlsysim {importlib.metadata.version('mlsysim')}"
     rows = []
     for name, anchor in anchors.items():
@@ -124,16 +142,14 @@ def _said(word: str) -> str:
 
 
 def apart(predicted: Range, published: Range) -> float:
-    """The factor between the nearest ends of two ranges of positive numbers: 1 where they meet, NaN for
-    none."""
+    """Factor between the nearest ends of two positive ranges: 1 if they overlap, NaN for no prediction."""
     if math.isnan(predicted[0]):
         return math.nan
     return max(1.0, predicted[0] / published[1], published[0] / predicted[1])
 
 
 def verdict(predicted: Range, published: Range) -> Verdict:
-    """Whether a prediction, or some of a predicted range, is within what was published as far as that is
-    printed."""
+    """Whether any predicted value agrees with the published range, allowing for printed rounding."""
     if math.isnan(predicted[0]):
         return "none"
     return "agrees" if apart(predicted, published) <= 1 + _ROUNDING else "misses"
@@ -141,7 +157,7 @@ def verdict(predicted: Range, published: Range) -> Verdict:
 
 @functools.cache
 def predictions() -> dict[str, tuple[float, Range]]:
-    """(fitted, unfitted) by mlsysim of each anchor, in its unit."""
+    """Predict every anchor with mlsysim: (fitted, unfitted) by name, in the unit of the anchor."""
     training = Literature.Training
     utilisations = (float(training.MfuLow), float(training.MfuHigh))
     return {
@@ -189,7 +205,7 @@ def _range(predict: Any, ends: Range) -> Range:
 
 
 def _resnet50(utilisation: float) -> float:
-    """Images a second of training on eight A100, 256 each, which do not wait for one another."""
+    """Training images per second of eight independent A100, with batches of 256."""
     solved = solvers.SingleNodeModel().solve(
         Models.Vision.ResNet50,
         Hardware.Cloud.A100,
@@ -202,7 +218,7 @@ def _resnet50(utilisation: float) -> float:
 
 
 def _llama2_latency_ms() -> float:
-    """Milliseconds of a token with the weights halved over two H100, read at full bandwidth."""
+    """Milliseconds per token with the weights split over two H100 and read at full bandwidth."""
     solved = solvers.ServingModel().solve(
         Models.Language.Llama2_70B,
         Hardware.Cloud.H100,
@@ -214,7 +230,7 @@ def _llama2_latency_ms() -> float:
 
 
 def _utilisation(model: Any, fleet: Any, kernels: float, **split: int) -> float:
-    """Utilisation of a whole fleet whose kernels alone reach `kernels`."""
+    """Utilisation of a whole fleet whose kernels reach a utilisation of `kernels`."""
     solved = solvers.DistributedModel().solve(
         model,
         fleet,
@@ -228,7 +244,7 @@ def _utilisation(model: Any, fleet: Any, kernels: float, **split: int) -> float:
 
 
 def _stages(utilisation: float) -> int:
-    """Pipeline stages of the split that mlsysim finds best for Llama-3-405B."""
+    """Number of pipeline stages in the best split of Llama-3-405B by mlsysim."""
     solved = solvers.ParallelismOptimizer().solve(
         _llama3(), _h100s(), batch_size=4096, precision="fp16", efficiency=utilisation, overlap_comm=True
     )
@@ -236,8 +252,7 @@ def _stages(utilisation: float) -> int:
 
 
 def _gpt3_carbon_t(utilisation: float) -> float:
-    """Tonnes from 3.14e23 operations on V100 at rated power, a PUE of 1.1 and 429 g a kWh (Patterson et al.
-    2021)."""
+    """Tonnes for 3.14e23 operations on V100 at rated power, PUE 1.1, 429 g/kWh (Patterson et al. 2021)."""
     v100 = Hardware.Cloud.V100
     peak = float(v100.compute.peak_flops.to("flop / second").magnitude)
     seconds = 3.14e23 / (peak * utilisation)
@@ -246,13 +261,13 @@ def _gpt3_carbon_t(utilisation: float) -> float:
 
 
 def optimal_parameters(flops: float) -> float:
-    """Parameters of the model that so many operations train best, by mlsysim."""
+    """Compute-optimal number of parameters for a training of `flops` operations, by mlsysim."""
     solved = solvers.ScalingModel().solve(compute_budget=Q_(f"{flops} flop"))
     return float(solved.optimal_parameters.to("count").magnitude)
 
 
 def scaling_law() -> pd.DataFrame:
-    """One row a published optimal model: its size by mlsysim from its operations, over the published one."""
+    """Compare the optimal model sizes by mlsysim with published ones: one row per published model."""
     published = pd.read_csv(_OPTIMAL_MODELS)
     predicted = [optimal_parameters(flops) for flops in published["flops"]]
     return published.assign(

@@ -31,7 +31,7 @@ WORDS = {
 
 
 def first_principles_roofline(tables: Tables) -> Figure:
-    """Attained rate against intensity, of what ran on one core, with the two limits."""
+    """Attained rate against operational intensity on one core, with the two limits of the machine."""
     rooflines = tables["rooflines"]
     one = rooflines[rooflines["threads"] == 1]
     networks, layers = architectures(one), one[one["question"] == LAYERS]
@@ -61,7 +61,7 @@ def first_principles_roofline(tables: Tables) -> Figure:
 
 
 def first_principles_errors(tables: Tables) -> Figure:
-    """A row a predictor, a point an architecture, a mark the geometric mean."""
+    """Errors by predictor: one point per architecture, one mark for the geometric mean."""
     networks = architectures(tables["rooflines"])
     errors = unseen_errors(networks)[OUTCOMES["s"]]
     names = [name for name in PREDICTORS if name in errors]
@@ -106,7 +106,7 @@ def first_principles_errors(tables: Tables) -> Figure:
 
 
 def first_principles_anchors(tables: Tables) -> Figure:
-    """A row an anchor: what was published as a bar around one, predictions over its middle."""
+    """Predictions of anchors divided by the middle of the published range: one row per anchor."""
     anchors = tables["anchors"]
     ends = ["published_low", "published_high", "unfitted_low", "unfitted_high", "fitted"]
     middle = np.sqrt(anchors["published_low"] * anchors["published_high"])

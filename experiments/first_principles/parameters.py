@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from joules.models import Closed
 
 
 class Parameters(Closed):
-    """A `limit` of the machine: operations a second of matrix products or of convolutions, bytes a second of
-    memory, or seconds of launching an operator on next to nothing.
+    """A `limit` of the machine to measure.
 
-    `threads` is a number, or 'all'. After `warmup_s` the window stays open for at least `window_s`.
+    Limits are operations per second of matrix products or of convolutions, bytes per second of memory, and
+    seconds per launch of an operator on a minimal input. `threads` is a number or 'all'. After `warmup_s` the
+    window stays open for at least `window_s`.
     """
 
     limit: Literal["matmul", "convolution", "memory", "launch"]

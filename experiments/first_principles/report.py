@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MIX = ("coal", "gas", "oil", "nuclear", "hydro", "wind", "solar")
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment."""
+    """Values that the paper prints about this experiment."""
     limits, anchors, law, grids, predictors = (
         pick(tables, name) for name in ("limits", "anchors", "scaling_law", "grids", "predictors")
     )
     networks = pick(tables, "rooflines").where("factor.isna()", question=NETWORKS)
-    # The third approach fits a function of the loss, the others the minima of training runs.
+    # The third approach fits a function of the loss, the others fit the minima of training runs.
     approaches = {"counted": law.where("approach != 3"), "of_loss": law.where(approach=3)}
     threads = {"one": limits.where(threads=1), "all": limits.largest("threads")}
     intensity = "intensity_g_per_kwh"
@@ -63,7 +63,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Anchors, rooflines, predictors, processors, trainings and grids as the paper prints them."""
+    """Printed tables: anchors, rooflines, predictors, processors, trainings and grids."""
     columns: dict[str, dict[str, str | Cell]] = {
         "anchors": {
             "anchor": lambda row: row["words"] if row["unit"] == "1" else f"{row['words']}, {row['unit']}",

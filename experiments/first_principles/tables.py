@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from joules.study.design import Design
 
 NETWORKS, LAYERS = "flops_vs_energy", "layer_kinds"
 OTHERS = (NETWORKS, LAYERS)
-# What is predicted, by the letter that ends the columns of its predictions.
+# Predicted outcomes, by the letter at the end of their prediction columns.
 OUTCOMES = {"s": "time", "j": "energy"}
-# The predictor to use where nothing but the machine's limits was measured.
+# The predictor to use if only the machine's limits were measured.
 BEST = "per_operator_launches"
 
-# Regressions on the other families of the same machine, all on logarithms, beside what is not fitted.
+# Regressions on logarithms, fitted to the other families on the same machine.
 _FITTED: dict[str, tuple[str, ...]] = {
     "fitted_flops": ("flops",),
     "fitted_flops_bytes_layers": ("flops", "bytes_moved", "layers"),
@@ -32,12 +32,12 @@ PREDICTORS = (*roofline.FORMS, *_FITTED)
 
 _REFERENCE = Path(__file__).parent / "reference"
 _FLOPS_PER_PETAFLOPS_DAY = 1e15 * 86_400
-# Utilisation of four trainings of large language models (PaLM, Table 3) on V100 with tensor cores at their
-# rated power, in buildings from Patterson et al. 2021 to Uptime Institute 2018.
+# Utilisation of four trainings of large language models (PaLM, table 3), on V100 with tensor cores at rated
+# power, with the PUE of Patterson et al. 2021 and of Uptime Institute 2018.
 _UTILISATIONS = (0.213, 0.462)
 _V100_FLOPS_PER_J = 448e9
 _PUES = (1.1, 1.58)
-# Of the countries in CodeCarbon's table those with the most electricity, and the extremes among larger ones.
+# Countries of CodeCarbon's table: those with the most electricity, and the extremes among larger ones.
 _LARGEST = 12
 _LEAST_TWH = 50.0
 _SOURCES = {
@@ -53,11 +53,19 @@ _MIX = "data/private_infra/global_energy_mix.json"
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `limits` (one row an arm), `rooflines` (one row a network or a single layer),
-    `predictors` (one row a predictor and outcome), `anchors` (one row an anchor of mlsysim), `scaling_law`
-    (one row a published optimal model), `processors`, `trainings` (published ones as energy and carbon),
-    `grids` (carbon intensity and sources of electricity), `statistics`."""
-    # Seconds to import, which figures and values must not pay for.
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of this experiment and of the experiments that it uses.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run), `limits` (one row per arm), `rooflines` (one row per network or single
+        layer), `predictors` (one row per predictor and outcome), `anchors` (one row per anchor of mlsysim),
+        `scaling_law` (one row per published optimal model), `processors`, `trainings` (published trainings
+        with energy and carbon), `grids` (carbon intensity and sources of electricity) and `statistics`.
+    """
+    # Imported here because the import takes seconds, which figures and values do not need.
     from experiments.first_principles import anchors
 
     runs = roofline.limit_runs_table(records.drop_experiments(*OTHERS))
@@ -82,7 +90,7 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
 
 
 def _rooflines(records: Records, limits: pd.DataFrame) -> pd.DataFrame:
-    """One row an arm of the other questions whose threads reached the machine's limits."""
+    """One row per arm of other experiments for whose number of threads the limits were measured."""
     rows = [*_of_networks(records, limits), *_of_layers(records, limits)]
     columns = [
         "arm",
@@ -122,7 +130,7 @@ def _of_networks(records: Records, limits: pd.DataFrame) -> Iterator[dict[str, o
 
 
 def _of_layers(records: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Single layers, each one operator; those inside a network are in it above."""
+    """Rows of single layers. Layers inside a network are part of its row."""
     metrics = ("threads", "passes", "flops", "bytes_moved", "layers")
     for arm, group in _by_arm(records, LAYERS, ("kind", "model", "factor"), metrics):
         first = group.iloc[0]
@@ -139,7 +147,7 @@ def _by_arm(
     own = records.select_experiments(question)
     if own.has_runs:
         table = select_measured(runs_table(own, parameters, metrics))
-        # Rows come in the order of the first block, which is the same under every power model.
+        # Keep the order of the first block, which is the same under every power model.
         yield from table.groupby("arm", sort=False)
 
 
@@ -174,13 +182,15 @@ def _roofline(
 
 
 def architectures(rooflines: pd.DataFrame) -> pd.DataFrame:
-    """Networks at the scale's own settings, over which predictors are compared."""
+    """Select the networks at the settings of the scale; predictors are compared over these."""
     return rooflines[(rooflines["question"] == NETWORKS) & rooflines["factor"].isna()]
 
 
 def unseen_errors(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Log errors by outcome: a row a network, a column a predictor. What is fitted was fitted to the other
-    families."""
+    """Log errors of every predictor, by outcome: one row per network, one column per predictor.
+
+    A regression predicts a network after being fitted to the other families.
+    """
     errors = {}
     for letter, outcome in OUTCOMES.items():
         table = networks.reset_index(drop=True)
@@ -229,8 +239,11 @@ def _predictors(errors: dict[str, pd.DataFrame], networks: pd.DataFrame) -> pd.D
 
 
 def _statistics(errors: dict[str, pd.DataFrame], networks: pd.DataFrame) -> Iterator[statistics.Row]:
-    """Of each predictor the factor it is off by, and of two the ratio of their factors: geometric means over
-    families, which are what is resampled, since networks of one are alike and share a fit."""
+    """Rows of statistics: the error factor of each predictor, and ratios of the factors of two predictors.
+
+    These are geometric means over families. Families are resampled, because networks of one family are alike
+    and share a fit.
+    """
     families = networks["family"].to_numpy()
     for outcome, table in errors.items():
         if table.empty:
@@ -274,7 +287,7 @@ def _over_families(statistic: str, logs: pd.Series, **cells: object) -> statisti
 
 
 def _processors(limits: pd.DataFrame) -> pd.DataFrame:
-    """Published processors at their peak and rated power, and this machine as measured, one core and all."""
+    """Published processors at peak rate and rated power, and this machine on one core and on all."""
     table = pd.read_csv(_REFERENCE / "processors.csv").assign(provenance="published")
     measured = [
         {
@@ -294,9 +307,18 @@ def _processors(limits: pd.DataFrame) -> pd.DataFrame:
 
 
 def trainings(grids: pd.DataFrame) -> pd.DataFrame:
-    """Published trainings as energy and carbon, the least and the most: `E = D x 8.64e19 / (u F) x PUE` with
-    D in petaFLOPS-days, utilisation u and F operations a joule at the peak; carbon on the grid with the
-    least, the world's mean and the most of `grids`, of the geometric mean of both energies."""
+    """Estimate the lowest and highest energy and carbon of published trainings.
+
+    `E = D x 8.64e19 / (u F) x PUE` with D in petaFLOPS-days, utilisation u, and F in operations per joule at
+    peak. Carbon is computed from the geometric mean of both energies, for the grid with the least carbon, the
+    world's mean and the grid with the most.
+
+    Args:
+        grids: Table of grids.
+
+    Returns:
+        One row per published training.
+    """
     table = pd.read_csv(_REFERENCE / "trainings.csv")
     at_peak_kwh = (
         table["training_petaflops_days"]
@@ -319,9 +341,11 @@ def trainings(grids: pd.DataFrame) -> pd.DataFrame:
 
 
 def _grids() -> pd.DataFrame:
-    """Carbon intensity and shares of electricity by source: the world, the countries with the most
-    electricity, and those with the least and the most carbon among larger ones. The world alone without
-    CodeCarbon."""
+    """Carbon intensity and sources of electricity of selected places.
+
+    These are the world, the countries with the most electricity, and the larger countries with the least and
+    the most carbon. Without CodeCarbon's table only the world.
+    """
     packaged = codecarbon_data.read_bytes(_MIX)
     mixes = json.loads(packaged) if packaged else {}
     larger = {code: mix for code, mix in mixes.items() if mix["total_TWh"] >= _LEAST_TWH}

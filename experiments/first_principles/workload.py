@@ -1,4 +1,4 @@
-"""What a machine does at most: arithmetic in single precision, memory traffic, launches of operators."""
+"""Measures the limits of a machine: arithmetic in single precision, memory traffic, launches of operators."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ _LEAST_PASSES = 3
 
 @dataclass(frozen=True)
 class Work:
-    """One pass: floating-point operations (a multiply-add is two), bytes read and written, operators
-    launched. Of what is not the limit that is asked for, nothing is counted."""
+    """One pass: operations (a multiply-add is two), bytes read and written, operators launched.
+
+    Only the quantity of the measured limit is counted; the others are zero.
+    """
 
     once: Callable[[], object]
     flops: float = 0.0
@@ -43,7 +45,7 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """Warm work, outside the metered window."""
+    """Prepare and warm the work, outside the metered window."""
     parameters = Parameters.model_validate(values)
     torch.manual_seed(seed)
     if parameters.threads != "all":
@@ -55,8 +57,11 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
-    """Passes for the whole window; the quickest of them is what the machine can do. Counts are of all
-    passes."""
+    """Repeat passes for the whole window and report the quickest pass.
+
+    Returns:
+        Counts of all passes together, and the time of the quickest pass in seconds.
+    """
     passes_s = _pass(prepared, prepared.parameters.window_s)
     passes, work = len(passes_s), prepared.work
     return {
@@ -89,14 +94,14 @@ def _convolution(device: str) -> Work:
 
 
 def _memory(device: str) -> Work:
-    """a = b + s c, the triad of STREAM (McCalpin 1995): two vectors read, one written."""
+    """a = b + s c, the triad of STREAM (McCalpin 1995): reads two vectors and writes one."""
     b, c = (torch.ones(_VECTOR_ELEMENTS, device=device) for _ in range(2))
     a = torch.empty_like(b)
     return Work(lambda: torch.add(b, c, alpha=0.5, out=a), bytes_moved=3 * a.nbytes)
 
 
 def _launch(device: str) -> Work:
-    """Additions of one number to one number."""
+    """Adds one number to one number, many times."""
     one, out = torch.ones(1, device=device), torch.empty(1, device=device)
 
     def once() -> None:

@@ -1,1 +1,1 @@
-"""FLOPs against energy per inference across vision architectures."""
+"""Experiment: floating-point operations and energy of an inference across vision architectures."""

@@ -31,13 +31,15 @@ _ENERGY = (
     "energy_per_inference_j_band_low",
     "energy_per_inference_j_band_high",
 )
-# A line is fitted to families of at least as many architectures.
+# Least number of architectures to which a line is fitted.
 _FITTED = 3
 
 
 def flops_scatter(tables: Tables) -> Figure:
-    """FLOPs against time and against kWh per inference, all logarithmic, with a power law within each family
-    of three or more; grey lines are bands over power models."""
+    """Time and energy per inference against FLOPs, on logarithmic axes, with a power law within each family.
+
+    A power law needs three architectures. Grey lines are ranges over power models.
+    """
     arms = _architectures(tables)
     outcomes = {
         "time_per_inference_s": "time per inference in s",
@@ -76,7 +78,7 @@ def flops_predictors(tables: Tables) -> Figure:
 
 
 def flops_reference(tables: Tables) -> Figure:
-    """This machine's arms and the published ones in two panels on the same axes."""
+    """This machine's arms and the published runs, in two panels with the same axes."""
     contents = {
         f"this machine\n({describe_provenance(tables['arms'])})": _architectures(tables),
         "Titan V, published (sampled)": tables["reference"],
@@ -96,7 +98,7 @@ def flops_reference(tables: Tables) -> Figure:
 
 
 def flops_equal(tables: Tables) -> Figure:
-    """Energy per inference of architectures compared at equal FLOPs: blocks, mean with interval, stars."""
+    """Energy per inference of architectures with equal FLOPs: blocks, mean with interval, stars."""
     statistics = tables["statistics"].query("family == 'equal_flops'")
     runs = records.select_measured(tables["runs"])
     families = runs.drop_duplicates("arm").set_index("arm")["family"]
@@ -116,18 +118,18 @@ def flops_equal(tables: Tables) -> Figure:
 
 
 def _architectures(tables: Tables) -> pd.DataFrame:
-    """The arms at the scale's own batch and image size."""
+    """The arms at the scale's batch and image size."""
     return tables["arms"].query("factor.isna()")
 
 
 def _looks(tables: Tables, *shown: pd.DataFrame) -> Mapping[str, Look]:
-    """Looks of the families that are shown: those of all, so that a family looks alike in every figure."""
+    """Looks of the families shown; a family has the same look in every figure."""
     every = assign_looks([*tables["arms"]["family"], *tables["reference"]["family"]])
     return {family: every[family] for family in every if any(family in set(arms["family"]) for arms in shown)}
 
 
 def _families(arms: pd.DataFrame, outcome: str) -> Iterator[Layer]:
-    """The architectures by family, with a power law within each that has enough of them."""
+    """Layers of the architectures by family, with a power law if the family has enough of them."""
     ends = []
     for family, members in arms.groupby("family"):
         if len(members) >= _FITTED:

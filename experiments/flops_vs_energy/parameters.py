@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from joules.models import Closed
 
 
 class Parameters(Closed):
-    """`model` is a torchvision name; `family` groups architectures in figures and fits.
+    """Inference of a torchvision `model`; `family` groups architectures in figures and fits.
 
-    An arm with a `factor` varies that setting of an architecture that is an arm itself: it is compared with
+    An arm with a `factor` changes that setting of an architecture that is itself an arm. It is compared with
     that arm and left out of the comparison of architectures.
 
-    Images are square with `image_size` pixels a side; `threads` of the processor work on a pass. After
-    `warmup_s` of inference the window stays open for at least `window_s` and at least `min_inferences`
-    forward passes, divided evenly over `turns` between which the other arms of the block have theirs.
+    Images are square with `image_size` pixels a side; a pass uses `threads` threads. After `warmup_s` of
+    inference the window stays open for at least `window_s` and at least `min_inferences` forward passes. The
+    window is divided evenly into `turns`; the other arms of the block have their turns in between.
     """
 
     model: str

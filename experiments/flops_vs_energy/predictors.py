@@ -1,4 +1,4 @@
-"""Which count of a network predicts its energy and its time."""
+"""Compares counts of a network as predictors of its energy and time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREDICTORS = ("flops", "parameters", "activations", "bytes_moved", "layers")
 OUTCOMES = ("energy_per_inference_j", "latency_median_s")
 LEAST_MEMBERS = 3
 
-# Regressions compared by their error on families they have not seen, all on logarithms.
+# Regressions on logarithms, compared by their error on families left out of the fit.
 MODELS: dict[str, tuple[str, ...]] = {
     "flops": ("flops",),
     "parameters": ("parameters",),
@@ -41,9 +41,13 @@ _FAMILIES = {
 
 
 def associations(arms: pd.DataFrame) -> pd.DataFrame:
-    """One row an outcome, predictor and group: over all arms and within each family of three or more.
+    """Associate each predictor with each outcome, over all arms and within each family of three or more.
 
-    `arms` has a column family, the predictors and the outcomes; predictors it lacks are left out.
+    Args:
+        arms: Arms with a column family, the predictors and the outcomes; missing predictors are left out.
+
+    Returns:
+        One row per outcome, predictor and group.
     """
     groups = [("all", arms), *arms.groupby("family")]
     rows = [
@@ -71,10 +75,16 @@ def unseen_errors(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def cross_validation(arms: pd.DataFrame, errors: pd.DataFrame) -> pd.DataFrame:
-    """`unseen_errors` summed up, one row a regression.
+    """Summarise `unseen_errors`.
 
-    `error_factor` is the median factor a prediction is off by, `worst_factor` the largest; `r2` compares
-    squared log errors with those of the mean of the other families and is negative where worse than it.
+    Args:
+        arms: The architectures.
+        errors: Their log errors by regression.
+
+    Returns:
+        One row per regression. `error_factor` is the median error factor of a prediction, `worst_factor` the
+        largest. `r2` compares squared log errors with those of the mean of the other families; it is negative
+        if the regression is worse than that mean.
     """
     return pd.DataFrame(
         [
@@ -94,9 +104,16 @@ def cross_validation(arms: pd.DataFrame, errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_flops(errors: pd.DataFrame, families: pd.Series) -> list[Row]:
-    """Each regression's error on unseen families over that of operations alone, as rows of statistics.csv:
-    the geometric mean over families of the ratio of the factors they are off by, corrected by Holm. Arms of
-    one family share a fit, so that the family is what is resampled, and counted by `n`."""
+    """Compare each regression's error on unseen families with the error of operations alone.
+
+    Args:
+        errors: Log errors by regression.
+        families: Family of each row of `errors`.
+
+    Returns:
+        Rows of statistics.csv: the geometric mean over families of the ratio of error factors, corrected by
+        Holm. Families are resampled and counted by `n`, because arms of one family share a fit.
+    """
     rows = []
     for name in MODELS:
         if name == "flops" or not {name, "flops"} <= set(errors):
@@ -125,7 +142,7 @@ def against_flops(errors: pd.DataFrame, families: pd.Series) -> list[Row]:
 
 
 def reference() -> pd.DataFrame:
-    """The published runs as arms: mean over seeds, energy at the meter (without the published PUE)."""
+    """Read the published runs as arms: mean over seeds, energy at the meter (without the published PUE)."""
     runs = pd.read_csv(_REFERENCE)
     means = runs.groupby("model", as_index=False)[["gmacs", "mparams", "kwh_total_pue1.58", "hours"]].mean()
     kwh = means["kwh_total_pue1.58"] / _REFERENCE_PUE

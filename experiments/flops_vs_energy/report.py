@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from joules.study.claims import load_claims
 
 _ENERGY, _TIME = "energy_per_inference_j", "time_per_inference_s"
 _FITS = ("r2", "r2_low", "r2_high", "spearman")
-# How the paper names a regression.
+# Names of regressions in the paper.
 _WORDS = {
     "flops": "operations alone",
     "parameters": "parameters alone",
@@ -24,7 +24,7 @@ _WORDS = {
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment; what was not measured has no value."""
+    """Values that the paper prints about this experiment; an unmeasured quantity has no value."""
     runs, statistics = pick(tables, "runs"), pick(tables, "statistics")
     arms = pick(tables, "arms").where("factor.isna()")
     power, per_flop, per_flop_s = f"{_ENERGY} / {_TIME}", f"{_ENERGY} / flops", f"{_TIME} / flops"
@@ -47,7 +47,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("flops.cv.error", arms.median("error_cv_percent"), 2, r"\percent"),
         Value("flops.power.least", arms.min(power), 4, r"\watt"),
         Value("flops.power.most", arms.max(power), 4, r"\watt"),
-        # More digits than other shares: it may be close to one.
+        # More digits than other shares, because this one may be close to one.
         Value(
             "flops.time_is_energy",
             statistics.where(statistic="time_energy_r2.all").cell("estimate"),
@@ -75,7 +75,7 @@ def _costs(key: str, arm: Rows) -> list[Value]:
 
 
 def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """Which predictor a practitioner should use, and what the published runs say about operations."""
+    """Values about the best predictor in practice, and about operations in the published runs."""
     predictors = pick(tables, "predictors").where(group="all", outcome=_ENERGY)
     regressions = pick(tables, "regressions")
     exported = [
@@ -92,14 +92,14 @@ def _predictor_values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def name_regression(regressions: pd.DataFrame) -> str:
-    """The predictors of the first of `regressions` in words."""
+    """Name the predictors of the first row of `regressions`."""
     return _WORDS[regressions["regression"].iloc[0]]
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables of architectures and of settings as the paper prints them."""
+    """Printed tables: architectures, and settings that were varied."""
     arms = tables["arms"]
-    # Ratios of the arms that vary a setting to the same network at the scale's settings.
+    # Arms with a changed setting, divided by the same network at the scale's settings.
     factors = tables["statistics"].query("family == 'factors'")
     factors = factors.merge(arms, left_on="group", right_on="arm", suffixes=("_statistic", ""))
     factors = factors.merge(arms, left_on="base", right_on="arm", suffixes=("", "_base"))

@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -25,8 +25,16 @@ _FACTS = (
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `arms` (one row a model), `statistics`, `predictors` (what goes with energy
-    and time), `regressions` (errors on unseen families), `reference` (the published runs)."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of the runs.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run), `arms` (one row per arm), `statistics`, `predictors` (association of counts
+        with energy and time), `regressions` (errors on unseen families) and `reference` (the published runs).
+    """
     runs = _runs(records)
     arms = _arms(select_measured(runs))
     architectures = arms[arms["factor"].isna()]
@@ -95,7 +103,7 @@ def _statistics(
         rows += _determinations(f"{name}_energy_r2", architectures, count=f"{name}_per_inference_s")[:1]
     reference = predictors.reference()
     rows += _determinations("published_flops_energy_r2", reference)
-    # The published share is that of the networks but for one family.
+    # The published share leaves out one family.
     others = _determinations("published_flops_energy_r2", reference[reference["family"] != "HarDNet"])[0]
     rows.append(
         others | {"statistic": "published_flops_energy_r2.without_HarDNet", "group": "without HarDNet"}
@@ -113,7 +121,7 @@ def _statistics(
 
 
 def _factors(runs: pd.DataFrame) -> list[Comparison]:
-    """Each arm that varies a setting, against the same network at the scale's own settings."""
+    """Pairs of each arm with a changed setting and the same network at the scale's settings."""
     arms = runs.drop_duplicates("arm")
     bases = arms[arms["factor"].isna()].set_index("model")["arm"]
     pairs = [
@@ -129,7 +137,7 @@ def _factors(runs: pd.DataFrame) -> list[Comparison]:
 def _determinations(
     prefix: str, arms: pd.DataFrame, count: str = "flops", outcome: str = "energy_per_inference_j"
 ) -> list[statistics.Row]:
-    """R squared of `outcome` on `count` over all arms and within each family of three or more."""
+    """R squared of `outcome` on `count`, over all arms and within each family of three or more."""
     groups = [("all", arms), *arms.groupby("family")]
     return [
         statistics.determination(

@@ -1,9 +1,9 @@
 """Inference of one torchvision architecture with random weights.
 
-Weights do not change the arithmetic, but they can change its speed: activations that decay into
-denormal numbers are slow on a CPU, and ones that overflow are not numbers. Batch norm statistics are
-therefore set from random images, and `build` reports the spread of every layer's output and the share
-of denormals among them; a network whose signal vanishes or blows up is refused.
+Weights do not change the arithmetic, but they can change its speed: activations that decay into denormal
+numbers are slow on a CPU, and activations that overflow become infinite or NaN. Therefore `build` sets the
+statistics of batch norms from random images and reports the spread of every layer's output and the share of
+denormals. It rejects a network whose signal vanishes or overflows.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
 _CALIBRATION_IMAGES = 4
-# Single precision turns denormal below 1.2e-38 and overflows above 3.4e38: a layer's output should stay far
-# from both. ConvNeXt scales its branches by 1e-6 at the start, and that is no fault.
+# Single precision becomes denormal below 1.2e-38 and overflows above 3.4e38: a layer's output should stay far
+# from both. ConvNeXt initially scales its branches by 1e-6, which is correct and must pass.
 _LEAST_SPREAD, _MOST_SPREAD = 1e-20, 1e20
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A warm network, its input, and what was counted about it."""
+    """A warm network, its input, and the counts of a pass."""
 
     network: nn.Module
     images: Tensor
@@ -40,7 +40,15 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """A network ready to be metered. Raises ValueError where its activations are not healthy."""
+    """Build, check and warm a network, outside the metered window.
+
+    Args:
+        values: Parameters of the arm.
+        seed: Seed of weights and images.
+
+    Raises:
+        ValueError: If activations vanish or overflow.
+    """
     parameters = Parameters.model_validate(values)
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -56,7 +64,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
         **count_inference(network, images),
         **check_activations(network, images),
     }
-    # Set-up is over and may have used every core.
+    # Set the number of threads only after set-up, which may use every core.
     if parameters.threads != "all":
         torch.set_num_threads(parameters.threads)
     facts["threads"] = torch.get_num_threads()
@@ -65,7 +73,11 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, session: Session) -> dict[str, Any]:
-    """Forward passes for the whole window, in turns. Latency is per batch, in seconds."""
+    """Run forward passes for the whole window, in turns with the other arms of the block.
+
+    Returns:
+        Facts about the network, the number of inferences, and latencies per batch in seconds.
+    """
     parameters = prepared.parameters
     turns = parameters.turns
 
@@ -75,7 +87,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
     latencies_s: list[float] = []
     for turn in range(turns):
         if turn:
-            # Another network's turn has left the caches full of its weights.
+            # Warm the caches again after the turns of other networks.
             session.pause(turn / turns, lambda: infer(0.0, 1))
         latencies_s += infer(parameters.window_s / turns, math.ceil(parameters.min_inferences / turns))
     return {
@@ -89,18 +101,18 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 
 @torch.inference_mode()
 def _infer(network: nn.Module, images: Tensor, least_s: float, least_batches: int) -> list[float]:
-    """Forward passes until both limits are reached; the seconds of each."""
+    """Repeat forward passes until both limits are reached; returns the seconds of each."""
     return repeat_work(lambda: network(images), make_synchronizer(images.device.type), least_s, least_batches)
 
 
 def model_options(model: str) -> dict[str, Any]:
-    """Options that turn off the auxiliary heads for training and the slow initialiser of two networks."""
+    """Options that switch off auxiliary heads and the slow initialiser of two networks."""
     return {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
 
 
 @torch.no_grad()
 def calibrate_norms(network: nn.Module, images: Tensor) -> None:
-    """Sets the running statistics of every batch norm to those of `images`."""
+    """Set the running statistics of every batch norm from `images`."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -115,14 +127,21 @@ def calibrate_norms(network: nn.Module, images: Tensor) -> None:
 
 @torch.inference_mode()
 def check_activations(network: nn.Module, images: Tensor) -> dict[str, Any]:
-    """Extremes over layers of the output's standard deviation, and the share of denormals."""
+    """Check the activations of a network.
+
+    Returns:
+        Extremes over layers of the output's standard deviation, and the share of denormals.
+
+    Raises:
+        ValueError: If activations vanish or overflow.
+    """
     spreads: list[float] = []
     denormals, elements = 0, 0
     tiny = torch.finfo(images.dtype).tiny
 
     def look(module: nn.Module, _inputs: Any, output: Any) -> None:
         nonlocal denormals, elements
-        # A head that starts at zero (the vision transformer's) puts out zeros, which are not slow.
+        # The vision transformer's head starts at zero; its zero outputs are not slow.
         starts_at_zero = isinstance(module, nn.Linear) and not module.weight.any()
         if isinstance(output, Tensor) and output.numel() > 1 and not starts_at_zero:
             spreads.append(float(output.std()))

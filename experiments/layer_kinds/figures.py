@@ -21,13 +21,15 @@ _SHARES = {"operations": Look(GREY), "energy": Look(VERMILION), "time": Look(BLU
 
 
 def layers_equal(tables: Tables) -> Figure:
-    """Time and energy per GFLOP of single layers: blocks, geometric mean with its interval, stars from the
-    table; grey lines are bands over power models."""
+    """Time and energy per GFLOP of single layers: blocks, geometric mean with interval, stars.
+
+    Grey lines are ranges over power models.
+    """
     runs, arms, tested = tables["runs"], tables["arms"], tables["statistics"]
     alone = records.select_measured(runs[runs["model"].isna() & runs["factor"].isna()])
     words = {kind: KINDS[kind].replace(" ", "\n") for kind in KINDS if kind in set(alone["kind"])}
     means = arms[arms["model"].isna() & arms["factor"].isna()]
-    # All these layers have the same operations.
+    # All these layers have the same number of operations.
     per_gflop = 1e12 / means["flops"].iloc[0] if len(means) else np.nan
     contents = [
         ("time_per_pass_s", "equal_flops_layers_time", "time per GFLOP in ms"),
@@ -50,7 +52,7 @@ def layers_equal(tables: Tables) -> Figure:
 
 
 def layers_mobilenet(tables: Tables) -> Figure:
-    """Shares by kind in two panels: this campaign, and as published."""
+    """Shares by kind of layer in two panels: this campaign, and published."""
     shares = tables["shares"]
     how = describe_provenance(tables["arms"])
     titles = {

@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Kind = Literal["conv1x1", "conv3x3", "depthwise3x3", "linear"]
 class Parameters(Closed):
     """One layer of a `kind`, or all layers of that kind in a torchvision `model`.
 
-    A convolution has `channels_in` and `channels_out` on square images of `image_size` pixels a side; for
-    a linear layer they are its features. `factor` names what the arm varies of another one. After `warmup_s`
-    the window stays open for at least `window_s` and `min_passes` passes.
+    A convolution maps `channels_in` to `channels_out` on square images of `image_size` pixels a side; for a
+    linear layer they are its numbers of features. `factor` names the setting that the arm changes of another
+    arm. After `warmup_s` the window stays open for at least `window_s` and `min_passes` passes.
     """
 
     kind: Kind

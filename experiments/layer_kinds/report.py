@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PRINTED = {
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment."""
+    """Values that the paper prints about this experiment."""
     arms, shares = pick(tables, "arms"), pick(tables, "shares")
     alone = arms.where("model.isna()", "factor.isna()")
     busy = "cpu_per_pass_s / time_per_pass_s"
@@ -46,12 +46,12 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def list_sizes(layers: pd.DataFrame) -> str:
-    """Sides of the feature maps of `layers`, in pixels."""
+    """List the sides of the feature maps of `layers`, in pixels."""
     return " and ".join(f"{size:.0f}" for size in sorted(set(layers["image_size"])))
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Shares by kind, here and published, as the paper prints them."""
+    """Printed table: shares by kind of layer, here and published."""
     shares = tables["shares"].set_index(["origin", "kind"])
 
     def printed(kind: str, origin: str, column: str) -> str:

@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from joules.analysis import statistics
 from joules.analysis.records import Records, runs_table, select_measured, weakest_provenance
 from joules.study.design import Design
 
-# How the paper names a kind, in the order of the figures.
+# Names of kinds in the paper, in the order of the figures.
 KINDS = {
     "conv1x1": "1x1",
     "conv3x3": "3x3",
@@ -22,8 +22,16 @@ _PUBLISHED = Path(__file__).parent / "reference" / "caffe_mobilenet_shares.csv"
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `arms` (one row an arm), `statistics`, `shares` (what each kind takes inside
-    the network, one row a network and kind, with the published ones)."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of the runs.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run), `arms` (one row per arm), `statistics`, and `shares` (share of each kind
+        inside the network, one row per network and kind, with the published shares).
+    """
     runs = _runs(records)
     good = select_measured(runs)
     inside = _shares_by_block(good)
@@ -78,8 +86,11 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shares_by_block(runs: pd.DataFrame) -> pd.DataFrame:
-    """Shares of a network's operations, parameters, energy and time by block and kind; blocks that lack
-    a kind are left out. Columns block, model, kind, flops, parameters, energy, time (fractions)."""
+    """Shares of a network's operations, parameters, energy and time by block and kind.
+
+    Blocks that lack a kind are left out. Columns are block, model, kind, flops, parameters, energy and time
+    (as fractions).
+    """
     columns = {
         "flops": "flops",
         "parameters": "parameters",
@@ -98,7 +109,7 @@ def _shares_by_block(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shares(shares: pd.DataFrame) -> pd.DataFrame:
-    """Means over blocks in percent, and the published shares (no energy was published)."""
+    """Means over blocks in per cent, and the published shares (no energy was published)."""
     columns = ["flops", "parameters", "energy", "time"]
     means = shares.groupby(["model", "kind"], sort=False)[columns].mean() * 100
     measured = means.reset_index().rename(columns={name: f"{name}_percent" for name in columns})
@@ -106,7 +117,7 @@ def _shares(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratios_of_shares(shares: pd.DataFrame) -> list[statistics.Row]:
-    """Share of energy over share of operations, geometric mean over blocks, one row a kind."""
+    """Share of energy divided by share of operations: geometric mean over blocks, one row per kind."""
     rows = []
     for (model, kind), group in shares.groupby(["model", "kind"], sort=False):
         ratios = group["energy"] / group["flops"]

@@ -1,5 +1,7 @@
-"""Layers of one kind: alone, or those of a network one after the other with inputs of
-the shapes they have in it."""
+"""Runs layers of one kind: a single layer, or all layers of that kind in a network.
+
+Layers of a network run one after the other on inputs of the shapes that they have in the network.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from joules.workload.session import Session
 
 @dataclass(frozen=True)
 class Prepared:
-    """Layers with an input each, and what was counted about them."""
+    """Layers with one input each, and their counts."""
 
     pairs: list[tuple[nn.Module, Tensor]]
     device: str
@@ -29,7 +31,15 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """Warm layers. Raises ValueError where the model has none of the kind."""
+    """Build and warm the layers, outside the metered window.
+
+    Args:
+        values: Parameters of the arm.
+        seed: Seed of weights and inputs.
+
+    Raises:
+        ValueError: If the model has no layer of the kind.
+    """
     parameters = Parameters.model_validate(values)
     torch.manual_seed(seed)
     if parameters.threads != "all":
@@ -53,7 +63,11 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
-    """Passes over all layers for the whole window. Latency is per pass, in seconds."""
+    """Repeat passes over all layers for the whole window.
+
+    Returns:
+        Facts about the layers, the number of passes, and the median latency of a pass in seconds.
+    """
     passes_s = _pass(prepared, prepared.parameters.window_s, prepared.parameters.min_passes)
     return {
         **prepared.facts,
@@ -84,7 +98,7 @@ def _alone(parameters: Parameters) -> tuple[nn.Module, Tensor]:
 
 
 def _inside(parameters: Parameters) -> list[tuple[nn.Module, Tensor]]:
-    """Layers of the kind in order of execution, each with a random input of the shape it has there."""
+    """Layers of the kind in order of execution, each with a random input of its shape in the network."""
     network = torchvision.models.get_model(parameters.model, weights=None).eval()
     pairs: list[tuple[nn.Module, Tensor]] = []
 
@@ -104,7 +118,7 @@ def _inside(parameters: Parameters) -> list[tuple[nn.Module, Tensor]]:
 
 
 def kind_of(layer: nn.Module) -> Kind | None:
-    """The kind a module belongs to, None for any other."""
+    """The kind of a layer; None if it is of no kind that is measured."""
     if isinstance(layer, nn.Linear):
         return "linear"
     if not isinstance(layer, nn.Conv2d):
