@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -38,8 +38,8 @@ def describe_runs(runs: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
 
 
 def mobile_runs(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """Single-stream runs of networks whose operations are published, by (system, precision), of systems that ran
-    enough of them."""
+    """Single-stream runs of networks whose operations are published, by (system, precision), of systems that
+    ran enough of them."""
     known = runs[runs["multiply_adds_m"].notna() & (runs["scenario"] == "singlestream")]
     for key, group in known.groupby(["system", "precision"]):
         if len(group) >= LEAST_NETWORKS:
@@ -47,11 +47,11 @@ def mobile_runs(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFr
 
 
 def determinations(runs: pd.DataFrame) -> pd.DataFrame:
-    """R squared of a straight line of joules an inference on each predictor, a row a system, precision, predictor
-    and choice of networks ('all', 'MobileNets').
+    """R squared of a straight line of joules an inference on each predictor, a row a system, precision,
+    predictor and choice of networks ('all', 'MobileNets').
 
-    `r2_low` and `r2_high` are the 95 % interval of a bootstrap that resamples families, `without_family_low` and
-    `_high` the range when each family is left out in turn; both are empty for a single family.
+    `r2_low` and `r2_high` are the 95 % interval of a bootstrap that resamples families, `without_family_low`
+    and `_high` the range when each family is left out in turn; both are empty for a single family.
     """
     rows = []
     for (system, precision), group in mobile_runs(runs):
@@ -91,13 +91,13 @@ def _by_family(x: Floats, y: Floats, of_family: list[NDArray[np.intp]]) -> tuple
     """95 % percentile interval of R squared over resampled families."""
     if len(of_family) < 2:
         return np.nan, np.nan
-    random = np.random.default_rng(0)
-    drawn = random.integers(len(of_family), size=(RESAMPLES, len(of_family)))
-    values = [
-        r_squared(x[places], y[places])
-        for families in drawn
-        for places in [np.concatenate([of_family[family] for family in families])]
-    ]
+    # R squared follows from sums over families; centred, they lose no digits.
+    x, y = x - x.mean(), y - y.mean()
+    terms = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y])
+    sums = np.stack([terms[:, places].sum(axis=1) for places in of_family])
+    drawn = np.random.default_rng(0).integers(len(of_family), size=(RESAMPLES, len(of_family)))
+    n, sx, sy, sxx, syy, sxy = sums[drawn].sum(axis=1).T
+    values = (n * sxy - sx * sy) ** 2 / ((n * sxx - sx**2) * (n * syy - sy**2))
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
@@ -145,20 +145,28 @@ def _ratios(runs: pd.DataFrame, column: str, above: str, below: str, keys: list[
 
 
 def fronts(runs: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy against joules an inference: runs of each system that no other run of it beats in both."""
+    """Accuracy against joules an inference: runs of each system and precision that no other of them beats in
+    both."""
     known = runs[runs["accuracy_percent"].notna() & runs["multiply_adds_m"].notna()]
     kept = []
-    for _, group in known.groupby("system"):
+    for _, group in known.groupby(["system", "precision"]):
         ordered = group.sort_values(["energy_per_inference_j", "accuracy_percent"], ascending=[True, False])
         best = ordered["accuracy_percent"].cummax()
         kept.append(ordered[ordered["accuracy_percent"] > best.shift(fill_value=-np.inf)])
-    columns = ["system", "published_network", "precision", "accuracy_percent", "energy_per_inference_j"]
+    columns = [
+        "run",
+        "system",
+        "published_network",
+        "precision",
+        "accuracy_percent",
+        "energy_per_inference_j",
+    ]
     return pd.concat(kept, ignore_index=True)[columns]
 
 
 def equal_operations(runs: pd.DataFrame, tolerance: float = 0.05) -> pd.DataFrame:
-    """Pairs of networks of one system and precision whose operations are within `tolerance`, neighbours in order of
-    operations: how many times the joules of one are those of the other."""
+    """Pairs of networks of one system and precision whose operations are within `tolerance`, neighbours in
+    order of operations: how many times the joules of one are those of the other."""
     rows = []
     for (system, precision), group in mobile_runs(runs):
         ordered = group.sort_values("multiply_adds_m")
@@ -178,13 +186,12 @@ def equal_operations(runs: pd.DataFrame, tolerance: float = 0.05) -> pd.DataFram
     return pd.DataFrame(rows, columns=["system", "precision", "network", "other", "multiply_adds_m", "ratio"])
 
 
-def median_over_systems(
-    table: pd.DataFrame, column: str, statistic: Callable[[Floats], float] = np.median
-) -> tuple[float, float, float, int]:
-    """(median of a column over rows, 95 % interval over resampled systems, number of systems)."""
-    systems = [group[column].to_numpy() for _, group in table.groupby("system")]
-    random = np.random.default_rng(0)
-    drawn = random.integers(len(systems), size=(RESAMPLES, len(systems)))
-    values = [statistic(np.concatenate([systems[place] for place in places])) for places in drawn]
+def median_over_groups(table: pd.DataFrame, column: str, by: str) -> tuple[float, float, float, int]:
+    """(median of a column over rows, low and high end of its 95 % interval over resampled groups, number of
+    groups)."""
+    table = table.dropna(subset=[column])
+    groups = [group[column].to_numpy() for _, group in table.groupby(by)]
+    drawn = np.random.default_rng(0).integers(len(groups), size=(RESAMPLES, len(groups)))
+    values = [np.median(np.concatenate([groups[place] for place in places])) for places in drawn]
     low, high = np.quantile(values, [0.025, 0.975])
-    return float(statistic(table[column].to_numpy())), float(low), float(high), len(systems)
+    return float(table[column].median()), float(low), float(high), len(groups)

@@ -1,4 +1,5 @@
-"""Which network a submission ran: one name for what submitters call differently, its family and its precision."""
+"""Which network a submission ran: one name for what submitters call differently, its family and its
+precision."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class Network(NamedTuple):
 
 
 def identify(submitted: str) -> Network | None:
-    """The network of a submission by the name that its folder has; None where it is not of a published family.
+    """The network of a submission by the name that its folder has; None where it is not of a published
+    family.
 
     Example:
         >>> identify("mobilenet-v2-precision_uint8-0.35-128")

@@ -21,6 +21,7 @@ from joules.paper.values import read_cells
 from joules.study.campaign import Campaign
 from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256
+from joules.study.published import check_source, load_sources
 
 # Number of rows that are listed of a value's table, and number of leading columns that name a row.
 _LISTED, _NAMED_BY = 20, 5
@@ -131,6 +132,7 @@ def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
                 f"{path} does not match {folder}: " + campaign.rerun_hint(f"tabulate_{experiment}")
             )
         yield f"    {path}  sha256 {digest}"
+        yield from _source(path)
         for run in load_records([path]) if stated.endswith(".jsonl") else []:
             if isinstance(run, Run):
                 energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
@@ -140,3 +142,16 @@ def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
                     f"{run.machine.words}, code {run.fingerprint[:16]}, "
                     + ", ".join(f"{package} {version}" for package, version in run.versions.items())
                 )
+
+
+def _source(path: Path) -> Iterator[str]:
+    """Where a file of published readings comes from; nothing of other files.
+
+    Raises UserError where it is not what `sources.yaml` states.
+    """
+    if path.name in load_sources(path.parent):
+        source = check_source(path)
+        yield f"      from {source.repository}, commit {source.commit}, {source.paths}"
+        yield f"      licence: {source.licence}"
+        yield f"      rule: {source.rule}"
+        yield f"      made again by: {source.command}"

@@ -217,14 +217,17 @@ def _caption(campaign: Campaign, instruments: pd.DataFrame, figure: str, text: s
     sidecar = read_sidecar(campaign, figure)
     source = f"experiments/{sidecar.experiment}/figures.py"
     digest = sidecar.files[f"{figure}.pdf"][:12]
+    design = load_design(sidecar.experiment)
     runs = campaign.tables(sidecar.experiment) / "runs.csv"
-    blocks = pd.read_csv(runs, usecols=["block"])["block"].nunique() if runs.exists() else 0
+    blocks = pd.read_csv(runs, usecols=["block"])["block"].nunique() if design.has_runs else 0
+    is_published = design.evidence == "published"
+    words = "as published, read by meters and counters" if is_published else provenance_words(instruments)
     spread = f"$n={blocks}$ blocks, " if blocks else ""
     spread += f"{100 * CONFIDENCE:.0f}\\,\\% intervals, " if "interval" in text else ""
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
     walk = printing.Link("open in the explorer", f"figure/{figure}").latex()
     line = (
-        f"{spread}energy {printing.escape(provenance_words(instruments))}; {chain}, drawn by "
+        f"{spread}energy {printing.escape(words)}; {chain}, drawn by "
         f"\\source{{{source}}}{{{printing.escape(source)}}}; {walk}."
     )
     spoken = text.encode("utf-16-be").hex().upper()

@@ -1,9 +1,11 @@
-"""Power at the wall and speed of inference runs, from the logs that are published with MLPerf Inference results.
+"""Power at the wall and speed of inference runs, from the logs that are published with MLPerf Inference
+results.
 
-The rules are those of MLPerf's own checker: a run counts where its log says VALID, and its power is the mean of
-the external meter's readings between `power_begin` and `power_end`. The meter's clock and that of the measured
-system may be in different time zones, which both name. The scenario is the one that the log names: the same
-measurement is handed in under several scenarios and accuracy targets, and counts once, by its content.
+The rules are those of MLPerf's own checker: a run counts where its log says VALID, and its power is the mean
+of the external meter's readings between `power_begin` and `power_end`. The meter's clock and that of the
+measured system may be in different time zones, which both name. The scenario is the one that the log names:
+the same measurement is handed in under several scenarios and accuracy targets, and counts once, by its
+content.
 """
 
 from __future__ import annotations
@@ -67,7 +69,8 @@ class Incomplete(Exception):
 
 
 def extract(clone: Clone, version: str) -> Iterator[dict[str, Any] | LeftOut]:
-    """A row a distinct run of a clone of `inference_results_<version>`, in order of path, and what is left out.
+    """A row a distinct run of a clone of `inference_results_<version>`, in order of path, and what is left
+    out.
 
     Rows have `COLUMNS`: power in W, energy in J, times in s, rates in 1/s. `power_before_w` is the mean power
     recorded before the window, while the system waits for its load.

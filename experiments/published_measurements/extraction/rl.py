@@ -1,8 +1,8 @@
 """Energy by RAPL and nvidia-smi, and score, along trainings of the RL Energy Leaderboard.
 
-A training left two logs: scores at 20 evaluations on a clock of the training, and power about every ten seconds.
-The archives of power logs are not numbered by seed: which seed one belongs to is told by its description of the
-experiment (`info.pkl`), which stands beside the scores too, byte for byte.
+A training left two logs: scores at 20 evaluations on a clock of the training, and power about every ten
+seconds. The archives of power logs are not numbered by seed: which seed one belongs to is told by its
+description of the experiment (`info.pkl`), which stands beside the scores too, byte for byte.
 
 The two clocks need not agree. Where the power log is longer than the training's clock, evaluations took place
 outside that clock; where it is shorter, the log is not that of the whole training.
@@ -64,11 +64,13 @@ class PowerLog(NamedTuple):
 
 
 def extract(clone: Clone) -> Iterator[dict[str, Any] | LeftOut]:
-    """A row an evaluation of every training, in order of game, algorithm, seed and frames, and what is left out.
+    """A row an evaluation of every training, in order of game, algorithm, seed and frames, and what is left
+    out.
 
-    Rows have `COLUMNS`: energy in J, times in s. `clock_*` are energies until the training's clock shows the time
-    of the evaluation, both logs taken to begin together; `stretched_*` until the same share of the power log, as
-    if all that is outside the clock were spread evenly over the training. `log_*` are those of the whole log.
+    Rows have `COLUMNS`: energy in J, times in s. `clock_*` are energies until the training's clock shows the
+    time of the evaluation, both logs taken to begin together; `stretched_*` until the same share of the power
+    log, as if all that is outside the clock were spread evenly over the training. `log_*` are those of the
+    whole log.
     """
     paths = [blob.path for blob in clone.files()]
     logs = {}
@@ -78,12 +80,12 @@ def extract(clone: Clone) -> Iterator[dict[str, Any] | LeftOut]:
     found = [(_training(match), match[0]) for match in map(_SCORES.fullmatch, paths) if match]
     for (game, algorithm, seed), path in sorted(found):
         described = clone.read_bytes(path.replace("/eval_test.csv", "/impacttracker/info.pkl"))
-        log = logs.get(hashlib.sha256(described or b"").hexdigest())
-        if log is None:
+        own = logs.get(hashlib.sha256(described or b"").hexdigest())
+        if own is None:
             yield LeftOut(path, "no power log describes this training")
             continue
         named = {"game": game, "algorithm": algorithm, "seed": seed}
-        yield from (named | row for row in _rows(clone.read(path) or "", log))
+        yield from (named | row for row in _rows(clone.read(path) or "", own))
 
 
 def _training(match: re.Match[str]) -> tuple[str, str, int]:

@@ -42,8 +42,8 @@ Floats = NDArray[np.float64]
 def extract(clone: Clone) -> Iterator[dict[str, Any]]:
     """A row a training, in order of data set, mode and intervention.
 
-    Rows have `COLUMNS`: energies of the GPU in J (its counter, and samples of nvidia-smi), times in s, accuracies
-    and shares from 0 to 1, losses in points of accuracy.
+    Rows have `COLUMNS`: energies of the GPU in J (its counter, and samples of nvidia-smi), times in s,
+    accuracies and shares from 0 to 1, losses in points of accuracy.
 
     Raises:
         UserError: the clone lacks the table.
@@ -74,7 +74,8 @@ def _row(epochs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _shares(energy_j: Floats, accuracy: Floats, final: float) -> dict[str, float]:
-    """Shares of energy spent after the accuracy had come within so many points, for the first time and for good."""
+    """Shares of energy spent after the accuracy had come within so many points, for the first time and for
+    good."""
     found = {}
     for points in POINTS:
         is_near = accuracy >= final - points / 100
@@ -89,8 +90,8 @@ def _shares(energy_j: Floats, accuracy: Floats, final: float) -> dict[str, float
 
 
 def _patience(energy_j: Floats, accuracy: Floats, loss: Floats, final: float) -> dict[str, float | None]:
-    """What stopping saves and loses once the validation loss has not fallen for so many epochs; the accuracy is
-    that of the epoch at which it stops. Nothing is known of a training whose loss was infinite."""
+    """What stopping saves and loses once the validation loss has not fallen for so many epochs; the accuracy
+    is that of the epoch at which it stops. Nothing is known of a training whose loss was infinite."""
     if not np.isfinite(loss).all():
         kinds = ("saves", "loses_points")
         return {f"patience_{epochs}_{kind}": None for epochs in PATIENCE_EPOCHS for kind in kinds}
