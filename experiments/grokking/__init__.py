@@ -1,1 +1,1 @@
-"""The energy spent on training after the network has grokked."""
+"""Experiment: energy spent on training after the network has grokked."""

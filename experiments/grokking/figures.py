@@ -24,11 +24,13 @@ _ARCHITECTURES = ("transformer", "mlp")
 
 
 def grokking_curves(tables: Tables) -> Figure:
-    """One training of each architecture against energy, on a linear axis, so that the shaded width is the
-    share of energy after grokking; steps on the upper axis."""
+    """Accuracy of one run of each architecture against energy, with steps on the upper axis.
+
+    The energy axis is linear, so the shaded width is the share of energy after grokking.
+    """
     runs = tables["runs"]
     fixed = records.select_measured(runs[runs["rule"] == "fixed"])
-    # The task first in the design, on its own schedule's settings.
+    # The first task of the design, with the settings of its schedule.
     plain = fixed[fixed["arm"] == fixed["task"] + "_" + fixed["architecture"]]
     first = next(arm for arm in tables["arms"]["arm"] if arm in set(plain["arm"])).partition("_")[0]
     curves, panels = tables["curves"].set_index(["arm", "block"]).sort_index(), []
@@ -69,7 +71,7 @@ def grokking_curves(tables: Tables) -> Figure:
 
 
 def grokking_waste(tables: Tables) -> Figure:
-    """A panel an architecture: blocks, means with their intervals, stars from the table."""
+    """Share of energy after grokking, one panel per architecture: blocks, means with intervals, stars."""
     arms, runs = tables["arms"], tables["runs"]
     fixed = records.select_measured(runs[runs["rule"] == "fixed"])
     tested = tables["statistics"].query("family == 'waste'")
@@ -87,7 +89,7 @@ def grokking_waste(tables: Tables) -> Figure:
 
 
 def grokking_schedule(tables: Tables) -> Figure:
-    """Waste by length of schedule, with the shares that others report, and how many trainings grok in it."""
+    """Waste by length of schedule with published shares, and the share of runs that grok within it."""
     table = tables["schedules"].dropna(subset=["waste"])
     if table.empty:
         return Figure((), note="no training grokked")
@@ -116,7 +118,7 @@ def grokking_schedule(tables: Tables) -> Figure:
 
 
 def grokking_rules(tables: Tables) -> Figure:
-    """A line a rule, a point a setting with the intervals of both its means."""
+    """Energy saved against accuracy lost: one line per rule, one point with both intervals per setting."""
     table = tables["frontier"]
     saved = {name: 100 * table[name] for name in ("saved", "saved_low", "saved_high")}
     is_filled = (table["rule"] == "oracle") | (table[["rule", "setting"]].apply(tuple, axis=1) == OURS)
@@ -144,7 +146,7 @@ def grokking_rules(tables: Tables) -> Figure:
 
 
 def grokking_predictor(tables: Tables) -> Figure:
-    """True against predicted steps, both logarithmic; the diagonal is a perfect prediction."""
+    """True against predicted steps, on logarithmic axes; the diagonal is a perfect prediction."""
     predictions = tables["predictions"].dropna(subset=["unseen_task"])
     if predictions.empty:
         return Figure((), note="too few trainings to predict from")

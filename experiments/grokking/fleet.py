@@ -1,4 +1,4 @@
-"""What the energy wasted by one training means when many people train.
+"""Impact of the energy spent after grokking, for many runs a year.
 
 `python -m experiments.grokking.fleet --help` prints the table for a campaign of your choice.
 """
@@ -21,8 +21,17 @@ RUNS_PER_YEAR = (1_000, 10_000, 100_000, 1_000_000)
 
 
 def fleet(waste_j: float, grid: Grid, pue: float, price_usd_per_kwh: float) -> pd.DataFrame:
-    """One row a number of runs a year, with the energy, carbon and money that a waste of `waste_j` joules a
-    run comes to."""
+    """Tabulate energy, emissions and costs by number of runs a year.
+
+    Args:
+        waste_j: Energy spent after grokking in one run, in joules.
+        grid: Electricity grid.
+        pue: Power usage effectiveness of the data centre.
+        price_usd_per_kwh: Price of electricity.
+
+    Returns:
+        One row per number of runs a year.
+    """
     rows = []
     for runs in RUNS_PER_YEAR:
         means = impact(runs * waste_j, grid, pue, price_usd_per_kwh)
@@ -42,7 +51,7 @@ def fleet(waste_j: float, grid: Grid, pue: float, price_usd_per_kwh: float) -> p
 
 
 def main() -> int:
-    """Prints the table of a campaign's mean waste."""
+    """Print energy, carbon and costs of a campaign's mean energy after grokking, by runs a year."""
     parser = argparse.ArgumentParser(prog="python -m experiments.grokking.fleet", description=main.__doc__)
     parser.add_argument("--campaign", default=LOCAL, help="folder of results/ (default: local)")
     parser.add_argument(
@@ -53,15 +62,15 @@ def main() -> int:
     )
     parser.add_argument("--price", type=float, default=PRICE_USD_PER_KWH, help="US dollars a kWh (0.151)")
     options = parser.parse_args()
-    # Matplotlib with it, whose import the tables must not pay for.
+    # Imported here because it imports matplotlib, which the tables do not need.
     from joules.analysis.drawing.description import describe_provenance
 
     try:
         tables = read_tables(Campaign(options.campaign, repository_root()), "grokking")
-        # A training that a rule stopped is no schedule, and its waste is not a schedule's.
+        # Only runs of a fixed schedule; a run that a rule stopped wastes less.
         waste_j = tables["runs"].query("rule == 'fixed'")["waste_j"].dropna()
         if waste_j.empty:
-            raise UserError(f"no training of {options.campaign} grokked, so there is no waste to multiply")
+            raise UserError(f"no run of campaign '{options.campaign}' grokked: choose another one")
         table = fleet(float(waste_j.mean()), grid(options.region), options.pue, options.price)
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What stopping rules save and lose over all their settings, and what the length of a schedule wastes.
+"""Energy saved and accuracy lost by stopping rules over all settings, and waste by length of schedule.
 
-Everything is replayed on trainings that went on to the end of a fixed schedule and grokked.
+Rules are replayed on runs that grokked and continued to the end of a fixed schedule.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from experiments.grokking.rules import EVALUATION, Evaluation
 from joules.analysis import statistics
 from joules.bench.record import Run
 
-# Final accuracy may be missed by so much, in points, and a rule still counts as safe.
+# A rule is safe if it loses at most this much of the final accuracy, in percentage points.
 SAFE_POINTS = 0.5
-# The high plateau of `rules.py`, which was also run live.
+# The high plateau of `rules.py`, which also stopped metered runs.
 OURS = ("plateau", 100.0)
 PATIENCE_STEPS = (50, 100, 200, 400, 800, 1500, 3000)
 PLATEAU_STEPS = (0, 25, 50, 100, 200, 400, 800)
@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Course:
-    """A training by its evaluations, as arrays of one entry each."""
+    """The evaluations of a run as arrays with one element per evaluation."""
 
     step: Floats
     loss: Floats
@@ -43,25 +43,32 @@ class Course:
     watching_j: Floats
 
     def saved(self, place: int, watched_steps: float = math.inf) -> float:
-        """Share of the energy of the schedule, evaluated by nobody, that is left where training stops at an
-        evaluation and was evaluated for `watched_steps`: watching is charged to the rule that needs it."""
+        """Share of the schedule's energy that remains if training stops at an evaluation.
+
+        The schedule's energy excludes evaluations. Evaluations during the first `watched_steps` are charged
+        to the rule that needs them.
+
+        Args:
+            place: Index of the evaluation at which training stops.
+            watched_steps: Number of optimiser steps during which the rule needs evaluations.
+        """
         unwatched_j = self.energy_j - self.watching_j
         seen = self.watching_j[self.step <= min(watched_steps, self.step[place])]
         return float(1 - (unwatched_j[place] + (seen[-1] if len(seen) else 0.0)) / unwatched_j[-1])
 
     @property
     def monitoring(self) -> float:
-        """Energy of all evaluations as a share of that of the schedule without them."""
+        """Energy of all evaluations divided by the energy of the schedule without them."""
         return float(self.watching_j[-1] / (self.energy_j[-1] - self.watching_j[-1]))
 
     @property
     def lost_points(self) -> Floats:
-        """Accuracy at the end of the schedule less that at each evaluation, in points."""
+        """Accuracy at the end of the schedule minus accuracy at each evaluation, in percentage points."""
         return 100 * (self.accuracy[-1] - self.accuracy)
 
 
 def course_of(run: Run) -> Course:
-    """A training by its evaluations. Records that do not tell evaluations apart have them for nothing."""
+    """Course of a recorded run. If the record does not separate evaluations, their energy counts as zero."""
     history = evaluations_of(run)
     energy_j = energies_at(run, [each.step for each in history])
     played = [phase.energy_j or 0.0 for phase in run.phases if phase.name == EVALUATION]
@@ -70,7 +77,13 @@ def course_of(run: Run) -> Course:
 
 
 def course(history: Sequence[Evaluation], energy_j: Floats, watching_j: Floats) -> Course:
-    """The evaluations of a training, the energy until each and that of all evaluations until each."""
+    """Combine evaluations with energies.
+
+    Args:
+        history: Evaluations of a run.
+        energy_j: Energy until each evaluation, in joules.
+        watching_j: Energy of all evaluations until each one, in joules.
+    """
     step, loss, accuracy = (
         np.array([getattr(each, name) for each in history], dtype=np.float64)
         for name in ("step", "loss", "accuracy")
@@ -79,15 +92,15 @@ def course(history: Sequence[Evaluation], energy_j: Floats, watching_j: Floats) 
 
 
 def patience_place(of: Course, steps: float) -> int:
-    """Evaluation at which validation loss has not been better for `steps`; the last where it never was."""
+    """Index of the first evaluation at which validation loss has not improved for `steps`; else the last."""
     best = np.minimum.accumulate(of.loss)
-    # The first evaluation with the best loss so far.
+    # Index of the best loss so far.
     since = of.step[np.searchsorted(-best, -best)]
     return _first(of.step - since >= steps)
 
 
 def plateau_place(of: Course, steps: float, high: float = PLATEAU_HIGH) -> int:
-    """Evaluation at which validation accuracy has been at `high` or above for `steps`."""
+    """Index of the first evaluation at which validation accuracy has been at least `high` for `steps`."""
     is_low = of.accuracy < high
     last_low = np.maximum.accumulate(np.where(is_low, np.arange(len(of.step)), -1))
     since = of.step[np.minimum(last_low + 1, len(of.step) - 1)]
@@ -95,8 +108,10 @@ def plateau_place(of: Course, steps: float, high: float = PLATEAU_HIGH) -> int:
 
 
 def oracle_place(of: Course) -> int:
-    """The first evaluation that is as accurate as the end of the schedule but for `SAFE_POINTS`: no rule that
-    is safe on this training can stop before it."""
+    """Index of the first evaluation that is as accurate as the end of the schedule, within `SAFE_POINTS`.
+
+    A rule that is safe on this run cannot stop earlier.
+    """
     return _first(of.lost_points <= SAFE_POINTS)
 
 
@@ -105,13 +120,23 @@ def _first(stops: NDArray[np.bool_]) -> int:
 
 
 def watched_steps(rule: str) -> float:
-    """For how many optimiser steps a rule has to be shown evaluations."""
+    """Number of optimiser steps during which a rule needs evaluations."""
     return {"oracle": 0.0, "fixed": 0.0, "predictor": float(step_model.WINDOW_STEPS)}.get(rule, math.inf)
 
 
 def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:
-    """A row a training, rule and setting: the share of the schedule's energy saved and the accuracy lost in
-    points. Settings are optimiser steps; of the predictor, factors of the predicted step."""
+    """Replay every rule with every setting on every run.
+
+    Args:
+        fixed: Runs of a fixed schedule.
+        trainings: Records of the runs by arm and block.
+        predictions: Predicted steps of grokking.
+
+    Returns:
+        One row per run, rule and setting: share of the schedule's energy saved and accuracy lost in
+            percentage points. A setting is a number of optimiser steps; for the predictor it is a factor on
+            the predicted step.
+    """
     predicted = predictions.set_index(["arm", "block"])["unseen_task"]
     rows = []
     for key, of in _courses(fixed, trainings).items():
@@ -144,7 +169,7 @@ def _courses(fixed: pd.DataFrame, trainings: Trainings) -> dict[tuple[str, int],
 
 
 def monitoring_statistics(trainings: Trainings) -> list[statistics.Row]:
-    """What evaluations take of a training, mean over blocks; nothing where no record tells them apart."""
+    """Share of energy that evaluations take, mean over blocks; no rows if no record separates evaluations."""
     shares = {
         key: course_of(run).monitoring
         for key, run in trainings.items()
@@ -159,7 +184,7 @@ def monitoring_statistics(trainings: Trainings) -> list[statistics.Row]:
 
 
 def frontier_means(rules: pd.DataFrame) -> pd.DataFrame:
-    """A row a rule and setting: means over blocks, with intervals, of what it saves and loses."""
+    """Means over blocks, with intervals, of energy saved and accuracy lost: one row per rule and setting."""
     rows = []
     for (rule, setting), group in rules.groupby(["rule", "setting"], sort=False, dropna=False):
         row: dict[str, object] = {"rule": rule, "setting": setting, "trainings": len(group)}
@@ -173,14 +198,14 @@ def frontier_means(rules: pd.DataFrame) -> pd.DataFrame:
 
 
 def frontier_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
-    """Our plateau rule against the best patience that is as safe, and against the oracle, by block."""
+    """Compare the plateau rule with the best equally safe patience and with the oracle, by block."""
     if rules.empty:
         return []
     by_block = rules.groupby(["rule", "setting", "block"], dropna=False)["saved"].mean()
     ours = by_block.loc[OURS]
     lost = rules[rules["rule"] == "patience"].groupby("setting")["lost_points"].mean()
     safe = [setting for setting, points in lost.items() if points <= SAFE_POINTS]
-    # Who trusts no patience trains to the end.
+    # Without a safe patience setting, train to the end.
     saved = {setting: by_block.loc["patience", setting] for setting in safe}
     best = max(saved.values(), key=lambda each: each.mean()) if saved else 0 * ours
     oracle = by_block.loc["oracle"].droplevel("setting")
@@ -196,9 +221,17 @@ def frontier_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
 
 
 def schedules(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
-    """A row a length of schedule: the share of trainings that grokked by its end, and of those the mean share
-    of energy after grokking, with its interval over blocks. Beyond the steps that were run energy goes on as
-    it did after grokking; `extrapolated` is the share of trainings for which that was needed."""
+    """Tabulate waste by length of schedule.
+
+    Args:
+        fixed: Runs of a fixed schedule.
+        trainings: Records of the runs by arm and block.
+
+    Returns:
+        One row per length: the share of runs that grok within it, and their mean share of energy after
+            grokking with its interval over blocks. Beyond the last step of a run, energy is extrapolated at
+            the rate after grokking; `extrapolated` is the share of such runs.
+    """
     grokked = fixed.dropna(subset=["grok_step"])
     able = fixed[fixed["arm"].isin(grokked["arm"])]
     rows = []
@@ -235,7 +268,7 @@ def _waste(run: Run, grok_step: float, length: int) -> float:
 
 
 def length_for(table: pd.DataFrame, waste: float) -> float:
-    """Length of schedule at which the mean waste is `waste`, straight between rows; NaN outside them."""
+    """Length of schedule with a mean waste of `waste`, by linear interpolation; NaN outside the table."""
     known = table.dropna(subset=["waste"])
     if known.empty or not known["waste"].min() <= waste <= known["waste"].max():
         return float("nan")
@@ -243,8 +276,10 @@ def length_for(table: pd.DataFrame, waste: float) -> float:
 
 
 def step_statistics(fixed: pd.DataFrame, trainings: Trainings) -> list[statistics.Row]:
-    """What does not hang on the length of a schedule: when trainings grok, and what a step costs after that
-    over what it costs before."""
+    """Statistics that do not depend on the length of a schedule.
+
+    These are the step of grokking, and the energy of a step after grokking divided by that of a step before.
+    """
     grokked = fixed.dropna(subset=["grok_step"])
     if grokked.empty:
         return []

@@ -1,4 +1,4 @@
-"""Lets a user watch a training run: what the child reports, and what the page shows of it."""
+"""Live page of a training run: what the child process reports and what the page shows."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from joules.study.campaign import Campaign, campaigns
 
 RULES = {"plateau": "high plateau", "predictor": "predicted step"}
 
-# As the arms of the design.
+# The same values as the arms of the design.
 _MODULUS, _DECAY, _EVALUATE_EVERY = 59, 1.0, 10
 _WIDTHS: dict[Architecture, int] = {"transformer": 64, "mlp": 128}
 _EXPERIMENT = "grokking"
-# Standard deviations to either side of an interval of 95 %.
+# Half width of a 95 % interval in standard deviations.
 _REACH = 1.96
 
 Number = Annotated[int, Field(ge=0, lt=_MODULUS)]
 
 
 class Choices(Closed):
-    """What a user may choose."""
+    """The user's choices for a run."""
 
     task: Task = "add"
     architecture: Architecture = "transformer"
@@ -44,7 +44,7 @@ class Choices(Closed):
 
 
 class Question(Closed):
-    """A pair of numbers to ask the network about; without numbers, a random held-out pair."""
+    """A pair of numbers for the network to classify; without numbers, a random held-out pair."""
 
     a: Number | None = None
     b: Number | None = None
@@ -57,7 +57,7 @@ class Question(Closed):
 
 
 def make_parameters(choices: Choices) -> dict[str, Any]:
-    """Parameters of the workload for a user's choices."""
+    """Convert a user's choices to parameters of the workload."""
     given = Parameters(
         **choices.model_dump(exclude={"seed"}),
         modulus=_MODULUS,
@@ -74,8 +74,11 @@ build = workload.build
 
 
 def run(prepared: workload.Prepared, session: LiveSession) -> dict[str, Any]:
-    """Runs the workload's training. Its rule 'fixed' is called after each evaluation and never stops: here it
-    reports the evaluation and pauses when due."""
+    """Run the workload's training and report every evaluation.
+
+    The rule 'fixed' is called after each evaluation and never stops. Here it also reports the evaluation and
+    pauses the run when requested.
+    """
     from experiments.grokking.step_model import WINDOW_STEPS
 
     answer = _Examiner(prepared)
@@ -106,7 +109,7 @@ def _signals(prepared: workload.Prepared, *, is_judged: bool) -> dict[str, float
 
 
 class _Examiner:
-    """Answers questions with the network as it is now."""
+    """Answers questions with the current network."""
 
     def __init__(self, prepared: workload.Prepared) -> None:
         self._prepared = prepared
@@ -139,7 +142,7 @@ class _Examiner:
 
 
 class Watching:
-    """Where rules would have stopped, when the network has grokked, and the energy since then."""
+    """Tracks where rules would have stopped, when the network grokked, and the energy since then."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         from experiments.grokking.step_model import WINDOW_STEPS
@@ -153,8 +156,12 @@ class Watching:
         self._grok_step: int | None = None
 
     def observe(self, point: Mapping[str, Any], energies_j: Energies) -> dict[str, Any]:
-        """Where each rule stops and the energy spent since then, under each power model; the predicted step
-        with its interval; the step of the first evaluation at which the network has grokked."""
+        """Update with an evaluation.
+
+        Returns:
+            Where each rule stops and the energy since then, under each power model; the predicted step with
+            its interval; and the first step at which the network has grokked.
+        """
         latest = Evaluation(**{name: point[name] for name in Evaluation.__dataclass_fields__})
         self._history.append(latest)
         if latest.step <= self._window_steps:
@@ -187,7 +194,7 @@ def _since(step: int, at_j: Energies, now_j: Energies) -> dict[str, float]:
 
 
 def start_watch(given: Mapping[str, Any]) -> Watching:
-    """A watch for one run with these parameters."""
+    """Start tracking a run with these parameters."""
     return Watching(given)
 
 

@@ -1,8 +1,8 @@
-"""Two small networks, each computed by exact algebra with as little work as it takes.
+"""Two small networks, each computed by exact algebra with as little work as possible.
 
-Both classify a pair of numbers. What depends on one number alone is computed once for each number, not once
-for each pair, and the transformer evaluates its last position only, since no other is read. `naive` is the
-same function of the same parameters as one would write it first; tests compare the two.
+Both classify a pair of numbers. Terms that depend on one number are computed once per number instead of once
+per pair, and the transformer evaluates only its last position, because no other position is read. `naive` is
+the same function of the same parameters in the obvious form; tests compare both.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ _HEADS = 4
 
 
 class Transformer(nn.Module):
-    """One layer on the sequence (a, b, =): four heads, a ReLU layer four times as wide, no normalisation
-    (Power et al. 2022; Nanda et al. 2023)."""
+    """One layer on the sequence (a, b, =): four heads, a ReLU layer four times as wide, no normalisation.
+
+    Power et al. 2022; Nanda et al. 2023.
+    """
 
     def __init__(self, modulus: int, width: int) -> None:
         super().__init__()
@@ -33,7 +35,7 @@ class Transformer(nn.Module):
         self.unembed = nn.Parameter(torch.randn(width, modulus) / math.sqrt(width))
 
     def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """(logits [N, p], hidden activations [N, 4 width]) of pairs [N, 2]."""
+        """Compute (logits [N, p], hidden activations [N, 4 width]) of pairs [N, 2]."""
         numbers, equals = self.tokens[:-1], self.tokens[-1] + self.positions[2]
         first, second = numbers + self.positions[0], numbers + self.positions[1]
         query = _heads(equals @ self.query)
@@ -55,7 +57,7 @@ class Transformer(nn.Module):
         return self._read(equals + mixed.flatten(1) @ self.output)
 
     def naive(self, pairs: Tensor) -> Tensor:
-        """Logits [N, p] with every position of every sequence computed, under a causal mask."""
+        """Logits [N, p], computed at every position of every sequence under a causal mask."""
         equals = torch.full((len(pairs), 1), self.modulus)
         x = self.tokens[torch.cat([pairs, equals], dim=1)] + self.positions
         query, key, value = (
@@ -73,7 +75,7 @@ class Transformer(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Embeddings of both numbers side by side, a ReLU layer four times as wide as one, logits."""
+    """Concatenated embeddings of both numbers, a ReLU layer four times as wide as one embedding, logits."""
 
     def __init__(self, modulus: int, width: int) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class Mlp(nn.Module):
         self.unembed = nn.Parameter(torch.randn(4 * width, modulus) / math.sqrt(4 * width))
 
     def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """(logits [N, p], hidden activations [N, 4 width]) of pairs [N, 2]."""
+        """Compute (logits [N, p], hidden activations [N, 4 width]) of pairs [N, 2]."""
         for_first, for_second = self.hidden.weight.chunk(2, dim=1)
         first = self.tokens @ for_first.T + self.hidden.bias
         second = self.tokens @ for_second.T
@@ -90,18 +92,18 @@ class Mlp(nn.Module):
         return active @ self.unembed, active
 
     def naive(self, pairs: Tensor) -> Tensor:
-        """Logits [N, p] with the first layer computed for every pair."""
+        """Logits [N, p], with the first layer computed for every pair."""
         logits: Tensor = torch.relu(self.hidden(self.tokens[pairs].flatten(1))) @ self.unembed
         return logits
 
 
 def make(architecture: str, modulus: int, width: int) -> Transformer | Mlp:
-    """A fresh network, initialised from torch's random stream."""
+    """Make a network, initialised from torch's random stream."""
     return Transformer(modulus, width) if architecture == "transformer" else Mlp(modulus, width)
 
 
 def _rows(table: Tensor, numbers: Tensor) -> Tensor:
-    # Indexing would add up its gradient in the order in which threads come: not the same from run to run.
+    # Not by indexing: its gradient is summed in the order of threads, which changes from run to run.
     return functional.embedding(numbers, table)
 
 

@@ -1,4 +1,4 @@
-"""What a training came to: its steps of memorising and grokking, and the energy before, between and after."""
+"""Outcome of a run: its steps of memorising and grokking, and the energy before, between and after them."""
 
 from __future__ import annotations
 
@@ -28,34 +28,42 @@ _PARAMETERS = (
     "evaluate_every",
 )
 _METRICS = ("parameters", "steps", "flops_per_step", "bytes_moved_per_step")
-# Grokked to the full; memorised.
+# Accuracy of complete grokking; accuracy of memorising.
 _ALL, _MEMORISED = 0.99, 0.99
 
 
 def published() -> pd.DataFrame:
-    """Shares of energy after generalisation that another project reports, in percent: a row each."""
+    """Published shares of energy after generalisation (PowerDown), in per cent."""
     return pd.read_csv(_PUBLISHED)
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:
-    """The evaluations of a training, in order of step."""
+    """The evaluations of a run, in order of step."""
     return [Evaluation(int(cells[0]), *cells[1:]) for cells in run.metrics["evaluations"]]
 
 
 def energy_at(run: Run, step: float) -> float:
-    """Energy since the window opened in joules at an optimiser step, linear between marks."""
+    """Energy in joules from the opening of the window to an optimiser step, interpolated between marks."""
     return float(energies_at(run, [step])[0])
 
 
 def energies_at(run: Run, steps: Sequence[float]) -> NDArray[np.float64]:
-    """`energy_at` of many steps."""
+    """`energy_at` for many steps."""
     marks = [(0, 0.0), *((mark.index, mark.energy_j or 0.0) for mark in run.steps)]
     marked, energies_j = zip(*marks, strict=True)
     return np.interp(steps, marked, energies_j)
 
 
 def tabulate_runs(records: Records, trainings: Trainings) -> pd.DataFrame:
-    """A row a run: steps, energies of its phases, waste."""
+    """Tabulate runs with their steps, the energies of their phases and their waste.
+
+    Args:
+        records: Records of the experiment.
+        trainings: Records of runs with a result, by arm and block.
+
+    Returns:
+        One row per run.
+    """
     table = runs_table(records, parameters=_PARAMETERS, metrics=_METRICS)
     table.insert(
         3,
@@ -84,7 +92,7 @@ def tabulate_runs(records: Records, trainings: Trainings) -> pd.DataFrame:
 
 
 def describe_course(run: Run) -> dict[str, float | None]:
-    """Steps of memorising and grokking, and the energy before, between and after."""
+    """Steps of memorising and grokking, and the energy before, between and after them."""
     history = evaluations_of(run)
     memorised = next((e.step for e in history if e.train_accuracy >= _MEMORISED), None)
     grokked, fully = first_sustained(history, GROKKED), first_sustained(history, _ALL)
@@ -108,7 +116,7 @@ def describe_course(run: Run) -> dict[str, float | None]:
 
 
 def curves_table(trainings: Trainings) -> pd.DataFrame:
-    """A row an evaluation: step, energy so far, losses, accuracies and signals."""
+    """One row per evaluation: step, energy so far, losses, accuracies and signals."""
     rows = [
         {
             "arm": arm,
@@ -133,7 +141,7 @@ def curves_table(trainings: Trainings) -> pd.DataFrame:
 
 
 def arms_table(fixed: pd.DataFrame) -> pd.DataFrame:
-    """A row an arm on the fixed schedule: how often it grokked, when, and what was wasted."""
+    """One row per arm on the fixed schedule: how often and when it grokked, and its waste."""
     rows = []
     for arm, group in fixed.groupby("arm", sort=False):
         grokked = group.dropna(subset=["grok_step"])
@@ -165,8 +173,10 @@ def arms_table(fixed: pd.DataFrame) -> pd.DataFrame:
 
 
 def waste_statistics(fixed: pd.DataFrame) -> list[statistics.Row]:
-    """Mean waste of all trainings that grokked, of each network's, of the task that takes longest; the
-    interval of all is over blocks, whose runs are not independent of each other."""
+    """Mean waste of all runs that grokked, by network, and of the task that takes longest to grok.
+
+    Intervals are over blocks, because the runs of a block are not independent.
+    """
     grokked = fixed.dropna(subset=["waste"])
     if grokked.empty:
         return []

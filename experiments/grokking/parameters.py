@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RuleName = Literal["fixed", "patience", "plateau"]
 class Parameters(Closed):
     """A network trained on a task modulo a prime, in full batches, for `steps` optimiser steps.
 
-    `width` is that of the embedding; `train_fraction` the share of all pairs that is trained on. Every
-    `evaluate_every` steps the other pairs are evaluated and `rule` may end the training early.
+    `width` is the width of the embedding, `train_fraction` the share of all pairs in the training set. Every
+    `evaluate_every` steps the network is evaluated on the other pairs, and `rule` may end the training.
     """
 
     task: Task

@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPENT = {
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment."""
+    """Values that the paper prints about this experiment."""
     arms, schedules = pick(tables, "arms"), pick(tables, "schedules")
     fixed = pick(tables, "runs").where("failure.isna()", "energy_j.notna()", rule="fixed")
     fleet = pick(tables, "fleet").largest("runs_per_year")
@@ -59,35 +59,35 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def count_expected(fixed: pd.DataFrame, arms: pd.DataFrame) -> int:
-    """How many of `fixed` belong to an arm that generalised in some block."""
+    """Number of runs of `fixed` whose arm grokked in some block."""
     return int((~fixed["arm"].isin(arms.loc[arms["grokked"] == 0, "arm"])).sum())
 
 
 def name_hardest(statistics: pd.DataFrame) -> str:
-    """The task with the largest waste, or none."""
+    """The task with the largest waste; 'none' without one."""
     hardest = statistics.set_index("statistic")["group"].get("waste.hardest")
     return str(hardest) if pd.notna(hardest) else "none"
 
 
 def mean_wasted_s(fixed: pd.DataFrame) -> float:
-    """Mean of waste times duration_s over the runs that generalised; 0 where none did."""
+    """Mean time after grokking of the runs that grokked, in seconds (waste x duration); 0 without any."""
     wasted_s = (fixed["waste"] * fixed["duration_s"]).dropna()
     return float(wasted_s.sum() / max(len(wasted_s), 1))
 
 
 def published_percent(what: str) -> float:
-    """The published share of energy after generalisation, in percent."""
+    """A published share of energy after generalisation, in per cent."""
     percents: dict[str, float] = outcomes.published().set_index("what")["percent"].to_dict()
     return percents[what]
 
 
 def length_for_published(schedules: pd.DataFrame, what: str) -> float:
-    """The length of schedule in steps at which the waste is the published one."""
+    """Length of schedule, in steps, at which the waste equals the published one."""
     return frontier.length_for(schedules, published_percent(what) / 100)
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Arms, rules and fleet as the paper prints them."""
+    """Printed tables: arms, rules and fleet."""
     means = tables["statistics"].set_index("statistic")["estimate"]
     rules = pd.DataFrame(
         [

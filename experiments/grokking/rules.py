@@ -1,6 +1,6 @@
-"""When to stop a training: rules over what evaluations have shown so far.
+"""Stopping rules over the evaluations of a run so far.
 
-The same functions stop a metered training and are replayed on the curves of trainings that went on.
+The same functions stop a metered run and are replayed on the curves of runs that continued.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from experiments.grokking.parameters import RuleName
 
-# The phase of a run in which its network is evaluated on the held-out pairs.
+# Name of the phase in which the network is evaluated on held-out pairs.
 EVALUATION = "evaluation"
-# Held-out accuracy from which a network counts as having grokked.
+# Held-out accuracy at which a network has grokked.
 GROKKED = 0.95
-# A plateau is high from here, and is one when it has lasted this many optimiser steps.
+# Least accuracy of a high plateau, and its least length in optimiser steps.
 _HIGH = 0.98
 _PLATEAU_STEPS = 100
-# Optimiser steps without a better validation loss after which ordinary early stopping gives up.
+# Optimiser steps without a better validation loss after which ordinary early stopping stops.
 _PATIENCE_STEPS = 200
 
 
@@ -36,18 +36,21 @@ Rule = Callable[[Sequence[Evaluation]], bool]
 
 
 def never(_history: Sequence[Evaluation]) -> bool:
-    """The fixed schedule."""
+    """Never stop: the fixed schedule."""
     return False
 
 
 def patience(history: Sequence[Evaluation]) -> bool:
-    """Ordinary early stopping: validation loss has not been better for a while."""
+    """Stop if validation loss has not improved for `PATIENCE` steps: ordinary early stopping."""
     best = min(history, key=lambda evaluation: evaluation.loss)
     return history[-1].step - best.step >= _PATIENCE_STEPS
 
 
 def plateau(history: Sequence[Evaluation]) -> bool:
-    """Validation accuracy has been high for a while: the plateau before grokking is low and is not meant."""
+    """Stop if validation accuracy has been high for a while.
+
+    The plateau before grokking has a low accuracy and does not stop training.
+    """
     since = history[-1].step
     for evaluation in reversed(history):
         if evaluation.accuracy < _HIGH:
@@ -62,7 +65,7 @@ RULES: dict[RuleName, Rule] = {"fixed": never, "patience": patience, "plateau": 
 
 
 def stop_step(history: Sequence[Evaluation], rule: Rule) -> int:
-    """The step at which `rule` would have stopped a training with these evaluations: the last where never."""
+    """The step at which `rule` stops a run with these evaluations; the last step if it never stops."""
     for place in range(len(history)):
         if rule(history[: place + 1]):
             return history[place].step
@@ -70,8 +73,11 @@ def stop_step(history: Sequence[Evaluation], rule: Rule) -> int:
 
 
 def first_sustained(history: Sequence[Evaluation], accuracy: float) -> int | None:
-    """First evaluated step from which validation accuracy stays at `accuracy` or above; None where it does
-    not at the end."""
+    """The first evaluated step from which validation accuracy stays at or above `accuracy`.
+
+    Returns:
+        The step; None if the last evaluation is below.
+    """
     sustained_from = None
     for evaluation in reversed(history):
         if evaluation.accuracy < accuracy:

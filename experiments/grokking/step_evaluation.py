@@ -1,4 +1,4 @@
-"""How well the step of grokking is predicted from the first steps, by models that have not seen the task."""
+"""Error of predicting the step of grokking from the first steps, by models that have not seen the task."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from joules.analysis import statistics
 
 
 def predictions_table(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
-    """A row a training that grokked after the window: its features, and the step predicted by models that
-    have not seen its task (within its architecture), nor its architecture; beside the baselines."""
+    """Predict the step of grokking of every run that grokked after the first steps.
+
+    Args:
+        fixed: Runs of a fixed schedule.
+        trainings: Records of the runs by arm and block.
+
+    Returns:
+        One row per run: its features, the step predicted by a model that has not seen its task (within its
+        architecture), by a model that has not seen its architecture, and the baselines.
+    """
     rows = []
     for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
         if row["grok_step"] <= step_model.WINDOW_STEPS:
@@ -43,7 +51,7 @@ def predictions_table(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame
 
 
 def coefficients_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The model of each architecture with enough trainings: a row a feature."""
+    """Coefficients of the model of each architecture with enough runs: one row per feature."""
     columns = ["architecture", "feature", "mean", "scale", "coefficient"]
     tables = [
         step_model.coefficients(group).assign(architecture=architecture)
@@ -54,7 +62,7 @@ def coefficients_table(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def predictor_statistics(predictions: pd.DataFrame, fixed: pd.DataFrame) -> list[statistics.Row]:
-    """Errors of every way to predict, by architecture, and how many trainings grokked within the window."""
+    """Errors of each predictor by architecture, and the number of runs that grokked in the first steps."""
     rows = []
     ways = ("unseen_task", "others_mean", "siblings_mean", "unseen_architecture")
     for architecture, group in predictions.groupby("architecture"):

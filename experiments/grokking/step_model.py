@@ -1,8 +1,8 @@
-"""A linear model of the step at which a network will have grokked, from its first steps.
+"""A linear model that predicts the step of grokking from the first steps.
 
-What is predicted is the natural logarithm of the step. Features are scaled to mean zero and variance one;
-coefficients are those of a ridge regression and are exported, so that anyone can apply them:
-`log step = intercept + sum(coefficient x (feature - mean) / scale)`.
+It predicts the natural logarithm of the step. Features are scaled to mean zero and variance one. Coefficients
+of the ridge regression are exported, so that the model can be applied without this code: `log step =
+intercept + sum(coefficient x (feature - mean) / scale)`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FEATURES = [
     "log_inverse_decay",
     "train_fraction",
 ]
-# Optimiser steps that are looked at.
+# Number of first optimiser steps that the features use.
 WINDOW_STEPS = 200
 _PENALTY = 1.0
 
@@ -42,13 +42,16 @@ def features(
     weight_decay: float,
     train_fraction: float,
 ) -> dict[str, float]:
-    """What the first steps show.
+    """Compute the features of a run from its first steps.
 
-    Means over the window of the logarithms of gradient and weight norm; the weight norm's relative change;
-    at its end the share of inactive units, the validation loss less the training loss, and training
-    accuracy; the standard deviation of the step-to-step change of log training loss; and, known beforehand,
-    log 1/(learning rate x weight decay), the time constant of decay, and the training fraction. Raises
-    ValueError where nothing was evaluated within the window.
+    Features over the first steps: means of the logarithms of gradient norm and weight norm, the relative
+    change of the weight norm, and the standard deviation of the change of log training loss between
+    evaluations. Features at the end of the first steps: share of inactive units, validation loss minus
+    training loss, and training accuracy. Features of the arm: log 1/(learning rate x weight decay), which is
+    the time constant of decay, and the training fraction.
+
+    Raises:
+        ValueError: If there are fewer than three evaluations within the first steps.
     """
     seen = [evaluation for evaluation in evaluations if evaluation.step <= WINDOW_STEPS]
     logged = [signal for signal in signals if signal[0] <= WINDOW_STEPS]
@@ -70,9 +73,14 @@ def features(
 
 
 def held_out_predictions(runs: pd.DataFrame, left_out: str) -> pd.Series:
-    """Predicted steps of every row, from a model fitted on the rows whose column `left_out` differs.
+    """Predict the step of every row with a model fitted to the rows whose column `left_out` differs.
 
-    `runs` has the features and `grok_step`. NaN where fewer than four rows remain to fit.
+    Args:
+        runs: Features and `grok_step`, one row per run.
+        left_out: Column of the group that is left out.
+
+    Returns:
+        Predicted steps; NaN if fewer than four rows remain to fit.
     """
     predicted = pd.Series(np.nan, index=runs.index)
     for value in runs[left_out].unique():
@@ -84,7 +92,7 @@ def held_out_predictions(runs: pd.DataFrame, left_out: str) -> pd.Series:
 
 
 def others_mean(runs: pd.DataFrame, left_out: str) -> pd.Series:
-    """The geometric mean step of the rows whose column `left_out` differs: the baseline to beat."""
+    """Geometric mean step of the rows whose column `left_out` differs: a baseline."""
     logs = np.log(runs["grok_step"])
     return runs[left_out].map(
         {value: math.exp(logs[runs[left_out] != value].mean()) for value in runs[left_out].unique()}
@@ -92,15 +100,17 @@ def others_mean(runs: pd.DataFrame, left_out: str) -> pd.Series:
 
 
 def siblings_mean(runs: pd.DataFrame) -> pd.Series:
-    """The geometric mean step of the other rows of the same arm: what is known where the task was run
-    before. NaN for an only child."""
+    """Geometric mean step of the other runs of the same arm; NaN if the arm has one run.
+
+    This baseline needs earlier runs of the same task.
+    """
     logs = np.log(runs["grok_step"])
     sums, counts = (logs.groupby(runs["arm"]).transform(how) for how in ("sum", "count"))
     return np.exp((sums - logs) / (counts - 1).where(counts > 1))
 
 
 def errors(steps: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[float, float]:
-    """(R squared of logarithms against their own mean, median factor that predictions are off by)."""
+    """Returns (R squared of logarithms against their mean, median error factor of predictions)."""
     true, guess = np.log(steps), np.log(predicted)
     total = float(np.sum((true - true.mean()) ** 2))
     r2 = 1 - float(np.sum((true - guess) ** 2)) / total if total > 0 else math.nan
@@ -108,7 +118,7 @@ def errors(steps: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[
 
 
 def coefficients(runs: pd.DataFrame) -> pd.DataFrame:
-    """The model of all rows: feature, mean, scale, coefficient, and a row 'intercept'."""
+    """Fit the model to all rows and list feature, mean, scale and coefficient, with a row 'intercept'."""
     model = fit_step_model(runs)
     scaler, ridge = model[0], model[-1]
     table = pd.DataFrame(
@@ -119,6 +129,6 @@ def coefficients(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def fit_step_model(runs: pd.DataFrame) -> Pipeline:
-    """The ridge regression of the logarithm of the grokking step on the early features of `runs`."""
+    """Fit the ridge regression of the logarithm of the grokking step on the early features of `runs`."""
     model = make_pipeline(StandardScaler(), Ridge(alpha=_PENALTY))
     return model.fit(runs[FEATURES].to_numpy(), np.log(runs["grok_step"]))

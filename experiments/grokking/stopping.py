@@ -1,4 +1,4 @@
-"""What rules that end a training would have saved and lost, and what those did that really ended one."""
+"""Energy saved and accuracy lost by stopping rules, replayed on full runs and measured in stopped runs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from experiments.grokking.outcomes import Trainings, evaluations_of
 from experiments.grokking.rules import RULES, stop_step
 from joules.analysis import statistics
 
-# A predicted step is stretched by this before training stops there: the model errs to both sides.
+# Factor on the predicted step before training stops there, because predictions can be too early.
 SAFETY = 1.5
 
 
 def rules_table(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Every rule replayed on every training that grokked: where it stops, the share of the schedule's
-    energy it saves and the accuracy it loses, in points."""
+    """Replay every rule on every run that grokked.
+
+    Args:
+        fixed: Runs of a fixed schedule.
+        trainings: Records of the runs by arm and block.
+        predictions: Predicted steps of grokking.
+
+    Returns:
+        One row per run and rule: where it stops, the share of the schedule's energy that it saves, and the
+        accuracy that it loses, in percentage points.
+    """
     predicted = predictions.set_index(["arm", "block"])["unseen_task"]
     rows = []
     for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
@@ -46,7 +55,7 @@ def rules_table(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataF
 
 
 def rule_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
-    """Means over blocks of what each rule saves and loses, and how often it stops before grokking."""
+    """Energy saved and accuracy lost by each rule, and how often it stops before grokking."""
     rows = []
     for rule, group in rules.groupby("rule", sort=False):
         for column, unit in (("saved", "1"), ("lost_points", "points"), ("accuracy", "1")):
@@ -62,7 +71,7 @@ def rule_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
 
 
 def live_losses(good: pd.DataFrame) -> list[statistics.Row]:
-    """Accuracy lost by trainings that a rule really stopped, against the same seed on the full schedule."""
+    """Accuracy lost by runs that a rule stopped, compared with the same seed on the full schedule."""
     rows = []
     for arm in good.loc[good["rule"] != "fixed", "arm"].unique():
         base = arm.rpartition("_")[0]

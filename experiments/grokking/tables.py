@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from joules.study.design import Design
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (a row a run: steps, energies of its phases, waste), `curves` (a row an evaluation), `arms`,
-    `statistics`, `predictions` (a row a run that grokked after the window), `coefficients`, `rules` (a row
-    a run and rule), `frontier` (a row a rule and setting), `schedules` (a row a length), `fleet`."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of the runs.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run: steps, energies of its phases, waste), `curves` (one row per evaluation),
+        `arms`, `statistics`, `predictions` (one row per run that grokked after the first steps),
+        `coefficients`, `rules` (one row per run and rule), `frontier` (one row per rule and setting),
+        `schedules` (one row per length) and `fleet`.
+    """
     trainings = {(run.arm, run.block): run for run in records if isinstance(run, Run) and run.has_result}
     runs = outcomes.tabulate_runs(records, trainings)
     good = select_measured(runs)

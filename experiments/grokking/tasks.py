@@ -1,4 +1,4 @@
-"""Modular arithmetic as classification: pairs (a, b) and the number they make."""
+"""Modular arithmetic as classification: pairs (a, b) and the number they result in."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ _RESULT: dict[Task, Callable[[int, int, int], int]] = {
 
 @dataclass(frozen=True)
 class Examples:
-    """`pairs` [N, 2] and `results` [N], all whole numbers from 0 to the modulus."""
+    """`pairs` [N, 2] and `results` [N], whole numbers from 0 to the modulus minus one."""
 
     pairs: Tensor
     results: Tensor
 
 
 def split(task: Task, modulus: int, train_fraction: float, seed: int) -> tuple[Examples, Examples]:
-    """(to train on, to validate on): all pairs the task is defined on, divided at random by `seed`.
+    """Divide all pairs on which the task is defined into training and validation, at random by `seed`.
 
     Division is `a b^-1 mod p`, defined for b > 0.
+
+    Returns:
+        (training examples, validation examples).
     """
     first = 1 if task == "divide" else 0
     pairs = [(a, b) for a in range(modulus) for b in range(first, modulus)]

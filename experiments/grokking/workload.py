@@ -1,4 +1,4 @@
-"""Training of one network on one task, in full batches."""
+"""Trains one network on one task, in full batches."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from joules.workload.session import Session
 
 # Power et al. 2022.
 _BETAS = (0.9, 0.98)
-# Digits kept of what is logged: enough for any rule, small enough for a released record.
+# Digits kept in logged numbers: enough for any rule, small enough for a released record.
 _DIGITS = 6
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network that has learnt nothing, its optimiser and its data. `step_counts` is what a step takes."""
+    """An untrained network, its optimiser and data; `step_counts` are the operation counts of a step."""
 
     network: Transformer | Mlp
     optimizer: torch.optim.Optimizer
@@ -38,7 +38,12 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """Network and data of `seed`; steps of a copy warm the kernels and are counted."""
+    """Make network and data of `seed`; steps of a copy warm the kernels and are counted.
+
+    Args:
+        values: Parameters of the arm.
+        seed: Seed of weights and of the split of the data.
+    """
     parameters = Parameters.model_validate(values)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     train, held_out = (
@@ -73,7 +78,11 @@ def _fresh(
 
 
 def step(prepared: Prepared) -> tuple[Tensor, Tensor, Tensor]:
-    """One optimiser step on all training pairs. Returns (loss, logits, activations) from before it."""
+    """Take one optimiser step on all training pairs.
+
+    Returns:
+        (loss, logits, activations) from before the step.
+    """
     logits, active = prepared.network(prepared.train.pairs)
     loss = functional.cross_entropy(logits, prepared.train.results)
     prepared.optimizer.zero_grad(set_to_none=True)
@@ -83,11 +92,15 @@ def step(prepared: Prepared) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def run(prepared: Prepared, session: Session) -> dict[str, Any]:
-    """Trains until the schedule or the rule ends it. `evaluations` holds [step, training loss, training
-    accuracy, validation loss, validation accuracy], `signals` [step, gradient norm, weight norm, share of
-    activations that are zero] of the same steps.
+    """Train until the schedule or the rule ends the run.
 
-    Raises ValueError where the loss is no longer finite.
+    Returns:
+        Facts about the network and its curves. `evaluations` holds [step, training loss, training accuracy,
+        validation loss, validation accuracy]; `signals` holds [step, gradient norm, weight norm, share of
+        activations that are zero] at the same steps.
+
+    Raises:
+        ValueError: If the loss is not finite.
     """
     parameters = prepared.parameters
     rule = RULES[parameters.rule]
@@ -97,7 +110,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
         loss, logits, active = step(prepared)
         if number % parameters.evaluate_every == 0 or number == parameters.steps:
             train_loss = float(loss.detach())
-            # Watching costs energy, which is charged to the rule that needs it.
+            # Evaluations cost energy, which is charged to the rule that needs them.
             with session.phase(EVALUATION):
                 history.append(_evaluate(prepared, number, train_loss, logits))
             signals.append([float(number), *_signals(prepared.network, active)])

@@ -74,7 +74,7 @@ def test_numbers_of_a_readme_are_those_of_the_released_campaign(page):
 
 def test_what_came_out_has_no_number_of_its_own():
     page = (ROOT / "experiments" / "grokking" / "README.md").read_text(encoding="utf-8")
-    told = page.partition("## What came out")[2]
+    told = page.partition("## Results")[2]
     # Names, sizes of the design and of the schedule are no results.
     bare = re.sub(r"`[^`]*`|a²\+b²|1,500 steps|20,000|200 steps", "", _VALUE.sub("", told))
     assert re.findall(r"\d", bare) == []
