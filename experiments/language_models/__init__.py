@@ -1,1 +1,1 @@
-"""Joules to an accuracy for character language models, and the exam of a modernised recipe."""
+"""Experiment: energy of character language models to an accuracy, and an exam for a modern recipe."""

@@ -1,9 +1,7 @@
-"""Entry: a chunker (Schmidhuber 1992): n-grams predict, and a small network learns only where they do not
-know.
+"""Board entry: a chunker (Schmidhuber 1992). A small network learns only where n-grams are uncertain.
 
-A place counts as unknown where the surprise that the n-grams themselves expect, the entropy of their
-distribution, is above a bound. That is known before the symbol, so that the same places are asked when
-predicting.
+A place is uncertain if the entropy of the n-grams' distribution is above a bound. This is known before the
+symbol, so training and prediction select the same places.
 """
 
 from __future__ import annotations
@@ -19,14 +17,14 @@ from experiments.language_models.contracts import Note
 from experiments.language_models.ngrams import Floats, Indices, NGrams, Symbols, kneser_ney
 from experiments.language_models.parameters import Parameters
 
-# Of the network: symbols it sees, numbers a symbol becomes, hidden units.
+# Network size: symbols of context, embedding width, hidden units.
 _SEEN, _NUMBERS, _HIDDEN = 16, 16, 256
-# Places looked at in an iteration, of which the unknown are learnt.
+# Places drawn in an iteration; the network trains on the uncertain ones.
 _CANDIDATES = 2048
 
 
 class Perceptron(nn.Module):
-    """Logits of the next symbol from the last few: [n, seen] to [n, V]. They start at zero."""
+    """Logits of the next symbol from the last few symbols: [n, seen] to [n, V]. Initial logits are zero."""
 
     def __init__(self, alphabet: int) -> None:
         super().__init__()
@@ -37,13 +35,13 @@ class Perceptron(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, seen: Tensor) -> Tensor:
-        """See the class."""
+        """Compute logits; see the class."""
         return self.out(functional.relu(self.hidden(self.symbols(seen).flatten(1))))
 
 
 @dataclass(frozen=True)
 class Chunker:
-    """Tables, and the network that is asked where these expect more than `uncertain_bits` of surprise."""
+    """N-gram tables, and a network that corrects them where their entropy is above `uncertain_bits`."""
 
     tables: NGrams
     network: Perceptron
@@ -60,14 +58,14 @@ class Chunker:
         return chances.reshape(len(starts), length, -1)
 
     def correct(self, text: Symbols, places: Indices, chances: Floats) -> Tensor:
-        """What the network makes of the tables' probabilities at `places` [n]: logits [n, V]."""
+        """Logits [n, V] at `places` [n]: the network's correction added to the tables' log-probabilities."""
         device = self.network.out.weight.device
         seen = torch.from_numpy(text[places[:, None] - _SEEN + np.arange(_SEEN)]).long().to(device)
         return self.network(seen) + torch.from_numpy(np.log(chances)).float().to(device)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tables and of the network."""
+        """Bytes of the tables and the network."""
         return self.tables.nbytes + sum(weight.nbytes for weight in self.network.parameters())
 
 
@@ -79,7 +77,7 @@ def expected_bits(chances: Floats) -> Floats:
 def train(
     text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note
 ) -> Chunker:
-    """Counts the leading part, then trains the network on unknown places of the rest."""
+    """Count the leading part of the text, then train the network on uncertain places of the rest."""
     torch.manual_seed(seed)
     split = int(len(text) * (parameters.table_share or 1))
     model = Chunker(

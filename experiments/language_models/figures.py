@@ -30,7 +30,7 @@ _SPENT = {
 
 
 def language_board(tables: Tables) -> Figure:
-    """Accuracy against energy, time, processor time and size, a panel each."""
+    """Accuracy against energy, time, processor time and size, one panel each."""
     board = tables["board"]
     board = board.assign(words=to_words(board["arm"]))
     is_out = board["disqualified_blocks"] > 0
@@ -58,7 +58,7 @@ def language_board(tables: Tables) -> Figure:
 
 
 def language_reached(tables: Tables) -> Figure:
-    """Curves of networks, and the tables of all orders on the same text joined by a line."""
+    """Accuracy of networks during training, and of tables of all orders, against energy."""
     curves, board, runs = tables["curves"], tables["board"], tables["runs"]
     whole = runs[(runs["entry"] == "kneser_ney") & (runs["share"] == 1)]
     chain = board[board["arm"].isin(set(whole["arm"]) - {"deep_backoff"})]
@@ -82,7 +82,7 @@ def language_reached(tables: Tables) -> Figure:
 
 
 def language_ranking(tables: Tables) -> Figure:
-    """Energy of a training by entry on the board, the cheapest first, with the stars of the table."""
+    """Energy of a run by entry of the board, the cheapest first, with stars."""
     board, runs = tables["board"], records.select_measured(tables["runs"])
     on_board = board[board["disqualified_blocks"] == 0].sort_values("energy_per_training_j")
     if on_board.empty:

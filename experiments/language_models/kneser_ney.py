@@ -1,4 +1,4 @@
-"""Entry: a chain of n-grams with Kneser–Ney's modified discounts, and nothing else."""
+"""Board entry: chained n-grams with the modified discounts of Kneser–Ney."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ class Chain:
 
 
 def train(text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note) -> Chain:
-    """Counts. Nothing is random, and nothing happens on the way."""
+    """Count. Nothing is random, and no checkpoints are reported."""
     return Chain(kneser_ney(text, parameters.lengths, alphabet))

@@ -1,7 +1,7 @@
-"""A logistic mixer: experts' log-probabilities, weighted and made a distribution again.
+"""A logistic mixer: weighted log-probabilities of experts, normalised to a distribution.
 
-It is what PAQ does for bits (Mahoney 2005), for symbols: of V symbols instead of two, with a set of weights
-for each situation, learnt online by the gradient of the coding cost.
+PAQ does this for bits (Mahoney 2005); here it is done for V symbols. There is one set of weights per
+situation, learnt online by the gradient of the coding cost.
 """
 
 from __future__ import annotations
@@ -14,8 +14,16 @@ Indices = NDArray[np.int64]
 
 
 def mix(weights: Floats, logs: Floats, situations: Indices) -> Floats:
-    """Probabilities [n, V] by the experts' `logs` [experts, n, V], weighted by the row of `weights`
-    [situations, experts] of each one's situation [n]."""
+    """Mix the predictions of experts.
+
+    Args:
+        weights: Weights [situations, experts].
+        logs: Log-probabilities [experts, n, V].
+        situations: Row of `weights` for each of n places.
+
+    Returns:
+        Probabilities [n, V].
+    """
     scores = np.einsum("ne,env->nv", weights[situations], logs)
     scores -= scores.max(axis=1, keepdims=True)
     chances = np.exp(scores)

@@ -1,7 +1,7 @@
-"""Entry: a network and n-grams, multiplied: what the network adds to the logarithms of the tables is learnt.
+"""Board entry: a network on top of n-grams; the network learns a correction of the tables' log-probabilities.
 
-Tables count the leading part of the text and the network learns on the rest, where the tables are as wrong as
-they will be on new text.
+Tables count the leading part of the text and the network learns on the rest, on which the tables make as many
+errors as on new text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from experiments.language_models.training import Network
 def train(
     text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note
 ) -> Network:
-    """Counts, then trains on what was not counted."""
+    """Count, then train the network on the part that was not counted."""
     split = int(len(text) * (parameters.table_share or 1))
     tables = kneser_ney(text[:split], parameters.lengths, alphabet)
     return modern.train_on(tables, text[split:], alphabet, parameters, seed, device, note)

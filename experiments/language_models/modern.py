@@ -1,6 +1,8 @@
-"""The same size of transformer as its descendants build it: rotary positions (Su et al. 2021), normalised
-queries and keys (Henry et al. 2020), squared ReLU (So et al. 2021), root mean squares for norms, outputs that
-start at zero."""
+"""A transformer of the same size with modern components.
+
+Rotary positions (Su et al. 2021), normalised queries and keys (Henry et al. 2020), squared ReLU (So et al.
+2021), root-mean-square norms, and output weights that start at zero.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from experiments.language_models.training import Network, adamw, fit
 # Base of the wavelengths of rotary positions.
 _BASE = 1000.0
 _BETAS, _DECAY = (0.9, 0.95), 0.0
-# Share of the training after which the rates fall to nothing.
+# Share of the training after which the rates decay to zero.
 _FALLS_FROM = 0.3
 
 
@@ -38,7 +40,7 @@ class Modern(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
 
     def forward(self, window: Tensor) -> Tensor:
-        """See the class."""
+        """Compute logits; see the class."""
         turn = self.cos[: window.size(1)], self.sin[: window.size(1)]
         x = _norm(self.symbols(window))
         for block in self.blocks:
@@ -50,7 +52,7 @@ class _Block(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        # Queries, keys and values apart, since Muon makes each orthogonal.
+        # Separate queries, keys and values, because Muon orthogonalises each matrix.
         self.query, self.key, self.value, self.attention_out = (
             nn.Linear(width, width, bias=False) for _ in range(4)
         )
@@ -77,7 +79,7 @@ def _norm(x: Tensor) -> Tensor:
 
 
 def _rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Pairs of channels of `x` [..., places, channels], turned by the angle of their place."""
+    """Rotate pairs of channels of `x` [..., places, channels] by the angle of their place."""
     cos, sin = turn
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
@@ -86,7 +88,7 @@ def _rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 def train(
     text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note
 ) -> Network:
-    """Entry: the modern network, trained by AdamW or by Muon."""
+    """Board entry: the modern network, trained by AdamW or by Muon."""
     return train_on(None, text, alphabet, parameters, seed, device, note)
 
 
@@ -99,7 +101,7 @@ def train_on(
     device: str,
     note: Note,
 ) -> Network:
-    """The same on top of tables, where there are some."""
+    """Train the modern network on top of tables; without tables if `tables` is None."""
     torch.manual_seed(seed)
     size = {name: getattr(parameters, name) for name in ("layers", "heads", "width", "window")}
     network = Modern(alphabet, **size).to(device)
@@ -112,7 +114,7 @@ def train_on(
 
 
 def _optimizers(network: Modern, parameters: Parameters) -> list[torch.optim.Optimizer]:
-    """Muon takes the matrices of the blocks; what looks up symbols and gives them out stays with AdamW."""
+    """Muon for the matrices of the blocks, AdamW for embeddings and outputs."""
     rate = parameters.learning_rate or 0
     if parameters.optimizer != "muon":
         return [adamw(list(network.parameters()), rate, _BETAS, _DECAY)]

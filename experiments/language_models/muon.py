@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrices are made orthogonal before they are applied (Jordan 2024)."""
+"""Muon: momentum matrices are orthogonalised before they are applied (Jordan 2024)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-# The quintic that draws singular values towards one; they end between .7 and 1.2.
+# The quintic polynomial that moves singular values towards one; they end between .7 and 1.2.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """The nearest matrices with orthonormal rows or columns, roughly: [..., m, n], by Newton and Schulz."""
+    """Approximate the nearest orthonormal matrices [..., m, n] by Newton–Schulz iteration."""
     tall = matrices.size(-2) > matrices.size(-1)
     x = matrices.mT if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
@@ -26,14 +26,14 @@ def orthogonalize(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum on matrices, orthogonalised. Matrices of one shape are done together."""
+    """Nesterov momentum on matrices, orthogonalised. Matrices of equal shape are processed together."""
 
     def __init__(self, matrices: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(list(matrices), {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override] # noqa: ARG002
-        """One update from the gradients that are there."""
+        """Update the weights from their current gradients."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
             for weight in group["params"]:

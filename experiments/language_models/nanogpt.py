@@ -13,9 +13,9 @@ from experiments.language_models.ngrams import Symbols
 from experiments.language_models.parameters import Parameters
 from experiments.language_models.training import Network, adamw, fit
 
-# Training as nanoGPT's recipe for a processor has it: config/train_shakespeare_char.py and the README.
+# Settings of nanoGPT's recipe for a processor: config/train_shakespeare_char.py and the README.
 _BETAS, _DECAY, _CLIP = (0.9, 0.99), 0.1, 1.0
-# The rate rises for 100 of 2,000 steps and falls to a tenth.
+# The rate rises for 100 of 2,000 steps and then falls to a tenth.
 _WARM_SHARE, _LEAST_SHARE = 0.05, 0.1
 
 
@@ -30,16 +30,16 @@ class NanoGpt(nn.Module):
         self.norm = nn.LayerNorm(width, bias=False)
         for name, weight in self.named_parameters():
             if weight.dim() > 1:
-                # Layers that add to the stream start smaller the more of them there are.
+                # Initial weights of residual layers are smaller in a deeper network.
                 spread = 0.02 / math.sqrt(2 * layers) if name.endswith("out.weight") else 0.02
                 nn.init.normal_(weight, std=spread)
 
     def forward(self, window: Tensor) -> Tensor:
-        """See the class."""
+        """Compute logits; see the class."""
         x = self.symbols(window) + self.places.weight[: window.size(1)]
         for block in self.blocks:
             x = block(x)
-        # Input and output share their embedding.
+        # Input and output share the embedding.
         return functional.linear(self.norm(x), self.symbols.weight)
 
 
@@ -64,7 +64,7 @@ class _Block(nn.Module):
 def train(
     text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note
 ) -> Network:
-    """Entry: the recipe with which others are compared."""
+    """Board entry: the recipe with which the others are compared."""
     torch.manual_seed(seed)
     size = {name: getattr(parameters, name) for name in ("layers", "heads", "width", "window")}
     network = NanoGpt(alphabet, **size).to(device)

@@ -1,8 +1,8 @@
 """Chained n-grams with modified Kneser–Ney discounts, interpolated (Chen and Goodman 1999).
 
 An n-gram is a context and the symbol that follows it, packed into one 64-bit key: the symbol in the lowest
-bits, above it the context with its nearest symbol lowest. Sorted keys hold n-grams of one context side by
-side, and to shorten a context is to mask its key. Contexts too long for that are hashed.
+bits, then the context with its nearest symbol lowest. In sorted keys, n-grams of one context are adjacent;
+masking a key shortens its context. Contexts that are too long for a key are hashed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 SYMBOL_BITS = 6
 ALPHABET_MOST = 2**SYMBOL_BITS
-# Longest context that is packed; a symbol has to fit beside it.
+# Longest context that is packed into a key together with a symbol.
 PACKED_MOST = 64 // SYMBOL_BITS - 1
 _SYMBOL = np.uint64(SYMBOL_BITS)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -28,10 +28,11 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Table:
-    """What is known of contexts of one length.
+    """N-grams with contexts of one length.
 
-    `contexts` [C] are sorted keys; what follows the i-th is `symbols[starts[i]:starts[i + 1]]`, with
-    `shares` of its probability there and `backoff[i]` left over for what shorter contexts say.
+    `contexts` [C] are sorted keys. The symbols that follow the i-th context are `symbols[starts[i]:starts[i +
+    1]]` with probabilities `shares`; `backoff[i]` is the probability that remains for the predictions of
+    shorter contexts.
     """
 
     length: int
@@ -42,15 +43,23 @@ class Table:
     backoff: Floats
 
     def refine(self, text: Symbols, positions: Indices, shorter: Floats) -> NDArray[np.bool_]:
-        """Turns `shorter` [n, V], what shorter contexts say of the symbols at `positions` [n], into what this
-        table says, where it knows the context. Returns where it does [n]."""
+        """Combine this table's predictions with those of shorter contexts, in place.
+
+        Args:
+            text: Symbols.
+            positions: Places to predict [n].
+            shorter: Probabilities by shorter contexts [n, V]; overwritten where this table knows the context.
+
+        Returns:
+            Whether the table knows the context, by place [n].
+        """
         keys = context_keys(text, positions, self.length)
         found = np.minimum(np.searchsorted(self.contexts, keys), len(self.contexts) - 1)
         known = self.contexts[found] == keys
         rows, contexts = np.flatnonzero(known), found[known]
         shorter[rows] *= self.backoff[contexts, None]
         sizes = self.starts[contexts + 1] - self.starts[contexts]
-        # The entries of all found contexts, one context after the other.
+        # The n-grams of all known contexts, one context after the other.
         offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         entries = np.repeat(self.starts[contexts], sizes) + offsets
         shorter[np.repeat(rows, sizes), self.symbols[entries]] += self.shares[entries]
@@ -58,20 +67,20 @@ class Table:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the table takes."""
+        """Bytes of the table."""
         arrays = (self.contexts, self.starts, self.symbols, self.shares, self.backoff)
         return sum(array.nbytes for array in arrays)
 
 
 @dataclass(frozen=True)
 class NGrams:
-    """A chain of tables, the one without context first."""
+    """A chain of tables, shortest context first; the first has no context."""
 
     tables: Sequence[Table]
     alphabet: int
 
     def probabilities(self, text: Symbols, positions: Indices) -> Floats:
-        """Probability of every symbol at each of `positions` given what precedes it: [n, V]."""
+        """Probability of every symbol at each of `positions`, given the text before it: [n, V]."""
         chances = np.full((len(positions), self.alphabet), 1 / self.alphabet)
         for table in self.tables:
             table.refine(text, positions, chances)
@@ -79,15 +88,20 @@ class NGrams:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the tables take."""
+        """Bytes of the tables."""
         return sum(table.nbytes for table in self.tables)
 
 
 def kneser_ney(text: Symbols, lengths: Sequence[int], alphabet: int) -> NGrams:
-    """The chain of contexts of `lengths` (0 first, then longer ones), each backing off to the next shorter.
+    """Build the chain of contexts of `lengths`, each of which backs off to the next shorter one.
 
-    Counts of the longest are those of the text; a shorter n-gram counts in how many ways it is continued to
-    the left, up to the next longer one.
+    The longest n-grams are counted in the text. A shorter n-gram is counted by the number of distinct left
+    extensions, up to the next longer length.
+
+    Args:
+        text: Symbols.
+        lengths: Context lengths, rising from 0.
+        alphabet: Number of symbols.
     """
     tables = []
     positions = np.arange(lengths[-1], len(text))
@@ -106,8 +120,7 @@ def kneser_ney(text: Symbols, lengths: Sequence[int], alphabet: int) -> NGrams:
 
 
 def raw_counts(text: Symbols, length: int, prior: float) -> Table:
-    """Counts of what follows contexts of one length in the text, with `prior` counts spread over all
-    symbols."""
+    """Count the symbols after contexts of one length, with `prior` counts spread over all symbols."""
     grams, counts = np.unique(_every_gram(text, length), return_counts=True)
     starts = _starts(grams >> _SYMBOL)
     sizes = np.diff(np.append(starts, len(grams)))
@@ -115,8 +128,14 @@ def raw_counts(text: Symbols, length: int, prior: float) -> Table:
 
 
 def tabulate(length: int, grams: Keys, kept: Floats, left: Floats) -> Table:
-    """The table of sorted n-grams. Of the weight of each, `kept` goes to its symbol and `left` to what
-    shorter contexts say."""
+    """Build the table of sorted n-grams.
+
+    Args:
+        length: Context length.
+        grams: Sorted keys.
+        kept: Weight of each n-gram that its symbol keeps.
+        left: Weight of each n-gram that goes to shorter contexts.
+    """
     contexts = grams >> _SYMBOL
     starts = _starts(contexts)
     left_over = np.add.reduceat(left, starts)
@@ -133,9 +152,9 @@ def tabulate(length: int, grams: Keys, kept: Floats, left: Floats) -> Table:
 
 
 def modified_discounts(counts: NDArray[np.int64]) -> Floats:
-    """What is taken off n-grams seen once, twice, and more often (Chen and Goodman 1999, equation 26).
+    """Discounts of n-grams seen once, twice, and more often (Chen and Goodman 1999, equation 26).
 
-    Texts so small that the estimate does not exist get half of what there is.
+    A text that is too short for the estimate gets half of each count as its discount.
     """
     once, twice, thrice, four = (float(np.count_nonzero(counts == number)) for number in (1, 2, 3, 4))
     if not (once and twice and thrice):
@@ -149,7 +168,7 @@ def modified_discounts(counts: NDArray[np.int64]) -> Floats:
 
 
 def context_keys(text: Symbols, positions: Indices, length: int) -> Keys:
-    """The key of the `length` symbols before each of `positions`, all of which have so many before them."""
+    """Keys of the `length` symbols before each of `positions`, all of which must be at least `length`."""
     return _keys(lambda back: text[positions - back], len(positions), length)
 
 
@@ -158,25 +177,25 @@ def _gram_keys(text: Symbols, positions: Indices, length: int) -> Keys:
 
 
 def _every_gram(text: Symbols, length: int) -> Keys:
-    """The same of all places that have so many symbols before them."""
+    """Keys of the n-grams at all places that have `length` symbols before them."""
     places = len(text) - length
     contexts = _keys(lambda back: text[length - back : length - back + places], places, length)
     return (contexts << _SYMBOL) | text[length:]
 
 
 def _keys(before: Callable[[int], Symbols], number: int, length: int) -> Keys:
-    """Keys of `number` contexts; `before(n)` are their n-th symbols, counted back."""
+    """Keys of `number` contexts; `before(n)` returns their n-th symbols, counted backwards."""
     keys = np.zeros(number, dtype=np.uint64)
     for back in range(min(length, PACKED_MOST), 0, -1):
         keys = (keys << _SYMBOL) | before(back)
     for back in range(PACKED_MOST + 1, length + 1):
         keys = (keys ^ (keys >> np.uint64(29))) * _ODD + before(back)
-    # The symbol has to fit below a hash as well.
+    # Leave room for the symbol below the hash.
     return keys if length <= PACKED_MOST else (keys ^ (keys >> np.uint64(32))) * _ODD >> _SYMBOL
 
 
 def _mask(length: int) -> np.uint64:
-    """The bits of an n-gram with a packed context of `length`."""
+    """Bit mask of an n-gram with a packed context of `length`."""
     return np.uint64(2 ** (SYMBOL_BITS * (length + 1)) - 1)
 
 

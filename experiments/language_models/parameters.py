@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from joules.models import Closed
 Share = Annotated[float, Field(gt=0, le=1)]
 Entry = Literal["kneser_ney", "context_mixing", "nanogpt", "modern", "mixture", "chunker"]
 
-# What an entry needs beside what all have.
+# Parameters that an entry needs in addition to the common ones.
 _NEEDED: dict[str, tuple[str, ...]] = {
     "kneser_ney": ("order",),
     "context_mixing": ("order", "table_share"),
@@ -25,13 +25,13 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 class Parameters(Closed):
     """A character model trained from nothing on the leading `share` of the training text.
 
-    Tables have contexts of up to `order` - 1 symbols and then those of `longer` (lengths, separated by
-    spaces); where something else learns on top of them they count the leading `table_share` of the text
-    alone. Networks see `window` symbols, `batch` windows an iteration, for `length` times their `iterations`.
-    Trainings are repeated until the metered window is `least_s` long, or run once where models on the way are
-    kept. Models are scored on `stretches` stretches of each of the two held-out texts, those at `checkpoints`
-    instants on the way on `checkpoint_stretches` of the validation text. `text` names a file to learn instead
-    of the plays.
+    Tables have contexts of up to `order` - 1 symbols, and contexts of the lengths `longer` (separated by
+    spaces). If another model learns on top of them, tables count only the leading `table_share` of the text.
+    Networks see `window` symbols, use `batch` windows per iteration, and train for `length` times their
+    `iterations`. Training is repeated until the metered window is `least_s` long; it is run once if
+    checkpoints are kept. Models are scored on `stretches` stretches of each of the two held-out texts; models
+    at `checkpoints` instants during training are scored on `checkpoint_stretches` stretches of the validation
+    text. `text` names a file to learn instead of the plays.
     """
 
     entry: Entry
@@ -58,17 +58,17 @@ class Parameters(Closed):
 
     @property
     def is_watched(self) -> bool:
-        """Whether models on the way are kept: of networks that are trained for long."""
+        """Whether checkpoints are kept: for networks with a long training."""
         return self.entry in ("nanogpt", "modern", "mixture")
 
     @property
     def steps(self) -> int:
-        """Iterations that a network trains for."""
+        """Number of iterations for which a network trains."""
         return max(1, round(self.length * (self.iterations or 1)))
 
     @property
     def lengths(self) -> list[int]:
-        """Lengths of the contexts of the tables, shortest first."""
+        """Context lengths of the tables, shortest first."""
         return [*range(self.order or 1), *map(int, self.longer.split())]
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CRITERIA = {
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment."""
+    """Values that the paper prints about this experiment."""
     runs, board, statistics, published = (
         pick(tables, name) for name in ("runs", "board", "statistics", "published")
     )
@@ -74,12 +74,12 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def name_corpus(runs: pd.DataFrame) -> str:
-    """The text that all runs were trained on."""
+    """Name the text that all runs were trained on."""
     return "plays by Shakespeare" if runs["text"].isna().all() else "a text of its reader's own"
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The board, the cheapest way to each accuracy, the exam and the other board as the paper prints them."""
+    """Printed tables: the board, the cheapest way to each accuracy, the exam and the published board."""
     statistics = tables["statistics"]
     return {
         "language_board": lay_out(
@@ -122,7 +122,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def _reached(reached: pd.DataFrame) -> pd.DataFrame:
-    """A row a level: the cheapest of each kind and its energy."""
+    """One row per level: the cheapest entry of each kind and its energy."""
     rows = []
     for level in LEVELS:
         cells = {"accuracy": significant(level, 2)}

@@ -1,4 +1,4 @@
-"""How well a model predicts a text that it has not seen."""
+"""Scores a model on a text that it has not seen."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ import numpy as np
 from experiments.language_models.contracts import Model
 from experiments.language_models.ngrams import Indices, Symbols
 
-# Symbols in a stretch, and how many precede the first: as many as any entry looks back.
+# Symbols in a stretch, and symbols of context before the first one: the longest context of any entry.
 STRETCH = 32
 _BEFORE = 64
 
 
 def stretches(text: Symbols, number: int) -> Indices:
-    """Beginnings of `number` stretches, evenly spread over the text and the same for every model; as many as
-    there is room for without overlap where that is fewer."""
+    """First places of `number` stretches, evenly spread over the text; the same for every model.
+
+    There are fewer stretches if the text has no room for `number` without overlap.
+    """
     last = len(text) - STRETCH
     room = (last - _BEFORE) // STRETCH + 1
     return np.linspace(_BEFORE, last, min(number, room)).astype(np.int64)
 
 
 def score(model: Model, text: Symbols, number: int) -> tuple[float, float]:
-    """(share of symbols that the model had thought likeliest, bits a symbol), over `number` stretches."""
+    """Score a model over `number` stretches.
+
+    Returns:
+        (share of symbols that the model considered most likely, bits per symbol).
+    """
     starts = stretches(text, number)
     targets = text[starts[:, None] + np.arange(STRETCH)]
     chances = model.probabilities(text, starts, STRETCH)

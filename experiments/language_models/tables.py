@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ KINDS = {
     "mixture": "both",
     "chunker": "both",
 }
-# Accuracies at which the energy to reach them is told.
+# Accuracies for which the energy to reach them is tabulated.
 LEVELS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
-# The level at which tables and networks are compared: one that nanoGPT's recipe is known to reach.
+# The accuracy at which tables and networks are compared; nanoGPT's recipe reaches it.
 LEVEL = 0.45
 _SPENT = ("energy_per_training_j", "time_per_training_s", "cpu_per_training_s")
 _METRICS = (
@@ -50,8 +50,20 @@ _PER_TRAINING = {
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run, with what disqualifies it), `curves` (networks on their way), `board` (one row
-    an arm), `reached` (energy to each accuracy), `statistics`, `published` (another board)."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of the runs.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run, with the reason for a disqualification), `curves` (checkpoints of networks),
+        `board` (one row per arm), `reached` (energy to each accuracy), `statistics` and `published` (another
+        board).
+
+    Raises:
+        UserError: If runs were trained on different texts.
+    """
     runs = runs_table(records, parameters=("entry", "share", "order", "text"), metrics=_METRICS)
     runs["share"] = runs["share"].fillna(1.0)
     for name, whole in _PER_TRAINING.items():
@@ -63,8 +75,8 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     good = select_measured(runs)
     if good["corpus_sha256"].nunique() > 1:
         raise UserError(
-            "language_models: trainings on different texts cannot stand on one board: measure all of its "
-            "blocks anew (delete their files)"
+            "language_models: runs on different texts cannot be compared: delete the block files of "
+            "this experiment and measure it again"
         )
     curves = pd.DataFrame(_curves(records), columns=_CURVES)
     reached = _reached(good, curves)
@@ -80,8 +92,16 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
 
 
 def disqualified(run: dict[str, object], gate_accuracy: float, cap_s: float) -> str | None:
-    """Why a run does not count: its accuracy on the validation text, the time of a training, or both; None
-    where it does, or where it has no result."""
+    """Find the reason why a run is disqualified.
+
+    Args:
+        run: Row of the table of runs.
+        gate_accuracy: Least accuracy on the validation text.
+        cap_s: Longest time of a training, in seconds.
+
+    Returns:
+        Accuracy, time or both; None if the run qualifies or has no result.
+    """
     accuracy, time_s = run["validation_accuracy"], run["time_per_training_s"]
     reasons = [
         word
@@ -141,7 +161,10 @@ def _board(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def on_front(energy_j: pd.Series, accuracy: pd.Series) -> list[bool]:
-    """Whether no other entry is at least as accurate for less energy, or more accurate for no more."""
+    """Whether each entry is on the Pareto front.
+
+    No other entry is at least as accurate for less energy, or more accurate for no more energy.
+    """
     points = list(zip(energy_j, accuracy, strict=True))
     return [
         not any(
@@ -162,7 +185,7 @@ def _places(runs: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reached(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """A row a level, arm and block in which the arm reached it: a network on its way, others when trained."""
+    """One row per level, arm and block: networks at a checkpoint, tables at the end of training."""
     rows = []
     watched = dict(list(curves.groupby(["arm", "block"])))
     for run in runs.to_dict("records"):
@@ -183,8 +206,11 @@ def _reached(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def first_reached(spent: pd.Series, accuracy: pd.Series, level: float) -> float:
-    """What was spent when a curve first reached `level`, straight between checkpoints; NaN if it never did or
-    had done so by the first."""
+    """Cost at which a curve first reached `level`, interpolated between checkpoints.
+
+    Returns:
+        The cost; NaN if the curve never reached the level, or had reached it at the first checkpoint.
+    """
     above = np.flatnonzero(accuracy.to_numpy() >= level)
     if not len(above) or above[0] == 0:
         return math.nan
@@ -201,7 +227,7 @@ def _statistics(runs: pd.DataFrame, reached: pd.DataFrame, design: Design) -> pd
 
 
 def _tables_over_networks(reached: pd.DataFrame) -> statistics.Row:
-    """Energy of the cheapest network at `LEVEL` over that of the cheapest tables, paired by block."""
+    """Energy of the cheapest network at `LEVEL` divided by that of the cheapest tables, paired by block."""
     cells = statistics.row(
         statistic="reached.network_over_tables",
         family="reached",
@@ -221,8 +247,10 @@ def _tables_over_networks(reached: pd.DataFrame) -> statistics.Row:
 
 
 def estimate_noise(runs: pd.DataFrame) -> list[statistics.Row]:
-    """The ratio that two single trainings of equal energy exceed by chance one time in twenty, by the median
-    arm's spread between blocks and by the least steady arm's."""
+    """The ratio that two single runs of equal energy exceed by chance one time in twenty.
+
+    Computed from the spread between blocks of the median arm and of the arm with the largest spread.
+    """
     logs = np.log(runs.pivot(index="block", columns="arm", values="energy_per_training_j"))
     spreads = logs.std(ddof=1).dropna()
     two = 1.959964 * math.sqrt(2)
@@ -242,8 +270,12 @@ def estimate_noise(runs: pd.DataFrame) -> list[statistics.Row]:
 
 
 def published(runs: pd.DataFrame) -> pd.DataFrame:
-    """Another board, which measured each entry once, with each row's ratio to the next dearer one and whether
-    single measurements as steady as the median arm's here would tell them apart."""
+    """Read another board, which measured each entry once.
+
+    Returns:
+        Its rows with the ratio to the next more expensive entry, and whether single runs that vary as much as
+        in the median arm here could distinguish both.
+    """
     board = pd.read_csv(_PUBLISHED)
     board["next_over_this"] = board["total_j"].shift(-1) / board["total_j"]
     noise = {row["statistic"]: row["estimate"] for row in estimate_noise(runs)} if len(runs) else {}

@@ -1,4 +1,4 @@
-"""How all networks of the board are trained: batches, optimisers, rates, checkpoints."""
+"""Trains the networks of the board: batches, optimisers, learning rates, checkpoints."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from experiments.language_models.contracts import Note
 from experiments.language_models.ngrams import Floats, Indices, NGrams, Symbols
 from experiments.language_models.parameters import Parameters
 
-# Share of the rates at a share of the training.
+# Maps a share of the training to a share of the learning rates.
 Schedule = Callable[[float], float]
 _SCORED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network, alone or on top of tables: its logits are added to the tables' log-probabilities."""
+    """A network, alone or on top of tables, in which case its logits are added to their log-probabilities."""
 
     network: nn.Module
     window: int
@@ -46,7 +46,7 @@ class Network:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weights, and of the tables where there are some."""
+        """Bytes of the weights and of any tables."""
         weights = sum(weight.nbytes for weight in self.network.parameters())
         return weights + (self.tables.nbytes if self.tables else 0)
 
@@ -67,18 +67,27 @@ def fit(
     note: Note,
     clip: float | None = None,
 ) -> Network:
-    """Trains for as many steps as the parameters say, on windows drawn from `text`.
+    """Train a network on windows drawn from `text`.
 
-    `clip` is the most that the norm of all gradients may be. `note` is called at `checkpoints` instants, as
-    far apart from each other in logarithms of iterations as whole iterations allow. Raises ValueError where
-    the loss is no longer finite.
+    Args:
+        model: The network.
+        text: Symbols.
+        parameters: Parameters of the arm.
+        seed: Seed of the windows.
+        optimizers: Optimisers of the weights.
+        schedule: Share of the learning rates at a share of the training.
+        note: Called at `checkpoints` instants, evenly spread over logarithms of iterations.
+        clip: Largest norm of all gradients; None for no limit.
+
+    Raises:
+        ValueError: If the loss is not finite.
     """
     iterations = parameters.steps
     network, device = model.network, next(model.network.parameters()).device
     rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     noted = checkpoints(iterations, parameters.checkpoints)
     random = np.random.default_rng(seed)
-    # No window begins where tables could not look back far enough.
+    # Windows begin where tables have enough context.
     first = max([table.length for table in model.tables.tables], default=0) if model.tables else 0
     for iteration in range(iterations):
         starts = random.integers(first, len(text) - parameters.window - 1, size=parameters.batch)
@@ -106,15 +115,14 @@ def fit(
 
 
 def checkpoints(iterations: int, number: int) -> set[int]:
-    """At most `number` instants from a hundredth of the iterations to the last, evenly spread over
-    logarithms."""
+    """At most `number` iterations from 1 % of `iterations` to the last, evenly spread over logarithms."""
     return {int(step) for step in np.geomspace(max(iterations / 100, 1), iterations, number).round()}
 
 
 def adamw(
     weights: Sequence[nn.Parameter], rate: float, betas: tuple[float, float], decay: float
 ) -> torch.optim.AdamW:
-    """AdamW whose decay spares vectors."""
+    """AdamW with weight decay on matrices only, not on vectors."""
     groups = [
         {"params": [weight for weight in weights if weight.dim() > 1], "weight_decay": decay},
         {"params": [weight for weight in weights if weight.dim() <= 1], "weight_decay": 0.0},

@@ -1,4 +1,4 @@
-"""Training of one entry of the board from nothing; scored after the window has closed."""
+"""Trains one entry of the board from nothing and scores it after the window has closed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from experiments.language_models.scoring import score
 from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
-# Symbols and iterations of the training that loads the code and warms the kernels.
+# Symbols and iterations of the warm-up training.
 _WARM_SYMBOLS, _WARM_ITERATIONS = 20_000, 3
 
 
 @dataclass
 class Prepared:
-    """The text and, once they are trained, the models: on the way and at the end."""
+    """The text and, after training, the models at checkpoints and at the end."""
 
     corpus: Corpus
     parameters: Parameters
@@ -33,7 +33,7 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """The text; a training of a few iterations on a little of it, whose model is thrown away."""
+    """Load the text, and warm the code with a short training whose model is discarded."""
     parameters = Parameters.model_validate(values)
     corpus = load(parameters.text)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -44,8 +44,10 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, session: Session) -> dict[str, Any]:
-    """Trainings until the window is long enough, each from nothing, or one that is watched: its steps are
-    marked and its models at those steps kept."""
+    """Train from nothing, repeatedly until the window is long enough, or once if checkpoints are kept.
+
+    Steps of a training with checkpoints are marked.
+    """
     parameters, corpus = prepared.parameters, prepared.corpus
     text = corpus.train[: int(len(corpus.train) * parameters.share)]
 
@@ -58,7 +60,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
             text, len(corpus.alphabet), parameters, prepared.seed, prepared.device, note
         )
 
-    # Of a training that is watched on the way, one alone: its steps are those of one.
+    # A training with checkpoints runs once, so that its steps belong to one training.
     least_s = 0.0 if parameters.is_watched else parameters.least_s
     trainings = repeat_work(once, make_synchronizer(prepared.device), least_s, 1)
     return {
@@ -72,7 +74,11 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 
 
 def evaluate(prepared: Prepared) -> dict[str, Any]:
-    """Scores on the texts that were held out. `checkpoints` holds [step, accuracy, bits a symbol]."""
+    """Score the models on the held-out texts.
+
+    Returns:
+        Scores. `checkpoints` holds [step, accuracy, bits per symbol].
+    """
     parameters, corpus, final = prepared.parameters, prepared.corpus, prepared.final
     assert final is not None, "evaluated before it was trained"
     accuracy, bits = score(final, corpus.validation, parameters.stretches)

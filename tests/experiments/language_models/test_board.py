@@ -226,7 +226,7 @@ def test_a_run_that_failed_or_was_not_read_is_no_row_of_the_board():
 def test_trainings_on_different_texts_are_refused():
     other = run("nanogpt", 0)
     other = other.model_copy(update={"metrics": {**other.metrics, "corpus_sha256": "d"}})
-    with pytest.raises(UserError, match="different texts cannot stand on one board"):
+    with pytest.raises(UserError, match="different texts cannot be compared"):
         tables.tabulate(Records.from_sequence([run("kneser_ney_4", 0), other]), DESIGN)
 
 
