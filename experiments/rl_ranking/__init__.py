@@ -1,1 +1,1 @@
-"""Experiment: reinforcement learning algorithms ranked by what they learn for the energy they use."""
+"""Experiment: reinforcement learning algorithms ranked by how much they learn at equal energy."""

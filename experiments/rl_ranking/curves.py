@@ -1,4 +1,4 @@
-"""From readings and evaluations to what learning cost: curves, areas, thresholds, places."""
+"""Computes learning curves, areas, thresholds and places from the readings and evaluations of runs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ _COLUMNS = [
 
 
 def evaluations(records: Records) -> pd.DataFrame:
-    """One row an evaluation of a run with a result, and one at step 0 for the policy that has learnt nothing.
+    """Tabulate the evaluations of runs with a result, and the untrained policy at step 0.
 
-    `energy_j` and `duration_s` are of training alone: what evaluations before this one used is taken off.
-    `score` is the return with the random policy as zero and the arm's yardstick as one. Energy is whole
-    machine, NaN where it was not read.
+    Args:
+        records: Records of the runs.
+
+    Returns:
+        One row per evaluation. `energy_j` and `duration_s` are those of training alone; earlier evaluations
+        are subtracted. Energy is that of the whole machine, NaN if it was not read. `score` is the return
+        with the random policy as zero and the arm's yardstick as one.
     """
     rows = []
     for run in records:
@@ -77,15 +81,24 @@ def evaluations(records: Records) -> pd.DataFrame:
 
 
 def evaluation_cost(run: Run) -> tuple[float, float]:
-    """(joules, seconds) of a run that went into evaluation; joules are NaN where not read."""
+    """Energy and time of a run's evaluations.
+
+    Returns:
+        (joules, seconds); joules are NaN if they were not read.
+    """
     played = [phase for phase in run.phases if phase.name == EVALUATION]
     energy_j = sum(np.nan if phase.energy_j is None else phase.energy_j for phase in played)
     return float(energy_j), sum(phase.end_s - phase.start_s for phase in played)
 
 
 def area(spent: NDArray[np.float64], score: NDArray[np.float64], budget: float) -> float:
-    """Mean score while the first `budget` joules, seconds or steps were spent (trapezoids between
-    evaluations)."""
+    """Mean score over the first `budget` of spending, with linear interpolation between evaluations.
+
+    Args:
+        spent: Joules, seconds or steps at each evaluation.
+        score: Score at each evaluation.
+        budget: End of the mean, in the unit of `spent`.
+    """
     inside = spent < budget
     x = np.append(spent[inside], budget)
     y = np.append(score[inside], np.interp(budget, spent, score))
@@ -93,7 +106,7 @@ def area(spent: NDArray[np.float64], score: NDArray[np.float64], budget: float) 
 
 
 def energy_to_reach(energy_j: NDArray[np.float64], score: NDArray[np.float64], threshold: float) -> float:
-    """Joules at which the curve first reaches `threshold`, straight between evaluations; NaN if never."""
+    """Joules at which a curve first reaches `threshold`, interpolated linearly; NaN if it never does."""
     above = np.flatnonzero(score >= threshold)
     if not len(above):
         return float("nan")
@@ -105,15 +118,22 @@ def energy_to_reach(energy_j: NDArray[np.float64], score: NDArray[np.float64], t
 
 
 def places(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Columns game, algorithm, `metric` and place (1 is the largest), best first within each game."""
+    """Rank algorithms within each game.
+
+    Returns:
+        Columns game, algorithm, `metric` and place (1 is the largest), best first within each game.
+    """
     placed = table[["game", "algorithm", metric]].copy()
     placed["place"] = placed.groupby("game")[metric].rank(ascending=False, method="min").astype(int)
     return placed.sort_values(["game", "place"], ignore_index=True)
 
 
 def place_probabilities(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """How probable each place is for each algorithm of each game: columns game, algorithm and those of
-    `ranking.place_probabilities`, best first within each game."""
+    """Probability of each place, by algorithm and game.
+
+    Returns:
+        Columns game, algorithm and the columns of `ranking.place_probabilities`, best first within each game.
+    """
     tables = [pd.DataFrame(columns=["game", "algorithm", *ranking.COLUMNS])]
     for game, group in runs.groupby("game", sort=False):
         places = ranking.place_probabilities(group.pivot(index="block", columns="algorithm", values=metric))
@@ -126,8 +146,14 @@ def place_probabilities(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def improvements(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Probability of improvement (Agarwal et al. 2021): how probable a run of one algorithm is to score above
-    one of another, over all pairs of runs of a game, ties being half. A row a game and ordered pair."""
+    """Probability of improvement between pairs of algorithms (Agarwal et al. 2021).
+
+    This is the probability that a run of one algorithm has a larger `metric` than a run of the other, over
+    all pairs of runs of a game; ties count as one half.
+
+    Returns:
+        One row per game and ordered pair.
+    """
     rows = []
     for game, group in runs.dropna(subset=[metric]).groupby("game", sort=False):
         scores = {name: each[metric].to_numpy() for name, each in group.groupby("algorithm")}

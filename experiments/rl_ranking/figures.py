@@ -25,8 +25,10 @@ _GRID = 60
 
 
 def rl_curves(tables: Tables) -> Figure:
-    """Return against time of training by game: mean over blocks, band of the 95 % interval. The upper axis is
-    energy at the mean power of the game's trainings."""
+    """Return against training time by game: mean over blocks and 95 % interval.
+
+    The upper axis is energy at the mean power of the training runs of the game.
+    """
     evaluated = tables["evaluations"]
     yardsticks = tables["runs"].groupby("game")["yardstick_return"].first()
     tips = ("algorithm", "seconds", "return", "ci_low", "ci_high", "blocks")
@@ -57,7 +59,7 @@ def rl_curves(tables: Tables) -> Figure:
 
 
 def rl_ranking(tables: Tables) -> Figure:
-    """Area under the score-energy curve by block of each algorithm, a panel a game, stars from the table."""
+    """Area under the score-energy curve of each algorithm by block, one panel per game, with stars."""
     runs = records.select_measured(tables["runs"]).query("area_score.notna() and network != 'separable'")
     ranked = tables["ranks"].query("spent == 'energy'")
     tested = tables["statistics"].query("metric == 'area_score'")
@@ -76,8 +78,10 @@ def rl_ranking(tables: Tables) -> Figure:
 
 
 def rl_steps(tables: Tables) -> Figure:
-    """Time and energy of one environment step, learning included, by arm on pixels; stars from the table,
-    grey lines are bands over power models."""
+    """Time and energy of an environment step, including learning, by arm on pixels, with stars.
+
+    Grey lines are ranges over power models.
+    """
     runs = records.select_measured(tables["runs"])
     runs, arms, tested = runs[runs["network"].isin(ON_PIXELS)], tables["arms"], tables["statistics"]
     words = {
@@ -111,7 +115,7 @@ def rl_steps(tables: Tables) -> Figure:
 
 
 def _mean_curve(curves: pd.DataFrame) -> pd.DataFrame:
-    """Mean return of the blocks with its interval, up to the time that all of them reached."""
+    """Mean return over blocks with its interval, up to the longest time that all blocks reached."""
     blocks = [curve for _, curve in curves.groupby("block")]
     grid_s = np.linspace(0, min(curve["duration_s"].max() for curve in blocks), _GRID)
     returns = np.array([np.interp(grid_s, curve["duration_s"], curve["return_mean"]) for curve in blocks])

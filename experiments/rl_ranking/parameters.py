@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _NEEDED: dict[str, set[str]] = {
 class Parameters(Closed):
     """An algorithm with its hyperparameters, in an environment, for a number of environment steps.
 
-    The run takes `steps` x `length` steps over `environments` copies; a scale sets `length`. Every
-    `evaluations`-th part of it the policy plays `evaluation_episodes` episodes, outside the metered
-    training. `yardstick_return` is the return counted as one (the random policy's is zero). Fields that
-    only some algorithms take are None for the others.
+    A run takes `steps` x `length` steps over `environments` copies; `length` belongs to the scale. The steps
+    are divided into `evaluations` equal parts; after each part the policy plays `evaluation_episodes`
+    episodes, which are not part of the metered training. `yardstick_return` is the return with a score of one
+    (the random policy's return has score zero). Fields that an algorithm does not use are None.
     """
 
     algorithm: Algorithm

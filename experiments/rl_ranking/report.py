@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from joules.paper.printing import banded, cell, lay_out, listed, number
 from joules.paper.rows import Rows, declared, derive, pick
 from joules.paper.values import Value, cell_values, statistic_values
 
-# Columns of arms.csv that are values, by the last part of their keys.
+# Columns of arms.csv that are printed, by the last part of their keys.
 _NUMBERS = {
     "steps": "steps",
     "rate": "steps_per_s",
@@ -23,7 +23,7 @@ _NUMBERS = {
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment."""
+    """Values that the paper prints about this experiment."""
     runs, arms, ranks, statistics = (pick(tables, name) for name in ("runs", "arms", "ranks", "statistics"))
     below = statistics.where("ci_high < 0", family="above_random")
     return [
@@ -62,7 +62,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def _best(key: str, row: Rows) -> list[Value]:
-    """The first of a game for an equal energy, and how certain its place is."""
+    """The best algorithm of a game at equal energy, and the probability of its place."""
     return [
         Value(key, derive(name_algorithm, row), on_demand=True),
         Value(f"{key}.probability", 100 * row.cell("place_1"), 3, r"\percent", on_demand=True),
@@ -80,19 +80,19 @@ def name_algorithm(ranks: pd.DataFrame) -> str:
 
 
 def describe_overlap(ranks: pd.DataFrame) -> str:
-    """Whether the interval of the first row overlaps another one."""
+    """Whether the interval of the first row overlaps another interval."""
     if ranks["inconclusive"].iloc[0]:
         return "its interval overlaps another algorithm's, so that the first place is inconclusive"
     return "its interval overlaps no other algorithm's"
 
 
 def list_arms(arms: pd.DataFrame) -> str:
-    """Algorithm and game of arms, or none."""
+    """List algorithm and game of arms; 'none' without arms."""
     return listed(f"{ALGORITHMS[row.algorithm]} on {row.game}" for row in arms.itertuples())
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Outcomes by arm, places with their probabilities, and the published leaderboard."""
+    """Printed tables: outcomes by arm, places with their probabilities, and the published leaderboard."""
     every = tables["ranks"]
     ranks = every[every["spent"] == "energy"]
     places = [column for column in ranks if re.fullmatch(r"place_\d+", column)]
@@ -150,7 +150,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def _places(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Places for equal energy, time and steps side by side, each with its probability."""
+    """Places at equal energy, time and steps, each with its probability, in adjacent columns."""
     rows = [
         {"game": game, "algorithm": ALGORITHMS[algorithm]}
         | {
@@ -163,7 +163,7 @@ def _places(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _improvements(table: pd.DataFrame) -> pd.DataFrame:
-    """Probabilities of improvement, a column an algorithm that is compared with."""
+    """Probabilities of improvement, with one column per compared algorithm."""
     if table.empty:
         return pd.DataFrame([{"game": "nothing was learned"}])
     wide = table.pivot(index=["game", "algorithm"], columns="other", values="probability")

@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from joules.instrument.carbon import JOULES_PER_KWH
 from joules.study.design import Design
 
 ALGORITHMS = {"a2c": "A2C", "a2c_vtrace": "A2C+V-trace", "ppo": "PPO", "dqn": "DQN"}
-# The score at which energy to reach is read: half of the way from the random policy to the yardstick.
+# Score for `energy_to_reach`: half way from the random policy to the yardstick.
 THRESHOLD = 0.5
-# What is equal for all algorithms of a game, and the column of the area under the curve over it.
+# Quantity that is equal for all algorithms of a game, and the column of the area over it.
 AXES = {"energy": "", "time": "_by_time", "steps": "_by_steps"}
 _METRICS = (
     "steps",
@@ -43,9 +43,17 @@ _PUBLISHED_ALGORITHMS = {
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `evaluations` (the learning curves), `arms` (means over blocks), `statistics`,
-    `ranks` (the probability of each place for equal energy, time and steps, in games where something was
-    learned), `improvements` (pairs of algorithms), `published` (the leaderboard)."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of the runs.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run), `evaluations` (learning curves), `arms` (means over blocks), `statistics`,
+        `ranks` (probability of each place at equal energy, time and steps, for games in which an algorithm
+        learned), `improvements` (pairs of algorithms) and `published` (the leaderboard).
+    """
     evaluations = curves.evaluations(records)
     runs = _with_outcomes(_runs(records), evaluations, design)
     good = select_measured(runs)
@@ -80,10 +88,12 @@ def _runs(records: Records) -> pd.DataFrame:
 
 
 def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame, design: Design) -> pd.DataFrame:
-    """`runs` with what each run learnt for its energy. Areas are taken up to the budget that the design
-    declares for the scale: so many seconds of the mean power at which the game was trained, and so many
-    seconds; of steps, up to the fewest that a run of the game took. Of a run that ends before, the last score
-    holds on."""
+    """Add to `runs` how much each run learned for its energy.
+
+    Areas end at a budget. For energy it is the number of seconds that the design declares for the scale, at
+    the mean power at which the game was trained; for time it is that number of seconds; for steps it is the
+    smallest number of steps of any run of the game. After the end of a run its last score is kept.
+    """
     budget_s = design.at(runs["scale"].iloc[0]).analysis["budget_s"]
     outcomes = {}
     for _, of_game in evaluations.groupby("game"):
@@ -120,19 +130,21 @@ def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame, design: Design
 
 
 def learned_games(arms: pd.DataFrame) -> list[str]:
-    """Games in which some algorithm ended above the random policy by its whole interval."""
+    """Games in which the whole interval of some algorithm is above the random policy."""
     return list(dict.fromkeys(arms.loc[arms["learned"].eq(True), "game"])) if len(arms) else []
 
 
 def _ranked(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """Runs that were evaluated on the way, on the networks common to all algorithms, of games in which
-    something was learned: of nothing learned there is no order."""
+    """Select the runs to rank: with evaluations and the common network, in games that were learned.
+
+    Algorithms that learned nothing have no meaningful order.
+    """
     evaluated = runs["area_score"].notna() & (runs["network"] != "separable")
     return runs[evaluated & runs["game"].isin(learned_games(arms))]
 
 
 def _ranks(ranked: pd.DataFrame) -> pd.DataFrame:
-    """Places for an equal amount of what is in the column `spent`."""
+    """Places at equal amounts of the quantity in the column `spent`."""
     tables = [
         curves.place_probabilities(ranked, f"area_score{suffix}").assign(spent=spent)
         for spent, suffix in AXES.items()
@@ -203,8 +215,7 @@ def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.Da
 
 
 def _of_what_was_learned(rows: list[statistics.Row], arms: pd.DataFrame) -> list[statistics.Row]:
-    """Rows of one family; where they compare learning in a game in which nothing was learned, without test
-    and stars, since there is nothing to order."""
+    """Rows of one family; comparisons in games that were not learned lose their test and stars."""
     if rows[0]["metric"] != "area_score" or "game" not in arms:
         return rows
     games = arms.set_index("arm")["game"]
@@ -214,8 +225,11 @@ def _of_what_was_learned(rows: list[statistics.Row], arms: pd.DataFrame) -> list
 
 
 def shares_explained(arms: pd.DataFrame) -> list[statistics.Row]:
-    """R squared of the energy of a step on its operations and on the bytes it moves. Steps on pixels are so
-    much larger than all others that they would answer for them: those others have theirs apart."""
+    """R squared of the energy of a step on its operations and on the bytes that it moves.
+
+    Steps on pixels are much larger than all others and would dominate the fit, so the others also have a fit
+    of their own.
+    """
     without_pixels = arms[~arms["network"].isin(ON_PIXELS)]
     return [
         statistics.determination(
@@ -231,8 +245,10 @@ def shares_explained(arms: pd.DataFrame) -> list[statistics.Row]:
 
 
 def published() -> pd.DataFrame:
-    """The published leaderboard: one row a game and algorithm, means over seeds, with places by the
-    published measure (average return per kWh)."""
+    """Read the published leaderboard: one row per game and algorithm, means over seeds.
+
+    Places are by the published measure, average return per kWh.
+    """
     raw = pd.read_csv(_PUBLISHED)
     wide = raw.pivot(index=["env", "algo"], columns="metric", values="mean").reset_index()
     table = pd.DataFrame(

@@ -1,9 +1,9 @@
-"""A2C that learns from rollouts a few updates old, corrected by V-trace.
+"""A2C that learns from rollouts that are a few updates old, corrected by V-trace.
 
 V-trace: Espeholt et al. 2018, "IMPALA: Scalable Distributed Deep-RL with Importance Weighted Actor-Learner
-Architectures", section 4.1. An actor that runs ahead of its learner has the policy of some updates ago;
-here a queue of `lag` rollouts stands for that actor. With a lag of zero behaviour and target policy are the
-same, every weight is one, and the update is A2C's.
+Architectures", section 4.1. An actor that runs ahead of its learner uses the policy of some updates ago; a
+queue of `lag` rollouts simulates this actor. With a lag of zero, behaviour policy and target policy are
+equal, every weight is one, and the update is that of A2C.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Rollout:
-    """One rollout of T steps in B environments, as it was collected.
+    """One rollout of T steps in B environments.
 
-    `observations` is [T + 1, B, ...], the last being the one to bootstrap from; `actions` [T, B];
-    `rewards`, `behaviour_log_probs` [T, B]; `discounts` [T, B] is gamma, and zero where the step ended an
-    episode.
+    `observations` [T + 1, B, ...] end with the observation to bootstrap from; `actions`, `rewards` and
+    `behaviour_log_probs` are [T, B]; `discounts` [T, B] are gamma, and zero if the step ended an episode.
     """
 
     observations: Tensor
@@ -37,11 +36,18 @@ class Rollout:
 def targets(
     rewards: Tensor, discounts: Tensor, values: Tensor, next_value: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """(value targets, advantages of the policy gradient), both [T, B].
+    """Compute V-trace targets.
 
-    `values` [T, B] and `next_value` [B] are the learner's; `weights` [T, B] are pi / mu, clipped here at
-    one for both rho and c. A zero discount keeps what follows an episode's end out of its targets. The
-    advantages are already multiplied by rho.
+    Args:
+        rewards: Rewards [T, B].
+        discounts: Discounts [T, B]; zero at the end of an episode, which excludes later rewards from its
+            targets.
+        values: Values by the learner [T, B].
+        next_value: Value of the last observation by the learner [B].
+        weights: Importance weights pi / mu [T, B]; clipped at one for both rho and c.
+
+    Returns:
+        (value targets, advantages of the policy gradient), both [T, B]; advantages are multiplied by rho.
     """
     rho = weights.clamp(max=1.0)
     following = torch.cat([values[1:], next_value[None]])
@@ -57,7 +63,7 @@ def targets(
 
 
 class VtraceA2C(A2C):
-    """Stable-Baselines3's A2C with rollouts `lag` updates old and V-trace targets."""
+    """Stable-Baselines3's A2C with rollouts that are `lag` updates old and V-trace targets."""
 
     def __init__(self, *arguments: Any, lag: int, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -65,7 +71,7 @@ class VtraceA2C(A2C):
         self.mean_rho = 1.0
 
     def train(self) -> None:
-        """One update from the oldest rollout held; the first updates reuse the first rollout."""
+        """Update from the oldest rollout in the queue; the first updates reuse the first rollout."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self._queue.append(self._collected())

@@ -1,4 +1,4 @@
-"""Training of one algorithm in one environment, evaluated on the way but apart from the training."""
+"""Trains one algorithm in one environment, with evaluations that are not part of the training."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from joules.workload.reinforcement.learning import (
 )
 from joules.workload.session import Session
 
-# Evaluation plays this many games side by side.
+# Number of games that evaluation plays in parallel.
 _EVALUATION_COPIES = 10
 _RANDOM_EPISODES = 20
-# Seeds of evaluation are far from those of training.
+# Offset of evaluation seeds, far from training seeds.
 _EVALUATION_SEED = 500
-# What makes a twin, on which updates are counted, quick without changing what an update is.
+# Settings that speed up the copy on which an update is counted, without changing the update.
 _OF_TWINS: dict[str, dict[str, int]] = {
     "ppo": {"epochs": 1},
     "dqn": {"learning_starts": 0, "buffer_size": 1000},
 }
-# Stable-Baselines3's own epsilons of Adam: that of the PPO paper's code, and Adam's default for DQN. A2C has
-# another optimiser.
+# Epsilons of Adam in Stable-Baselines3: the PPO paper's for PPO and Adam's default for DQN. A2C uses another
+# optimiser.
 _ADAM_EPSILONS = {"ppo": PPO_EPSILON, "dqn": 1e-8}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A fresh learner, the environments it is evaluated in, and what was counted about it."""
+    """An untrained learner, its evaluation environments, and its operation counts."""
 
     model: BaseAlgorithm
     evaluation: VecEnv
@@ -54,10 +54,15 @@ class Prepared:
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """A learner that has learnt nothing. The random policy plays here, outside the metered window."""
+    """Make an untrained learner and let the random policy play, outside the metered window.
+
+    Args:
+        values: Parameters of the arm.
+        seed: Seed of weights and environments.
+    """
     parameters = Parameters.model_validate(values)
     threads = torch.get_num_threads()
-    # Before the learner is made, which seeds all random streams anew.
+    # Count first: making the learner resets the seeds of all random streams.
     per_update = count_arm_update(parameters, seed, threads)
     training = make_environments(
         parameters.environment, parameters.environments, seed, training=True, threads=threads
@@ -80,16 +85,21 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, session: Session) -> dict[str, Any]:
-    """Learns for all steps. `evaluations` holds [step, mean return, standard deviation] of each evaluation.
+    """Learn for all steps.
 
-    Raises ValueError where learning diverged: a weight that is no number is a failed run, not a result.
+    Returns:
+        Facts about the learner and its results. `evaluations` holds [step, mean return, standard deviation]
+        of each evaluation.
+
+    Raises:
+        ValueError: If learning diverged; a run with weights that are not finite is a failed run.
     """
     parameters = prepared.parameters
     evaluator = _Evaluator(prepared, session)
     try:
         prepared.model.learn(parameters.total_steps, callback=evaluator)
     except (RuntimeError, ValueError):
-        # Torch refuses to sample from a policy that is not a number, in words that do not say why.
+        # Torch's message for sampling from a policy with NaN does not name the cause.
         _refuse_diverged(prepared.model)
         raise
     evaluator.finish()
@@ -107,7 +117,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 
 
 def make_model(parameters: Parameters, training: VecEnv, seed: int) -> BaseAlgorithm:
-    """The learner of `parameters` in `training`, made fast."""
+    """Make the learner of `parameters` in `training`, with faster settings."""
     options = policy_options(parameters.network, _ADAM_EPSILONS.get(parameters.algorithm))
     model = algorithm(parameters, training, seed, options)
     return use_channels_last(model) if parameters.network in ON_PIXELS else model
@@ -116,8 +126,14 @@ def make_model(parameters: Parameters, training: VecEnv, seed: int) -> BaseAlgor
 def algorithm(
     parameters: Parameters, training: VecEnv, seed: int, policy: dict[str, Any] | None = None
 ) -> BaseAlgorithm:
-    """Stable-Baselines3's learner with the hyperparameters of `parameters`; `policy` are the options of its
-    policy."""
+    """Make Stable-Baselines3's learner with the hyperparameters of `parameters`.
+
+    Args:
+        parameters: Parameters of the arm.
+        training: Environments to learn in.
+        seed: Seed of the learner.
+        policy: Options of its policy.
+    """
     given: dict[str, Any] = parameters.model_dump()
     if parameters.algorithm == "ppo":
         names = (
@@ -144,7 +160,7 @@ def algorithm(
             buffer_size=given["buffer_size"],
             learning_starts=given["learning_starts"],
             batch_size=given["minibatch_size"],
-            # SB3 counts vector steps: one of N copies is N environment steps.
+            # SB3 counts vector steps; a vector step of N copies is N environment steps.
             train_freq=max(given["train_every"] // parameters.environments, 1),
             gradient_steps=max(parameters.environments // given["train_every"], 1),
             target_update_interval=given["target_every"],
@@ -160,7 +176,7 @@ def algorithm(
 
 
 class _Evaluator(BaseCallback):
-    """Stops learning at evenly spaced steps, marks them, and plays outside the training."""
+    """Callback that pauses learning at evenly spaced steps, marks them, and evaluates the policy."""
 
     def __init__(self, prepared: Prepared, session: Session) -> None:
         super().__init__()
@@ -182,14 +198,14 @@ class _Evaluator(BaseCallback):
             if "episode" in info:
                 self.episodes += 1
                 self._return_sum += info["episode"]["r"]
-        # The last evaluation waits for the last update.
+        # The last evaluation takes place after the last update.
         while len(self._due) > 1 and self.num_timesteps >= self._due[0]:
             self._due.pop(0)
             self._evaluate()
         return True
 
     def finish(self) -> None:
-        """The last evaluation, of the policy as learning left it."""
+        """Evaluate the final policy."""
         if self._due:
             self._evaluate()
         else:
@@ -210,8 +226,20 @@ class _Evaluator(BaseCallback):
 
 
 def play(model: BaseAlgorithm | None, games: VecEnv, episodes: int, seed: int) -> list[float]:
-    """Returns of at least `episodes` whole episodes, as many from every copy so that short ones do not count
-    more. The policy acts as it explores (None: at random); learning's random stream is left as it was."""
+    """Play at least `episodes` whole episodes.
+
+    Every copy of the game plays the same number of episodes, so that short episodes do not count more. The
+    policy explores as in training. The random stream of learning is restored afterwards.
+
+    Args:
+        model: The learner; None for the random policy.
+        games: Copies of the game.
+        episodes: Least number of episodes.
+        seed: Seed of the games.
+
+    Returns:
+        Returns of the episodes.
+    """
     each = -(-episodes // games.num_envs)
     played: list[list[float]] = [[] for _ in range(games.num_envs)]
     random = np.random.default_rng(seed)
