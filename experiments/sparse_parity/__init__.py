@@ -1,1 +1,1 @@
-"""Sparse parity by process, metric and problem: does the winner by a proxy win by energy?"""
+"""Experiment: does the best process for sparse parity by a proxy also use the least energy?"""

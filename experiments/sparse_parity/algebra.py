@@ -1,5 +1,4 @@
-"""Gaussian elimination over the field of two elements. It takes labels at their word: one wrong one breaks
-it."""
+"""Gaussian elimination over the field of two elements, which fails if a single label is wrong."""
 
 from __future__ import annotations
 
@@ -7,12 +6,12 @@ import numpy as np
 
 from experiments.sparse_parity.problems import Problem
 
-# Examples beyond the number of bits, so that few sets of them fail to determine the secret.
+# Examples in addition to the number of bits, so that they almost always determine the secret.
 _SPARE = 12
 
 
 def dense(problem: Problem) -> tuple[int, ...] | None:
-    """A byte a bit: the matrix of inputs and labels, reduced column by column."""
+    """Reduce the matrix of inputs and labels column by column, with one byte per bit."""
     rows = problem.bits + _SPARE
     matrix = np.concatenate([problem.x[:rows], problem.y[:rows, None]], axis=1)
     for column in range(problem.bits):
@@ -31,7 +30,7 @@ def dense(problem: Problem) -> tuple[int, ...] | None:
 
 
 def packed(problem: Problem) -> tuple[int, ...] | None:
-    """A word a row, the label in the bit above the inputs."""
+    """The same with one word per row; the label is the bit above the inputs."""
     rows, bits = problem.bits + _SPARE, problem.bits
     powers = np.left_shift(np.uint64(1), np.arange(bits, dtype=np.uint64))
     words = problem.x[:rows] @ powers | np.left_shift(problem.y[:rows].astype(np.uint64), np.uint64(bits))

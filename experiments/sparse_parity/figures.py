@@ -16,13 +16,13 @@ from joules.analysis.drawing.description import (
 from joules.analysis.drawing.palette import Look, assign_looks, mix_colour
 
 _METRICS = (*PROXIES, ENERGY)
-# Of words on pale cells, in a dark page too.
+# Colour of text on pale cells, also in dark mode.
 _DARK = "#1B1B1B"
 
 
 def parity_metrics(tables: Tables) -> Figure:
-    """A panel a problem, a line a process over all metrics."""
-    # Of the board of language models nothing was traced.
+    """Relative cost of each process by metric: one panel per problem, one line per process."""
+    # Runs of the language models were not traced.
     arms = tables["arms"].dropna(subset=["bits"])
     arms = arms.assign(name=to_words(arms["process"]), solved=arms["solved"].astype(bool))
     metrics, problems = list(_METRICS), list(dict.fromkeys(arms["problem"]))
@@ -54,7 +54,7 @@ def parity_metrics(tables: Tables) -> Figure:
 
 
 def parity_agreement(tables: Tables) -> Figure:
-    """The matrix of taus, the upper half alone."""
+    """Matrix of rank agreements (Kendall's tau), upper half."""
     across, down = _METRICS[1:], _METRICS[:-1]
     cells = tables["agreement"].dropna(subset=["tau"])
     order = {name: place for place, name in enumerate(_METRICS)}
@@ -77,7 +77,7 @@ def parity_agreement(tables: Tables) -> Figure:
 
 
 def parity_regret(tables: Tables) -> Figure:
-    """A group of points a metric, a point a problem with its interval."""
+    """Regret by metric: one group of points per metric, one point with interval per problem."""
     arms, regret = tables["arms"], tables["regret"]
     problems = list(dict.fromkeys(regret["problem"]))
     aside = {

@@ -1,15 +1,15 @@
-"""What a computation cost by each metric, one pure definition each.
+"""Cost of a computation by each metric.
 
-- operations: additions, products, comparisons and the like on single numbers.
-- bytes moved: what functions read and write, one after the other from memory.
+- operations: additions, products, comparisons and similar on single numbers.
+- bytes moved: bytes that functions read and write, one function after the other, from memory.
 - launches: functions on whole arrays ("kernels").
-- average reuse distance: how many different bytes are touched between two accesses to the same byte, on
-  average over accesses (Ding and Zhong 2003; Mattson et al. 1970 as stack distance).
-- data movement distance: the sum over accesses of the square root of the reuse distance in bytes (Smith,
-  Goldfarb and Ding 2022), which is how long a wire is in a memory laid out in the plane.
-- peak memory: most bytes that arrays held at once.
+- average reuse distance: number of different bytes touched between two accesses to the same byte, on average
+over accesses (Ding and Zhong 2003; stack distance of Mattson et al. 1970).
+- data movement distance: sum over accesses of the square root of the reuse distance in bytes (Smith, Goldfarb
+and Ding 2022), which is proportional to the length of a wire in a memory laid out in the plane.
+- peak memory: largest number of bytes held by arrays at once.
 
-An access for the first time has no earlier one: it counts as if everything held then had been touched since.
+The first access to a byte has no earlier one; its distance is all memory held at that time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from experiments.sparse_parity.tracing import Access, Freed, Trace
 
 
 def of(trace: Trace) -> dict[str, float]:
-    """All of them, by name."""
+    """All metrics of a trace, by name."""
     distances = list(reuse_distances(trace.events))
     return {
         "operations": trace.operations,
@@ -42,7 +42,11 @@ def bytes_moved(events: Iterable[Access | Freed]) -> int:
 
 
 def average_reuse_distance_bytes(distances: Iterable[tuple[float, float]]) -> float:
-    """Mean over accesses, which `distances` gives as (how many, how far in bytes); 0 where there are none."""
+    """Mean reuse distance over accesses, in bytes; 0 without accesses.
+
+    Args:
+        distances: (number of accesses, distance in bytes).
+    """
     listed = list(distances)
     number = sum(count for count, _ in listed)
     return sum(count * far for count, far in listed) / number if number else 0.0
@@ -54,11 +58,17 @@ def data_movement_distance(distances: Iterable[tuple[float, float]]) -> float:
 
 
 def reuse_distances(events: Iterable[Access | Freed]) -> Iterator[tuple[float, float]]:
-    """(accesses, their reuse distance in bytes) for parts of every event, in order.
+    """Compute reuse distances with a stack of byte spans, the most recently touched on top.
 
-    A stack holds spans of bytes, the one touched last on top. Bytes of a span that is touched again in its
-    order lie as deep as all spans above it and the span itself; those of a new one, as deep as the whole
-    stack and itself. A span that skips bytes counts its own elements, over all that it spans.
+    Bytes of a span that is touched again in the same order have as distance all spans above it and the span
+    itself. Bytes of a new span have as distance the whole stack and the span itself. The elements of a span
+    that skips bytes are distributed evenly over the bytes that it spans.
+
+    Args:
+        events: Accesses and freed buffers, in order.
+
+    Yields:
+        (number of accesses, reuse distance in bytes) for parts of every event, in order.
     """
     stack = _Stack()
     for event in events:
@@ -81,17 +91,17 @@ class _Span(NamedTuple):
 
 
 class _Stack:
-    """Disjoint spans. What is done to it takes as long as it has to look down."""
+    """A stack of disjoint spans. The time of an operation is proportional to its depth in the stack."""
 
     def __init__(self) -> None:
         self._spans: list[_Span] = []
         self._nbytes = 0
-        # By buffer, how many spans it has here, and the disjoint ranges that they cover, in order.
+        # By buffer: its number of spans on the stack, and the disjoint ranges that they cover, in order.
         self._number: Counter[int] = Counter()
         self._covered: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
 
     def touch(self, touched: _Span) -> list[tuple[int, float]]:
-        """Puts a span on top; (bytes, how deep they lay) of its parts."""
+        """Move a span to the top; returns (bytes, former depth) of its parts."""
         missing = self._cover(touched)
         to_find = touched.nbytes - missing
         found: list[tuple[int, float]] = []
@@ -118,7 +128,7 @@ class _Stack:
         return found
 
     def forget(self, buffer: int) -> None:
-        """Takes all spans of a buffer out."""
+        """Remove all spans of a buffer."""
         looked_at = []
         while self._number[buffer]:
             span = self._spans.pop()
@@ -132,7 +142,7 @@ class _Stack:
         self._covered.pop(buffer, None)
 
     def _cover(self, span: _Span) -> int:
-        """Notes that a span is covered; how many of its bytes were not."""
+        """Mark a span as covered; returns how many of its bytes were not covered before."""
         ranges = self._covered[span.buffer]
         first = bisect.bisect_left(ranges, span.start, key=lambda each: each[1])
         last = bisect.bisect_right(ranges, span.stop, key=lambda each: each[0])

@@ -1,4 +1,4 @@
-"""A network of two layers, its gradients written out, by three optimisers."""
+"""A two-layer network with explicit gradients, trained by three optimisers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 Update = Callable[[list[Floats], list[Floats]], None]
 
 _HIDDEN, _BATCH, _EPOCHS = 128, 32, 60
-# Share of the examples that are not trained on, and the accuracy there that ends training.
+# Share of held-out examples, and the accuracy on them that ends training.
 _HELD_OUT, _ENOUGH = 0.2, 0.95
 _DECAY = 0.01
 
@@ -29,7 +29,7 @@ def sgd(problem: Problem) -> tuple[int, ...] | None:
 
 
 def sign_sgd(problem: Problem) -> tuple[int, ...] | None:
-    """The signs of gradients (Bernstein et al. 2018)."""
+    """Descent along the signs of gradients (Bernstein et al. 2018)."""
 
     def update(weights: list[Floats], gradients: list[Floats]) -> None:
         for weight, gradient in zip(weights, gradients, strict=True):
@@ -57,8 +57,10 @@ def adam(problem: Problem) -> tuple[int, ...] | None:
 
 
 def _solve(problem: Problem, update: Update) -> tuple[int, ...] | None:
-    """Trains on hinge loss until the held-out examples are right; the secret is the k bits whose flips move
-    the output most. None where they never are."""
+    """Train on hinge loss until all held-out examples are classified correctly.
+
+    Returns the k bits whose flips change the output most; None if training ends earlier.
+    """
     x = 1 - 2 * problem.x.astype(np.float32)
     y = 1 - 2 * problem.y.astype(np.float32)
     split = int(len(y) * (1 - _HELD_OUT))
@@ -79,7 +81,7 @@ def _solve(problem: Problem, update: Update) -> tuple[int, ...] | None:
 
 
 def _drawn(problem: Problem, like: Floats, spread: float, shape: tuple[int, ...]) -> Floats:
-    """Normal random weights, in an array of the kind of `like`."""
+    """Normal random weights in an array of the type of `like`."""
     weights = np.zeros_like(like, shape=shape)
     weights += problem.random.normal(0, spread, shape).astype(np.float32)
     return weights

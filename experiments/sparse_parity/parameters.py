@@ -1,4 +1,4 @@
-"""What an arm of this experiment takes, checked before anything is measured."""
+"""Parameters of an arm of this experiment, validated before measuring."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ NAMES = (
 
 
 class Parameters(Closed):
-    """A process that solves a sparse parity of `k` of `bits` bits from `examples` examples, of whose labels a
-    share of `noise` is wrong. It solves `data_sets` different ones in turn, each anew, for at least
-    `window_s`."""
+    """A process that solves a sparse parity of `k` out of `bits` bits from `examples` examples.
+
+    A share `noise` of the labels is wrong. The process solves `data_sets` different data sets in turn, each
+    from nothing, for at least `window_s`.
+    """
 
     process: str
     bits: PositiveInt

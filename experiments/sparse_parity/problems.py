@@ -1,4 +1,4 @@
-"""Learning a sparse parity: which k of n bits decide, of noisy examples."""
+"""Learning a sparse parity: find the k of n bits that determine the labels of noisy examples."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ Bits = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True)
 class Problem:
-    """Examples of a parity of `k` of `bits` bits: `x` [examples, bits] and their labels `y` [examples], a few
-    of them flipped, as 0 and 1. `secret` is for checking answers alone. `query` labels inputs of one's own
-    choice [q, bits], which is more than examples tell; `random` is what a process draws from."""
+    """Examples of a parity of `k` out of `bits` bits.
+
+    `x` [examples, bits] are inputs and `y` [examples] their labels, some of them flipped, as 0 and 1.
+    `secret` is only for checking answers. `query` labels chosen inputs [q, bits], which gives more
+    information than examples. `random` is the process's source of random numbers.
+    """
 
     x: Bits
     y: Bits
@@ -26,12 +29,12 @@ class Problem:
 
     @property
     def bits(self) -> int:
-        """Bits of an input."""
+        """Number of bits of an input."""
         return self.x.shape[1]
 
 
 def draw(bits: int, k: int, noise: float, examples: int, seed: int) -> Problem:
-    """A secret and examples of it. With probability `noise` a label is flipped, in queries as well."""
+    """Draw a secret and examples of it; each label, also of a query, is flipped with probability `noise`."""
     random = np.random.default_rng(seed)
     secret = tuple(sorted(random.choice(bits, k, replace=False).tolist()))
 

@@ -1,4 +1,4 @@
-"""Learning by asking: Kushilevitz and Mansour 1993."""
+"""Learning by membership queries: Kushilevitz and Mansour 1993."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import numpy as np
 
 from experiments.sparse_parity.problems import Problem
 
-# Pairs of queries for each estimate of a bucket's weight, and the weight that keeps it.
+# Pairs of queries per estimate of a bucket's weight, and the least weight of a kept bucket.
 _PAIRS = 64
 _KEPT = 0.5
 
 
 def kushilevitz_mansour(problem: Problem) -> tuple[int, ...] | None:
-    """Which sets of the first bits begin a set with a large coefficient, one bit more each time. The weight
-    of all characters that begin alike is the mean of f(xz) f(yz) chi(x) chi(y) over random beginnings x and y
-    and endings z."""
+    """Extend the prefixes of sets with a large coefficient, one bit at a time.
+
+    The weight of all characters with a common prefix is the mean of f(xz) f(yz) chi(x) chi(y) over random
+    prefixes x and y and suffixes z.
+    """
     begun: list[tuple[int, ...]] = [()]
     for known in range(1, problem.bits + 1):
         longer = [chosen for start in begun for chosen in (start, (*start, known - 1))]

@@ -1,4 +1,4 @@
-"""What the paper prints about this experiment: values of the prose and tables of printed cells."""
+"""Values of the text and printed tables of this experiment's section of the paper."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _KEY = "sparse_parity"
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The numbers the paper prints about this experiment."""
-    # Arms without bits are those of the board of language models, which are counted there.
+    """Values that the paper prints about this experiment."""
+    # Arms without bits are runs of the language models, which that experiment counts.
     arms = pick(tables, "arms").where("bits.notna()")
     with_energy = pick(tables, "agreement").where(other=ENERGY)
     return [
@@ -35,12 +35,12 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def list_winners(regret: pd.DataFrame) -> str:
-    """The cheapest process of each problem, or none."""
+    """The cheapest process of each problem; 'none' without problems."""
     return "; ".join(f"{row.problem}: {spaced(row.winner)}" for row in regret.itertuples()) or "none"
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Processes, regret and proxies as the paper prints them."""
+    """Printed tables: processes, regret and proxies."""
     arms, regret = tables["arms"].dropna(subset=["bits"]), tables["regret"]
     by_problem = [
         {"chosen by": WORDS[metric]}

@@ -1,4 +1,4 @@
-"""Trying sets of bits until one explains the labels."""
+"""Search over sets of bits for one that explains the labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.sparse_parity.problems import Problem
 
-# Share of labels that a set may fail to explain. A wrong set fails on half.
+# Largest share of labels that a correct set fails to explain; a wrong set fails on half.
 _TOLERATED = 0.25
 _AT_ONCE = 1024
 _WORD = 64
@@ -19,13 +19,13 @@ _WORD = 64
 
 @functools.cache
 def subsets(bits: int, k: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """All sets of `k` of `bits`, in their order: [sets, k]."""
+    """All sets of `k` out of `bits`, in lexicographic order: [sets, k]."""
     every = itertools.chain.from_iterable(itertools.combinations(range(bits), k))
     return np.fromiter(every, np.int64, math.comb(bits, k) * k).reshape(-1, k)
 
 
 def one_by_one(problem: Problem) -> tuple[int, ...] | None:
-    """Every set in its order, on all examples, a byte a bit."""
+    """Try every set in order, on all examples, with one byte per bit."""
     tolerated = _TOLERATED * len(problem.y)
     for chosen in subsets(problem.bits, problem.k):
         wrong = np.bitwise_xor.reduce(problem.x[:, chosen], axis=1) ^ problem.y
@@ -35,7 +35,7 @@ def one_by_one(problem: Problem) -> tuple[int, ...] | None:
 
 
 def packed(problem: Problem) -> tuple[int, ...] | None:
-    """Every set in its order, a thousand at once, 64 examples a word."""
+    """Try every set in order, a thousand at once, with 64 examples per word."""
     columns, labels = _words(problem)
     every = subsets(problem.bits, problem.k)
     for start in range(0, len(every), _AT_ONCE):
@@ -47,7 +47,7 @@ def packed(problem: Problem) -> tuple[int, ...] | None:
 
 
 def at_random(problem: Problem) -> tuple[int, ...] | None:
-    """Sets drawn at random, until one explains the labels or ten times as many were drawn as there are."""
+    """Try random sets until one explains the labels or ten times the number of sets were drawn."""
     columns, labels = _words(problem)
     for _ in range(10 * math.comb(problem.bits, problem.k) // _AT_ONCE + 10):
         keys = problem.random.random((_AT_ONCE, problem.bits))
@@ -59,8 +59,7 @@ def at_random(problem: Problem) -> tuple[int, ...] | None:
 
 
 def backtracking(problem: Problem) -> tuple[int, ...] | None:
-    """Depth first: a set of k - 1 is kept as the parity of its columns, and all bits that could complete it
-    are tried together."""
+    """Depth-first search: the parity of k - 1 columns is kept, and all last bits are tried at once."""
     columns, labels = _words(problem)
     tolerated = _TOLERATED * len(problem.y)
 
@@ -80,8 +79,7 @@ def backtracking(problem: Problem) -> tuple[int, ...] | None:
 
 
 def _words(problem: Problem) -> tuple[Any, Any]:
-    """Columns [bits, words] and labels [words], 64 examples a word; what is missing of the last is 0 in
-    both."""
+    """Columns [bits, words] and labels [words], 64 examples per word, padded with zeros."""
     whole = np.concatenate([problem.x, problem.y[:, None]], axis=1)
     missing = -len(whole) % _WORD
     padded = np.concatenate([whole, np.zeros_like(whole, shape=(missing, whole.shape[1]))])

@@ -1,4 +1,4 @@
-"""From records to the tables of the experiment."""
+"""Builds the tables of the experiment from its records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from joules.analysis import statistics
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.study.design import Design, load_design
 
-# Metrics that need no meter, then those that do; the last is what the others stand in for.
+# Metrics without a meter, then metrics with one; the others are proxies for the last.
 TRACED = (
     "operations",
     "bytes_moved",
@@ -26,7 +26,7 @@ TRACED = (
 METERED = ("time_per_solve_s", "cpu_per_solve_s")
 ENERGY = "energy_per_solve_j"
 PROXIES = (*TRACED, *METERED)
-# What figures and tables call them.
+# Names of metrics in figures and tables.
 WORDS = {
     "operations": "operations",
     "bytes_moved": "bytes moved",
@@ -38,9 +38,9 @@ WORDS = {
     "cpu_per_solve_s": "processor time",
     ENERGY: "energy",
 }
-# The question whose trainings are a problem more, and what that problem is called.
+# The experiment whose runs are one more problem, and the name of that problem.
 BOARD, BOARD_PROBLEM = "language_models", "language models"
-# Share of right answers that counts as solving a problem.
+# Least share of right answers of a process that solves a problem.
 SOLVED = 0.95
 _PARAMETERS = ("process", "bits", "k", "noise")
 _RESAMPLES = 500
@@ -48,8 +48,16 @@ _PER_SOLVE = {ENERGY: "energy_j", "time_per_solve_s": "duration_s", "cpu_per_sol
 
 
 def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
-    """`runs` (one row a run), `arms` (one row a process on a problem), `agreement` (one row a pair of
-    metrics), `regret` (one row a problem and metric), `proxies` (one row a proxy), `statistics`."""
+    """Build the tables of the experiment.
+
+    Args:
+        records: Records of this experiment and of the language models.
+        design: The experiment's design.
+
+    Returns:
+        `runs` (one row per run), `arms` (one row per process and problem), `agreement` (one row per pair of
+        metrics), `regret` (one row per problem and metric), `proxies` (one row per proxy) and `statistics`.
+    """
     runs = runs_table(
         records.drop_experiments(BOARD), _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED)
     )
@@ -73,8 +81,10 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
 
 
 def _board(records: Records) -> pd.DataFrame:
-    """Trainings of the board of language models as solves of one problem more, the realistic end: right where
-    they are accurate enough for it. What is traced of small problems is not known of them."""
+    """Runs of the language models as solves of one more, realistic problem.
+
+    A run solves the problem if it is accurate enough for the board. Metrics that need a trace are unknown.
+    """
     if not records.has_runs:
         return pd.DataFrame()
     runs = runs_table(records, ("entry",), ("trainings", "validation_accuracy"))
@@ -92,7 +102,7 @@ def _board(records: Records) -> pd.DataFrame:
 
 
 def problem_of(run: dict[str, object]) -> str:
-    """The problem of a run in words: n, k, and the share of labels that are wrong."""
+    """The problem of a run in words: n, k, and the share of wrong labels."""
     noisy = f", {100 * float(str(run['noise'])):g} % wrong" if run["noise"] else ""
     return f"n = {run['bits']}, k = {run['k']}{noisy}"
 
@@ -124,8 +134,10 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement(arms: pd.DataFrame) -> pd.DataFrame:
-    """Kendall's tau of every pair of metrics over the processes that solve a problem, mean over problems,
-    with the interval from resampling processes within problems."""
+    """Kendall's tau of every pair of metrics over the processes that solve a problem, mean over problems.
+
+    The interval comes from resampling processes within problems.
+    """
     metrics = [*PROXIES, ENERGY]
     solved = [group[metrics].to_numpy(float) for group in _solved(arms) if len(group) >= 3]
     random = np.random.default_rng(0)
@@ -134,8 +146,7 @@ def agreement(arms: pd.DataFrame) -> pd.DataFrame:
     if solved:
         drawn = [taus(one, random.integers(len(one), size=(_RESAMPLES, len(one)))) for one in solved]
         with warnings.catch_warnings(category=RuntimeWarning, action="ignore"):
-            # Of processes that were drawn all alike, and of what is not known of a problem, there is no
-            # order.
+            # Tau is NaN if all drawn processes are the same or if a metric is unknown for a problem.
             means = np.nanmean([taus(one, np.arange(len(one))[None])[0] for one in solved], axis=0)
             lows, highs = np.nanquantile(np.nanmean(drawn, axis=0), [0.025, 0.975], axis=0)
     return pd.DataFrame(
@@ -148,8 +159,15 @@ def agreement(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def taus(values: statistics.Floats, chosen: NDArray[np.int64]) -> statistics.Floats:
-    """Kendall's tau-b of every pair of columns of `values` [n, metrics] over the rows `chosen` [draws, m]:
-    [draws, metrics, metrics], NaN where a column does not vary."""
+    """Kendall's tau-b of every pair of columns over resampled rows.
+
+    Args:
+        values: One row per process, one column per metric [n, metrics].
+        chosen: Rows of each resampling [draws, m].
+
+    Returns:
+        Taus [draws, metrics, metrics]; NaN where a column is constant.
+    """
     signs = np.sign(values[:, None] - values[None, :])
     drawn = signs[chosen[:, :, None], chosen[:, None, :]].reshape(len(chosen), -1, values.shape[1])
     products = np.einsum("dia,dib->dab", drawn, drawn)
@@ -166,8 +184,11 @@ def _solved(arms: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """What choosing by a metric costs: the energy of the process that it ranks first over that of the
-    cheapest one, paired by block."""
+    """Cost of choosing by a metric, paired by block.
+
+    This is the energy of the process that the metric ranks first divided by the energy of the cheapest
+    process.
+    """
     rows = []
     for group in _solved(arms):
         wide = runs.pivot(index="block", columns="arm", values=ENERGY)[list(group["arm"])].dropna()
@@ -204,7 +225,7 @@ def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _proxies(arms: pd.DataFrame) -> pd.DataFrame:
-    """How much of the logarithm of energy each proxy explains in processes that were left out of the fit."""
+    """Share of the variance of log energy that each proxy explains in processes left out of the fit."""
     solved = (
         pd.concat(_solved(arms)) if _solved(arms) else pd.DataFrame(columns=[*PROXIES, ENERGY, "process"])
     )

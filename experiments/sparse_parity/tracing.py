@@ -1,7 +1,7 @@
-"""Arrays that note what is read and written, so that the very code that is metered can be traced.
+"""Arrays that record reads and writes, so that the metered code itself can be traced.
 
-What is traced are numpy's functions on arrays, one after the other: a temporary array is written and read
-again, although a cache may never let it reach memory. Numbers of Python are not traced; processes keep what
+Tracing covers numpy's functions on arrays, one after the other. A temporary array counts as written and read
+again, although a cache may never write it to memory. Python numbers are not traced; processes keep data that
 grows with the problem in arrays.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Access:
-    """`elements` of `itemsize` bytes, read or written in one go within [start, stop) bytes of a buffer."""
+    """`elements` of `itemsize` bytes, read or written at once within bytes [start, stop) of a buffer."""
 
     buffer: int
     start: int
@@ -29,14 +29,14 @@ class Access:
 
 @dataclass(frozen=True)
 class Freed:
-    """A buffer that is no more."""
+    """A buffer was freed."""
 
     buffer: int
 
 
 @dataclass
 class Trace:
-    """The course of a computation: what it touched, in order, what it calculated, and what it held."""
+    """Trace of a computation: accesses in order, operations, launches, and memory held."""
 
     events: list[Access | Freed] = field(default_factory=list)
     operations: int = 0
@@ -47,14 +47,14 @@ class Trace:
     _made: int = 0
 
     def array(self, values: Any) -> TracedArray:
-        """A copy of `values` whose use is noted from now on."""
+        """Copy `values` to an array whose use is recorded from now on."""
         copy = np.array(values).view(TracedArray)
         copy.recorder = self
         self.touch(copy, copy.size, is_write=True)
         return copy
 
     def launch(self, operations: int, reads: Iterable[Any], writes: Iterable[Any]) -> None:
-        """Notes one function: `operations` on numbers, the arrays it reads and those it writes."""
+        """Record a function with its number of `operations` and the arrays that it reads and writes."""
         self.operations += operations
         self.launches += 1
         for array in reads:
@@ -64,7 +64,7 @@ class Trace:
             self.touch(array, array.size, is_write=True)
 
     def touch(self, array: np.ndarray[Any, Any], elements: int, *, is_write: bool) -> None:
-        """Notes that `elements` of an array are read or written."""
+        """Record that `elements` of an array are read or written."""
         if not elements:
             return
         root = _root(array)
@@ -96,7 +96,7 @@ def _root(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 class TracedArray(np.ndarray[Any, Any]):
-    """An array that notes its use in a `Trace`. What is calculated from it is one too."""
+    """An array that records its use in a `Trace`; results computed from it are traced, too."""
 
     recorder: Trace
 
@@ -117,7 +117,7 @@ class TracedArray(np.ndarray[Any, Any]):
             [_plain(value) for value in out] if out else [r for r in results if isinstance(r, np.ndarray)]
         )
         if method == "at":
-            # It adds to its first input.
+            # `ufunc.at` modifies its first input.
             written = [plain[0]]
         trace.launch(_operations(ufunc, method, plain, results), plain, written)
         if out is not None and len(out) == 1:
@@ -126,7 +126,7 @@ class TracedArray(np.ndarray[Any, Any]):
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         if function not in _MOVERS:
-            # Made of other functions, which are noted when it calls them.
+            # Composed of other functions, which are recorded when it calls them.
             return super().__array_function__(function, types, args, kwargs)
         given = _arrays([*args, *kwargs.values()])
         plain_args = [_plain_tree(value) for value in args]
@@ -167,13 +167,15 @@ class TracedArray(np.ndarray[Any, Any]):
         return _traced(result, self.recorder)
 
 
-# Functions that calculate nothing and are not made of others.
+# Functions that do not calculate and are not composed of others.
 _MOVERS = {np.concatenate, np.packbits, np.unpackbits, np.flatnonzero, np.where, np.argsort, np.argmax}
 
 
 def _operations(ufunc: np.ufunc, method: str, inputs: list[Any], results: tuple[Any, ...]) -> int:
-    """Operations on numbers: one an element of the result, one an element that is reduced, two for every
-    product of a matrix product."""
+    """Number of operations of a ufunc.
+
+    One per element of the result, one per element that is reduced, and two per product of a matrix product.
+    """
     if ufunc is np.matmul:
         return 2 * int(np.size(results[0])) * int(np.shape(inputs[0])[-1])
     if method == "at":

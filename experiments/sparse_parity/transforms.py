@@ -1,4 +1,4 @@
-"""Fourier analysis over the hypercube: of all characters, or of those of degree k alone."""
+"""Fourier analysis over the hypercube, for all characters or only those of degree k."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import numpy as np
 from experiments.sparse_parity.problems import Problem
 from experiments.sparse_parity.subsets import subsets
 
-# Characters that are correlated with the labels at once.
+# Number of characters that are correlated with the labels at once.
 _AT_ONCE = 2048
-# Examples for `few`: how many bits of choice there are, times this.
+# `fourier_few` uses this many examples per bit of the number of sets.
 _EXAMPLES_A_BIT = 6
 
 
 def walsh_hadamard(problem: Problem) -> tuple[int, ...] | None:
-    """The fast transform of the sum of labels at each of the 2^n inputs; its largest coefficient is the
-    secret's."""
+    """Transform the sums of labels at all 2^n inputs; the largest coefficient belongs to the secret."""
     bits = problem.bits
     places = problem.x @ np.left_shift(1, np.arange(bits))
     table = np.zeros_like(problem.x, shape=2**bits, dtype=np.int32)
@@ -32,12 +31,12 @@ def walsh_hadamard(problem: Problem) -> tuple[int, ...] | None:
 
 
 def fourier(problem: Problem) -> tuple[int, ...] | None:
-    """The coefficient of every character of degree k, estimated from all examples."""
+    """Estimate the coefficient of every character of degree k from all examples."""
     return _largest(problem, len(problem.x))
 
 
 def fourier_few(problem: Problem) -> tuple[int, ...] | None:
-    """The same from as few examples as should do."""
+    """Estimate the coefficients from the number of examples that is expected to suffice."""
     choices = len(subsets(problem.bits, problem.k))
     return _largest(problem, int(_EXAMPLES_A_BIT * np.log2(choices)))
 

@@ -1,4 +1,4 @@
-"""Solving sparse parities over and over; traced once more after the window has closed."""
+"""Solves sparse parities repeatedly, and traces one solve after the window has closed."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ PROCESSES: dict[str, Callable[[Problem], tuple[int, ...] | None]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Problems that were drawn, which are solved in turn; the last is for tracing alone."""
+    """Data sets that are solved in turn; the last one is only for tracing."""
 
     problems: list[Problem]
     parameters: Parameters
 
 
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
-    """Draws the data sets of a block; solves the one that is for tracing once, which warms the code."""
+    """Draw the data sets of a block, and warm the code by solving the one for tracing."""
     parameters = Parameters.model_validate(values)
     problems = [
         draw(
@@ -59,7 +59,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
-    """Solves one data set after the other for the whole window; every answer is checked."""
+    """Solve one data set after the other for the whole window, and check every answer."""
     parameters = prepared.parameters
     solve = PROCESSES[parameters.process]
     problems = itertools.cycle(prepared.problems[:-1])
@@ -78,10 +78,13 @@ def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
 
 
 def evaluate(prepared: Prepared) -> dict[str, Any]:
-    """One solve more, of a data set of its own, on arrays that note their use: what it cost by every metric
-    that needs no meter."""
+    """Solve the data set for tracing once, with arrays that record their use.
+
+    Returns:
+        Whether the answer is right, and the cost by every metric that needs no meter.
+    """
     problem, trace = prepared.problems[-1], Trace()
-    # What is drawn is drawn anew from a fixed state, so that the trace depends on the block alone.
+    # A fixed state of the random numbers, so that the trace depends only on the block.
     traced = dataclasses.replace(
         problem, x=trace.array(problem.x), y=trace.array(problem.y), random=np.random.default_rng(0)
     )
