@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 from pathlib import Path
@@ -19,6 +20,7 @@ def read_bytes(name: str) -> bytes | None:
     return None
 
 
+@functools.cache
 def version() -> str | None:
     """The installed version; None if it is not installed."""
     try:

@@ -4,36 +4,68 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.source import Channel, Host, Source, SourceError
-from joules.instrument.sources import (
-    amdsmi,
-    apple,
-    battery,
-    codecarbon_model,
-    cray,
-    hwmon,
-    load_curve,
-    nvml,
-    rapl,
-)
 
 # Most counters are updated at least ten times a second, the slowest every second.
 _PROBES, _MOST_PROBES, _PROBE_EVERY_S = 5, 15, 0.1
 
+
+class Vendor(NamedTuple):
+    """A module of this folder, imported unless `missing` says why this machine cannot have the hardware: the
+    meter starts without the code of what is not there."""
+
+    module: str
+    missing: Callable[[Host], str | None] = lambda _host: None
+
+    def open_sources(self, host: Host) -> Sequence[Source]:
+        """Its sources. Raises SourceError where there is none."""
+        reason = self.missing(host)
+        if reason is not None:
+            raise SourceError(reason)
+        opened: Sequence[Source] = importlib.import_module(f"{__name__}.{self.module}").open_sources(host)
+        return opened
+
+
+def _needs_folder(name: str) -> Callable[[Host], str | None]:
+    """The vendor needs a folder of /sys that is not empty."""
+
+    def missing(host: Host) -> str | None:
+        with contextlib.suppress(OSError):
+            if any((host.sys / name).iterdir()):
+                return None
+        return f"there is nothing under /sys/{name}"
+
+    return missing
+
+
+def _needs_module(name: str, comes_with: str) -> Callable[[Host], str | None]:
+    """The vendor needs a Python module."""
+
+    def missing(_host: Host) -> str | None:
+        is_there = name in sys.modules or importlib.util.find_spec(name) is not None
+        return None if is_there else f"the module {name} is not installed (it comes with {comes_with})"
+
+    return missing
+
+
 # A vendor is a file in this folder and a line here. Of sources of one provenance the first one counts.
-SOURCES: Mapping[str, Callable[[Host], Sequence[Source]]] = {
-    "nvml": nvml.open_sources,
-    "amdsmi": amdsmi.open_sources,
-    "rapl": rapl.open_sources,
-    "cray": cray.open_sources,
-    "hwmon": hwmon.open_sources,
-    "battery": battery.open_sources,
-    "apple": apple.open_sources,
-    "load curve": load_curve.open_sources,
-    "codecarbon": codecarbon_model.open_sources,
+SOURCES: Mapping[str, Vendor] = {
+    "nvml": Vendor("nvml"),
+    "amdsmi": Vendor("amdsmi", _needs_module("amdsmi", "ROCm")),
+    "rapl": Vendor("rapl"),
+    "cray": Vendor("cray", _needs_folder("cray/pm_counters")),
+    "hwmon": Vendor("hwmon", _needs_folder("class/hwmon")),
+    "battery": Vendor("battery", _needs_folder("class/power_supply")),
+    "apple": Vendor("apple", _needs_module("zeus_apple_silicon", "zeus-apple-silicon, on a Mac")),
+    "load curve": Vendor("load_curve"),
+    "codecarbon": Vendor("codecarbon_model"),
 }
 
 GPU_SOURCES = frozenset({"nvml", "amdsmi"})
@@ -56,12 +88,12 @@ def discover(
     sources: list[Source] = []
     absent: dict[str, str] = {}
     with contextlib.ExitStack() as opened:
-        for name, opener in SOURCES.items():
+        for name, vendor in SOURCES.items():
             if without_gpu and name in GPU_SOURCES:
                 absent[name] = "left out on request (without GPUs)"
                 continue
             try:
-                for source in opener(dataclasses.replace(host, read=_read(sources))):
+                for source in vendor.open_sources(dataclasses.replace(host, read=_read(sources))):
                     opened.callback(_close, source)
                     sources.append(source)
             except SourceError as reason:

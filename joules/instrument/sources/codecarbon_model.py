@@ -66,7 +66,7 @@ class CodeCarbonModel(Source):
 
     def __init__(self) -> None:
         self.tdp = processor_tdp()
-        installed_gib = psutil.virtual_memory().total / GIB
+        installed_gib = installed_memory_gib()
         self.memory_w = codecarbon_memory_w(installed_gib, memory_kind())
         self._load = LoadMeter()
         name = f"CodeCarbon {codecarbon_data.version() or _RULES_OF}"
@@ -114,11 +114,18 @@ def open_sources(host: Host) -> Sequence[Source]:
     return (model, JobModel(model.processor_w, model.memory_w, host.job)) if "cpu" in host.read else (model,)
 
 
+def installed_memory_gib() -> float:
+    """Memory of this machine in GiB."""
+    return psutil.virtual_memory().total / GIB
+
+
 def memory_kind() -> Kind:
     """The kind of memory that CodeCarbon takes this machine to have."""
     return "arm" if any(name in platform.machine().lower() for name in ("arm", "aarch")) else "x86"
 
 
+# Comparing a name with the thousands of the table takes as long as all else that a meter does to start.
+@functools.cache
 def processor_tdp(model: str | None = None) -> Tdp:
     """What CodeCarbon would take for the TDP of `model`, by default of this machine's processor."""
     model = processor_name() if model is None else model

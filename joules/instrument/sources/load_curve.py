@@ -13,7 +13,8 @@ from joules.instrument.host.load import LoadMeter
 from joules.instrument.host.machine import describe
 from joules.instrument.reading_arrays import LOAD_CURVE, RATED
 from joules.instrument.source import Channel, Host, Notice, Source, SourceError
-from joules.instrument.sources.codecarbon_model import CodeCarbonModel
+from joules.instrument.sources.codecarbon_model import installed_memory_gib, memory_kind, processor_tdp
+from joules.power.memory import codecarbon_memory_w
 from joules.power.models import load_curve, load_curve_high, load_curve_low
 from joules.power.servers import choose_servers
 from joules.power.use import MEMORY, PROCESSORS, Use
@@ -72,15 +73,14 @@ class LoadCurveModel(Source):
 
 def use_of_this_machine(busy_cores: float = 0.0) -> Use:
     """What this machine says to the power models with so many logical processors at work."""
-    codecarbon = CodeCarbonModel()
-    here, tdp = describe(), codecarbon.tdp
+    here, tdp = describe(), processor_tdp()
     rated_tdp_w = tdp.power_w if tdp.origin in RATED and not here.virtual else None
     return Use(
         busy_cores=busy_cores,
         threads=here.logical_cores,
         memory_gib=here.memory_gib,
         tdp_w=tdp.power_w,
-        memory_w=codecarbon.memory_w,
+        memory_w=codecarbon_memory_w(installed_memory_gib(), memory_kind()),
         rated_tdp_w=rated_tdp_w,
         servers=choose_servers(here.identity, rated_tdp_w, here.virtual),
         is_part=here.virtual,

@@ -80,9 +80,11 @@ def test_our_rules_are_codecarbons():
 
 def test_without_codecarbons_table_the_guess_is_named(monkeypatch):
     tdp_table.cache_clear()
+    processor_tdp.cache_clear()
     monkeypatch.setattr("joules.instrument.codecarbon_data.PACKAGE", "no_such_package")
     source = CodeCarbonModel()
     tdp_table.cache_clear()
+    processor_tdp.cache_clear()
     assert source.tdp.origin == "per thread"
     assert "its table are not installed" in str(source.notices()[0])
 
