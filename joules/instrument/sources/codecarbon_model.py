@@ -157,10 +157,13 @@ def tdp_table() -> dict[str, float]:
     """TDP in watts by the name of a processor in lower case; empty where CodeCarbon is not installed."""
     content = codecarbon_data.read_bytes("data/hardware/cpu_power.csv") or b""
     table: dict[str, float] = {}
-    for row in csv.DictReader(content.decode("utf-8").splitlines()):
+    rows = csv.reader(content.decode("utf-8").splitlines())
+    head = next(rows, [])
+    name, tdp = (head.index(column) for column in ("Name", "TDP")) if head else (0, 0)
+    for row in rows:
         # Some entries of the table are not numbers. If a name occurs twice, CodeCarbon takes the first.
         with contextlib.suppress(ValueError):
-            table.setdefault(row["Name"].lower(), float(row["TDP"]))
+            table.setdefault(row[name].lower(), float(row[tdp]))
     return table
 
 
@@ -169,6 +172,9 @@ def _plain(model: str) -> str:
     name = model.replace("(R)", "")
     name = name.partition(" CPU @ ")[0] if " CPU @ " in name[1:] else name
     return re.sub(r" @\s*\d+\.\d+GHz", "", name.replace(" CPU", ""))
+
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 def _only_entry_of_same_words(model: str, table: Mapping[str, float]) -> str | None:
@@ -181,10 +187,9 @@ def _only_entry_of_same_words(model: str, table: Mapping[str, float]) -> str | N
     return same[0] if len(same) == 1 else None
 
 
-def _contained(some: frozenset[str], others: frozenset[str]) -> bool:
+def _contained(some: set[str], others: set[str]) -> bool:
     return bool(some and others) and (some <= others or others <= some)
 
 
-@functools.cache
-def _words(name: str) -> frozenset[str]:
-    return frozenset(re.sub(r"[\W_]", " ", name.lower()).split())
+def _words(name: str) -> set[str]:
+    return set(_WORD.findall(name.lower()))
