@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from joules.analysis.statistics import p_value
+from joules.analysis.inference import p_value
 from joules.study.design import Test
 from validation.arguments import parse_numbers
 

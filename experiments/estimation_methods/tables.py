@@ -13,6 +13,7 @@ from scipy import stats
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
 from experiments.estimation_methods.operators import operators_of_work
 from joules.analysis import roofline, statistics
+from joules.analysis.inference import Floats, MeanSample
 from joules.analysis.records import IN_PLACE_OF, Records, runs_table, select_measured
 from joules.bench.record import Run
 from joules.instrument import carbon
@@ -270,9 +271,9 @@ def _contrasts(known: pd.DataFrame, methods: pd.DataFrame, design: Design) -> li
     return rows
 
 
-def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Row:
+def _contrast(arm: str, method: str, ratios: Floats) -> statistics.Row:
     logs = np.log(ratios)
-    mean, low, high = statistics.mean_with_interval(logs)
+    sample = MeanSample.from_logs(logs, _TEST)
     # If estimate and reference are the same formula, they differ only by rounding.
     same = bool(np.all(np.abs(logs) < 1e-9))
     spread = float(np.std(logs, ddof=1)) if len(logs) > 1 else 0.0
@@ -283,13 +284,10 @@ def _contrast(arm: str, method: str, ratios: statistics.Floats) -> statistics.Ro
         metric="energy_kwh",
         group=method,
         base=REFERENCE,
-        n=len(logs),
-        estimate=math.exp(mean),
         unit="ratio",
-        ci_low=math.exp(low),
-        ci_high=math.exp(high),
-        p=1.0 if same else (statistics.p_value(logs, _TEST) if len(logs) > 1 else None),
-        effect_size=mean / spread if spread > 1e-12 else None,
+        p=1.0 if same else (sample.p_value(1.0) if len(logs) > 1 else None),
+        effect_size=float(logs.mean()) / spread if spread > 1e-12 else None,
+        **statistics.estimate_cells(sample),
     )
 
 

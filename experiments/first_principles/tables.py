@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from joules.analysis import regression, roofline, statistics
+from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.instrument import carbon, codecarbon_data
 from joules.study.design import Design
@@ -270,18 +271,14 @@ def _statistics(errors: dict[str, pd.DataFrame], networks: pd.DataFrame) -> Iter
 
 
 def _over_families(statistic: str, logs: pd.Series, **cells: object) -> statistics.Row:
-    values = logs.to_numpy(dtype=np.float64)
-    mean, low, high = statistics.mean_with_interval(values)
-    is_tested = cells["test"] != "none" and len(values) > 1
+    sample = MeanSample.from_logs(logs)
+    is_tested = cells["test"] != "none" and len(logs) > 1
     return statistics.row(
         statistic=statistic,
         metric="factor of error",
-        n=len(values),
-        estimate=math.exp(mean),
         unit="ratio",
-        ci_low=math.exp(low),
-        ci_high=math.exp(high),
-        p=statistics.p_value(values, "paired_t") if is_tested else None,
+        p=sample.p_value(1.0) if is_tested else None,
+        **statistics.estimate_cells(sample),
         **cells,
     )
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from joules.analysis.inference import MeanSample
 from joules.analysis.regression import unseen_errors as unseen
-from joules.analysis.statistics import CORRELATIONS, Row, association, correct, mean_interval, p_value, row
+from joules.analysis.statistics import CORRELATIONS, Row, association, correct, estimate_cells, row
 from joules.instrument.carbon import JOULES_PER_KWH
 
 PREDICTORS = ("flops", "parameters", "activations", "bytes_moved", "layers")
@@ -120,7 +121,7 @@ def against_flops(errors: pd.DataFrame, families: pd.Series) -> list[Row]:
             continue
         by_arm = errors[name].abs() - errors["flops"].abs()
         gains = by_arm.groupby(families.to_numpy()).mean().to_numpy(dtype=np.float64)
-        low, high = mean_interval(gains)
+        sample = MeanSample.from_logs(gains)
         rows.append(
             row(
                 statistic=f"unseen_families.{name}_vs_flops",
@@ -129,12 +130,9 @@ def against_flops(errors: pd.DataFrame, families: pd.Series) -> list[Row]:
                 metric="factor of error on families left out of the fit",
                 group=name,
                 base="flops",
-                n=len(gains),
-                estimate=float(np.exp(gains.mean())),
                 unit="ratio",
-                ci_low=float(np.exp(low)),
-                ci_high=float(np.exp(high)),
-                p=p_value(gains, "paired_t"),
+                p=sample.p_value(1.0),
+                **estimate_cells(sample),
             )
         )
     correct(rows)

@@ -17,6 +17,7 @@ from experiments.grokking import step_model
 from experiments.grokking.outcomes import Trainings, energies_at, energy_at, evaluations_of
 from experiments.grokking.rules import EVALUATION, Evaluation
 from joules.analysis import statistics
+from joules.analysis.inference import MeanSample
 from joules.bench.record import Run
 
 # A rule is safe if it loses at most this much of the final accuracy, in percentage points.
@@ -305,18 +306,14 @@ def step_statistics(fixed: pd.DataFrame, trainings: Trainings) -> list[statistic
         after_j = (whole_j - until_j) / (last - row["grok_step"])
         ratios[row["arm"], row["block"]] = np.log(after_j / (until_j / row["grok_step"]))
     by_block = pd.Series(ratios, dtype=float).groupby(level=1).mean() if ratios else pd.Series(dtype=float)
-    mean, low, high = statistics.mean_with_interval(by_block.to_list())
     rows.append(
         statistics.row(
             statistic="step_energy.after_over_before",
             family="step_energy",
             test="none",
             metric="energy_per_step_j",
-            n=len(by_block),
-            estimate=float(np.exp(mean)),
             unit="ratio",
-            ci_low=float(np.exp(low)),
-            ci_high=float(np.exp(high)),
+            **statistics.estimate_cells(MeanSample.from_logs(by_block)),
         )
     )
     return rows

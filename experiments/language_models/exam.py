@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from joules.analysis.statistics import Row, row
+from joules.analysis.inference import ExtremeSample
+from joules.analysis.statistics import Row, estimate_cells, row
 
 CANDIDATE, BASE = "modern_muon", "nanogpt"
 # Families of the design, and whether less is better.
@@ -41,15 +42,14 @@ def margin(statistics: pd.DataFrame) -> Row:
     rows = by_family.loc[list(CRITERIA)]
     if rows["estimate"].isna().any():
         return cells | {"n": int(rows["n"].min()), "note": "not measured in two common blocks"}
-    benefits = [_benefit(rows.loc[family], less) for family, less in CRITERIA.items()]
-    closest = min(range(len(benefits)), key=lambda place: benefits[place][0])
-    return cells | {
-        "n": int(rows["n"].min()),
-        "estimate": benefits[closest][0],
-        "ci_low": min(low for _, low, _ in benefits),
-        "ci_high": min(high for *_, high in benefits),
-        "note": f"closest to failing: {list(CRITERIA)[closest].removeprefix('exam_')}",
-    }
+    samples = {family: rows.loc[family, "sample"] for family in CRITERIA}
+    benefits = {family: one.inverted() if CRITERIA[family] else one for family, one in samples.items()}
+    closest = min(benefits, key=lambda family: benefits[family].estimate)
+    return (
+        cells
+        | estimate_cells(ExtremeSample(tuple(benefits.values()), is_largest=False))
+        | {"note": f"closest to failing: {closest.removeprefix('exam_')}"}
+    )
 
 
 def verdict(statistics: pd.DataFrame) -> str:
@@ -64,12 +64,3 @@ def verdict(statistics: pd.DataFrame) -> str:
         return "not taken"
     lows = margins[["ci_low", *({"band_ci_low"} & set(margins))]].iloc[0].dropna()
     return "passed" if (lows > 1).all() else "failed"
-
-
-def _benefit(cells: pd.Series, less_is_better: bool) -> tuple[float, float, float]:
-    """(estimate, low, high) as a ratio that is above one if the candidate is better."""
-    # Without variation between blocks the interval is the estimate alone.
-    low, high = (cells["estimate"] if pd.isna(cells[end]) else cells[end] for end in ("ci_low", "ci_high"))
-    if less_is_better:
-        return 1 / cells["estimate"], 1 / high, 1 / low
-    return cells["estimate"], low, high

@@ -10,6 +10,7 @@ import pandas as pd
 
 from experiments.language_models import exam
 from joules.analysis import ranking, statistics
+from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.bench.record import Run
 from joules.errors import UserError
@@ -208,26 +209,32 @@ def _reached(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 def first_reached(spent: pd.Series, accuracy: pd.Series, level: float) -> float:
     """Cost at which a curve first reached `level`, interpolated between checkpoints.
 
+    The curve begins with nothing spent and nothing predicted. A higher level never costs less.
+
     Returns:
-        The cost; NaN if the curve never reached the level, or had reached it at the first checkpoint.
+        The cost; NaN if the curve never reached the level.
     """
-    above = np.flatnonzero(accuracy.to_numpy() >= level)
-    if not len(above) or above[0] == 0:
+    spends, accuracies = (np.concatenate([[0.0], of.to_numpy(dtype=np.float64)]) for of in (spent, accuracy))
+    above = np.flatnonzero(accuracies >= level)
+    if not len(above):
         return math.nan
-    ends = slice(above[0] - 1, above[0] + 1)
-    return float(np.interp(level, accuracy.to_numpy()[ends], spent.to_numpy()[ends]))
+    ends = slice(max(above[0] - 1, 0), above[0] + 1)
+    return float(np.interp(level, accuracies[ends], spends[ends]))
 
 
 def _statistics(runs: pd.DataFrame, reached: pd.DataFrame, design: Design) -> pd.DataFrame:
     rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
     rows.append(exam.margin(pd.DataFrame(rows, columns=statistics.COLUMNS)))
-    rows.append(_tables_over_networks(reached))
+    rows.append(_tables_over_networks(runs, reached))
     rows += estimate_noise(runs)
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
 
 
-def _tables_over_networks(reached: pd.DataFrame) -> statistics.Row:
-    """Energy of the cheapest network at `LEVEL` divided by that of the cheapest tables, paired by block."""
+def _tables_over_networks(runs: pd.DataFrame, reached: pd.DataFrame) -> statistics.Row:
+    """Energy of the cheapest network at `LEVEL` divided by that of the cheapest tables, paired by block.
+
+    Only arms count that reached the level in every block in which they were measured.
+    """
     cells = statistics.row(
         statistic="reached.network_over_tables",
         family="reached",
@@ -237,13 +244,16 @@ def _tables_over_networks(reached: pd.DataFrame) -> statistics.Row:
         base="cheapest tables",
         unit="ratio",
     )
-    at = reached[reached["level"] == LEVEL]
-    wide = at.groupby(["block", "kind"])["energy_j"].min().unstack().reindex(columns=["network", "tables"])
-    ratios = (wide["network"] / wide["tables"]).dropna().to_list()
+    wide = reached[reached["level"] == LEVEL].pivot(index="block", columns="arm", values="energy_j")
+    able = wide.columns[wide.count() == runs["arm"].value_counts().reindex(wide.columns)]
+    means = np.log(wide[able]).mean().groupby(reached.drop_duplicates("arm").set_index("arm")["kind"])
+    cheapest = means.idxmin()
+    if not {"network", "tables"} <= set(cheapest.index):
+        return cells | {"n": 0, "note": "not reached in every block by a network and by tables"}
+    ratios = (wide[cheapest["network"]] / wide[cheapest["tables"]]).dropna()
     if len(ratios) < 2:
         return cells | {"n": len(ratios), "note": "not reached by both in two common blocks"}
-    estimate, low, high = statistics.geometric_mean(ratios)
-    return cells | {"n": len(ratios), "estimate": estimate, "ci_low": low, "ci_high": high}
+    return cells | statistics.estimate_cells(MeanSample.from_ratios(ratios))
 
 
 def estimate_noise(runs: pd.DataFrame) -> list[statistics.Row]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from joules.analysis import statistics
+from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records, runs_table, select_measured, weakest_provenance
 from joules.study.design import Design
 
@@ -121,7 +122,6 @@ def _ratios_of_shares(shares: pd.DataFrame) -> list[statistics.Row]:
     rows = []
     for (model, kind), group in shares.groupby(["model", "kind"], sort=False):
         ratios = group["energy"] / group["flops"]
-        estimate, low, high = statistics.geometric_mean(ratios.to_list())
         rows.append(
             statistics.row(
                 statistic=f"{str(model).split('_', maxsplit=1)[0]}_energy_over_flops.{kind}",
@@ -129,11 +129,8 @@ def _ratios_of_shares(shares: pd.DataFrame) -> list[statistics.Row]:
                 test="none",
                 metric="energy share over operations share",
                 group=kind,
-                n=len(group),
-                estimate=estimate,
                 unit="ratio",
-                ci_low=low,
-                ci_high=high,
+                **statistics.estimate_cells(MeanSample.from_ratios(ratios)),
             )
         )
     return rows

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from joules.analysis import statistics
+from joules.analysis.inference import ExtremeSample, Floats, MeanSample
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.study.design import Design, load_design
 
@@ -74,7 +75,7 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
         "runs": runs,
         "arms": arms,
         "agreement": agreement(arms),
-        "regret": regret,
+        "regret": regret.drop(columns="sample"),
         "proxies": proxies,
         "statistics": pd.DataFrame(_statistics(regret, proxies), columns=statistics.COLUMNS),
     }
@@ -158,7 +159,7 @@ def agreement(arms: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def taus(values: statistics.Floats, chosen: NDArray[np.int64]) -> statistics.Floats:
+def taus(values: Floats, chosen: NDArray[np.int64]) -> Floats:
     """Kendall's tau-b of every pair of columns over resampled rows.
 
     Args:
@@ -184,19 +185,19 @@ def _solved(arms: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """Cost of choosing by a metric, paired by block.
+    """Cost of choosing by a metric, paired by the blocks that have both processes.
 
     This is the energy of the process that the metric ranks first divided by the energy of the cheapest
     process.
     """
     rows = []
     for group in _solved(arms):
-        wide = runs.pivot(index="block", columns="arm", values=ENERGY)[list(group["arm"])].dropna()
+        wide = runs.pivot(index="block", columns="arm", values=ENERGY)
         cheapest = group.loc[group[ENERGY].idxmin()]
         for metric in (name for name in (*PROXIES, ENERGY) if group[name].notna().all()):
             winner = group.loc[group[metric].idxmin()]
-            ratios = (wide[winner["arm"]] / wide[cheapest["arm"]]).to_list()
-            estimate, low, high = statistics.geometric_mean(ratios) if ratios else (math.nan,) * 3
+            sample = MeanSample.from_ratios((wide[winner["arm"]] / wide[cheapest["arm"]]).dropna())
+            low, high = sample.interval()
             rows.append(
                 {
                     "problem": winner["problem"],
@@ -204,10 +205,11 @@ def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
                     "winner": winner["process"],
                     "cheapest": cheapest["process"],
                     "processes": len(group),
-                    "n": len(ratios),
-                    "regret": estimate,
+                    "n": sample.n,
+                    "regret": sample.estimate,
                     "regret_low": low,
                     "regret_high": high,
+                    "sample": sample,
                 }
             )
     columns = [
@@ -220,6 +222,7 @@ def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
         "regret",
         "regret_low",
         "regret_high",
+        "sample",
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -272,13 +275,8 @@ def _statistics(regret: pd.DataFrame, proxies: pd.DataFrame) -> list[statistics.
         worst = of_metric.loc[of_metric["regret"].idxmax()]
         rows.append(
             cells
-            | {
-                "n": int(worst["n"]),
-                "estimate": worst["regret"],
-                "ci_low": of_metric["regret_low"].max(),
-                "ci_high": of_metric["regret_high"].max(),
-                "note": f"worst of {len(of_metric)} problems: {worst['problem']}",
-            }
+            | statistics.estimate_cells(ExtremeSample(tuple(of_metric["sample"]), is_largest=True))
+            | {"note": f"worst of {len(of_metric)} problems: {worst['problem']}"}
         )
     rows += [
         statistics.row(

@@ -22,7 +22,7 @@ from joules.power.calibration import takes_part
 from joules.power.models import DEFAULT_MODEL
 from joules.study.campaign import POWER_MODELS as POWER_MODELS_TABLE
 
-_COMPARED = ["n", "estimate", "ci_low", "ci_high"]
+_COMPARED = ["n", "estimate", "ci_low", "ci_high", "p_bound"]
 UNFLAGGED_COLUMNS = [f"unflagged_{name}" for name in _COMPARED]
 # What identifies a run.
 _RUN_KEYS = ["experiment", "arm", "block"]
@@ -38,6 +38,7 @@ MODEL_TABLE_COLUMNS = [
     "estimate",
     "ci_low",
     "ci_high",
+    "p_bound",
     "p_holm",
     "takes_part",
 ]

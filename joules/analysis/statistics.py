@@ -1,19 +1,27 @@
-"""Tests, intervals and corrections, chosen by the design and never by the data.
+"""Rows of `statistics.csv` and their corrections, chosen by the design and never by the data.
 
-Every function returns rows of `statistics.csv`, whose columns are `COLUMNS`.
+A row keeps the sample that it rests on, until `with_p_bound` has tested it against the bound of a claim.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from joules.study.design import Comparison, Test
+from joules.analysis.inference import (
+    CorrelationSample,
+    Floats,
+    MeanSample,
+    Sample,
+    fisher_interval,
+    mean_interval,
+)
+from joules.study.design import Comparison
 
 COLUMNS = [
     "statistic",
@@ -32,28 +40,52 @@ COLUMNS = [
     "effect_size",
     "stars",
     "note",
+    "sample",
 ]
-CONFIDENCE = 0.95
 # What `association` returns for two columns, each with an interval.
 CORRELATIONS = [f"{name}{end}" for name in ("r2", "pearson", "spearman") for end in ("", "_low", "_high")]
 STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (0.05, "*"))
-# Numbers of blocks for which the interval is a bootstrap: fewer are too few to resample; with more it agrees
-# with Student's interval but takes values times resamples of memory.
-_FOR_BOOTSTRAP = range(6, 201)
-# Contrasts closer together than this are equal; fewer degrees of freedom count as none.
+# Fewer degrees of freedom count as none, and contrasts closer together than this are equal.
 _ROUNDING = 1e-9
-# Means are equal if they agree to so many digits of the spread of their values.
-_DIGITS_OF_SPREAD = 10
-# Largest number of contrasts for which all signed sums are counted.
-_COUNTED = 40
 
 Row = dict[str, object]
-Floats = NDArray[np.float64]
 
 
 def row(**cells: object) -> Row:
     """A row of `statistics.csv` with `cells` in it and None elsewhere."""
     return dict.fromkeys(COLUMNS) | cells
+
+
+def estimate_cells(sample: Sample) -> Row:
+    """The cells of a row that follow from its sample: n, estimate, interval and the sample itself."""
+    low, high = sample.interval()
+    return {"n": sample.n, "estimate": sample.estimate, "ci_low": low, "ci_high": high, "sample": sample}
+
+
+def with_p_bound(table: pd.DataFrame, bounds: Mapping[str, float]) -> pd.DataFrame:
+    """Replaces the samples of `statistics` by `p_bound`, the p of each named statistic against a bound.
+
+    Args:
+        table: with `COLUMNS`.
+        bounds: by statistic.
+
+    Returns:
+        The table with `p_bound` in place of `sample`: the declared test of the row applied to its sample less
+        the bound. NaN where no bound is named, or the row has no interval.
+
+    Raises:
+        ValueError: where a row with an interval has no sample.
+    """
+
+    def test(row: dict[str, Any]) -> float:
+        if row["statistic"] not in bounds or pd.isna(row["ci_low"]):
+            return math.nan
+        if pd.isna(row["sample"]):
+            raise ValueError(f"'{row['statistic']}' decides a claim without a sample: use estimate_cells")
+        return float(row["sample"].p_value(bounds[row["statistic"]]))
+
+    tested = [test(row) for row in table.to_dict("records")]
+    return table.drop(columns="sample").assign(p_bound=np.array(tested, dtype=np.float64))
 
 
 def stars(p: float) -> str:
@@ -132,143 +164,39 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
     above, below = pairs[group].to_numpy(dtype=np.float64), pairs[base].to_numpy(dtype=np.float64)
     is_ratio = comparison.contrast == "ratio"
     contrasts = np.log(above / below) if is_ratio else above - below
-    mean, low, high = mean_with_interval(contrasts)
-    scale = math.exp if is_ratio else float
+    sample = MeanSample(tuple(contrasts.tolist()), comparison.test, is_ratio)
     spread = float(np.std(contrasts, ddof=1))
     if comparison.test == "paired_t" and np.ptp(contrasts) < _ROUNDING:
         # Without a spread there is no t; the pair is not one of its family's tests.
-        return cells | {"estimate": scale(mean), "note": "no variation between blocks, so no test"}
+        note = "no variation between blocks, so no test"
+        return cells | {"estimate": sample.estimate, "sample": sample, "note": note}
     return cells | {
-        "estimate": scale(mean),
-        "ci_low": scale(low),
-        "ci_high": scale(high),
-        "p": p_value(contrasts, comparison.test),
-        "effect_size": mean / spread if spread > 0 else None,
+        **estimate_cells(sample),
+        "p": sample.p_value(1.0 if is_ratio else 0.0),
+        "effect_size": float(contrasts.mean()) / spread if spread > 0 else None,
     }
 
 
-def p_value(contrasts: Floats, test: Test) -> float:
-    """Two-sided p of paired contrasts (log ratios or differences) where there is no difference: Student's t,
-    or the sign-flip test, which is exact where it `is_counted`."""
-    return _p_value(tuple(contrasts.tolist()), test)
-
-
-# Quantities without energy, such as times, are equal under all power models: computed once.
-@functools.cache
-def _p_value(contrasts: tuple[float, ...], test: Test) -> float:
-    return _sign_flip(contrasts) if test == "sign_flip" else _student(contrasts)
-
-
-def _student(contrasts: tuple[float, ...]) -> float:
-    from scipy import special
-
-    values = np.asarray(contrasts)
-    # Contrasts without a spread give an infinite t.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = values.mean() / np.sqrt(values.var(ddof=1) / len(values))
-    return float(2 * special.stdtr(len(values) - 1, -abs(t)))
-
-
-def _sign_flip(contrasts: tuple[float, ...]) -> float:
-    """The share of all 2^n sums of contrasts under either sign that are no nearer to zero than theirs.
-
-    A sum is one of the first half of the contrasts plus one of the second; pairs are counted without forming
-    them, so 40 blocks take less than a second. Sums of more blocks are taken to be normal.
-    """
-    least = abs(math.fsum(contrasts)) - _ROUNDING * math.fsum(map(abs, contrasts))
-    if least <= 0:
-        return 1.0
-    if not is_counted(len(contrasts)):
-        return math.erfc(least / math.sqrt(2 * math.fsum(each**2 for each in contrasts)))
-    half = len(contrasts) // 2
-    first, second = _signed_sums(contrasts[:half]), np.sort(_signed_sums(contrasts[half:]))
-    reached = len(second) - np.searchsorted(second, least - first)
-    # The distribution is symmetric about zero.
-    return float(2 * reached.sum() / (len(first) * len(second)))
-
-
-def _signed_sums(values: tuple[float, ...]) -> Floats:
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate([sums + value, sums - value])
-    return sums
-
-
-def is_counted(contrasts: int) -> bool:
-    """Whether a sign-flip test of so many contrasts is exact: it counts every sum."""
-    return contrasts <= _COUNTED
-
-
-def is_resampled(values: int) -> bool:
-    """Whether the interval of the mean of so many values is a bootstrap."""
-    return values in _FOR_BOOTSTRAP
-
-
-def mean_interval(values: Floats) -> tuple[float, float]:
-    """Interval of the mean: BCa bootstrap where `is_resampled`, Student's elsewhere."""
-    # Contrasts from one formula differ by rounding only, which cannot be resampled.
-    if np.ptp(values) < _ROUNDING:
-        return float(values[0]), float(values[0])
-    if is_resampled(len(values)):
-        return _bootstrapped(tuple(values.tolist()))
-    # Not `scipy.stats`, whose import takes half a second.
-    from scipy import special
-
-    scale = np.std(values, ddof=1) / np.sqrt(len(values))
-    low, high = special.stdtrit(len(values) - 1, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    mean = np.mean(values)
-    return float(low * scale + mean), float(high * scale + mean)
-
-
-@functools.cache
-def _bootstrapped(values: tuple[float, ...]) -> tuple[float, float]:
-    from scipy import stats
-
-    # A resample that is the sample in another order has the same mean up to rounding, and BCa counts those
-    # below it: without rounding, the interval would depend on the processor.
-    decimals = _DIGITS_OF_SPREAD - math.floor(math.log10(np.ptp(values)))
-
-    def mean(resamples: Floats, axis: int) -> Floats:
-        return np.asarray(np.mean(resamples, axis=axis)).round(decimals)
-
-    interval = stats.bootstrap(
-        (values,),
-        mean,
-        confidence_level=CONFIDENCE,
-        method="BCa",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
-
-
 def geometric_mean(values: Sequence[float]) -> tuple[float, float, float]:
-    """Geometric mean of positive values with its interval: (mean, low, high)."""
+    """Geometric mean of positive values with Student's interval of their logarithms: (mean, low, high)."""
     logs = np.log(np.asarray(values, dtype=float))
-    if len(logs) < 2:
-        return math.exp(float(logs[0])), math.nan, math.nan
     low, high = mean_interval(logs)
     return math.exp(float(np.mean(logs))), math.exp(low), math.exp(high)
 
 
 def mean_with_interval(values: ArrayLike) -> tuple[float, float, float]:
-    """Arithmetic mean with its interval: (mean, low, high). The interval is NaN for fewer than two values,
-    the mean too for none."""
-    numbers = np.asarray(values, dtype=np.float64)
-    if len(numbers) == 0:
-        return math.nan, math.nan, math.nan
-    if len(numbers) == 1:
-        return float(numbers[0]), math.nan, math.nan
-    return float(numbers.mean()), *mean_interval(numbers)
+    """Arithmetic mean with Student's interval: (mean, low, high). The interval is NaN for fewer than two
+    values, the mean too for none."""
+    sample = MeanSample.from_values(values)
+    return sample.estimate, *sample.interval()
 
 
 def mean_row(
     statistic: str, values: ArrayLike, family: str, metric: str, unit: str = "1", **cells: object
 ) -> Row:
-    """A row with the arithmetic mean of `values` and its interval, and no test."""
-    numbers = np.asarray(values, dtype=np.float64)
-    estimate, low, high = mean_with_interval(numbers)
+    """A row with the arithmetic mean of `values` and Student's interval, and no test against zero."""
     named = {"statistic": statistic, "family": family, "test": "none", "metric": metric, "unit": unit}
-    return row(**named, n=len(numbers), estimate=estimate, ci_low=low, ci_high=high) | cells
+    return row(**named) | estimate_cells(MeanSample.from_values(values)) | cells
 
 
 def association(x: Floats, y: Floats) -> dict[str, float]:
@@ -281,8 +209,8 @@ def association(x: Floats, y: Floats) -> dict[str, float]:
 
     pearson = float(stats.pearsonr(x, y).statistic)
     spearman = float(stats.spearmanr(x, y).statistic)
-    p_low, p_high = _fisher(pearson, len(x), 1.0)
-    s_low, s_high = _fisher(spearman, len(x), 1.06)
+    p_low, p_high = fisher_interval(pearson, len(x))
+    s_low, s_high = fisher_interval(spearman, len(x), variance=1.06)
     squares = sorted((p_low**2, p_high**2))
     return {
         "n": len(x),
@@ -298,23 +226,11 @@ def association(x: Floats, y: Floats) -> dict[str, float]:
     }
 
 
-def _fisher(correlation: float, points: int, variance: float) -> tuple[float, float]:
-    from scipy import stats
-
-    if points < 4:
-        return math.nan, math.nan
-    if abs(correlation) >= 1:
-        return correlation, correlation
-    half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance / (points - 3))
-    centre = math.atanh(correlation)
-    return math.tanh(centre - half), math.tanh(centre + half)
-
-
 def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> Row:
     """R squared of a straight line of `y` on `x`, as Henderson et al. report it.
 
-    The interval is that of Pearson's r by Fisher's transformation, squared (0 where it spans 0); it
-    needs four points. `n` counts points.
+    The interval is that of Pearson's r by Fisher's transformation, squared (0 where it spans 0), and p is of
+    the same transformation; both need four points. `n` counts points.
     """
     from scipy import stats
 
@@ -329,12 +245,8 @@ def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> R
     )
     if len(x) < 3:
         return cells | {"note": "fewer than three members"}
-    correlation = association(x, y)
-    cells |= {
-        "estimate": correlation["r2"],
-        "p": float(stats.pearsonr(x, y).pvalue),
-        "effect_size": correlation["pearson"],
-    }
-    if len(x) < 4:
+    sample = CorrelationSample(float(stats.pearsonr(x, y).statistic), len(x))
+    cells |= estimate_cells(sample) | {"effect_size": sample.correlation}
+    if math.isnan(sample.interval()[0]):
         return cells | {"note": "too few points for an interval"}
-    return cells | {"ci_low": correlation["r2_low"], "ci_high": correlation["r2_high"]}
+    return cells | {"p": sample.p_value(0.0)}

@@ -12,9 +12,11 @@ import pandas as pd
 from joules.analysis import sensitivity, tables
 from joules.analysis.contracts import CampaignEvidence, CampaignTables, Figure, PublishedTables, Tables
 from joules.analysis.records import Records, TableSet, concat, load_records, read_stated
+from joules.analysis.statistics import with_p_bound
 from joules.errors import UserError
 from joules.models import did_you_mean
 from joules.study.campaign import Campaign, figures_of
+from joules.study.claims import load_claims
 from joules.study.config import Config
 from joules.study.design import Evidence, load_design
 from joules.study.fingerprint import code_fingerprint, file_sha256
@@ -62,14 +64,21 @@ def tabulate_records(experiment: str, records: Records) -> TableSet:
     power model."""
     module = cast(Tables, importlib.import_module(f"experiments.{experiment}.tables"))
     design = load_design(experiment)
-    made = module.tabulate(records, design)
+
+    def tabulate_again(others: Records) -> TableSet:
+        return _with_p_bound(experiment, module.tabulate(others, design))
+
+    made = tabulate_again(records)
     made["statistics"] = sensitivity.with_unflagged(
-        made["statistics"],
-        made["runs"],
-        records,
-        lambda fewer: module.tabulate(fewer, design)["statistics"],
+        made["statistics"], made["runs"], records, lambda fewer: tabulate_again(fewer)["statistics"]
     )
-    return sensitivity.with_power_models(made, records, lambda again: module.tabulate(again, design))
+    return sensitivity.with_power_models(made, records, tabulate_again)
+
+
+def _with_p_bound(experiment: str, made: TableSet) -> TableSet:
+    """The tables of an experiment, with each statistic that a claim names tested against its bound."""
+    bounds = {claim.statistic: claim.value for claim in load_claims(experiment).values()}
+    return {**made, "statistics": with_p_bound(made["statistics"], bounds)}
 
 
 def statistics_of(campaign: Campaign, experiment: str, config: Config) -> pd.DataFrame:
@@ -94,9 +103,10 @@ def _from_campaign(campaign: Campaign, experiment: str, config: Config, load: Lo
 def _from_published(campaign: Campaign, experiment: str, config: Config, _load: Load) -> TableSet:
     module = cast(PublishedTables, importlib.import_module(f"experiments.{experiment}.tables"))
     made = module.tabulate(campaign.evidence_files(experiment, config))
-    if "statistics" in made:
-        made["statistics"] = sensitivity.without_runs(made["statistics"])
-    return made
+    if "statistics" not in made:
+        return made
+    made = _with_p_bound(experiment, made)
+    return {**made, "statistics": sensitivity.without_runs(made["statistics"])}
 
 
 _TABULATED: dict[Evidence, Callable[[Campaign, str, Config, Load], TableSet]] = {

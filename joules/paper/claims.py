@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from joules.analysis import sensitivity
-from joules.analysis.statistics import CONFIDENCE, holm
+from joules.analysis.inference import CONFIDENCE
+from joules.analysis.statistics import holm
 from joules.paper.printing import significant
 from joules.paper.rows import derive, pick
 from joules.paper.values import Value
@@ -23,6 +24,9 @@ from joules.study.claims import Claim, load_claims
 Verdict = Literal["supported", "contradicted", "inconclusive", "depends on the power model"]
 _OPEN: Verdict = "inconclusive"
 _DEPENDS: Verdict = "depends on the power model"
+_DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
+# Whether a campaign had measured the experiment when a claim was declared.
+BEFORE_THE_DATA, EXPLORATORY = "before the data", "exploratory"
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 # Prefix of the columns with the verdict under each power model.
@@ -48,6 +52,13 @@ COLUMNS = [
     "unflagged_verdict",
     "comparison",
     "value",
+    "contradicted_if",
+    "null_hypothesis",
+    "chance_to_fail",
+    "declaration",
+    "declared_on",
+    "declared_in",
+    "campaigns_known",
     "published",
     "source",
     "evidence",
@@ -59,9 +70,10 @@ def evaluate_claims(
 ) -> pd.DataFrame:
     """Evaluates every claim of the experiments, also under each power model.
 
-    A claim is decided if its whole 95 % interval lies on one side of its bound. A primary claim also has to
-    remain decided after Holm's correction over all primary claims. So under each power model, of which those
-    that wall meters do not refute decide.
+    An interval decides a claim if it lies on one side of the bound as a whole. A claim is decided if the
+    intervals under all power models that take part decide it alike, and depends on the power model if they do
+    not and the estimate crosses the bound. A primary claim also has to remain decided after Holm's correction
+    over the primary claims of its experiment, of the largest p that any of these models gives.
 
     Args:
         statistics: the table `statistics` of each experiment.
@@ -70,165 +82,120 @@ def evaluate_claims(
     Returns:
         One row for each claim, with `COLUMNS`.
     """
-    declared = {
-        (experiment, name): claim
-        for experiment in statistics
-        for name, claim in load_claims(experiment).items()
-    }
-    as_read = {experiment: table.set_index("statistic") for experiment, table in statistics.items()}
-    units = {
-        (experiment, statistic): unit
-        for experiment, table in as_read.items()
-        for statistic, unit in table["unit"].items()
-    }
-    tables_by_model = {
-        model: {
-            experiment: rows.set_index("statistic")
-            for experiment, table in models.items()
-            for rows in [table[table["power_model"] == model]]
+    rows = []
+    for experiment, table in statistics.items():
+        of_models = models.get(experiment, pd.DataFrame(columns=sensitivity.MODEL_TABLE_COLUMNS))
+        results = {
+            name: _evaluate(claim, table, of_models) for name, claim in load_claims(experiment).items()
         }
-        for model in POWER_MODELS
-    }
-    result = _evaluate(declared, as_read, units)
-    under = {
-        model: _evaluate(declared, tables, units)
-        for model, tables in tables_by_model.items()
-        if any(len(table) for table in tables.values())
-    }
-    deciding = {
-        experiment: set(table.loc[table["takes_part"].astype(bool), "power_model"])
-        for experiment, table in models.items()
-    }
-    rows = [
-        _row(
-            key,
-            claim,
-            as_read[key[0]],
-            result[key],
-            # Published readings do not depend on a power model.
-            {model: each[key] for model, each in under.items() if key[0] in models},
-            deciding.get(key[0], frozenset()),
-        )
-        for key, claim in declared.items()
-    ]
+        # All primary claims count, also those that this campaign did not measure.
+        primary = {name: result.p for name, result in results.items() if result.claim.kind == "primary"}
+        corrected = dict(zip(primary, holm(np.nan_to_num(list(primary.values()), nan=1.0)), strict=True))
+        rows += [
+            _row(experiment, name, result, float(corrected[name]) if result.is_tested else math.nan)
+            for name, result in results.items()
+        ]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a claim on one set of statistics: verdict after and before correction, evidence in
-    words, and p against the bound before and after correction (NaN if there is none)."""
+    """The result of a claim before correction.
 
-    verdict: Verdict
-    uncorrected: Verdict
-    evidence: str
-    p: float
-    p_holm: float
-
-
-def _evaluate(
-    declared: Mapping[Key, Claim], tables: Mapping[str, pd.DataFrame], units: Mapping[Key, str]
-) -> dict[Key, Result]:
-    alone: dict[Key, tuple[Verdict, str, float]] = {}
-    for key, claim in declared.items():
-        table = tables.get(key[0], pd.DataFrame())
-        if claim.statistic not in table.index:
-            alone[key] = (_OPEN, "not measured at this scale", math.nan)
-            continue
-        cells = table.loc[claim.statistic]
-        numbers = [float(cells[column]) for column in ("estimate", "ci_low", "ci_high")]
-        verdict, evidence = verdict_of(claim, *numbers)
-        is_ratio = units[key[0], claim.statistic] == "ratio"
-        p = p_against(claim.value, *numbers, n=int(cells["n"]), is_ratio=is_ratio)
-        alone[key] = (verdict, evidence, p)
-    tested = [
-        key for key, claim in declared.items() if claim.kind == "primary" and not math.isnan(alone[key][2])
-    ]
-    corrected = dict(zip(tested, holm(np.array([alone[key][2] for key in tested])), strict=True))
-    return {
-        key: Result(
-            verdict=_OPEN if corrected.get(key, 0.0) > 1 - CONFIDENCE else verdict,
-            uncorrected=verdict,
-            evidence=evidence,
-            p=p,
-            p_holm=float(corrected.get(key, math.nan)),
-        )
-        for key, (verdict, evidence, p) in alone.items()
-    }
-
-
-def p_against(bound: float, estimate: float, low: float, high: float, *, n: int, is_ratio: bool) -> float:
-    """Two-sided p of the hypothesis that the quantity equals `bound`, by inverting its 95 % interval.
-
-    The distance from the estimate to the bound is divided by the distance to the end of the interval on the
-    same side, in quantiles of Student's t with n - 1 degrees of freedom. Ratios use logarithms. The result is
-    exact for Student's interval and approximate for a resampled or transformed one.
-
-    Returns:
-        p, or NaN without an interval.
+    Attributes:
+        cells: the row of the statistics that decides it; None if it was not measured.
+        as_read: verdict and evidence by the interval of the energy as it was read.
+        under: verdict by the interval under each power model.
+        deciding: models that take part.
+        verdict: over all models that take part.
+        p: largest p against the bound over these models, 1 where they disagree about the side; NaN if there
+            is none.
     """
-    from scipy import special
 
-    if any(math.isnan(number) for number in (estimate, low, high)) or n < 2:
-        return math.nan
-    end = low if bound < estimate else high
-    if is_ratio:
-        bound, estimate, end = (math.log(number) for number in (bound, estimate, end))
-    if bound == estimate:
-        return 1.0
-    if end == estimate:
-        return 0.0
-    quantile = float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2))
-    distance = quantile * abs(bound - estimate) / abs(end - estimate)
-    return float(2 * special.stdtr(n - 1, -distance))
+    claim: Claim
+    cells: Mapping[str, Any] | None
+    as_read: tuple[Verdict, str]
+    under: Mapping[str, Verdict]
+    deciding: Sequence[str]
+    verdict: Verdict
+    p: float
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether its p is corrected."""
+        return self.claim.kind == "primary" and not math.isnan(self.p)
 
 
-def _row(
-    key: Key,
-    claim: Claim,
-    statistics: pd.DataFrame,
-    result: Result,
-    under: Mapping[str, Result],
-    deciding: Collection[str],
-) -> dict[str, object]:
-    experiment, name = key
-    verdicts = {result.verdict, *(each.verdict for model, each in under.items() if model in deciding)}
-    row = {"experiment": experiment, "claim": name, **claim.model_dump()} | {
-        "verdict": result.verdict if len(verdicts) == 1 else _DEPENDS,
-        "p": result.p,
-        "p_holm": result.p_holm,
-        "uncorrected_verdict": result.uncorrected,
-        "as_read_verdict": result.verdict,
-        "deciding_models": " ".join(model for model in under if model in deciding),
-        **{f"{VERDICT_UNDER}{model}": each.verdict for model, each in under.items()},
-        "unflagged_verdict": _OPEN,
-        "evidence": result.evidence,
+def _evaluate(claim: Claim, statistics: pd.DataFrame, models: pd.DataFrame) -> Result:
+    found = statistics[statistics["statistic"] == claim.statistic].to_dict("records")
+    if not found:
+        return Result(claim, None, (_OPEN, "not measured at this scale"), {}, [], _OPEN, math.nan)
+    (cells,) = found
+    as_read = _verdict_of_row(claim, cells)
+    by_model = {
+        row["power_model"]: row for row in models[models["statistic"] == claim.statistic].to_dict("records")
     }
-    if claim.statistic not in statistics.index:
+    under = {model: _verdict_of_row(claim, by_model[model])[0] for model in POWER_MODELS if model in by_model}
+    deciding = [model for model in under if by_model[model]["takes_part"]]
+    rows = [cells, *(by_model[model] for model in deciding)]
+    verdicts = {as_read[0], *(under[model] for model in deciding)}
+    estimates = [float(row["estimate"]) for row in rows if pd.notna(row["estimate"])]
+    crosses = len({_HOLDS[claim.comparison](estimate, claim.value) for estimate in estimates}) > 1
+    verdict = as_read[0] if len(verdicts) == 1 else _DEPENDS if crosses else _OPEN
+    p = max((float(row["p_bound"]) for row in rows if pd.notna(row["p_bound"])), default=math.nan)
+    return Result(claim, cells, as_read, under, deciding, verdict, 1.0 if verdict == _DEPENDS else p)
+
+
+def _verdict_of_row(claim: Claim, cells: Mapping[str, Any]) -> tuple[Verdict, str]:
+    return verdict_of(claim, *(float(cells[column]) for column in ("estimate", "ci_low", "ci_high")))
+
+
+def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str, object]:
+    claim, cells = result.claim, result.cells
+    is_kept = result.verdict not in _DECIDED or not p_holm > 1 - CONFIDENCE
+    verdict = result.verdict if is_kept else _OPEN
+    row = {"experiment": experiment, "claim": name, **claim.model_dump(exclude={"declared"})} | {
+        "verdict": verdict,
+        "p": result.p,
+        "p_holm": p_holm,
+        "uncorrected_verdict": result.verdict,
+        "as_read_verdict": result.as_read[0],
+        "deciding_models": " ".join(result.deciding),
+        **{f"{VERDICT_UNDER}{model}": each for model, each in result.under.items()},
+        "unflagged_verdict": _OPEN,
+        "declaration": EXPLORATORY if claim.is_exploratory else BEFORE_THE_DATA,
+        "declared_on": claim.declared.date.isoformat(),
+        "declared_in": claim.declared.commit,
+        "campaigns_known": " ".join(claim.declared.campaigns),
+        "evidence": result.as_read[1],
+    }
+    if cells is None:
         return row
-    cells = statistics.loc[claim.statistic]
     unflagged = {column: float(cells[column]) for column in sensitivity.UNFLAGGED_COLUMNS}
-    _, *without_flags = unflagged.values()
+    ends = (unflagged[f"unflagged_{column}"] for column in ("estimate", "ci_low", "ci_high"))
+    reason = _reason(result) if is_kept else _correction(result.verdict, p_holm)
     return row | {
         **{column: float(cells[column]) for column in ("estimate", "ci_low", "ci_high")},
         **{column: cells[column] for column in sensitivity.MODEL_COLUMNS},
         **unflagged,
-        "unflagged_verdict": verdict_of(claim, *without_flags)[0],
-        "evidence": result.evidence + _correction(result) + _band(cells),
+        "unflagged_verdict": verdict_of(claim, *ends)[0],
+        "evidence": result.as_read[1] + reason + _band(cells),
     }
 
 
-def _correction(result: Result) -> str:
-    """The verdict before correction in words; empty if the correction does not change it."""
-    if result.verdict == result.uncorrected:
+def _reason(result: Result) -> str:
+    """Why the interval as it was read decides and the claim is inconclusive all the same."""
+    if result.verdict != _OPEN or result.as_read[0] == _OPEN:
         return ""
-    return f"; {result.uncorrected} before the correction for all primary claims (p {result.p_holm:.2g})"
+    undecided = [POWER_MODELS[model].words for model in result.deciding if result.under[model] == _OPEN]
+    return f"; {result.as_read[0]} as it was read, inconclusive under {_listed(undecided)}"
 
 
-def _band(cells: pd.Series) -> str:
+def _correction(verdict: Verdict, p_holm: float) -> str:
+    return f"; {verdict} before the correction for the primary claims of its question (p {p_holm:.2g})"
+
+
+def _band(cells: Mapping[str, Any]) -> str:
     """The range of the estimate over power models in words; empty if three digits agree."""
     low, high = (f"{float(cells[column]):.3g}" for column in ("band_low", "band_high"))
     return "" if low == high else f"; {low} to {high} over power models"
@@ -271,9 +238,10 @@ def display(claims: pd.DataFrame) -> pd.DataFrame:
         {
             "claim": [str(name).replace("_", " ") for name in claims["claim"]],
             "kind": claims["kind"],
+            "declared": [f"{row.declaration}, {row.declared_on}" for row in claims.itertuples()],
             "verdict": claims["verdict"],
             "without flagged runs": [
-                "same" if row.unflagged_verdict == row.uncorrected_verdict else row.unflagged_verdict
+                "same" if row.unflagged_verdict == row.as_read_verdict else row.unflagged_verdict
                 for row in claims.itertuples()
             ],
             "evidence": claims["evidence"],
@@ -286,21 +254,22 @@ def values(claims: pd.DataFrame) -> list[Value]:
     """The sentence the paper prints for each claim, the claim itself only where it is supported; and how many
     verdicts change under other power models, and without the runs that carry a flag."""
     every = pick({"claims": claims}, "claims")
-    decided = every.where(f"uncorrected_verdict != {_OPEN!r}")
-    changed = decided.where("unflagged_verdict != uncorrected_verdict")
+    decided = every.where(f"as_read_verdict != {_OPEN!r}")
+    changed = decided.where("unflagged_verdict != as_read_verdict")
     counts = {
         "all": every,
         "primary": every.where(kind="primary"),
-        "corrected": every.where("uncorrected_verdict != as_read_verdict"),
+        "corrected": every.where("uncorrected_verdict != verdict"),
         "supported": every.where(verdict="supported"),
         "contradicted": every.where(verdict="contradicted"),
         "open": every.where(verdict=_OPEN),
         "depend": every.where(verdict=_DEPENDS),
+        "exploratory": every.where(declaration=EXPLORATORY),
         "no_energy": every.where(band_reason=sensitivity.NO_ENERGY),
         "equal_cores": every.where(band_reason=sensitivity.EQUAL_CORES),
         "small_loads": every.where(band_reason=sensitivity.SMALL_LOADS),
         "decided": decided,
-        "unflagged.kept": decided.where("unflagged_verdict == uncorrected_verdict"),
+        "unflagged.kept": decided.where("unflagged_verdict == as_read_verdict"),
         "unflagged.open": changed.where(unflagged_verdict=_OPEN),
     }
     turned = changed.where(f"unflagged_verdict != {_OPEN!r}")
@@ -318,6 +287,8 @@ def state_claim(claims: pd.DataFrame) -> str:
     """The sentence that states the first of `claims` and its verdict."""
     (row,) = claims.to_dict("records")
     bare, evidence = row["statement"].rstrip("."), row["evidence"]
+    if row["declaration"] == EXPLORATORY:
+        evidence += "; exploratory"
     first, _, _ = bare.partition(" ")
     # A name keeps its capitals: PPO, ResNet-50.
     inner = bare[0].lower() + bare[1:] if first[1:].islower() or len(first) == 1 else bare

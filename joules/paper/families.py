@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.analysis.statistics import is_counted, is_resampled
+from joules.analysis.inference import can_reject, is_counted
 
 _TESTS = {
     ("paired_t", "ratio"): "paired t on logarithms",
@@ -41,7 +41,7 @@ def display(statistics: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 def _test(row: pd.Series) -> str:
     if row["test"] == "r_squared":
-        return "Pearson's r"
+        return "Fisher's transformation of Pearson's r"
     words = _TESTS.get((row["test"], row["unit"]), str(row["test"]).replace("_", " "))
     if row["test"] == "sign_flip" and not is_counted(int(row["n"])):
         return f"{words.removeprefix('exact ')}, sums taken to be normal"
@@ -51,7 +51,9 @@ def _test(row: pd.Series) -> str:
 def _interval(row: pd.Series) -> str:
     if row["test"] == "r_squared":
         return "Fisher's"
-    return "BCa bootstrap" if is_resampled(int(row["n"])) else "Student's"
+    if row["test"] == "sign_flip":
+        return "inverted sign flip" if can_reject(int(row["n"])) else "none"
+    return "Student's"
 
 
 def _span(counts: pd.Series) -> str:

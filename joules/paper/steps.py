@@ -15,8 +15,8 @@ import pandas as pd
 
 from joules.analysis import tables
 from joules.analysis.drawing.sidecar import read_sidecar
+from joules.analysis.inference import CONFIDENCE
 from joules.analysis.instruments import is_modelled, provenance_words
-from joules.analysis.statistics import CONFIDENCE
 from joules.errors import UserError
 from joules.models import read_json
 from joules.paper import claims, comparison, families, printing, prose, values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from joules.study.repository import repository_root
 
 # What the template has in place of the name of the experiment.
 PLACEHOLDER = "question_name"
+# And in place of the day on which its claims are declared.
+_TODAY = "declared_today"
 _SECTION = "section.tex"
 # Has another name in the template, which is not a package that could be imported.
 _PACKAGE = "package.py"
@@ -57,7 +60,8 @@ def new_experiment(name: str) -> list[Path]:
     for template in sorted(path for path in template_folder().iterdir() if path.is_file()):
         file_name = "__init__.py" if template.name == _PACKAGE else template.name
         path = section if template.name == _SECTION else folder / file_name
-        path.write_text(template.read_text(encoding="utf-8").replace(PLACEHOLDER, name), encoding="utf-8")
+        text_of = template.read_text(encoding="utf-8").replace(PLACEHOLDER, name)
+        path.write_text(text_of.replace(_TODAY, datetime.date.today().isoformat()), encoding="utf-8")
         written.append(path.relative_to(root))
     config.write_text(_LIST.sub(f"experiments: [{names}]", text), encoding="utf-8")
     return [*written, config.relative_to(root)]

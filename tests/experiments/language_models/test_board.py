@@ -6,9 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from experiments.language_models import exam, figures, report, tables
+from joules.analysis import statistics
 from joules.analysis.drawing import print_renderer
+from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records
 from joules.bench.record import Step
 from joules.errors import UserError
@@ -111,14 +114,38 @@ def test_the_front_is_what_nobody_beats_on_both():
 def test_a_level_is_reached_between_checkpoints(made):
     spent, accuracy = pd.Series([10.0, 20.0, 40.0]), pd.Series([0.2, 0.4, 0.3])
     assert tables.first_reached(spent, accuracy, 0.3) == pytest.approx(15.0)
-    # By the first checkpoint nobody knows when.
-    assert math.isnan(tables.first_reached(spent, accuracy, 0.15))
+    # By the first checkpoint, from nothing.
+    assert tables.first_reached(spent, accuracy, 0.15) == pytest.approx(7.5)
     assert math.isnan(tables.first_reached(spent, accuracy, 0.5))
     reached = made["reached"].query("block == 0 and level == 0.45").set_index("arm")["energy_j"]
     assert reached["kneser_ney_4"] == pytest.approx(2.0)
     assert reached["kneser_ney_8"] == pytest.approx(4.0)
     # Five eighths of the way from half of the training to its end.
     assert reached["modern_muon"] == pytest.approx(60 * (0.5 + 0.5 * 0.625))
+
+
+def test_a_higher_level_is_never_reached_for_less():
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        spent, accuracy = pd.Series(random.uniform(1, 9, 6).cumsum()), pd.Series(random.uniform(0, 1, 6))
+        levels = np.linspace(0.01, accuracy.max(), 40)
+        reached = [tables.first_reached(spent, accuracy, level) for level in levels]
+        assert np.all(np.diff(reached) >= 0)
+        assert reached[-1] == pytest.approx(spent[accuracy.idxmax()])
+
+
+def test_without_flagged_runs_the_same_arms_are_compared_in_fewer_blocks():
+    """A block whose cheapest tables are flagged has no pair; its next cheapest tables are not compared."""
+    every = entries()
+    fewer = [one for one in every if (one.kind, one.block) != ("run", 0) or one.arm != "kneser_ney_4"]
+    whole, left = (
+        tables.tabulate(Records.from_sequence(some), DESIGN)["statistics"]
+        .set_index("statistic")
+        .loc["reached.network_over_tables"]
+        for some in (every, fewer)
+    )
+    assert (whole["n"], left["n"]) == (4, 3)
+    assert left["estimate"] == pytest.approx(whole["estimate"], rel=0.02)
 
 
 def test_tables_and_networks_are_compared_where_both_are_as_accurate(made):
@@ -131,11 +158,18 @@ def test_tables_and_networks_are_compared_where_both_are_as_accurate(made):
 
 
 def statistics_of(**intervals):
-    rows = [
-        {"family": f"exam_{name}", "estimate": estimate, "ci_low": low, "ci_high": high, "n": 4}
-        for name, (estimate, low, high) in intervals.items()
-    ]
-    return pd.DataFrame(rows)
+    """Rows whose ratios have about these estimates and intervals."""
+    quantile = stats.t.ppf(0.975, 3)
+    shape = np.array([-1.0, 1.0, -1.0, 1.0]) * np.sqrt(3)
+    return pd.DataFrame(
+        [
+            {"family": f"exam_{name}"}
+            | statistics.estimate_cells(
+                MeanSample.from_logs(np.log(estimate) + shape * np.log(high / estimate) / quantile)
+            )
+            for name, (estimate, _, high) in intervals.items()
+        ]
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,14 @@ def test_choosing_by_a_proxy_costs_what_its_winner_does(made):
     assert row["note"] == "worst of 1 problems: n = 20, k = 3"
 
 
+def test_a_process_that_is_not_compared_takes_no_block_from_those_that_are(made):
+    kept = [one for one in entries() if one.kind != "run" or "elimination" not in one.arm or one.block == 0]
+    fewer = tables.tabulate(Records.from_sequence(kept), DESIGN)
+    for these in (made, fewer):
+        row = these["statistics"].set_index("statistic").loc["regret.operations"]
+        assert (row["n"], row["estimate"]) == (3, pytest.approx(2.0))
+
+
 def test_tau_is_kendalls():
     values = np.random.default_rng(0).integers(0, 5, (9, 3)).astype(float)
     found = tables.taus(values, np.arange(9)[None])[0]

@@ -21,7 +21,7 @@ from joules.power.calibration import takes_part
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 from joules.power.servers import ProcessorIdentity
 from joules.power.use import NotCovered
-from joules.study.claims import Claim
+from tests.claims import claim
 from tests.records import MACHINE, QUIET, idle, reading, run
 from tests.replay import Replay
 
@@ -119,6 +119,7 @@ def tabulate(entries):
                 "estimate": np.exp(logs.mean()),
                 "ci_low": np.exp(logs.min()),
                 "ci_high": np.exp(logs.max()),
+                "p_bound": 0.0,
             }
         ]
     )
@@ -231,10 +232,8 @@ def test_a_table_that_is_ordered_by_energy_has_no_bands():
     ("bound", "verdict"), [(0.5, "supported"), (5.0, "contradicted"), (1.3, "depends on the power model")]
 )
 def test_a_claim_is_supported_only_under_every_model_that_takes_part(made, monkeypatch, bound, verdict):
-    claim = Claim(
-        kind="secondary", statement="All cores cost more.", statistic="cores", comparison=">", value=bound
-    )
-    monkeypatch.setattr(claims, "load_claims", lambda _experiment: {"cores_cost": claim})
+    declared = claim(kind="secondary", statement="All cores cost more.", statistic="cores", value=bound)
+    monkeypatch.setattr(claims, "load_claims", lambda _experiment: {"cores_cost": declared})
     statistics = made["statistics"].assign(
         unit="1", **dict.fromkeys(claims.sensitivity.UNFLAGGED_COLUMNS, 1.0)
     )

@@ -10,13 +10,14 @@ from joules.analysis import records, sensitivity
 from joules.analysis.records import Records
 from joules.bench.record import Run
 from joules.paper import claims, printing
+from tests.claims import claim
 from tests.records import campaign_evidence, idle, run
 
 
 def statistics_of(entries):
     energies_j = [entry.total.energy_j for entry in entries if isinstance(entry, Run)]
     row = {"statistic": "mean", "n": len(energies_j), "estimate": np.mean(energies_j)}
-    return pd.DataFrame([row | {"ci_low": min(energies_j), "ci_high": max(energies_j)}])
+    return pd.DataFrame([row | {"ci_low": min(energies_j), "ci_high": max(energies_j), "p_bound": 0.5}])
 
 
 def beside(runs):
@@ -53,12 +54,18 @@ def judged(monkeypatch):
     bounds = {"kept": (2, 3, 2, 3), "lost": (2, 3, 0, 3), "turned": (2, 3, 0, 0.5), "never": (0, 3, 0, 3)}
     rows = [
         {"statistic": name, "n": 4, "estimate": low, "ci_low": low, "ci_high": high, "unit": "1"}
-        | {"unflagged_n": 3, "unflagged_estimate": a, "unflagged_ci_low": a, "unflagged_ci_high": b}
+        | {
+            "p_bound": 0.01,
+            "unflagged_p_bound": 0.5,
+            "unflagged_n": 3,
+            "unflagged_estimate": a,
+            "unflagged_ci_low": a,
+            "unflagged_ci_high": b,
+        }
         | dict.fromkeys(sensitivity.MODEL_COLUMNS, np.nan)
         for name, (low, high, a, b) in bounds.items()
     ]
-    claim = {"kind": "secondary", "statement": "It is.", "comparison": ">", "value": 1.0}
-    declared = {f"it_{name}": claims.Claim(statistic=name, **claim) for name in bounds}
+    declared = {f"it_{name}": claim(kind="secondary", statistic=name, value=1.0) for name in bounds}
     monkeypatch.setattr(claims, "load_claims", lambda _experiment: declared)
     return claims.evaluate_claims(
         {"any": pd.DataFrame(rows)}, {"any": pd.DataFrame(columns=sensitivity.MODEL_TABLE_COLUMNS)}

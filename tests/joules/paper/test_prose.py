@@ -9,9 +9,9 @@ from joules.errors import UserError
 from joules.paper import prose
 from joules.paper.quantities import constant
 from joules.paper.values import Value
-from joules.study.claims import Claim
+from tests.claims import claim
 
-CLAIM = Claim(kind="primary", statement="Energy grows with time.", statistic="x", comparison=">", value=0)
+CLAIM = claim(statement="Energy grows with time.")
 GOOD = r"""
 \usepackage[margin=2.6cm]{geometry}
 \begin{document}

@@ -1,0 +1,113 @@
+"""Tests against a bound and the intervals that invert them."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from joules.analysis import inference, statistics
+from joules.analysis.inference import CorrelationSample, ExtremeSample, MeanSample
+
+VALUES = np.array([1.1, 1.4, 1.2, 1.7])
+
+
+@pytest.mark.parametrize("n", [2, 5, 8])
+def test_p_values_are_those_of_scipy(n):
+    random = np.random.default_rng(n)
+    for contrasts in (random.normal(0.5, 1, n), random.integers(-2, 4, n) / 2):
+        flipped = stats.permutation_test(
+            (contrasts,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
+        )
+        assert inference.p_value(contrasts, "sign_flip") == pytest.approx(float(flipped.pvalue))
+        students = stats.ttest_1samp(contrasts, 0.0)
+        assert inference.p_value(contrasts, "paired_t") == pytest.approx(float(students.pvalue))
+
+
+def test_the_sign_flip_of_more_blocks_than_can_be_counted_is_near():
+    contrasts = np.random.default_rng(0).normal(0.2, 1, 41)
+    drawn = stats.permutation_test(
+        (contrasts,), np.mean, permutation_type="samples", rng=np.random.default_rng(1), vectorized=True
+    )
+    assert 0.1 < inference.p_value(contrasts, "sign_flip") == pytest.approx(float(drawn.pvalue), abs=0.02)
+
+
+@pytest.mark.parametrize("n", [4, 8, 10])
+def test_the_interval_of_a_mean_is_students(n):
+    values = np.random.default_rng(n).lognormal(size=n)
+    interval = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert inference.mean_interval(values) == pytest.approx(tuple(map(float, interval)))
+
+
+def of(n, location=0.3):
+    return np.random.default_rng(n).exponential(size=n) + location
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        MeanSample.from_values(of(4)),
+        MeanSample.from_ratios(of(5)),
+        *(MeanSample.from_values(of(n), "sign_flip") for n in (6, 8, 10, 16, 17, 41)),
+        MeanSample.from_ratios(of(9), "sign_flip"),
+        CorrelationSample(-0.8, 12),
+        CorrelationSample(0.2, 12),
+        *(
+            ExtremeSample(tuple(MeanSample.from_ratios(of(6 + n, n)) for n in (1, 2, 3)), is_largest)
+            for is_largest in (True, False)
+        ),
+    ],
+)
+def test_an_interval_holds_what_its_test_does_not_reject(sample):
+    low, high = sample.interval()
+    assert low <= sample.estimate <= high
+    step = 1e-6 * (high - low)
+    for end, inside in ((low, low + step), (high, high - step)):
+        outside = 2 * end - inside
+        assert sample.p_value(inside) > 0.05
+        # R squared is not below 0.
+        assert sample.p_value(outside) <= 0.05 or outside < 0
+
+
+def test_a_sign_flip_of_five_blocks_has_no_interval():
+    assert all(map(math.isnan, MeanSample.from_values(of(5), "sign_flip").interval()))
+    assert not inference.can_reject(5)
+    assert inference.can_reject(6)
+    assert MeanSample.from_values(of(6), "sign_flip").interval() == (of(6).min(), of(6).max())
+
+
+def test_that_one_of_several_is_above_a_bound_is_corrected_for_their_number():
+    logs = np.array([0.9, 1.0, 1.1, 1.3])
+    one = MeanSample.from_logs(logs)
+    worst = ExtremeSample((one, *(MeanSample.from_logs(logs - shift) for shift in (3.0, 4.0))), True)
+    assert worst.estimate == one.estimate
+    assert worst.p_value(1.5) == pytest.approx(3 * one.p_value(1.5))
+    assert worst.interval()[0] < one.interval()[0]
+    # That all of them are below needs none.
+    assert worst.p_value(9.0) == pytest.approx(one.p_value(9.0))
+    assert worst.interval()[1] == pytest.approx(one.interval()[1])
+
+
+def test_the_p_against_a_bound_is_that_of_the_declared_test():
+    rows = [
+        statistics.row(statistic="mean") | statistics.estimate_cells(MeanSample.from_values(VALUES)),
+        statistics.row(statistic="ratio") | statistics.estimate_cells(MeanSample.from_ratios(VALUES)),
+        statistics.row(statistic="other") | statistics.estimate_cells(MeanSample.from_values(VALUES)),
+        statistics.row(statistic="unknown"),
+    ]
+    table = pd.DataFrame(rows, columns=statistics.COLUMNS)
+    tested = statistics.with_p_bound(table, {"mean": 1.0, "ratio": 1.1, "unknown": 1.0})
+    assert "sample" not in tested
+    expected = [
+        stats.ttest_1samp(VALUES, 1.0).pvalue,
+        stats.ttest_1samp(np.log(VALUES), math.log(1.1)).pvalue,
+    ]
+    assert tested["p_bound"][:2].to_list() == pytest.approx(expected)
+    assert tested["p_bound"][2:].isna().all()
+
+
+def test_an_interval_without_its_sample_decides_no_claim():
+    table = pd.DataFrame([statistics.row(statistic="typed", estimate=1.0, ci_low=0.9, ci_high=1.1)])
+    with pytest.raises(ValueError, match="'typed' decides a claim without a sample"):
+        statistics.with_p_bound(table, {"typed": 0.5})
