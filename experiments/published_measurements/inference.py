@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.published_measurements.networks import identify
+from joules.analysis.inference import ResampledSample
 
 Floats = NDArray[np.float64]
 
@@ -186,12 +187,10 @@ def equal_operations(runs: pd.DataFrame, tolerance: float = 0.05) -> pd.DataFram
     return pd.DataFrame(rows, columns=["system", "precision", "network", "other", "multiply_adds_m", "ratio"])
 
 
-def median_over_groups(table: pd.DataFrame, column: str, by: str) -> tuple[float, float, float, int]:
-    """(median of a column over rows, low and high end of its 95 % interval over resampled groups, number of
-    groups)."""
+def median_over_groups(table: pd.DataFrame, column: str, by: str) -> ResampledSample:
+    """Median of a column over rows, and over the rows of resampled groups."""
     table = table.dropna(subset=[column])
     groups = [group[column].to_numpy() for _, group in table.groupby(by)]
     drawn = np.random.default_rng(0).integers(len(groups), size=(RESAMPLES, len(groups)))
     values = [np.median(np.concatenate([groups[place] for place in places])) for places in drawn]
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(table[column].median()), float(low), float(high), len(groups)
+    return ResampledSample(float(table[column].median()), tuple(map(float, values)), len(groups))

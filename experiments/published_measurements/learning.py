@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from joules.analysis.statistics import CONFIDENCE
+from joules.analysis.inference import CONFIDENCE, DifferenceSample
 
 Floats = NDArray[np.float64]
 
@@ -169,16 +169,12 @@ def leads(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _difference(own: pd.Series, other: pd.Series) -> dict[str, float]:
+def _difference(own: pd.Series, other: pd.Series) -> dict[str, object]:
     """Difference of two means with Welch's interval and p, the degrees of freedom by Satterthwaite."""
     squares = [(each["score_sd"] ** 2 / each["seeds"], each["seeds"] - 1) for each in (own, other)]
     square = sum(part for part, _ in squares)
     freedom = square**2 / sum(part**2 / degrees for part, degrees in squares)
-    lead, error = own["score"] - other["score"], np.sqrt(square)
-    half = _quantile(freedom) * error
-    return {
-        "lead": lead,
-        "lead_low": lead - half,
-        "lead_high": lead + half,
-        "p": float(2 * special.stdtr(freedom, -abs(lead) / error)),
-    }
+    lead, error = own["score"] - other["score"], float(np.sqrt(square))
+    sample = DifferenceSample(lead, error, freedom, int(min(own["seeds"], other["seeds"])))
+    low, high = sample.interval()
+    return {"lead": lead, "lead_low": low, "lead_high": high, "p": sample.p_value(0.0), "sample": sample}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from experiments.published_measurements import inference, learning
 from experiments.published_measurements.estimates import estimate_runs
 from experiments.published_measurements.readings import concat_rounds, read_sources
 from joules.analysis import statistics
+from joules.analysis.inference import MeanSample
 
 # Least final accuracy of a training of which it is asked when its accuracy was final.
 LEARNED = 0.05
@@ -76,7 +76,10 @@ def tabulate(sources: Sequence[Path]) -> dict[str, pd.DataFrame]:
         "stopping": readings["classifier_trainings"],
     }
     rows = [*_inference_rows(made), *_estimate_rows(made["estimates"]), *_learning_rows(made)]
-    return made | {"statistics": pd.DataFrame(rows, columns=statistics.COLUMNS)}
+    return made | {
+        "leads": made["leads"].drop(columns="sample"),
+        "statistics": pd.DataFrame(rows, columns=statistics.COLUMNS),
+    }
 
 
 def whole_trainings(trainings: pd.DataFrame) -> pd.DataFrame:
@@ -112,18 +115,14 @@ def _inference_rows(made: dict[str, pd.DataFrame]) -> Iterator[statistics.Row]:
 def _median(
     statistic: str, family: str, table: pd.DataFrame, metric: str, unit: str = "ratio", by: str = "system"
 ) -> statistics.Row:
-    estimate, low, high, groups = inference.median_over_groups(table, metric, by)
     return statistics.row(
         statistic=statistic,
         family=family,
         test="none",
         metric=metric,
         group=f"median over {by.replace('_', ' ')}s",
-        n=groups,
-        estimate=estimate,
         unit=unit,
-        ci_low=low,
-        ci_high=high,
+        **statistics.estimate_cells(inference.median_over_groups(table, metric, by)),
     )
 
 
@@ -132,7 +131,7 @@ def _estimate_rows(estimates: pd.DataFrame) -> list[statistics.Row]:
     rows = []
     for (method, load), group in estimates.groupby(["method", "load"], sort=False):
         ratios = group["ratio"].to_numpy()
-        estimate, low, high = statistics.geometric_mean(ratios.tolist())
+        sample = MeanSample.from_ratios(ratios)
         rows.append(
             statistics.row(
                 statistic=f"estimate.{method}.{load}",
@@ -141,12 +140,9 @@ def _estimate_rows(estimates: pd.DataFrame) -> list[statistics.Row]:
                 metric="ratio",
                 group=method,
                 base="wall",
-                n=len(ratios),
-                estimate=estimate,
                 unit="ratio",
-                ci_low=low,
-                ci_high=high,
-                p=statistics.p_value(np.log(ratios), "paired_t") if len(ratios) > 2 else None,
+                p=sample.p_value(1.0) if len(ratios) > 2 else None,
+                **statistics.estimate_cells(sample),
                 note=None if len(ratios) > 2 else "too few systems to test",
             )
         )
@@ -164,12 +160,9 @@ def _learning_rows(made: dict[str, pd.DataFrame]) -> Iterator[statistics.Row]:
             metric="score",
             group=lead["algorithm"],
             base=lead["other"],
-            n=lead["seeds"],
-            estimate=lead["lead"],
             unit="difference",
-            ci_low=lead["lead_low"],
-            ci_high=lead["lead_high"],
             p=lead["p"],
+            **statistics.estimate_cells(lead["sample"]),
         )
     whole = whole_trainings(made["stopping"])
     for column in whole.columns[whole.columns.str.startswith(("share_after", "patience"))]:

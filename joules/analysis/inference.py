@@ -176,6 +176,58 @@ class ExtremeSample:
         return min(1.0, len(self.parts) * min(part.p_value(bound) for part in beyond))
 
 
+@dataclass(frozen=True)
+class DifferenceSample:
+    """The difference of two independent means, tested by Welch's t.
+
+    Attributes:
+        estimate: the difference.
+        standard_error: its standard error.
+        freedom: degrees of freedom by Satterthwaite.
+        n: values of the smaller of the two samples.
+    """
+
+    estimate: float
+    standard_error: float
+    freedom: float
+    n: int
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        from scipy import special
+
+        half = float(special.stdtrit(self.freedom, (1 + confidence) / 2)) * self.standard_error
+        return self.estimate - half, self.estimate + half
+
+    def p_value(self, bound: float) -> float:
+        from scipy import special
+
+        return float(2 * special.stdtr(self.freedom, -abs(self.estimate - bound) / self.standard_error))
+
+
+@dataclass(frozen=True)
+class ResampledSample:
+    """An estimate whose distribution is that of resamples of whole groups (percentile bootstrap).
+
+    Attributes:
+        estimate: of all values.
+        resamples: the same of each resample.
+        n: number of groups.
+    """
+
+    estimate: float
+    resamples: tuple[float, ...]
+    n: int
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(self.resamples, [tail, 1 - tail])
+        return float(low), float(high)
+
+    def p_value(self, bound: float) -> float:
+        resamples = np.asarray(self.resamples)
+        return min(1.0, 2 * float(min((resamples <= bound).mean(), (resamples >= bound).mean())))
+
+
 def p_value(contrasts: Floats, test: Test) -> float:
     """Two-sided p of paired contrasts (log ratios or differences) where there is no difference: Student's t,
     or the sign-flip test, which is exact where it `is_counted`. NaN for fewer than two contrasts."""

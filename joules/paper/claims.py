@@ -25,7 +25,7 @@ Verdict = Literal["supported", "contradicted", "inconclusive", "depends on the p
 _OPEN: Verdict = "inconclusive"
 _DEPENDS: Verdict = "depends on the power model"
 _DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
-# Whether a campaign had measured the experiment when a claim was declared.
+# Whether data of the experiment were known when a claim was declared.
 BEFORE_THE_DATA, EXPLORATORY = "before the data", "exploratory"
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -58,7 +58,7 @@ COLUMNS = [
     "declaration",
     "declared_on",
     "declared_in",
-    "campaigns_known",
+    "data_known",
     "published",
     "source",
     "evidence",
@@ -166,7 +166,7 @@ def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str,
         "declaration": EXPLORATORY if claim.is_exploratory else BEFORE_THE_DATA,
         "declared_on": claim.declared.date.isoformat(),
         "declared_in": claim.declared.commit,
-        "campaigns_known": " ".join(claim.declared.campaigns),
+        "data_known": " ".join(claim.declared.data_known),
         "evidence": result.as_read[1],
     }
     if cells is None:

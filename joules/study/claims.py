@@ -19,13 +19,13 @@ _MOST_PRIMARY = 2
 class Declaration(Closed):
     """When the statistic, the relation and the bound of a claim were declared.
 
-    `commit` is the commit that did so, left out until there is one. `campaigns` are the released campaigns
-    that had measured the experiment by then.
+    `commit` is the commit that did so, left out until there is one. `data_known` are the data of the
+    experiment that were known by then: released campaigns, or `published readings`.
     """
 
     date: datetime.date
     commit: str | None = Field(None, pattern=r"^[0-9a-f]{7,40}$")
-    campaigns: list[str] = Field(default_factory=list)
+    data_known: list[str] = Field(default_factory=list)
 
 
 class Claim(Closed):
@@ -52,8 +52,8 @@ class Claim(Closed):
 
     @property
     def is_exploratory(self) -> bool:
-        """Whether a campaign had measured the experiment before the claim was declared."""
-        return bool(self.declared.campaigns)
+        """Whether data of the experiment were known when the claim was declared."""
+        return bool(self.declared.data_known)
 
 
 class Claims(Closed):

@@ -80,11 +80,11 @@ def test_the_correction_makes_no_verdict_depend_on_the_power_model(monkeypatch):
 
 
 def test_a_claim_that_was_declared_after_the_data_says_so(monkeypatch):
-    late = claim(declared={"date": "2026-11-25", "commit": "3e2ff087a9", "campaigns": ["one", "two"]})
+    late = claim(declared={"date": "2026-11-25", "commit": "3e2ff087a9", "data_known": ["one", "two"]})
     monkeypatch.setattr(claims, "load_claims", lambda _experiment: {"late": late, "early": claim()})
     table = claims.evaluate_claims({"any": pd.DataFrame(columns=["statistic"])}, {})
     assert table["declaration"].to_list() == ["exploratory", "before the data"]
-    assert table.loc[0, ["declared_on", "declared_in", "campaigns_known"]].to_list() == [
+    assert table.loc[0, ["declared_on", "declared_in", "data_known"]].to_list() == [
         "2026-11-25",
         "3e2ff087a9",
         "one two",
