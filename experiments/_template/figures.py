@@ -10,6 +10,6 @@ def question_name_energy(tables: Tables) -> Figure:
     """Energy of a product by arm: blocks, geometric mean with interval, and stars from `statistics`."""
     runs, arms = records.select_measured(tables["runs"]), tables["arms"]
     words = {arm: arm for arm in arms["arm"]}
-    axis = Axis(f"energy of a product in J\n({describe_provenance(arms)})", "log")
+    axis = Axis(f"energy of a product in J\n({describe_provenance(arms, 'energy_per_pass_j')})", "log")
     panel = compare_runs(runs, "arm", "energy_per_pass_j", words, tables["statistics"], axis)
     return Figure([panel], 2.8, width=0.8)

@@ -39,7 +39,7 @@ def first_principles_roofline(tables: Tables) -> Figure:
     kinds = ["networks"] * len(networks) + ["single layers"] * len(layers)
     points = pd.concat([networks, layers]).assign(kind=kinds, label=labels)
     points["intensity"] = points["flops"] / points["bytes_moved"]
-    points["rate"] = points["flops"] / points["measured_s"]
+    points["rate"] = points["flops"] / points["time_per_pass_s"]
     shown = []
     if len(one):
         peak, stream = (one[name].iloc[0] for name in ("limit_flops_per_s", "limit_bytes_per_s"))

@@ -29,6 +29,8 @@ _FITTED: dict[str, tuple[str, ...]] = {
     "fitted_flops_bytes_layers": ("flops", "bytes_moved", "layers"),
     "fitted_roofline": (f"{BEST}_s",),
 }
+# What is predicted of a pass, by outcome.
+_PER_PASS = {"time": "time_per_pass_s", "energy": "energy_per_pass_j"}
 PREDICTORS = (*roofline.FORMS, *_FITTED)
 
 _REFERENCE = Path(__file__).parent / "reference"
@@ -106,8 +108,8 @@ def _rooflines(records: Records, limits: pd.DataFrame) -> pd.DataFrame:
         "layers",
         "limit_flops_per_s",
         "limit_bytes_per_s",
-        "measured_s",
-        "measured_j",
+        "time_per_pass_s",
+        "energy_per_pass_j",
         *(f"{form}_{letter}" for letter in OUTCOMES for form in roofline.FORMS),
         "provenance",
     ]
@@ -175,8 +177,8 @@ def _roofline(
         "layers": first["layers"],
         "limit_flops_per_s": limits.flops_per_s,
         "limit_bytes_per_s": limits.bytes_per_s,
-        "measured_s": statistics.geometric_mean((group["duration_s"] / passes).to_list())[0],
-        "measured_j": statistics.geometric_mean((group["energy_j"] / passes).to_list())[0],
+        "time_per_pass_s": statistics.geometric_mean((group["duration_s"] / passes).to_list())[0],
+        "energy_per_pass_j": statistics.geometric_mean((group["energy_j"] / passes).to_list())[0],
         **roofline.prediction_cells(roofline.predict(operators, limits), limits),
         "provenance": weakest_provenance(group),
     }
@@ -196,12 +198,12 @@ def unseen_errors(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for letter, outcome in OUTCOMES.items():
         table = networks.reset_index(drop=True)
         fitted = (
-            regression.unseen_errors(table, _FITTED, f"measured_{letter}") if len(table) else pd.DataFrame()
+            regression.unseen_errors(table, _FITTED, _PER_PASS[outcome]) if len(table) else pd.DataFrame()
         )
         bare = pd.DataFrame(
             {
                 form: np.log(
-                    table[f"{form}_{letter}"].astype(float) / table[f"measured_{letter}"].astype(float)
+                    table[f"{form}_{letter}"].astype(float) / table[_PER_PASS[outcome]].astype(float)
                 )
                 for form in roofline.FORMS
             }

@@ -41,9 +41,10 @@ def flops_scatter(tables: Tables) -> Figure:
     A power law needs three architectures. Grey lines are ranges over power models.
     """
     arms = _architectures(tables)
+    how = describe_provenance(arms, "energy_per_inference_j")
     outcomes = {
         "time_per_inference_s": "time per inference in s",
-        "energy_per_inference_kwh": f"energy per inference in kWh\n({describe_provenance(arms)})",
+        "energy_per_inference_kwh": f"energy per inference in kWh\n({how})",
     }
     panels = [
         Panel(
@@ -80,7 +81,9 @@ def flops_predictors(tables: Tables) -> Figure:
 def flops_reference(tables: Tables) -> Figure:
     """This machine's arms and the published runs, in two panels with the same axes."""
     contents = {
-        f"this machine\n({describe_provenance(tables['arms'])})": _architectures(tables),
+        f"this machine\n({describe_provenance(tables['arms'], 'energy_per_inference_j')})": _architectures(
+            tables
+        ),
         "Titan V, published (sampled)": tables["reference"],
     }
     both = pd.concat([arms[["flops", "energy_per_inference_j"]] for arms in contents.values()])
@@ -105,7 +108,10 @@ def flops_equal(tables: Tables) -> Figure:
     compared = dict.fromkeys([*statistics["base"], *statistics["group"]])
     words = {arm: name_model(arm, families[arm]) for arm in compared if arm in families}
     outcomes = {
-        "energy": ("energy_per_inference_j", f"energy per inference in mJ\n({describe_provenance(runs)})"),
+        "energy": (
+            "energy_per_inference_j",
+            f"energy per inference in mJ\n({describe_provenance(runs, 'energy_per_inference_j')})",
+        ),
         "time": ("time_per_inference_s", "time per inference in ms"),
     }
     made = {}

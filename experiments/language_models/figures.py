@@ -52,7 +52,11 @@ def language_board(tables: Tables) -> Figure:
             front = board[board["on_front"].astype(bool)].sort_values(column)
             layers.insert(1, Layer("line", front, column, y, size=0.8, is_stepped=True))
             layers.append(Layer("label", board, column, y, text="words", look=Look(INK)))
-        title = f"{words}\n({describe_provenance(board)})" if column == "energy_per_training_j" else words
+        title = (
+            f"{words}\n({describe_provenance(board, 'energy_per_training_j')})"
+            if column == "energy_per_training_j"
+            else words
+        )
         panels.append(Panel(layers, Axis(title, "log"), Axis("validation accuracy")))
     return Figure(panels, 5.4, _KINDS, columns=2)
 
@@ -64,7 +68,11 @@ def language_reached(tables: Tables) -> Figure:
     chain = board[board["arm"].isin(set(whole["arm"]) - {"deep_backoff"})]
     curves = curves.assign(words=to_words(curves["arm"]))
     costs = {
-        "energy": ("energy_j", "energy_per_training_j", f"energy in J ({describe_provenance(board)})"),
+        "energy": (
+            "energy_j",
+            "energy_per_training_j",
+            f"energy in J ({describe_provenance(board, 'energy_per_training_j')})",
+        ),
         "time": ("duration_s", "time_per_training_s", "time in s"),
     }
     by_order, tips = "tables, by order", ("arm", "block", "step", "accuracy", "energy_j", "duration_s")
@@ -91,7 +99,11 @@ def language_ranking(tables: Tables) -> Figure:
     made = {}
     for cost, column in zip(("energy", "time", "cpu"), _SPENT, strict=False):
         tested = tables["statistics"].query("family == 'board' and metric == @column")
-        title = f"{_SPENT[column]}\n({describe_provenance(board)})" if cost == "energy" else _SPENT[column]
+        title = (
+            f"{_SPENT[column]}\n({describe_provenance(board, 'energy_per_training_j')})"
+            if cost == "energy"
+            else _SPENT[column]
+        )
         panel = compare_runs(runs, "arm", column, words, tested, Axis(title, "log"), arms=on_board)
         made[cost] = Figure([panel], 3.6, width=0.8)
     return with_costs(made)

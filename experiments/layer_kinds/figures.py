@@ -31,9 +31,10 @@ def layers_equal(tables: Tables) -> Figure:
     means = arms[arms["model"].isna() & arms["factor"].isna()]
     # All these layers have the same number of operations.
     per_gflop = 1e12 / means["flops"].iloc[0] if len(means) else np.nan
+    how = describe_provenance(means, "energy_per_pass_j")
     contents = [
         ("time_per_pass_s", "equal_flops_layers_time", "time per GFLOP in ms"),
-        ("energy_per_pass_j", "equal_flops_layers", f"energy per GFLOP in mJ\n({describe_provenance(arms)})"),
+        ("energy_per_pass_j", "equal_flops_layers", f"energy per GFLOP in mJ\n({how})"),
     ]
     panels = [
         compare_runs(

@@ -32,7 +32,7 @@ def rl_curves(tables: Tables) -> Figure:
     evaluated = tables["evaluations"]
     yardsticks = tables["runs"].groupby("game")["yardstick_return"].first()
     tips = ("algorithm", "seconds", "return", "ci_low", "ci_high", "blocks")
-    energy = f"energy in Wh ({describe_provenance(tables['arms'])})"
+    energy = f"energy in Wh ({describe_provenance(tables['arms'], 'training_energy_j')})"
     games = list(dict.fromkeys(evaluated.loc[evaluated["step"] > 0, "game"]))
     panels = []
     for game in games:
@@ -94,7 +94,7 @@ def rl_steps(tables: Tables) -> Figure:
         (
             "energy_per_step_j",
             "separable",
-            f"energy per environment step in mJ\n({describe_provenance(arms)})",
+            f"energy per environment step in mJ\n({describe_provenance(arms, 'energy_per_step_j')})",
         ),
     ]
     panels = [

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from joules.analysis import columns
 from joules.errors import UserError
 from joules.paper.values import Value
 from joules.study.claims import Claim
@@ -20,6 +23,10 @@ _LENGTHS = re.compile(r"[\d.]+\s*(?:pt|em|ex|cm|mm|in|\\(?:line|text|paper)(?:wi
 _NAMED = re.compile(r"[A-Za-z][A-Za-z0-9]*-?\d+[A-Za-z0-9]*")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 _WAIVER = re.compile(r"(?<!\\)%\s*number:\s*(.*)")
+_MEASURED = re.compile(r"(?:^|[\s_])measured(?:$|[\s_])")
+_ENERGY = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh|W|energy|power)(?:$|[/,\s])")
+_MEASURED_ENERGY = re.compile(r"\bmeasured (?:(?:its|the|this|modelled) )?(?:energy|energies|joules|power)\b")
+_ENERGY_UNITS = ("J", "Wh", "kWh", "W", "FLOP/J")
 _USED = re.compile(r"\\(val|ifval|claim)\{([^}]*)\}")
 
 
@@ -28,7 +35,8 @@ def check_sources(sources: Mapping[Path, str], values: Iterable[Value], claims: 
 
     A digit is a fault unless it belongs to a name, a length or a reference, or its line ends in a comment
     `% number: <reason>`. Further faults are such a comment on a line without digits, a value or claim that no
-    source prints, and the statement of a claim that is typed instead of printed with its verdict.
+    source prints, the statement of a claim that is typed instead of printed with its verdict, and energy that
+    is called measured.
 
     Args:
         sources: LaTeX text by its path.
@@ -56,8 +64,38 @@ def check_sources(sources: Mapping[Path, str], values: Iterable[Value], claims: 
             for name, claim in claims.items()
             if claim.statement.rstrip(".").lower() in running.lower()
         ]
+        faults += [
+            f"{path}: '{found[0]}': energy may be modelled, so say that it is read"
+            for found in _MEASURED_ENERGY.finditer(running)
+        ]
     if faults:
         raise UserError("; ".join(faults))
+
+
+def check_heads(printed: Mapping[str, pd.DataFrame], tables: Mapping[str, Sequence[str]]) -> None:
+    """Checks that modelled energy is not called measured.
+
+    Args:
+        printed: tables of the paper, by name.
+        tables: columns of the tables of the campaign, by name.
+
+    Raises:
+        UserError: where the head of a printed table or the name of a column says so.
+    """
+    faults = [
+        f"the head '{column}' of the table '{name}'"
+        for name, table in printed.items()
+        for column in map(str, table)
+        if _MEASURED.search(column) and _ENERGY.search(column)
+    ]
+    faults += [
+        f"the column '{column}' of {name}.csv"
+        for name, table in tables.items()
+        for column in table
+        if _MEASURED.search(column) and columns.unit(column) in _ENERGY_UNITS
+    ]
+    if faults:
+        raise UserError(f"modelled energy is called measured: rename {'; '.join(faults)}")
 
 
 def _typed_numbers(path: Path, text: str) -> Iterator[str]:

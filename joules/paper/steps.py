@@ -112,6 +112,14 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
     checked = values.check_values(collected)
     if is_modelled(instruments):
         values.check_bands(checked, printed)
+        prose.check_heads(
+            printed,
+            {
+                f"{name}/{table}": list(pd.read_csv(campaign.tables(name) / f"{table}.csv", nrows=0))
+                for name, of_experiment in read.items()
+                for table in of_experiment
+            },
+        )
     folder = campaign.build
     folder.mkdir(parents=True, exist_ok=True)
     values.listing(checked).to_csv(folder / "values.csv", index=False, lineterminator="\n")

@@ -23,16 +23,16 @@ TABLES = """
 import pandas as pd
 
 from joules.analysis import statistics
+from joules.analysis.inference import MeanSample
 
 
 def tabulate(sources):
     (path,) = sources
     servers = pd.read_csv(path)
     ratios = servers["wall_w"] / servers["data_sheet_w"]
-    estimate, low, high = statistics.geometric_mean(ratios.to_list())
     row = statistics.row(
-        statistic="wall.ratio", family="wall", test="none", metric="wall_w", group="wall",
-        n=len(ratios), estimate=estimate, unit="ratio", ci_low=low, ci_high=high,
+        statistic="wall.ratio", family="wall", test="none", metric="wall_w", group="wall", unit="ratio",
+        **statistics.estimate_cells(MeanSample.from_ratios(ratios)),
     )
     return {"servers": servers, "statistics": pd.DataFrame([row], columns=statistics.COLUMNS)}
 """
@@ -44,6 +44,10 @@ claims:
     statistic: wall.ratio
     comparison: ">"
     value: 1
+    contradicted_if: they draw less
+    null_hypothesis: both are equal
+    chance_to_fail: 0.975
+    declared: {date: 2026-01-01}
 """
 FIGURES = """
 from joules.analysis.drawing.description import Axis, Figure, Layer, Panel
@@ -77,7 +81,9 @@ def published(repository):
 
 def test_published_readings_decide_a_claim_and_are_traced(published):
     of_other = ("--campaign", "other")
-    for step in (("tabulate", "meters"), ("tabulate", "layer_kinds"), ("tabulate", "campaign")):
+    for step in (
+        *(("tabulate", name) for name in ("meters", "published_measurements", "layer_kinds", "campaign")),
+    ):
         done = published.joules(*step, *of_other)
         assert done.returncode == 0, done.stdout
     for step in (("evaluate",), ("draw", "meters")):

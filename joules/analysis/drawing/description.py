@@ -36,6 +36,7 @@ SCALES: dict[Scale, tuple[Callable[[float], float], Callable[[float], float]]] =
     "log": (math.log, math.exp),
     "symlog": (math.asinh, math.sinh),
 }
+_ENERGY_UNITS = ("J", "Wh", "kWh")
 _DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 STAR_LEVELS = (
     ", ".join(f"{mark} p ≤ {f'{limit:g}'.removeprefix('0')}" for limit, mark in reversed(statistics.STARS))
@@ -372,20 +373,28 @@ def stack_brackets(stars: Stars) -> list[int]:
     return [found[number] for number in range(len(spans))]
 
 
-def describe_provenance(table: pd.DataFrame) -> str:
-    """How the energy in `table` was read, for an axis title; where it is modelled, with the least and the
-    largest factor by which another power model would have changed any of its values."""
+def describe_provenance(table: pd.DataFrame, energy: str = "") -> str:
+    """How the energy in `table` was read, for an axis title.
+
+    Args:
+        table: a row an arm or a run, with its `provenance`.
+        energy: the column that the axis shows, where it has a unit of energy.
+
+    Returns:
+        The provenance; where `energy` is modelled, with the least and the largest factor by which another
+        power model would have changed any of its values.
+
+    Raises:
+        ValueError: where the column has no unit of energy.
+    """
     kinds = ", ".join(sorted(set(table["provenance"])))
-    whole = ["energy_j"] if "energy_j" in table else [name for name in table if columns.unit(name) == "J"]
-    factors = [
-        table[f"{name}{end}"] / table[name]
-        for name in whole
-        for end in (LOW, HIGH)
-        if f"{name}{end}" in table
-    ]
-    if not factors:
+    if not energy:
         return kinds
-    every = pd.concat(factors)
+    if columns.unit(energy) not in _ENERGY_UNITS:
+        raise ValueError(f"'{energy}' has no unit of energy, so it has no range over power models")
+    if f"{energy}{LOW}" not in table:
+        return kinds
+    every = pd.concat([table[f"{energy}{end}"] / table[energy] for end in (LOW, HIGH)])
     return f"{kinds}; other models {every.min():.2g} to {every.max():.2g} times"
 
 

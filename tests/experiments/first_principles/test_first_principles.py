@@ -103,7 +103,7 @@ def test_networks_and_layers_are_predicted_from_the_limits_alone():
     assert layer["flops_s"] == pytest.approx(2 / 60)
     assert layer["whole_s"] == layer["per_operator_s"] == pytest.approx(0.4)
     assert layer["per_operator_launches_s"] == pytest.approx(0.4 + 1 / 4e5)
-    assert layer["measured_s"] == pytest.approx(0.5)
+    assert layer["time_per_pass_s"] == pytest.approx(0.5)
     # 22 J in two seconds while memory was the limit.
     assert layer["per_operator_j"] == pytest.approx(0.4 * 22 / 2)
 

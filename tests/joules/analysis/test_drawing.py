@@ -14,7 +14,14 @@ import vl_convert
 
 from joules.analysis import statistics
 from joules.analysis.drawing import description, page_renderer, print_renderer
-from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, compare_runs
+from joules.analysis.drawing.description import (
+    Axis,
+    Figure,
+    Layer,
+    Panel,
+    compare_runs,
+    describe_provenance,
+)
 from joules.analysis.drawing.palette import GREY, INK, Look, assign_looks
 from joules.analysis.statistics import geometric_mean, mean_with_interval
 from tests import ROOT
@@ -376,3 +383,25 @@ def test_labels_of_a_page_cover_no_other():
 )
 def test_a_model_is_called_as_its_family_is_written(model, family, written):
     assert description.name_model(model, family) == written
+
+
+def test_a_range_over_models_stands_where_the_axis_has_a_unit_of_energy():
+    """It is that of the shown quantity, and not of another energy in the table."""
+    arms = pd.DataFrame(
+        {
+            "provenance": ["modelled"] * 2,
+            "energy_per_pass_j": [1.0, 2.0],
+            "energy_per_pass_j_band_low": [0.5, 1.2],
+            "energy_per_pass_j_band_high": [1.1, 3.0],
+            "idle_energy_j": [1.0, 1.0],
+            "idle_energy_j_band_low": [0.1, 0.1],
+            "idle_energy_j_band_high": [9.0, 9.0],
+            "saved_percent": [1.0, 2.0],
+        }
+    )
+    assert describe_provenance(arms) == "modelled"
+    assert describe_provenance(arms, "energy_per_pass_j") == "modelled; other models 0.5 to 1.5 times"
+    counted = arms[["provenance", "energy_per_pass_j"]].assign(provenance="counter")
+    assert describe_provenance(counted, "energy_per_pass_j") == "counter"
+    with pytest.raises(ValueError, match="'saved_percent' has no unit of energy"):
+        describe_provenance(arms, "saved_percent")

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from joules.errors import UserError
@@ -41,6 +42,7 @@ def test_names_lengths_comments_and_waived_numbers_pass():
         ("% number: how the tables are printed", "% number:", "without a reason"),
         ("to 3 figures", "to three figures", "waives a number that is not there"),
         (r"\val{a.b}", "some", "unused value 'a.b'"),
+        ("to 3 figures", "to 3 figures of measured energy", "'measured energy': energy may be modelled"),
         (r"\claim{grows}", "Energy grows\nwith time (see below).", "typed statement of claim 'grows'"),
     ],
 )
@@ -48,6 +50,21 @@ def test_a_fault_is_a_sentence(old, new, sentence):
     assert old in GOOD
     with pytest.raises(UserError, match=sentence):
         check(GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("printed", "tables", "sentence"),
+    [
+        ({"a": ["measured mJ"]}, {}, "the head 'measured mJ' of the table 'a'"),
+        ({}, {"e/t": ["measured_j"]}, "the column 'measured_j' of e/t.csv"),
+        ({}, {"e/t": ["power_measured_w"]}, "the column 'power_measured_w'"),
+    ],
+)
+def test_no_head_and_no_column_calls_modelled_energy_measured(printed, tables, sentence):
+    frames = {name: pd.DataFrame(columns=heads) for name, heads in printed.items()}
+    with pytest.raises(UserError, match=sentence):
+        prose.check_heads(frames, tables)
+    prose.check_heads({"a": pd.DataFrame(columns=["measured ms", "energy in mJ"])}, {"t": ["measured_s"]})
 
 
 def test_a_value_on_demand_may_stay_unused():
