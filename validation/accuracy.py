@@ -85,7 +85,11 @@ WAVES: dict[str, Callable[[np.random.Generator, float], Wave]] = {
 def trial(
     make: Callable[[np.random.Generator, float], Wave], random: np.random.Generator
 ) -> dict[str, float]:
-    """Relative errors by method of one window, and our uncertainty relative to our error."""
+    """Measure one window.
+
+    Returns:
+        Relative errors by method, and the meter's standard uncertainty relative to its error.
+    """
     wave = make(random, LONG_S + 4)
     start_s = 1.0 + random.uniform(0, 1)
     reads = np.arange(0.5, LONG_S + 3, READ_S)
@@ -114,7 +118,7 @@ def trial(
 
 
 def naive(wave: Wave, phase_s: float, start_s: float, interval_s: float) -> float:
-    """Power at each tick times the interval, as trackers that sample do."""
+    """Sum of power at each tick times the interval, the method of trackers that sample power."""
     ticks = np.arange(start_s + interval_s, start_s + LONG_S + 1e-9, interval_s)
     updates = np.floor((ticks - phase_s) / UPDATE_S) * UPDATE_S + phase_s
     sensed = (wave.energy(updates) - wave.energy(updates - SENSED_S)) / SENSED_S
@@ -122,14 +126,18 @@ def naive(wave: Wave, phase_s: float, start_s: float, interval_s: float) -> floa
 
 
 def counter_delta(reads: Floats, values: Floats, start_s: float, end_s: float) -> float:
-    """Difference of the counter's values at the last read before each end."""
+    """Difference of the counter's values at the last reads before both ends."""
     first, last = np.searchsorted(reads, [start_s, end_s]) - 1
     return float(values[last] - values[first])
 
 
 def table(trials: int, seed: int = 0) -> pd.DataFrame:
-    """By waveform: the 95th percentile of each method's absolute error in per cent, the largest of ours,
-    and the share of trials whose truth lies within two of our standard uncertainties."""
+    """Summarise trials by waveform.
+
+    Returns:
+        The 95th percentile of each method's absolute error in per cent, the largest error of this meter, and
+        the share of trials with the true energy within two standard uncertainties of this meter.
+    """
     random = np.random.default_rng(seed)
     rows = []
     for name, make in WAVES.items():

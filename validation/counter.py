@@ -36,7 +36,7 @@ LOADS = ("idle", "matrix products", "ResNet-50, batch of 64", "products, 50 of 1
 
 
 def worker(connection: Connection) -> None:
-    """Does the load it was sent last, and answers when it begins."""
+    """Run the load that was last received, and answer when it begins."""
     import torch
     import torchvision
 
@@ -69,7 +69,11 @@ def worker(connection: Connection) -> None:
 
 @contextmanager
 def loaded() -> Iterator[Callable[[str], None]]:
-    """What sets the load of a child process and returns once it has begun."""
+    """Start a child process that loads the GPU.
+
+    Yields:
+        A function that sets the load and returns once the load has begun.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=worker, args=(there,), daemon=True)
@@ -92,8 +96,12 @@ def loaded() -> Iterator[Callable[[str], None]]:
 
 
 def window(meter: Sampler, duration_s: float) -> list[dict[str, object]]:
-    """Power by the counter, in watts, and the errors of what samples power, in per cent of the counter: a row
-    for every GPU that has both."""
+    """Compare counter and sampled power over one window.
+
+    Returns:
+        One row for every GPU with both: mean power by the counter in watts, and errors of the methods that
+        sample power, in per cent of the counter.
+    """
     start_s = meter.now()
     time.sleep(duration_s)
     end_s = meter.now()
@@ -132,7 +140,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 def update_period_s(
     source: Source, duration_s: float, clock: Callable[[], float] = time.monotonic
 ) -> dict[str, float]:
-    """Median seconds between two changes of each channel's value, read as fast as it can be."""
+    """Median time between two changes of each channel's value, in seconds, when read as fast as possible."""
     changes: dict[str, list[float]] = {}
     last: dict[str, float] = {}
     until_s = clock() + duration_s
@@ -151,7 +159,7 @@ def main(rounds: int) -> None:
     if not gpus:
         raise UserError(absent["nvml"])
     if not any(channel.provenance == "counter" for channel in gpus[0].channels):
-        raise UserError("no GPU here has an energy counter, which Volta and later have")
+        raise UserError("no GPU of this machine has an energy counter: use Volta or a later one")
     rows = []
     with Sampler(sources) as meter, loaded() as begin:
         begin(LOADS[1])

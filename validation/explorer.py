@@ -54,7 +54,7 @@ def _first(browser: Any, page: Path) -> str:
 
 
 def _seconds(browser: Any, page: Path, part: str, *, verified: bool = True) -> tuple[float, float]:
-    """Until the figure is drawn, and until the page is verified."""
+    """Seconds until the figure is drawn, and until the page is verified."""
     opened = browser.new_page()
     begun_s = time.perf_counter()
     opened.goto(page.as_uri() + part)

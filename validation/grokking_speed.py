@@ -27,7 +27,7 @@ _ROUND_S = 4.0
 
 
 def rate(step: Callable[[], object]) -> float:
-    """Calls a second over a few seconds."""
+    """Calls per second over a few seconds."""
     step()
     count, start_s = 0, time.perf_counter()
     while time.perf_counter() - start_s < _ROUND_S:
@@ -37,7 +37,7 @@ def rate(step: Callable[[], object]) -> float:
 
 
 def plain(prepared: workload.Prepared) -> Callable[[], object]:
-    """A training step in the simplest form."""
+    """A training step in its simplest form."""
     network, train, parameters = prepared.network, prepared.train, prepared.parameters
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay

@@ -76,7 +76,7 @@ _MAKERS = {"ours": _ours, "bare": _bare}
 
 def _timed(path: Path, *, ours: bool) -> float:
     """Processor time of a dry run in seconds."""
-    # Only the blocks exist, not what is made from them.
+    # Only the files of blocks exist, not the files made from them.
     chosen = ["--until", "measure", "--config", "scale=smoke", "experiments=[matrices]"] if ours else []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     printed = _run([sys.executable, "-m", "snakemake", "--cores", "1", "-n", *chosen], path)

@@ -44,7 +44,7 @@ def worker(connection: Connection) -> None:
     products(200)
     count = int(200 * PIECE_S / products(200))
     while connection.recv():
-        # Untimed: starting a meter is not metering, and must not leave cold caches to its own arm.
+        # Not timed: the start of a meter is not metering, and must not leave cold caches for the timed work.
         products(count // 5)
         connection.send(products(count))
 

@@ -63,7 +63,7 @@ def carbontracker() -> Finish:
         tracker.stop()
         logs = parser.parse_all_logs(log_dir=folder)
         if not logs or not logs[0]["actual"]:
-            raise RuntimeError("it read no component of this machine")
+            raise RuntimeError("reads no component of this machine")
         return float(logs[0]["actual"]["energy (kWh)"]) * JOULES_PER_KWH
 
     return finish
@@ -95,7 +95,7 @@ def zeus() -> Finish:
         measurement = monitor.end_window("peers")
         energies = [*measurement.gpu_energy.values(), *(measurement.cpu_energy or {}).values()]
         if not energies:
-            raise RuntimeError("it reads neither a GPU nor a CPU counter here")
+            raise RuntimeError("reads neither a GPU nor a CPU counter of this machine")
         return float(sum(energies))
 
     return finish
@@ -120,7 +120,7 @@ def work(seconds: float) -> None:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Suppresses what peers print."""
+    """Suppress the output of other meters."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 

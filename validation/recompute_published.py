@@ -16,7 +16,7 @@ from statistics import correlation, fmean, median
 
 FOLDER = Path(__file__).parent.parent / "experiments" / "published_measurements" / "reference"
 ROUNDS = ("mlperf_v3.0", "mlperf_v4.1", "mlperf_v5.1")
-# A system is asked for its R squared with so many networks.
+# Least number of networks for the R squared of a system.
 LEAST = 20
 
 

@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SOURCE = Campaign("epyc-2core-standard-2026-11-26b", _ROOT)
 _EXPERIMENT = "layer_kinds"
 _COPIED = ("experiments", "joules", "paper", "workflow", "Snakefile", "pyproject.toml", "CITATION.cff")
-# Time between two reads of a step's memory, as a multiple of the time of a read, which is long for gigabytes.
+# Time between two reads of memory, as a multiple of the time of a read, which grows with memory.
 _PAUSE = 20
 _LEAST_PAUSE_S = 0.05
 _STEPS = {

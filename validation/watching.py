@@ -30,12 +30,12 @@ from validation.arguments import parse_numbers
 from validation.browser import chromium
 
 _CHOICES = {"architecture": "mlp", "learning_rate": 0.01, "train_fraction": 0.7, "steps": 6000}
-# Environment variable: the file for notes of the child.
+# Environment variable that names the file for notes of the child.
 _NOTES = "JOULES_WATCHING_NOTES"
 
 
 class Alternating(LiveSession):
-    """Reports in two of every four segments, and notes the speed of each."""
+    """Reports in two of every four segments, and records the speed of each."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -25,16 +25,16 @@ from joules.study.design import Scalar
 from joules.study.files import COMPRESSED
 from joules.study.repository import repository_root
 
-# Packages of the repository. All others are pinned by the lock in `envs/` and count by their names.
+# Packages of the repository. All others are pinned by the lock in `envs/` and count only by their names.
 _OWN_PACKAGES = ("experiments", "joules")
-# What these do to a reading is stated by the meter's version, not by their text.
+# The meter's version, not the text of these modules, identifies how they affect a reading.
 STATED_BY_VERSION = ("joules.bench", "joules.errors", "joules.instrument", "joules.workload.session")
 
 Tree = list[Any]
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of the bytes of `path`, of a compressed file that of its content."""
+    """SHA-256 of the bytes of `path`; for a compressed file, of its uncompressed content."""
     with gzip.open(path) if path.suffix == COMPRESSED else path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -84,20 +84,22 @@ def run_fingerprint(experiment: str, arm: str, parameters: Mapping[str, Scalar])
 
 
 def code_fingerprint(module: str, names: Iterable[str]) -> str:
-    """SHA-256 of the code that the top-level `names` of `module` can reach in the repository, as it was when
-    this process first asked."""
+    """SHA-256 of the code that the top-level `names` of `module` reach in the repository.
+
+    Files are read once per process, so later edits have no effect.
+    """
     return source_tree(repository_root()).fingerprint(module, tuple(names))
 
 
 @functools.cache
 def source_tree(root: Path) -> SourceTree:
-    """The sources of the repository at `root`, each file of which is read once a process."""
+    """The sources of the repository at `root`; each file is read once per process."""
     return SourceTree(root)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A top-level name of a module; `_EFFECTS` in place of a name stands for the statements that do more."""
+    """A top-level name of a module, or `_EFFECTS` for the statements that do more than bind names."""
 
     module: str
     name: str
@@ -114,7 +116,7 @@ class _Written:
     places: tuple[_Place, ...]
 
 
-# Stands for a place until it has its number: no name, and constants are written in ASCII.
+# Placeholder of a place until it has its number; neither names nor ASCII constants contain it.
 _MARK = "\ue000"
 
 
@@ -130,16 +132,19 @@ class SourceTree:
         self.parsed = 0
 
     def fingerprint(self, module: str, names: tuple[str, ...], not_followed: tuple[str, ...] = ()) -> str:
-        """SHA-256 of the code that `names` of `module` reach: names used in it, attributes of imported
-        modules, and the statements that a module reached executes when it is imported. Modules
-        `not_followed`, and those within them, count by their names alone."""
+        """SHA-256 of the code that `names` of `module` reach.
+
+        That is names used in the code, attributes of imported modules, and the statements that a reached
+        module executes on import. Modules in `not_followed`, and modules within them, count only by their
+        names.
+        """
         key = (module, names, not_followed)
         if key not in self._fingerprints:
             self._fingerprints[key] = _Walk(self, module, names, not_followed).digest()
         return self._fingerprints[key]
 
     def written(self, place: _Place, not_followed: tuple[str, ...]) -> _Written:
-        """The definition at a place: written once, however many fingerprints it is part of."""
+        """The definition at a place; it is written once and reused by all fingerprints."""
         key = (place, not_followed)
         if key not in self._written:
             places: list[_Place] = []
@@ -153,8 +158,11 @@ class SourceTree:
         return self._written[key]
 
     def statements(self, module: str) -> dict[str, list[ast.stmt]] | None:
-        """The top-level statements of a module by the name that they bind, `_EFFECTS` for those that do more;
-        None where the repository has no such module."""
+        """The top-level statements of a module by the name that they bind.
+
+        Statements that do more than bind names are under `_EFFECTS`. None if the repository has no such
+        module.
+        """
         if module not in self._modules:
             path = self._path(module)
             self._modules[module] = None if path is None else self._parse(path)
@@ -191,7 +199,7 @@ class SourceTree:
 
 
 class _Walk:
-    """One walk over all that some names reach, which are numbered in the order in which they are reached."""
+    """One walk over all code that some names reach, which numbers places in the order of the walk."""
 
     def __init__(
         self, sources: SourceTree, module: str, names: tuple[str, ...], not_followed: tuple[str, ...]
@@ -233,18 +241,18 @@ class _Writer:
         statements = self._sources.statements(self._module) or {}
         tree: Tree = [self.definition(node) for node in statements.get(name, [])]
         if name != _EFFECTS and _EFFECTS in statements:
-            # To use a name of a module is to import it.
+            # Using a name of a module imports the module.
             tree.append(_Place(self._module, _EFFECTS))
         return tree
 
     def _followed(self, module: str) -> dict[str, list[ast.stmt]] | None:
-        """Statements of a module of the repository; None of any other."""
+        """Statements of a module of the repository; None for any other module."""
         if any(module == name or module.startswith(f"{name}.") for name in self._not_followed):
             return None
         return self._sources.statements(module)
 
     def _reference(self, module: str, name: str) -> Tree | None:
-        """What a name used in `module` refers to; None where it is not bound at the module's top."""
+        """The reference of a name used in `module`; None if the module does not bind it at top level."""
         statements = self._sources.statements(module) or {}
         if name not in statements:
             return None
@@ -258,7 +266,7 @@ class _Writer:
         return self._attribute_of(self._sources.origin(module, node), original)
 
     def _attribute_of(self, module: str, name: str) -> Tree:
-        """What `name` of an imported module refers to."""
+        """The reference of attribute `name` of an imported module."""
         if self._sources.statements(f"{module}.{name}") is not None:
             return ["module", f"{module}.{name}"]
         if name in (self._followed(module) or {}):
@@ -278,7 +286,7 @@ class _Writer:
         return ["whole", *([name, _Place(module, name)] for name in defined)]
 
     def definition(self, node: ast.stmt) -> Tree:
-        """A top-level statement. What a function or class is called does not count."""
+        """A top-level statement, without the name of a function or class."""
         tree = self._node(node)
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             tree = [part for part in tree if part[0] != "name"]
@@ -306,7 +314,7 @@ class _Writer:
         tree: Tree = [type(node).__name__]
         for name, value in ast.iter_fields(node):
             if name in ("ctx", "type_comment", "kind") or value is None or value == []:
-                # What is absent is not written: newer versions of Python add fields.
+                # Absent fields are not written, because newer versions of Python add fields.
                 continue
             if name == "body" and isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
                 tree.append([name, [self.write(part) for part in value if not _is_docstring(part)]])
@@ -315,7 +323,7 @@ class _Writer:
         return tree
 
     def _attribute(self, node: ast.Attribute) -> Tree:
-        """`a.b` of a module is written as what it refers to, however the module was imported."""
+        """`a.b` of a module is written as its reference, however the module was imported."""
         owner = self._as_module(node.value)
         if owner is None:
             return ["Attribute", self.write(node.value), node.attr]
@@ -323,7 +331,7 @@ class _Writer:
         return self._whole(reference[1]) if reference[0] == "module" else reference
 
     def _as_module(self, node: ast.expr) -> str | None:
-        """The module that an expression names, None where it is no module."""
+        """The module that an expression names; None if it names no module."""
         if isinstance(node, ast.Name):
             reference = self._reference(self._module, node.id)
         elif isinstance(node, ast.Attribute) and (owner := self._as_module(node.value)) is not None:
@@ -335,7 +343,7 @@ class _Writer:
         return reference[1] if reference is not None and reference[0] == "module" else None
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> Tree:
-        """An import within a function or a condition: the names it binds and what they refer to."""
+        """An import within a function or a condition: the names that it binds and their references."""
         bound = []
         for alias in node.names:
             target = ["module", alias.name]
@@ -347,7 +355,7 @@ class _Writer:
         return ["Import", *bound]
 
     def _pieces(self, values: list[ast.expr]) -> Iterator[Any]:
-        """Parts of an f-string, neighbouring text joined: versions of Python cut it at different places."""
+        """Parts of an f-string with adjacent text joined, because Python versions split it differently."""
         text = ""
         for value in values:
             if isinstance(value, ast.Constant):
@@ -362,7 +370,7 @@ class _Writer:
 
 
 def _constant(value: Any) -> Any:
-    """A constant with its type, written alike by every version of Python."""
+    """A constant with its type, in the same form for every version of Python."""
     if isinstance(value, str):
         return ["str", value.encode("utf-8", "surrogatepass").hex() if not value.isascii() else value]
     if isinstance(value, float):
@@ -374,14 +382,14 @@ def _constant(value: Any) -> Any:
     return [type(value).__name__, str(value)]
 
 
-# What does more when a module is imported than bind names.
+# Statements that do more than bind names on import.
 _COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.For, ast.While, ast.With, ast.Match, ast.AugAssign)
-# What binds names for itself alone.
+# Nodes that bind names only in their own scope.
 _SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 
 
 def _bound_names(node: ast.AST) -> Iterator[str]:
-    """Names that a top-level statement binds, those within a condition or a `try` included."""
+    """Names that a top-level statement binds, including names within a condition or a `try`."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
         yield node.name
     elif isinstance(node, ast.Import | ast.ImportFrom):

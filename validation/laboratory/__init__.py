@@ -1,1 +1,1 @@
-"""Simulated hardware with known power, and what the meter makes of it."""
+"""Simulated hardware with known power, to test the meter."""

@@ -2,8 +2,8 @@
 
     python -m validation.laboratory [--readme]
 
-With --readme it also replaces the table in the README of the instrument. Exits with 1 where a row is not
-as it must be.
+With --readme it also replaces the table in the README of the instrument. Exits with 1 if a row differs from
+its expected verdict.
 """
 
 from __future__ import annotations

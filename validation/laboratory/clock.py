@@ -1,4 +1,4 @@
-"""Time of the laboratory: seconds that pass when it says so, seen by the simulated driver as well."""
+"""Clock of the laboratory, which the tests set and the simulated driver also reads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ EPOCH_S = 1_700_000_000.0
 
 
 class Clock:
-    """A clock that is set, and tells whoever drives hardware that it was.
+    """A clock that is set by the test and notifies simulated hardware of every change.
 
-    Its time lies in `file`, a double, where the simulated driver reads it.
+    Its time is a double in `file`, where the simulated driver reads it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -33,7 +33,7 @@ class Clock:
         return EPOCH_S + self()
 
     def drive(self, move: Callable[[float], None]) -> None:
-        """Calls `move` with the time now, and whenever it has changed."""
+        """Call `move` with the current time now and after every change."""
         self._moved.append(move)
         move(self())
 

@@ -1,8 +1,8 @@
-"""`joules meter` and `joules doctor` as anybody runs them, on hardware of the laboratory and in real time.
+"""`joules meter` and `joules doctor` as a user runs them, on hardware of the laboratory and in real time.
 
     python -m validation.laboratory.command [SITUATION]
 
-Without a situation it lists them. Of one it prints what both commands print.
+Without a situation it lists all situations. With one it prints the output of both commands.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _PACKAGE: Files = zone(f"{_POWERCAP}/intel-rapl:0", "package-0", constant(60.0),
 
 @dataclass(frozen=True)
 class Hardware:
-    """A machine for commands. Times of `gpus` count from when the command is begun.
+    """A machine on which commands run. Times of `gpus` count from the start of the command.
 
-    `says` is printed by the metered command. `power_w` is the true power by domain of what is read, and
-    `power_source` the source that reads it; `is_missing` says that the total is. A command of `lasts_s`
-    seconds shows it all.
+    `says` is an expected part of the output of the metered command. `power_w` is the true power by domain
+    that is read, and `power_source` the source that reads it; `is_missing` means that the total is missing. A
+    command of `lasts_s` seconds is long enough to show all of this.
     """
 
     gpus: Sequence[NvidiaGpu] = ()

@@ -1,4 +1,4 @@
-"""Power that is known at every instant, and the energy that follows from it."""
+"""Power that is known at every instant, and its exact energy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class Curve:
-    """Power in steps: `watts[i]` holds from `from_s[i]` seconds to the next step, the last one for good."""
+    """Power in steps: `watts[i]` holds from `from_s[i]` seconds to the next step, the last one forever."""
 
     from_s: tuple[float, ...]
     watts: tuple[float, ...]
@@ -33,7 +33,7 @@ class Curve:
 
 
 def constant(watts: float) -> Curve:
-    """The same power at all times."""
+    """Constant power."""
     return Curve((0.0,), (watts,))
 
 

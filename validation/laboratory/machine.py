@@ -1,4 +1,4 @@
-"""A machine of the laboratory: its hardware, its clock, and the meter's recipe run on it without waiting."""
+"""A machine of the laboratory: hardware, a clock, and a meter that runs on it in simulated time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from validation.laboratory.curve import Curve
 from validation.laboratory.nvidia import NvidiaGpu, write_scenario
 from validation.laboratory.tree import Files, Tree
 
-# A thread wakes up later than it asked to, by up to this much.
+# Longest delay with which a sleeping thread wakes up.
 _LATE_S = 0.004
 
 
 class LaboratorySampler(Sampler):
-    """A sampler without a thread: its reads are made as time is passed."""
+    """A sampler without a thread; it reads when simulated time advances."""
 
     def __init__(self, sources: Sequence[Source], clock: Clock) -> None:
         super().__init__(sources, clock)
@@ -40,7 +40,7 @@ class LaboratorySampler(Sampler):
             source.close()
 
     def advance(self, until_s: float) -> None:
-        """Passes time to an instant and reads what becomes due."""
+        """Advance time to an instant and make all reads that are due."""
         while self.now() < until_s:
             awake_s = max(self.read_due(), self.now()) + self._random.uniform(0.0005, _LATE_S)
             self._set_clock(min(awake_s, until_s))
@@ -50,7 +50,7 @@ class LaboratorySampler(Sampler):
 
 
 class KnownProcessor(Source):
-    """A processor with a perfect counter, for machines on which other parts are tried."""
+    """A processor with a perfect counter, for machines on which other parts are tested."""
 
     period_s = 0.05
 
@@ -69,7 +69,7 @@ class KnownProcessor(Source):
 
 
 class KnownModel(Source):
-    """A model that gives the same mean power by domain at all times."""
+    """A model with the same mean power by domain at all times."""
 
     period_s = 1.0
 
@@ -95,15 +95,15 @@ class KnownCounter:
         self._clock, self._curve, self._opened_s = clock, curve, clock()
 
     def read(self) -> int:
-        """Counts since it was opened."""
+        """Counts since the event was opened."""
         return int(self._curve.energy_j(self._opened_s, self._clock()) * 2**32)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing; the event holds no resource."""
 
 
 class LaboratoryJob(Job):
-    """A job whose processes and processor time are set."""
+    """A job whose processes and processor time are set by the test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,9 +117,9 @@ class LaboratoryJob(Job):
 
 
 class Machine:
-    """A machine without hardware, to which parts are added before sources are opened on it.
+    """A machine without hardware; parts are added before sources are opened on it.
 
-    `cores` there are, of which `busy_cores` work, `job_cores` of them for the job. `counters` are
+    The machine has `cores`, of which `busy_cores` work, `job_cores` of them for the job. `counters` are
     events of the performance monitor that may be opened, by type, number and processor.
     """
 
@@ -138,7 +138,7 @@ class Machine:
 
     @property
     def host(self) -> Host:
-        """What sources are to open."""
+        """The host on which sources are opened."""
         return Host(
             sys=self._folder / "sys",
             proc=self._folder / "proc",
@@ -152,11 +152,11 @@ class Machine:
         )
 
     def add_gpus(self, *gpus: NvidiaGpu, init_code: int = 0, count_code: int = 0) -> None:
-        """Puts in NVIDIA GPUs, in the place of those there were."""
+        """Set the NVIDIA GPUs, replacing any earlier ones."""
         write_scenario(self._folder / "driver.txt", gpus, init_code=init_code, count_code=count_code)
 
     def add_files(self, files: Files) -> None:
-        """Puts in files of the kernel by their paths, such as 'sys/class/powercap/intel-rapl:0/name'."""
+        """Add files of the kernel by path, for example 'sys/class/powercap/intel-rapl:0/name'."""
         self.clock.drive(Tree(self._folder, files).move)
 
     def measure(
@@ -166,7 +166,7 @@ class Machine:
         end_s: float,
         idle_power_w: Mapping[str, float] | None = None,
     ) -> Measurement:
-        """Measures from one instant to another with sources that are open, and closes them."""
+        """Measure from one instant to another with open sources, and close the sources."""
         with LaboratorySampler(sources, self.clock) as sampler:
             sampler.advance(start_s)
             sampler.discard_before(start_s)
@@ -181,7 +181,7 @@ class Machine:
             return measure(sampler, [segment], idle_power_w or {}, floor_w)
 
     def idle_power_w(self, sources: Sequence[Source], start_s: float, end_s: float) -> dict[str, float]:
-        """Mean power by domain from one instant to another."""
+        """Mean power by domain from one instant to another, in watts."""
         measured = self.measure(sources, start_s, end_s)
         return {r.domain: (r.energy_j or 0.0) / measured.duration_s for r in primary(measured.readings)}
 

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs of known power: compiles the simulated driver and writes what it answers."""
+"""NVIDIA GPUs with known power: compiles the simulated driver and writes its answers."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ Outage = tuple[float, float, int]
 
 
 class NoCompiler(Exception):
-    """The simulated driver cannot be compiled here."""
+    """No C compiler, so the simulated driver cannot be compiled."""
 
 
 def compile_driver(folder: Path, before_r510: bool = False) -> Path:
-    """Compiles the driver into `folder`, which is to be named in LD_LIBRARY_PATH.
+    """Compile the driver into `folder`, which LD_LIBRARY_PATH must name.
 
     Returns:
         The folder.
 
     Raises:
-        NoCompiler: where there is no `cc`.
+        NoCompiler: If there is no `cc`.
     """
     compiler = shutil.which("cc")
     if compiler is None:
-        raise NoCompiler("there is no C compiler (cc)")
+        raise NoCompiler("no C compiler: install cc")
     folder.mkdir(parents=True, exist_ok=True)
     defines = ["-DBEFORE_R510"] if before_r510 else []
     options = ["-shared", "-fPIC", "-O1", *defines, "-o", str(folder / LIBRARY)]
@@ -49,13 +49,13 @@ def compile_driver(folder: Path, before_r510: bool = False) -> Path:
 class NvidiaGpu:
     """A GPU that draws `curve`.
 
-    `counter_every_s` and `sensor_every_s` are how often the energy counter and the sensor have a new value
-    (None: not offered), `average_s` the span that the plain query of power is a mean of; `module` is the
-    power of a module that the GPU is a part of. `frozen_from_s` is when the counter stops, `counter_reset_s`
-    when it begins anew; `outages` are (from, to, code) in which every query fails, `counter_outages` and
-    `sensor_outages` those of one; `spikes` are (from, to, watts) that the sensor shows instead. `processes`
-    are (from, to, pid); `uses` (at, pid, per cent) as the driver samples them; `loads` (at, per cent);
-    `extra` replaces the steps (at, code, value) of any answer.
+    `counter_every_s` and `sensor_every_s` are the update periods of the energy counter and of the sensor
+    (None: not supported). `average_s` is the averaging time of the plain power query. `module` is the power
+    of the module that contains the GPU. The counter stops at `frozen_from_s` and restarts at zero at
+    `counter_reset_s`. `outages` are (from, to, code) during which every query fails; `counter_outages` and
+    `sensor_outages` affect one query. `spikes` are (from, to, watts) that the sensor shows instead of the
+    true power. `processes` are (from, to, pid); `uses` are (at, pid, per cent) as the driver samples them;
+    `loads` are (at, per cent); `extra` replaces the steps (at, code, value) of any answer.
     """
 
     curve: Curve
@@ -91,8 +91,10 @@ def write_scenario(
     start_s: float = 0.0,
     epoch_s: float = EPOCH_S,
 ) -> None:
-    """Writes what the driver answers to `file`, for seconds `start_s` to `until_s` of its clock; curves and
-    instants of `gpus` count from `start_s`."""
+    """Write the answers of the driver to `file`, for seconds `start_s` to `until_s` of its clock.
+
+    Curves and instants of `gpus` count from `start_s`.
+    """
     lines = [f"epoch {epoch_s!r}", f"version {version}"]
     lines += _series("init", [(0.0, init_code, 0)], 0.0) + _series("count", [(0.0, count_code, 0)], 0.0)
     for gpu in gpus:
@@ -164,9 +166,9 @@ def _sensed(gpu: NvidiaGpu, until_s: float) -> Steps:
 
 
 def _averaged(gpu: NvidiaGpu, span_s: float, until_s: float) -> Steps:
-    """Mean power over the span before, a new value every tenth of a second."""
+    """Mean power over the preceding span, with a new value every tenth of a second."""
     instants = np.arange(0.0, until_s, 0.1)
-    # Before its first step a curve has drawn what it draws then.
+    # Before its first step a curve has the power of the first step.
     began_j = gpu.curve.counted_j(np.maximum(instants - span_s, 0.0))
     began_j = began_j + np.minimum(instants - span_s, 0.0) * gpu.curve.watts[0]
     watts = (gpu.curve.counted_j(instants) - began_j) / span_s
@@ -182,7 +184,7 @@ def _watts(curve: Curve, until_s: float) -> Steps:
 
 
 def _with_outages(steps: Steps, outages: Sequence[Outage]) -> Steps:
-    """The steps with failures in between; after each the answer is again that of its time."""
+    """Insert failures into steps; after a failure the answer is that of the current time."""
     for from_s, to_s, code in outages:
         before = [step for step in steps if step[0] < from_s]
         later = [step for step in steps if step[0] > to_s]

@@ -19,10 +19,13 @@ _ROOT = Path(__file__).parents[2]
 
 
 def outcomes(situations: Sequence[Situation] = SITUATIONS) -> list[Outcome]:
-    """One outcome for each situation, in their order.
+    """Run situations.
+
+    Returns:
+        One outcome per situation, in order.
 
     Raises:
-        NoCompiler: where the simulated driver cannot be compiled.
+        NoCompiler: If the simulated driver cannot be compiled.
     """
     with tempfile.TemporaryDirectory() as scratch:
         rows: dict[str, Outcome] = {}

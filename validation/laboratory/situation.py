@@ -1,4 +1,4 @@
-"""A situation of the laboratory, what the meter makes of it, and whether that may stand."""
+"""A situation of the laboratory, the meter's result for it, and whether that result is acceptable."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from validation.laboratory.machine import Machine
 
 Verdict = Literal["within", "flagged", "flagged, off", "missing", "refused", "WRONG", "TRACEBACK"]
 
-# The instrument's, which holds the table.
+# The README of the instrument, which holds the table.
 README = Path(joules.instrument.__file__).parent / "README.md"
 HEADER = "| situation | arrangement | truth, J | read, J | ± 95 %, J | verdict | what is said |"
-# 95 % of a normal distribution lie within so many standard deviations.
+# Half width of a 95 % interval in standard deviations.
 COVERAGE = 1.96
 
 
 @dataclass(frozen=True)
 class Reported:
-    """A measurement, and the true joules by domain of the machine and of the job (None: not asked)."""
+    """A measurement, and the true joules by domain of the machine and of the job (None: not tested)."""
 
     measurement: Measurement
     truth_j: Mapping[str, float]
@@ -36,10 +36,10 @@ class Reported:
 
 @dataclass(frozen=True)
 class Situation:
-    """Something that hardware does.
+    """A behaviour of hardware.
 
-    `run` measures on a machine. `expects` is the verdict, with `says` among the flags or reasons. `driver` is
-    the simulated driver of NVIDIA that it takes, if any.
+    `run` measures on a machine. `expects` is the verdict; `says` must be part of a flag or reason. `driver`
+    is the simulated NVIDIA driver that it needs, if any.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row of the table: `uncertainty_j` is half of the 95 % interval, None where nothing is read."""
+    """A row of the table. `uncertainty_j` is half of the 95 % interval; None if nothing is read."""
 
     name: str
     arrangement: str
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def try_situation(situation: Situation, folder: Path) -> Outcome:
-    """Runs a situation in an empty folder. Never raises."""
+    """Run a situation in an empty folder. Never raises."""
     truth_j = read_j = uncertainty_j = None
     verdict: Verdict
     try:
@@ -106,7 +106,11 @@ def try_situation(situation: Situation, folder: Path) -> Outcome:
 
 
 def judge(reported: Reported) -> tuple[Verdict, list[str]]:
-    """Whether every energy is right within its interval, or else flagged or missing, and what is said."""
+    """Check that every energy is right within its interval, flagged or missing.
+
+    Returns:
+        The verdict, and the flags and reasons.
+    """
     measured = reported.measurement
     flags = [flag for flag in measured.flags if not flag.startswith("short-window")]
     missing = [
@@ -128,7 +132,7 @@ def _errors(measured: Measurement, truth_j: Mapping[str, float]) -> Iterator[str
     for domain, reading in measured.domains.items():
         if reading.energy_j is None:
             continue
-        # The hardware of the laboratory is calibrated: what a real one may be off by excuses nothing here.
+        # Simulated hardware has no calibration error, so the uncertainty of calibration is left out.
         off_j = reading.energy_j - truth_j.get(domain, 0.0)
         if abs(off_j) > COVERAGE * reading.random_j + 1e-9:
             yield f"{domain} is off by {off_j:+.2f} J, stated {COVERAGE * reading.random_j:.2f} J"
@@ -139,18 +143,18 @@ def _job_error(measured: Measurement, truth_j: float | None) -> Iterator[str]:
         return
     stated_j = COVERAGE * math.fsum(reading.random_j for reading in measured.attributed_domains.values())
     off_j = measured.energy_attributed_j - truth_j
-    # Shares of use are sampled in whole per cent.
+    # The driver samples shares of use in whole per cent.
     if abs(off_j) > stated_j + 0.01 * truth_j:
         yield f"the job is off by {off_j:+.2f} J, stated {stated_j:.2f} J"
 
 
 def energies_j(curves: Mapping[str, Curve], start_s: float, end_s: float) -> dict[str, float]:
-    """Truth by domain between two instants."""
+    """True energy by domain between two instants, in joules."""
     return {domain: curve.energy_j(start_s, end_s) for domain, curve in curves.items()}
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """The rows for a terminal and for Markdown alike."""
+    """Rows of the table, in a format for terminals and Markdown."""
     lines = [
         HEADER,
         "|---|---|---:|---:|---:|---|---|",
@@ -166,6 +170,6 @@ def _number(joules: float | None) -> str:
 
 
 def _said(row: Outcome) -> str:
-    """The sentence that was expected, else the first."""
+    """The expected sentence; otherwise the first one."""
     telling = [sentence for sentence in row.sentences if row.says and row.says in sentence]
     return (telling or row.sentences or [""])[0].replace("|", "/")

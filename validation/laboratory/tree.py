@@ -1,4 +1,4 @@
-"""Folders of the kernel (powercap, hwmon, ...) whose files change as those of hardware of known power."""
+"""Kernel folders (powercap, hwmon, ...) whose files change like those of hardware with known power."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from pathlib import Path
 
 from validation.laboratory.curve import Curve
 
-# What a file holds at an instant; None while it is not there.
+# Content of a file at an instant; None if it does not exist then.
 Content = Callable[[float], str | None]
 Files = Mapping[str, str | Content]
 
 
 def monitor(packages: Mapping[int, int], vendor: str = "GenuineIntel") -> Files:
-    """Files of the kernel's performance monitor of power, with a counter on each processor, by its package.
+    """Files of the kernel's performance monitor of power.
 
-    Processors of AMD count no memory.
+    AMD processors do not count memory.
+
+    Args:
+        packages: Package of each processor with counters.
+        vendor: Vendor of the processor in /proc/cpuinfo.
     """
     folder = "sys/bus/event_source/devices/power"
     events = {
@@ -41,7 +45,7 @@ def monitor(packages: Mapping[int, int], vendor: str = "GenuineIntel") -> Files:
 
 
 class Tree:
-    """Files under `root`, by their path in it: a text, or a function of the seconds of the laboratory."""
+    """Files under `root` by relative path: a text, or a function of the laboratory's time in seconds."""
 
     def __init__(self, root: Path, files: Files) -> None:
         self.root = root
@@ -55,13 +59,13 @@ class Tree:
                 self._moving[path] = content
 
     def move(self, at_s: float) -> None:
-        """Brings every file to an instant."""
+        """Write every file for an instant."""
         for path, content in self._moving.items():
             text = content(at_s)
             if text is None:
                 path.unlink(missing_ok=True)
             else:
-                # At once, for who reads it meanwhile.
+                # Atomic replacement, because a source may read at the same time.
                 fresh = path.with_suffix(".new")
                 fresh.write_text(text, encoding="utf-8")
                 fresh.replace(path)
@@ -79,8 +83,8 @@ def zone(
 ) -> Files:
     """Files of a powercap zone in `folder` that counts the energy of `curve` every `every_s` seconds.
 
-    `shown` gives the instant whose energy is shown at an instant, None where the file is gone: a counter that
-    stands still from second 2 shows `min(at_s, 2)`.
+    `shown` maps an instant to the instant whose energy the counter shows; None if the file does not exist. A
+    counter that stops at second 2 shows `min(at_s, 2)`.
     """
 
     def counted(at_s: float) -> str | None:

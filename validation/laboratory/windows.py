@@ -1,8 +1,8 @@
-"""Many short windows of a meter over one GPU, in real time: the mean error and its standard error.
+"""Mean error and standard error of many short windows of a meter over one GPU, in real time.
 
     python -m validation.laboratory.windows [WINDOWS] [UPDATE_S]
 
-WINDOWS of 1 s (30) over a counter that is updated every UPDATE_S seconds (0.1), at a power that is known.
+Measures WINDOWS (30) of 1 s with a counter that is updated every UPDATE_S (0.1) seconds, at known power.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _WINDOW_S = 1.0
 
 
 def errors(windows: int, update_s: float) -> list[float]:
-    """Relative error of each window, read by a `Meter` on the driver that this process has loaded."""
+    """Relative error of each window, read by a `Meter` with the driver that this process has loaded."""
     from joules import Meter
     from joules.instrument.source import Host
     from joules.instrument.sources.nvml import Nvml
     from validation.laboratory.machine import KnownProcessor
 
     sources = [Nvml(Host()), KnownProcessor(time.monotonic, constant(20.0))]
-    # Windows begin at any time between two updates.
+    # Windows begin at random times between two updates.
     pauses = random.Random(0)
     found = []
     with Meter(sources=sources) as meter:

@@ -1,1 +1,1 @@
-"""Reinforcement learning that several questions measure: environments, networks, a learner, counts."""
+"""Reinforcement learning shared by experiments: environments, networks, a learner, operation counts."""

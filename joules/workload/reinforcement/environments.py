@@ -43,7 +43,7 @@ def make_environments(name: str, copies: int, seed: int, *, training: bool, thre
 
 
 class _Game(Protocol):
-    """One copy of a game. Its observations are arrays of the space `observations`."""
+    """One copy of a game, with observations in the space `observations`."""
 
     observations: spaces.Box
     actions: int
@@ -77,7 +77,7 @@ class _MinAtar:
 
 
 class _Ram:
-    """An Atari game seen through the 128 bytes of its memory, scaled to one; four frames an action."""
+    """An Atari game observed through the 128 bytes of its memory, scaled to one; four frames per action."""
 
     _FRAMES = 4
 
@@ -109,7 +109,7 @@ class _Ram:
 
 
 class _Base(VecEnv):
-    """Base of both kinds: offers no attributes of games, and sums returns by episode."""
+    """Base of both environments: exposes no attributes of games, and sums returns by episode."""
 
     def __init__(self, copies: int, observations: spaces.Box, actions: int) -> None:
         super().__init__(copies, observations, spaces.Discrete(actions))
@@ -122,7 +122,7 @@ class _Base(VecEnv):
         self._asked = actions
 
     def _count(self, rewards: NDArray[Any], over: NDArray[Any]) -> list[dict[str, Any]]:
-        """Adds rewards to the returns; gives the infos of this step, with the returns of ended episodes."""
+        """Adds rewards to the returns; the infos of this step contain the returns of ended episodes."""
         self._returns += rewards
         self._lengths += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -196,11 +196,11 @@ class AtariVecEnv(_Base):
         self._games = AtariVectorEnv(
             game,
             copies,
-            # One more than cores: threads of torch keep theirs busy for a while after their work.
+            # One thread more than cores, because torch's threads keep their cores busy after their work.
             num_threads=min(threads + 1, copies),
             autoreset_mode=AutoresetMode.SAME_STEP,
             life_loss_info=training,
-            # Rewards are clipped here, so that returns are known.
+            # Rewards are clipped here and not in ALE, so that unclipped returns are known.
             reward_clipping=False,
         )
         self._clip = training
@@ -220,7 +220,7 @@ class AtariVecEnv(_Base):
         actions = np.ascontiguousarray(self._asked, dtype=np.int64)
         seen, rewards, terminated, truncated, details = self._games.step(actions)
         ended = terminated | truncated
-        # A lost life ends an episode of learning, but only a new game resets the frame number.
+        # A lost life ends a training episode, but only a new game resets the frame number.
         frames = details["episode_frame_number"]
         new_game = ended & (frames <= self._frames)
         self._frames = frames

@@ -58,8 +58,10 @@ class NatureNetwork(_Convolutions):
 
 
 class SeparableNetwork(_Convolutions):
-    """`NatureNetwork` with each convolution split into a depthwise and a 1x1 convolution, as in MobileNet
-    (Howard et al. 2017): fewer operations, with more memory traffic each."""
+    """`NatureNetwork` with each convolution split into a depthwise and a 1x1 convolution, as in MobileNet.
+
+    Howard et al. 2017: fewer operations, with more memory traffic per operation.
+    """
 
     def __init__(self, space: spaces.Box) -> None:
         layers = [

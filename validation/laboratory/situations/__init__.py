@@ -1,4 +1,4 @@
-"""Every situation of the laboratory, a file for each kind of hardware."""
+"""All situations of the laboratory, one file per kind of hardware."""
 
 from validation.laboratory.situation import Situation
 from validation.laboratory.situations import gpus, modules, processors, sensors

@@ -73,7 +73,7 @@ def _shared(
     environment: dict[str, str] | None = None,
     same_process_ids: bool = True,
 ) -> Callable[[Machine], Reported]:
-    """A situation in which a job has processes on GPUs and its share is asked for."""
+    """A situation in which a job has processes on GPUs and its share is read."""
 
     def run(machine: Machine) -> Reported:
         machine.add_gpus(*gpus)
@@ -99,13 +99,13 @@ def _environment(added: dict[str, str]) -> Iterator[None]:
 
 
 def _uses(*shares: tuple[int, int], every_s: float = 0.25) -> list[tuple[float, int, int]]:
-    """Samples of use: (process, per cent) each, at a steady pace."""
+    """Samples of use as (process, per cent), at equal intervals."""
     count = int(_END_S / every_s) + 4
     return [(every_s * i, pid, percent) for i in range(count) for pid, percent in shares]
 
 
 def short_windows(machine: Machine, every_s: float) -> Reported:
-    """The last of several windows of a second by one meter."""
+    """The last of several windows of one second by one meter."""
     gpu = NvidiaGpu(constant(250.0), counter_every_s=every_s, sensor_every_s=None, average_s=None)
     machine.add_gpus(gpu)
     return _measured(machine, [gpu], 5.37, 6.37)
@@ -330,7 +330,7 @@ _MIG = ["MIG-11111111-2222-3333-4444-555555555555"]
 _WHOSE = (
     Situation(
         "a job that uses 75 %",
-        "beside another process",
+        "next to another process",
         _shared(
             [dataclasses.replace(_GPU, processes=_BOTH, uses=_uses((_OUR_PID, 75), (_OTHER_PID, 25)))],
             _CPU_J + 0.75 * _gpu_j(_GPU),
@@ -471,7 +471,7 @@ _WHOSE = (
 def grace_hopper(machine: Machine) -> Reported:
     module = constant(400.0)
     gpu = NvidiaGpu(module, name="NVIDIA GH200 480GB", module=module)
-    # The sensor of the GPU alone shows less than the counter, which is that of the module.
+    # The sensor covers only the GPU, the counter the whole module, so the sensor shows less.
     gpu = dataclasses.replace(gpu, extra={"instant": [(0.0, 0, 250_000)]})
     machine.add_gpus(gpu)
     nvml = Nvml(machine.host)

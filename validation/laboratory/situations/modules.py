@@ -1,4 +1,4 @@
-"""Hardware that is read through the Python module of its vendor, here modules with the functions it calls."""
+"""Hardware that is read through its vendor's Python module, here simulated with the same functions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CARD_W = square(90.0, 250.0, 1.7, 20.0)
 
 
 class AmdSmiException(Exception):
-    """What the module raises."""
+    """Error of the simulated module."""
 
 
 @dataclass(frozen=True)
 class AmdCard:
-    """A GPU of AMD; with `curve` None it reports nothing, as the second die of an MI250 does."""
+    """An AMD GPU; with `curve` None it reports nothing, like the second die of an MI250."""
 
     name: str
     curve: Curve | None
@@ -34,7 +34,7 @@ class AmdCard:
 
 
 def amdsmi_module(clock: Clock, cards: Sequence[AmdCard]) -> ModuleType:
-    """The functions of `amdsmi` that the meter calls; handles are places in `cards`."""
+    """Simulated `amdsmi` with the functions that the meter calls; handles are indices into `cards`."""
     resolution_uj = 15.3
 
     def energy(handle: int) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def amdsmi_module(clock: Clock, cards: Sequence[AmdCard]) -> ModuleType:
 
 
 def apple_module(clock: Clock, parts_w: dict[str, Curve | None]) -> ModuleType:
-    """The monitor of `zeus_apple_silicon`, with power by the name of a metric."""
+    """Simulated monitor of `zeus_apple_silicon`, with power by name of a metric."""
 
     def metrics() -> SimpleNamespace:
         counted = {
@@ -107,7 +107,7 @@ def counter_stops(machine: Machine) -> Reported:
 
 
 def apple_processor(machine: Machine) -> Reported:
-    """The neural engine is off all the time."""
+    """The neural engine is off during the whole measurement."""
     parts = {
         "cpu_total_mj": square(2.0, 20.0, 1.3, 20.0),
         "dram_mj": constant(1.5),

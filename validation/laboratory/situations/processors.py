@@ -21,7 +21,7 @@ _LIMIT_W = 150.0
 
 
 def _measured(machine: Machine, truth: Mapping[str, Curve], *files: Files) -> Reported:
-    """Measures what RAPL finds in these files, beside models of the processor and of its memory."""
+    """Measure the counters that RAPL finds in these files, next to models of the processor and its memory."""
     for each in files:
         machine.add_files(each)
     sources = [*rapl.open_sources(machine.host), KnownModel(machine.clock, {"cpu": 70.0, "dram": 9.0})]
@@ -37,7 +37,7 @@ def _package(
 
 
 def _shown(shown: Callable[[float], float | None], **more: Any) -> Callable[[Machine], Reported]:
-    """One package whose counter shows the energy of another instant than it is."""
+    """One package whose counter shows the energy of another instant."""
     return lambda machine: _measured(machine, {"cpu": _PACKAGE_W}, _package(shown=shown, **more))
 
 
@@ -55,7 +55,7 @@ def two_packages_with_all_zones(machine: Machine) -> Reported:
 
 
 def _dies(*curves: Curve, apart_j: float = 0.0) -> Callable[[Machine], Reported]:
-    """Dies of one package whose counters begin `apart_j` from one another; equal curves are one counter."""
+    """Dies of one package whose counters start `apart_j` apart; equal curves are the same counter."""
     real = list(curves) if apart_j else list(dict.fromkeys(curves))
 
     def run(machine: Machine) -> Reported:
@@ -108,7 +108,7 @@ def masked_and_mounted(machine: Machine) -> Reported:
 
 
 def performance_monitor(machine: Machine) -> Reported:
-    """What the user of a machine reads who may not read powercap."""
+    """Reading by a user without permission to read powercap."""
     machine.add_files(monitor({0: 0, 8: 1}))
     machine.counters = {
         (32, number, cpu): curve for number, curve in ((2, _PACKAGE_W), (3, constant(8.0))) for cpu in (0, 8)

@@ -27,7 +27,7 @@ def _measured(
     opener: Callable[[Host], Sequence[Source]] = hwmon.open_sources,
     beside: Sequence[str] = (),
 ) -> Reported:
-    """Measures what a source finds in these files; `beside` are the domains that something else reads."""
+    """Measure with the source that these files provide; `beside` names other sources to open."""
     for each in files:
         machine.add_files(each)
     others: dict[str, Source] = {
@@ -74,7 +74,7 @@ def amd_card(machine: Machine) -> Reported:
 
 
 def sleeping_amd_card(machine: Machine) -> Reported:
-    """Switched off until 5 s, while its sensor would say what it drew before."""
+    """Switched off until 5 s; its sensor would show the power before."""
     curve = steps((0.0, 0.0), (5.0, 120.0))
     sensors: Files = {
         "power1_average": "120000000\n",
@@ -86,20 +86,20 @@ def sleeping_amd_card(machine: Machine) -> Reported:
 
 
 def amd_processor_with_gpu(machine: Machine) -> Reported:
-    """Its power is that of the whole package."""
+    """The power is that of the whole package."""
     files = [_card(2, "amdgpu", "0000:e5:00.0", {"power1_input": _watts(_CARD_W)})]
     return _measured(machine, {"cpu": _CARD_W, "dram": constant(9.0)}, files, beside=["models"])
 
 
 def mi300a(machine: Machine) -> Reported:
-    """A package of processor, GPU and memory that shows a power limit: the models are not added."""
+    """A package of processor, GPU and memory with a power limit; models are not added."""
     sensors: Files = {"power1_input": _watts(_CARD_W), "power1_cap": "550000000\n"}
     files = [_card(0, "amdgpu", "0000:01:00.0", sensors, device="1002:74A0")]
     return _measured(machine, {"gpu-amd0": _CARD_W}, files, beside=["models"])
 
 
 def intel_cards(machine: Machine) -> Reported:
-    """Two cards with counters, one of which counts its package besides."""
+    """Two cards with counters; one also counts its package."""
     one: Files = {
         "energy1_input": _microjoules(_CARD_W),
         "energy1_label": "card\n",
@@ -113,7 +113,7 @@ def intel_cards(machine: Machine) -> Reported:
 
 
 def amd_energy(machine: Machine) -> Reported:
-    """Sockets, and cores that are parts of them."""
+    """Sockets, and their cores as parts."""
     sensors: dict[str, str | Content] = {"name": "amd_energy\n"}
     for core in range(4):
         sensors[f"energy{core + 1}_input"] = _microjoules(constant(10.0))
@@ -137,20 +137,20 @@ def _power_meter(number: int, curve: Curve, label: str = "", averaged_s: float =
 
 
 def acpi_power_meter(machine: Machine) -> Reported:
-    """The whole machine: the processor that is read beside it is a part."""
+    """The whole machine; the processor, which is also read, is a part."""
     return _measured(
         machine, {"machine": _SERVER_W}, [_power_meter(0, _SERVER_W)], beside=["processor", "models"]
     )
 
 
 def acpi_power_meter_below_parts(machine: Machine) -> Reported:
-    """A meter that is said to read the whole machine and reads less than its processor."""
+    """A meter labelled as the whole machine that reads less than its processor."""
     files = [_power_meter(0, constant(25.0))]
     return _measured(machine, {"machine": _SERVER_W}, files, beside=["processor", "models"])
 
 
 def grace(machine: Machine) -> Reported:
-    """Two sockets with memory, and what they are made of."""
+    """Two sockets with memory, and the parts of each socket."""
     files = []
     for socket in range(2):
         for place, (label, watts) in enumerate((("Grace", 150.0), ("CPU", 110.0), ("SysIO", 20.0))):
