@@ -1,4 +1,4 @@
-"""Tests mirror `joules/` and `experiments/`; `tests/workflow` tries the chain as a whole."""
+"""Tests mirror `joules/` and `experiments/`; `tests/workflow` tests the workflow as a whole."""
 
 from pathlib import Path
 
@@ -12,8 +12,10 @@ RELEASED = Campaign("epyc-2core-standard-2026-11-26b", ROOT)
 
 
 def measured_campaigns() -> dict[str, Campaign]:
-    """By experiment, the campaign on whose records and tables it can be tried: the released campaign that is
-    kept whole, or the local one where only that has the experiment. One that was never measured has none."""
+    """By experiment, the campaign whose records and tables tests use.
+
+    This is the released campaign that is kept whole, or the local one if only that has the experiment.
+    """
     found: dict[str, Campaign] = {}
     for campaign in (RELEASED, Campaign("local", ROOT)):
         for path in sorted(campaign.tables("").glob("*/manifest.json")):
@@ -27,7 +29,7 @@ def experiments_with_runs() -> list[str]:
 
 
 def make_repository(folder: Path) -> Path:
-    """Gives an empty folder what makes it a clone of the artifact, without questions."""
+    """Turn an empty folder into a clone of the artifact without experiments."""
     (folder / "experiments").mkdir(parents=True)
     (folder / "workflow").mkdir()
     (folder / "Snakefile").touch()

@@ -1,4 +1,4 @@
-"""What several tests share: copies of the repository and records made without a machine."""
+"""Fixtures shared by tests: copies of the repository, and records made without measuring."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ _NOT_COPIED = shutil.ignore_patterns(
 
 
 class Repository:
-    """A copy of this repository that a test may change and run. What it runs has a folder of its own for
-    temporary files."""
+    """A copy of this repository that a test may change and run, with a temporary folder of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,23 +69,23 @@ def _copy(to: Path) -> Repository:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, so that it is not what one of several processes is left with."""
+    """Start the longest file first, so that no process is left with it at the end."""
     items.sort(key=lambda item: item.path.name != "test_rebuild.py")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _logs_of_learners(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Stable-Baselines3 as it comes logs into the folder for temporary files."""
+    """Redirects the temporary folder, because Stable-Baselines3 writes its logs there."""
     os.environ["SB3_LOGDIR"] = str(tmp_path_factory.mktemp("logs"))
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    """A fresh copy for one test."""
+    """A fresh copy for a single test."""
     return _copy(tmp_path / "a répository")
 
 
 @pytest.fixture(scope="session")
 def copy_repository(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Repository]:
-    """Makes copies that outlive one test."""
+    """Makes copies that several tests share."""
     return lambda: _copy(tmp_path_factory.mktemp("copy") / "a répository")

@@ -1,4 +1,4 @@
-"""A simulated NVIDIA driver: what `pynvml` would answer, as a test sets it."""
+"""A simulated NVIDIA driver: answers of `pynvml` that a test sets."""
 
 import time
 from types import SimpleNamespace

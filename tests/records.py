@@ -1,4 +1,4 @@
-"""Records as the bench would write them, made by hand."""
+"""Records in the format of the bench, made without measuring."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ QUIET = Contention(
 
 
 class FakeSession:
-    """Stands for the child's session: remembers its steps and meters nothing."""
+    """Replaces the child's session: records its steps and meters nothing."""
 
     def __init__(self) -> None:
         self.steps: list[int] = []
@@ -55,7 +55,7 @@ class FakeSession:
 
 
 def reading(energy_j: float | None = 20.0, **changes: Any) -> Reading:
-    """A modelled CPU reading unless changed."""
+    """A modelled CPU reading, with changed fields."""
     fields: dict[str, Any] = {
         "domain": "cpu",
         "source": "test",
@@ -69,7 +69,7 @@ def reading(energy_j: float | None = 20.0, **changes: Any) -> Reading:
 
 
 def run(arm: str = "one", block: int = 0, energy_j: float = 20.0, **changes: Any) -> Run:
-    """A successful run of two seconds unless changed."""
+    """A successful run of two seconds, with changed fields."""
     fields: dict[str, Any] = {
         "meter_version": 1,
         "fingerprint": "f",
@@ -105,14 +105,14 @@ def run(arm: str = "one", block: int = 0, energy_j: float = 20.0, **changes: Any
 
 
 def failed(of: Run) -> Run:
-    """What the bench records of a run whose child was killed before its window closed."""
+    """The record of a run whose child was killed before its window closed."""
     nothing = {"duration_s": None, "total": None, "contention": None, "peak_memory_bytes": None}
     empty = {name: [] for name in ("readings", "gpu_use", "parts", "phases", "steps", "power")}
     return of.model_copy(update={**nothing, **empty, "failure": "killed", "metrics": {}})
 
 
 def unread(of: Run) -> Run:
-    """What it records where an instrument was lost within the window."""
+    """The record of a run in whose window an instrument was lost."""
     gone = {"energy_j": None, "uncertainty_j": None, "provenance": "missing"}
     marks = {
         name: [mark.model_copy(update={"energy_j": None}) for mark in getattr(of, name)]
@@ -123,7 +123,7 @@ def unread(of: Run) -> Run:
 
 
 def idle(block: int = 0, position: str = "before", energy_j: float = 4.0) -> Idle:
-    """Two seconds at rest."""
+    """An idle window of two seconds."""
     return Idle(
         meter_version=1,
         experiment="flops_vs_energy",
@@ -140,5 +140,5 @@ def idle(block: int = 0, position: str = "before", energy_j: float = 4.0) -> Idl
 
 
 def campaign_evidence(records: Records) -> CampaignEvidence:
-    """A campaign that has records of one experiment and no tables yet."""
+    """A campaign with records of one experiment and without tables."""
     return CampaignEvidence({"flops_vs_energy": records}, {}, check_config({}))

@@ -9,9 +9,9 @@ from joules.instrument.source import Channel, Source
 
 
 class Replay(Source):
-    """Delivers `value(t)` for each channel, t in seconds on `clock`.
+    """Delivers `value(t)` for each channel, with t in seconds on `clock`.
 
-    A value function may raise SourceError to stand for a read that failed.
+    A value function may raise SourceError to simulate a failed read.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A headless browser that reaches nothing but what a test gives it."""
+"""A headless browser without network access, except to addresses that a test allows."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """A page, and what it asked of a network; a script that throws fails the test."""
+    """A page, and its requests to the network; an error of a script fails the test."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     page = context.new_page()
     faults, asked = [], []
@@ -27,7 +27,7 @@ def opened(browser):
 
 @pytest.fixture
 def page(opened):
-    """A page that may ask nothing of any network."""
+    """A page without network access."""
     page, asked = opened
     yield page
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -1,4 +1,4 @@
-"""Pages of released campaigns in a real browser: every figure, the walk down to a record, search, proof."""
+"""Explorers of released campaigns in a browser: figures, links to records, search, verification."""
 
 import base64
 import csv
@@ -24,7 +24,7 @@ CAMPAIGN = CAMPAIGNS[0]
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
-    """The page of every campaign, as the workflow writes it."""
+    """The explorer of every campaign, as the workflow writes it."""
     folder = tmp_path_factory.mktemp("pages")
     written = {}
     for name in CAMPAIGNS:
@@ -35,7 +35,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def go(page, files):
-    """Opens a part of a campaign's page from the disk."""
+    """Open a view of a campaign's explorer from the disk."""
 
     def to(fragment="", campaign=CAMPAIGN):
         page.goto(f"{files[campaign].as_uri()}{fragment}")
@@ -74,7 +74,7 @@ def test_it_is_the_same_bytes_each_time(files):
 
 @pytest.mark.parametrize("campaign", CAMPAIGNS)
 def test_its_numbers_are_those_of_the_csvs(page, files, go, campaign):
-    """What the page parses equals what Python's reader makes of the same files, cell by cell."""
+    """The page and Python's reader parse the same values from the same files, cell by cell."""
     go(campaign=campaign)
     names = [name for name in carried(files[campaign]) if name.endswith(".csv")]
     assert len(names) > 30
@@ -114,7 +114,7 @@ def test_one_changed_byte_is_named(page, files, tmp_path):
 
 
 def drawn(page):
-    """Waits for a chart; its marks of data."""
+    """Wait for a chart; returns its data marks."""
     page.wait_for_selector("main .chart svg", timeout=20_000)
     return page.locator("main .chart svg .role-mark :is(path, line, rect)").count()
 

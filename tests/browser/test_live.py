@@ -1,4 +1,4 @@
-"""A training that is watched, in a real browser."""
+"""A live training run in a browser."""
 
 import contextlib
 import re
@@ -35,14 +35,14 @@ def server():
 
 @pytest.fixture(scope="module")
 def live():
-    """A server in a process of its own, and its address."""
+    """A server in a separate process, and its address."""
     with server() as started:
         yield started
 
 
 @contextlib.contextmanager
 def watching(opened, started):
-    """A page at the address of a server, which may ask that address alone."""
+    """A page at the address of a server, which is the only address that it may access."""
     page, asked = opened
     process, address = started
     page.goto(address)
@@ -53,7 +53,7 @@ def watching(opened, started):
 
 @pytest.fixture
 def watched(opened, live):
-    """A page of the server that tests share."""
+    """A page of the server that several tests share."""
     with watching(opened, live) as (page, process):
         yield page, process
     # A page that is left ends its training: the next test finds the server as it was.
@@ -83,7 +83,7 @@ def told(page, words):
 
 
 def ask(page):
-    """Asks about a pair that is held out; 'right' or 'wrong'."""
+    """Ask about a held-out pair; returns 'right' or 'wrong'."""
     before = page.locator("#answers p").count()
     page.click("#draw")
     page.wait_for_function(
@@ -93,7 +93,7 @@ def ask(page):
 
 
 def trainings(process):
-    """Children of the server that are neither of its helpers: they have the workload's threads."""
+    """Children of the server that train; only they have the workload's number of threads."""
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""How a command ends that cannot say or write what it should."""
+"""Exit status and messages of a command that cannot print or write."""
 
 import errno
 import os
@@ -113,7 +113,7 @@ def test_outside_of_a_clone_the_remedy_is_said(tmp_path):
 
 
 def test_a_clone_is_worked_on_by_its_own_code(tmp_path):
-    """An installed copy hands over: fingerprints name the clone's code."""
+    """An installed copy runs the clone's code, because fingerprints name the clone's code."""
     make_repository(tmp_path)
     (tmp_path / "joules").mkdir()
     (tmp_path / "joules" / "__init__.py").touch()

@@ -1,4 +1,4 @@
-"""Everything that reads a file from outside, on files that went wrong: a result or one sentence."""
+"""All readers of external files, on damaged files: a result or a one-line error."""
 
 import contextlib
 import json
@@ -130,7 +130,7 @@ anything = st.recursive(
 
 @st.composite
 def spoilt(draw, good):
-    """The bytes of a file: a good one cut, overwritten, doubled or saved by a spreadsheet."""
+    """The bytes of a damaged file: truncated, overwritten, duplicated or saved by a spreadsheet."""
     content = good.encode()
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(content)))

@@ -1,4 +1,4 @@
-"""Files that people write: what is wrong with one is said by name."""
+"""Validation of files that users write: messages name the fault."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The public face of the package: its names, their types and their documentation."""
+"""The public API of the package: names, types and documentation."""
 
 import importlib.util
 import inspect

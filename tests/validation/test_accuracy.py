@@ -1,4 +1,4 @@
-"""Our readings of synthetic truth, as `validation/accuracy.py` prints them at length."""
+"""Readings of the meter for synthetic power, a short form of `validation/accuracy.py`."""
 
 import pytest
 
@@ -20,5 +20,5 @@ def test_the_stated_uncertainty_covers_the_truth(errors):
 
 
 def test_naive_sampling_errs_where_the_power_changes(errors):
-    """The benchmark can tell a good reading from a bad one."""
+    """The benchmark distinguishes a good reading from a bad one."""
     assert errors.loc["square 100 ms", "naive 1 s"] > 10

@@ -1,4 +1,4 @@
-"""What the benchmark of counters against sampled power makes of instruments that are known."""
+"""The benchmark of counters against sampled power, on known instruments."""
 
 import itertools
 
@@ -16,7 +16,7 @@ POWER = Channel("gpu0", "power", "sampled", "instant_w", "simulated")
 
 
 def replayed(power_w):
-    """A counter of 100 W beside a sensor."""
+    """A counter and a sensor, both at 100 W."""
     return Replay({CPU: lambda _: 5.0, COUNTER: lambda at_s: 100 * at_s, POWER: power_w})
 
 

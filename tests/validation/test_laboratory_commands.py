@@ -1,4 +1,4 @@
-"""`joules meter` and `joules doctor` on simulated hardware say what fails and keep a command's status."""
+"""`joules meter` and `joules doctor` report failures of simulated hardware and keep the exit status."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Every module of `validation/` can be run, and the page of the site lists it."""
+"""Every module of `validation/` can be run, and the documentation lists it."""
 
 import re
 import runpy

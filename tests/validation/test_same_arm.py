@@ -1,4 +1,4 @@
-"""The declared tests do not find differences where there are none."""
+"""The declared tests find no difference between an arm and itself."""
 
 import pytest
 

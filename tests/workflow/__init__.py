@@ -6,5 +6,5 @@ SMOKE = ("--cores", "all", "--config", "scale=smoke")
 
 
 def rules_run(output: str) -> list[str]:
-    """Names of the rules a Snakemake run executed, the target rule aside."""
+    """Names of the rules that a Snakemake run executed, except the target rule."""
     return [rule for rule in re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE) if rule != "all"]

@@ -1,4 +1,4 @@
-"""The workflow from nothing to PDF at the smoke scale, and what each later change rebuilds."""
+"""The workflow from nothing to PDF at scale smoke, and what each later change rebuilds."""
 
 import json
 import re
@@ -16,7 +16,7 @@ JOURNAL = "results/local/journal/flops_vs_energy/block-0.jsonl"
 
 
 def rules_run(output):
-    """Names of the rules a Snakemake run executed, the target rule aside."""
+    """Names of the rules that a Snakemake run executed, except the target rule."""
     return [rule for rule in re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE) if rule != "all"]
 
 
@@ -26,7 +26,7 @@ def runs(path):
 
 @pytest.fixture(scope="module")
 def built(copy_repository):
-    """A repository measured and typeset, its measuring process killed once on the way."""
+    """A repository that was measured and typeset, with the measuring process killed once."""
     repository = copy_repository()
     measuring = repository.start("-m", "joules", "measure", "flops_vs_energy", "--option", "scale=smoke")
     for line in measuring.stdout:
@@ -63,7 +63,7 @@ def test_the_paper_is_built(built):
     pdf = built.path / "paper/build/local/paper.pdf"
     assert pdf.read_bytes().startswith(b"%PDF")
     page = built.path / "results/local/explorer.html"
-    assert b"epyc-2core-standard" in page.read_bytes(), "released campaigns stand beside it"
+    assert b"epyc-2core-standard" in page.read_bytes(), "released campaigns are missing"
     log = (built.path / "paper/build/local/paper.log").read_text(errors="replace")
     too_wide_pt = map(float, re.findall(r"Overfull \\hbox \(([\d.]+)pt", log))
     assert max(too_wide_pt, default=0.0) < 10
@@ -166,7 +166,7 @@ def test_an_experiment_made_from_the_template_is_green_and_reaches_the_paper(rep
 
 
 def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
-    """Two clones with a block to measure each: the windows of their runs must not overlap."""
+    """Two clones measure one block each; the windows of their runs must not overlap."""
     block = "results/local/runs/first_principles/block-0.jsonl"
     repositories = [copy_repository(), copy_repository()]
     started = [repository.start("-m", "snakemake", *SMOKE, "--", block) for repository in repositories]

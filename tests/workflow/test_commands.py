@@ -1,4 +1,4 @@
-"""Every command that a page names is taken by its program: planned, parsed, or run if it measures nothing."""
+"""Every command on a page is accepted by its program: planned, parsed, or run if it measures nothing."""
 
 import importlib.util
 import re
@@ -43,7 +43,7 @@ def commands():
             words = " ".join(command.split())
             if words and not words.startswith("#"):
                 found.setdefault(words, None)
-    # What makes a question stands before what plans it.
+    # Commands that create an experiment come before commands that plan it.
     return sorted(found, key=lambda words: not words.startswith("joules new-experiment"))
 
 

@@ -1,4 +1,4 @@
-"""Campaigns in which runs failed, or could not be read, still make tables, figures and prose."""
+"""Campaigns with failed or unread runs still give tables, figures and prose."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GAPS = {
 
 
 def printed(source: str, keys: set[str]) -> str:
-    """The prose that LaTeX prints where `keys` are defined."""
+    """The prose that LaTeX prints if `keys` are defined."""
     condition = re.compile(r"\\ifval\{([^}]*)\}")
     while match := condition.search(source):
         end, branches = match.end(), []
@@ -57,14 +57,14 @@ def printed(source: str, keys: set[str]) -> str:
 
 
 def _record_files(experiment):
-    """What the tables of an experiment are made from, where it was measured."""
+    """Files from which the tables of an experiment are made, if it was measured."""
     campaign = MEASURED[experiment]
     names = [experiment, *(name for name in load_design(experiment).uses if (campaign.runs / name).is_dir())]
     return [path for name in names for path in sorted((campaign.runs / name).glob("block-*"))]
 
 
 def marks_of_print(figure):
-    """How many points, lines of an interval or range, and rectangles a printed figure has."""
+    """Number of points, lines of an interval or range, and rectangles in a printed figure."""
     lines = [line for axes in figure.axes for line in axes.get_lines()]
     collections = [each for axes in figure.axes for each in axes.collections]
     return {
@@ -75,7 +75,7 @@ def marks_of_print(figure):
 
 
 def marks_of_page(shown):
-    """The same of a figure in a page, without brackets, which print draws as lines."""
+    """The same numbers for a figure in a page, without brackets, which print draws as lines."""
     found = dict.fromkeys(("point", "rule", "rect"), 0)
     for panel in shown["spec"]["concat"] if shown["spec"] else ():
         for layer in panel["layer"]:

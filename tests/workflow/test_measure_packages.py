@@ -1,4 +1,4 @@
-"""`envs/measure.in` names all that measuring needs beside the usual scientific packages."""
+"""`envs/measure.in` names all packages that measuring needs in addition to the usual scientific ones."""
 
 import importlib.metadata
 import subprocess
@@ -32,7 +32,7 @@ assert "codecarbon" not in discover()[1], discover()[1]
 
 
 def required_by(names):
-    """Names of distributions and of all that they require."""
+    """Names of distributions and of all their requirements."""
     reached, waiting = set(), [canonicalize_name(name) for name in names]
     while waiting:
         name = waiting.pop()

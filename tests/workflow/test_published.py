@@ -1,4 +1,4 @@
-"""An experiment whose evidence was published: its tables, verdicts and figures are made without a run."""
+"""An experiment with published evidence: tables, verdicts and figures without a run."""
 
 import csv
 import json
@@ -63,7 +63,7 @@ def meters_power(tables):
 
 @pytest.fixture
 def published(repository):
-    """A copy with such an experiment, and a released campaign of one experiment with runs."""
+    """A copy with such an experiment, and a released campaign with one experiment with runs."""
     made = repository.joules("new-experiment", "meters")
     assert made.returncode == 0, made.stdout
     folder = repository.path / "experiments" / "meters"

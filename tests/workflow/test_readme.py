@@ -1,4 +1,4 @@
-"""What the README states of campaigns is what they hold."""
+"""Statements of README files about campaigns agree with the campaigns."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ SCALES = {
 
 @functools.cache
 def minutes(campaign):
-    """Minutes that each experiment of a campaign took, from its records."""
+    """Minutes that each experiment of a campaign took, according to its records."""
     spent_s = {}
     for path in sorted((ROOT / "results" / campaign / "runs").glob("*/block-*")):
         lines = read_content(path).splitlines()
@@ -75,7 +75,7 @@ def test_numbers_of_a_readme_are_those_of_the_released_campaign(page):
 def test_what_came_out_has_no_number_of_its_own():
     page = (ROOT / "experiments" / "grokking" / "README.md").read_text(encoding="utf-8")
     told = page.partition("## Results")[2]
-    # Names, sizes of the design and of the schedule are no results.
+    # Names, and sizes of the design and the schedule, are not results.
     bare = re.sub(r"`[^`]*`|a²\+b²|1,500 steps|20,000|200 steps", "", _VALUE.sub("", told))
     assert re.findall(r"\d", bare) == []
     assert len(_VALUE.findall(told)) > 20
@@ -88,10 +88,10 @@ _MEASURED = re.compile(r"\d %|\d steps/s|\d times ours")
     "page", sorted((ROOT / "experiments").glob("*/README.md")), ids=lambda page: page.parent.name
 )
 def test_what_was_measured_beside_campaigns_names_its_day(page):
-    """A paragraph that holds such a number, without a key, stands in a section that says when and on what."""
+    """A section with a measured number without a key names the date and the machine."""
     for section in re.split(r"^(?=## )", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
         bare = [line for line in section.splitlines() if _MEASURED.search(_VALUE.sub("", line))]
-        # Shares that a design or somebody else's publication states are no readings of ours.
+        # Shares from a design or from a publication are not measured here.
         bare = [line for line in bare if not re.search(r"interval|published|paper|at least|95 %", line)]
         assert not bare or re.search(r"(AMD|Intel).*\(\d+ \w+ 20\d\d\)", section, re.DOTALL), bare
 
@@ -105,7 +105,7 @@ _PAGES = sorted(
 
 
 def heading_anchors(page):
-    """Fragments of a page's headings, as forges make them."""
+    """Fragments of a page's headings, as code-hosting sites generate them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 

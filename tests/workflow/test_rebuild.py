@@ -1,4 +1,4 @@
-"""What a released campaign is made of, and what each change of it rebuilds. Nothing here measures."""
+"""Files of a released campaign, and what each change of them rebuilds. Nothing here measures."""
 
 import contextlib
 import hashlib
@@ -30,7 +30,7 @@ RECORD = f"results/released/runs/{QUESTION}/block-0.jsonl"
 
 
 def _release(repository):
-    """Builds a campaign of released records in a copy of the repository."""
+    """Build a campaign of released records in a copy of the repository."""
     shutil.copytree(SOURCE / QUESTION, repository.path / "results/released/runs" / QUESTION)
     done = repository.snakemake(*RELEASED, "--", "all", "release")
     assert done.returncode == 0, done.stdout
@@ -108,7 +108,7 @@ def test_an_edit_that_kept_the_time_of_the_file_is_found_and_its_remedy_works(bu
 
 
 def test_a_build_that_is_refused_on_its_way_loses_nothing(built):
-    """Neither what the refused step had made before, nor what comes after it."""
+    """Neither the earlier output of the failed step nor the output of later steps is lost."""
     files = {
         path: path.read_bytes()
         for folder in ("figures/released", "results/released/tables", "paper/build/released")
@@ -206,7 +206,7 @@ def test_a_figure_and_a_value_are_traced_to_their_runs(built):
 
 
 def test_the_campaign_is_proven_and_one_byte_anywhere_is_found(built):
-    """A byte is changed in every kind of file, and in every single one whose check is quick."""
+    """One byte is changed in a file of every kind, and in every file whose check is fast."""
     manifest = built.path / "results/released/manifest.json"
     proven = built.joules(*TRACE, "--verify")
     assert proven.returncode == 0, proven.stdout

@@ -1,4 +1,4 @@
-"""What the workflow refuses before it measures, and what it plans on a cluster."""
+"""Errors of the workflow before it measures, and its plan on a cluster."""
 
 import os
 import subprocess

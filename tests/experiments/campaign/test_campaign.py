@@ -1,4 +1,4 @@
-"""Tables about a campaign as a whole: one machine, its use of energy, its claims under every power model."""
+"""Tables of a campaign as a whole: its machine, its energy, its claims under every power model."""
 
 import pandas as pd
 import pytest

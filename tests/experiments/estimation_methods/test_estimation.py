@@ -1,4 +1,4 @@
-"""From records to the table of estimates: gaps are stated, the reference is one, sampling sees the past."""
+"""Tables of estimates: missing inputs are named, the reference has ratio one, sampled power lags."""
 
 import itertools
 import math
@@ -63,7 +63,7 @@ def both(**changes):
 
 
 def varied():
-    """Runs that no two formulas of what is known about them give the same energies for."""
+    """Runs for which no two formulas give the same energies."""
     runs = []
     for number, (arm, block) in enumerate(itertools.product(("vision", "small_kernels"), (0, 1))):
         cpu_j = 20.0 + 3 * number**2

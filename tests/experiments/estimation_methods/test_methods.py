@@ -1,4 +1,4 @@
-"""Every estimate against a worked example of its source, and gaps that are stated."""
+"""Every estimate against a worked example from its source, and the names of missing inputs."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Anchors against what was published, and what happens where a verdict no longer follows."""
+"""Anchors against published values, and the error if a verdict is outdated."""
 
 import math
 
@@ -44,7 +44,7 @@ def test_ranges_are_apart_by_the_factor_between_their_nearest_ends(predicted, pu
 
 
 def test_the_fitted_predictions_are_those_of_the_package():
-    """As found with version 0.3.0 when the anchors were first looked at."""
+    """Values of mlsysim 0.3.0."""
     fitted = {name: made for name, (made, _) in anchors.predictions().items()}
     assert fitted["resnet50"] == pytest.approx(19_007, rel=1e-3)
     assert fitted["llama2_latency"] == pytest.approx(42.7, rel=2e-3)

@@ -1,4 +1,4 @@
-"""Limits of the machine, and what is made of its runs."""
+"""Limits of the machine, and the tables made from its runs."""
 
 import numpy as np
 import pandas as pd

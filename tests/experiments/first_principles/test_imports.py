@@ -1,4 +1,4 @@
-"""Steps that list no operators and predict no anchors do not pay for the packages that do."""
+"""Steps that need no operators or anchors do not import the packages for them."""
 
 import subprocess
 import sys

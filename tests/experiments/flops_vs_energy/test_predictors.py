@@ -1,4 +1,4 @@
-"""Predictors of energy, on published data and on data whose answer is known."""
+"""Predictors of energy, on published data and on data with a known answer."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Tasks, networks, rules, predictor and what is made of the trainings."""
+"""Tasks, networks, rules and predictor, and the tables made from runs."""
 
 import math
 
@@ -250,7 +250,7 @@ def test_fleets_scale():
 
 
 def random_histories(count=60):
-    """Trainings whose losses and accuracies go up and down."""
+    """Runs whose losses and accuracies rise and fall at random."""
     random = np.random.default_rng(0)
     for _ in range(count):
         length = int(random.integers(3, 60))

@@ -1,4 +1,4 @@
-"""What a page makes of a training is what the tables of the campaign say of it."""
+"""The live page shows the same results for a run as the tables of the campaign."""
 
 import pandas as pd
 import pytest
@@ -16,8 +16,7 @@ TABLES = FOLDER / "tables" / "grokking"
 
 @pytest.fixture(scope="module")
 def made():
-    """The tables as they are made of the records now; energies of those that were released are by the power
-    model of then."""
+    """Tables that the current code makes from the records; released tables use an older power model."""
     return steps.tabulate_records("grokking", load_records(sorted((FOLDER / "runs" / "grokking").glob("*"))))
 
 
@@ -58,8 +57,7 @@ def test_energies_are_those_of_the_record_with_their_band(made):
 
 
 def test_the_predicted_step_is_that_of_the_exported_coefficients():
-    """Over all trainings that grokked, the model fitted to them is off by no more than their own spread, and
-    its intervals hold most of them."""
+    """Predictions err by at most the standard deviation of the steps, and most intervals cover them."""
     runs = pd.read_csv(TABLES / "runs.csv").query("rule == 'fixed'").dropna(subset=["grok_step"])
     hits = []
     for row in runs.itertuples():

@@ -1,4 +1,4 @@
-"""What is made of the trainings: the board, the front, the levels, the exam, the other board."""
+"""Tables made from runs: the board, the front, the levels, the exam, the published board."""
 
 import math
 
@@ -208,7 +208,7 @@ def test_the_exam_of_a_campaign_without_it_is_not_taken():
 
 
 def test_the_exam_is_judged_from_records(made):
-    """A fifth of the energy and time, more accurate, fewer bits."""
+    """The candidate uses a fifth of the energy and time, is more accurate and needs fewer bits."""
     row = made["statistics"].set_index("statistic").loc[exam.MARGIN]
     assert row["note"] == "closest to failing: bits"
     assert row["estimate"] == pytest.approx((3 - 2 * 0.46) / (3 - 2 * 0.48), rel=1e-2)
@@ -265,7 +265,7 @@ def test_trainings_on_different_texts_are_refused():
 
 
 def test_no_joule_is_printed_without_its_band(made):
-    """The board of others apart, which is theirs."""
+    """Except for the published board, which has no power models."""
     from joules.analysis import sensitivity
 
     whole = sensitivity.with_power_models(

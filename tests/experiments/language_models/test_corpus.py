@@ -1,4 +1,4 @@
-"""The texts: what is cleaned, what is held out."""
+"""The texts: cleaning, and separation of the held-out plays."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Entries of the board against slow references and what they promise."""
+"""Entries of the board against slow references and their documented properties."""
 
 import itertools
 from collections import Counter
@@ -33,7 +33,7 @@ def text(length=4000, seed=1):
 
 
 def slow_kneser_ney(symbols, lengths, history):
-    """Probabilities after `history`, by dictionaries and the formula as it is printed."""
+    """Probabilities after `history`, computed with dictionaries by the published formula."""
     symbols = symbols.tolist()
     grams = Counter(tuple(symbols[end - lengths[-1] : end + 1]) for end in range(lengths[-1], len(symbols)))
     counts = {lengths[-1]: grams}
@@ -85,7 +85,7 @@ def test_probabilities_sum_to_one_after_any_context(lengths):
 
 
 def test_orders_nest():
-    """Who knows a context knows its ending."""
+    """A model that knows a context also knows its suffixes."""
     fitted = ngrams.kneser_ney(text(), [0, 1, 2, 3, 5, 12], ALPHABET)
     held_out = text(2000, seed=5)
     positions = np.arange(20, 2000)
@@ -98,7 +98,7 @@ def test_orders_nest():
 
 
 def test_long_contexts_are_told_apart():
-    """Hashed contexts: one table entry for every different one."""
+    """Each different hashed context has one table entry."""
     symbols = text(3000)
     table = ngrams.raw_counts(symbols, 12, 0.5)
     different = {tuple(symbols[end - 12 : end]) for end in range(12, len(symbols))}
@@ -184,8 +184,7 @@ def test_networks_do_not_see_what_they_predict(network):
 
 
 def test_rotary_positions_make_attention_depend_on_distance():
-    """Queries and keys that are turned by their places have products that depend on how far apart these
-    are."""
+    """The product of a rotated query and a rotated key depends only on their distance."""
     made = Modern(ALPHABET, **SIZE)
     from experiments.language_models.modern import _rotated
 
@@ -232,7 +231,7 @@ def test_the_same_seed_gives_the_same_model(entry):
 
 
 def test_networks_on_tables_learn_from_text_that_is_not_counted():
-    """Else the tables would look surer in training than they are on new text."""
+    """Otherwise the tables would be more accurate in training than on new text."""
     symbols = text(6000)
     split = int(0.7 * 6000)
     model = chunker.train(symbols, ALPHABET, _values("chunker"), 0, "cpu", None)

@@ -1,4 +1,4 @@
-"""Layers of one kind: the arms compare what they say, and tables hold the shares that records give."""
+"""Layers of one kind: arms match their description, and tables hold the shares of the records."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def built(arm):
 
 
 def test_single_layers_have_exactly_equal_operations():
-    """Worked out by hand: 28,901,376 multiply-adds, a multiply-add being two operations."""
+    """Computed by hand: 28,901,376 multiply-adds, each of which is two operations."""
     for kind in KINDS:
         prepared = built(kind)
         assert prepared.facts["flops"] == 2 * 28_901_376
@@ -82,8 +82,10 @@ def run(arm, block, energy_j, seconds=0.2, flops=1e9):
 
 @pytest.fixture
 def tables():
-    """Two blocks in which a depthwise convolution has a tenth of the operations and half of the energy, and
-    costs four times as much alone."""
+    """Two blocks in which a depthwise convolution has a tenth of the operations and half of the energy.
+
+    As a single layer it costs four times as much.
+    """
     taken = []
     for block in range(2):
         noise = 1 + 0.01 * block

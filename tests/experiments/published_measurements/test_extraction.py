@@ -21,7 +21,7 @@ SPEEDS = {
 
 
 def run_files(folder, *, watts, scenario="offline", verdict="VALID", meter_zone_s=0, without=(), hour=10):
-    """The files of a run: a reading a second from ten seconds before its window of four seconds."""
+    """The files of a run: one reading per second, from ten seconds before its window of four seconds."""
     begin = 3600 * hour - meter_zone_s
     readings = [
         (begin + second, 5.0 if second <= 0 else watts + second if second < 4 else 7.0)
@@ -51,7 +51,7 @@ def run_files(folder, *, watts, scenario="offline", verdict="VALID", meter_zone_
 
 @pytest.fixture
 def clone_of(tmp_path):
-    """Makes a git clone of files."""
+    """Make a git clone with these files."""
 
     def make(files):
         folder = tmp_path / "clone"

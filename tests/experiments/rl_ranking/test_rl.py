@@ -1,4 +1,4 @@
-"""Environments, training runs and what is made of them."""
+"""Environments, training runs, and the tables made from them."""
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def test_minatar_returns_are_sums_of_rewards():
 
 
 class PaidGames:
-    """Stands for ALE: rewards of seven, a life lost at the second step, a new game at the fourth."""
+    """Simulates ALE: rewards of seven, a lost life at the second step, a new game at the fourth."""
 
     single_observation_space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
     single_action_space = spaces.Discrete(6)
@@ -151,8 +151,7 @@ def twin_counts(name, **changes):
 
 
 def test_the_operations_of_an_update_are_those_worked_out_by_hand():
-    """A forward pass, and for the backward one as much for weights and as much for inputs, of which the first
-    layer's is not needed."""
+    """Backward, weights and inputs cost a forward pass each, without the inputs of the first layer."""
     convolution = 2 * 8 * 8 * 16 * (4 * 3 * 3)
     products = 2 * (1024 * 128 + 128 * 3 + 128 * 1)
     sample = 2 * convolution + 3 * products
@@ -217,7 +216,7 @@ def run(arm, algorithm, block, returns):
 
 
 def design_with(budget_s):
-    """The design, with another budget at the scale of these runs. Their mean power in training is a watt."""
+    """The design with another budget at the scale of these runs, whose mean training power is one watt."""
     design = load_design("rl_ranking")
     design.scales["smoke"].analysis["budget_s"] = budget_s
     return design
@@ -267,7 +266,7 @@ def test_a_step_is_a_decision_and_its_share_of_the_updates(tables):
 
 
 def test_games_on_pixels_are_taken_together_with_the_others_and_left_out():
-    """Five arms: without the one on pixels energy does not go with operations, with it it does."""
+    """Five arms: energy correlates with operations only if the arm on pixels is included."""
     energies_j = {"ppo": 1.0, "a2c": 1.1, "dqn": 1.1, "a2c_vtrace": 1.0}
     arms = pd.DataFrame(
         {
@@ -309,7 +308,7 @@ def test_places_are_uncertain_where_blocks_disagree():
 
 
 def test_what_is_held_equal_decides_the_order():
-    """One learns in few steps that take long, the other in many that are quick."""
+    """One algorithm learns in few slow steps, the other in many fast ones."""
     runs = [run("game_dqn", "dqn", block, [5.0 + 0.1 * block, 9.0]) for block in range(3)]
     for block in range(3):
         quick = run("game_a2c", "a2c", block, [2.0, 4.0 + 0.1 * block, 8.0, 9.0])

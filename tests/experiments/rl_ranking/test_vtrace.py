@@ -1,4 +1,4 @@
-"""V-trace against an oracle, against n-step returns, and inside A2C."""
+"""V-trace against a slow reference, against n-step returns, and inside A2C."""
 
 import copy
 
@@ -22,7 +22,7 @@ OPTIONS = {
 
 @pytest.fixture
 def rollout():
-    """Rewards, ends, values, next value and log weights; episodes end within it and at its last step."""
+    """Rewards, ends, values, next value, log weights; episodes end within it and at its last step."""
     torch.manual_seed(1)
     ends = torch.rand(STEPS, COPIES) < 0.2
     ends[-1, 0] = True

@@ -1,4 +1,4 @@
-"""Processes find the secret, and what is made of their runs."""
+"""Processes find the secret, and tables are made from their runs."""
 
 import itertools
 

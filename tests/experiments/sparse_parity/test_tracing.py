@@ -1,4 +1,4 @@
-"""Traces of a few accesses, and what every metric makes of them, by hand."""
+"""Traces of a few accesses, and every metric of them computed by hand."""
 
 import gc
 import math
@@ -19,7 +19,7 @@ def distances(*events):
 
 
 def test_a_sweep_over_one_array_again_and_again():
-    """Every element lies as far back as the array is long."""
+    """The reuse distance of every element is the size of the array."""
     assert distances(access(1, 0, 80), access(1, 0, 80)) == [(10, 80), (10, 80)]
 
 
@@ -29,7 +29,7 @@ def test_what_lies_between_two_accesses_counts_once():
 
 
 def test_a_part_of_an_array_is_found_within_it():
-    """The second half was touched last; the first half lies below it, and the rest of the span with it."""
+    """The second half was touched last; the first half is below it, with the rest of the span."""
     found = distances(access(1, 0, 80), access(1, 40, 80), access(1, 0, 40))
     assert found == [(10, 80), (5, 80), (5, 80)]
 
@@ -51,7 +51,7 @@ def test_a_view_that_skips_counts_its_own_elements():
 
 
 def test_distances_are_those_of_a_stack_of_single_bytes():
-    """Whole arrays in any order, against the textbook's list of bytes, the last touched first."""
+    """Whole arrays in any order, compared with a list of single bytes, the most recently touched first."""
     random = np.random.default_rng(0)
     sizes = {1: 5, 2: 9, 3: 2, 4: 14}
     stack, wanted, events = [], [], []

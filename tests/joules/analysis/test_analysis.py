@@ -83,7 +83,7 @@ def test_a_stray_file_among_the_records_is_named(tmp_path):
 
 
 def test_a_comparison_that_does_not_vary_is_no_test_of_its_family():
-    """Its p would be no number, and would double the other's."""
+    """Its p would be NaN and would double the other p."""
     family = Comparison(family="f", metric="energy", test="paired_t", pairs=[("a", "c"), ("b", "c")])
     steady = blocks(a=[2.0, 2.0, 2.0], b=[1.0, 1.1, 1.2], c=[1.0, 1.0, 1.0])
     constant, varying = statistics.compare(steady, family)
@@ -148,7 +148,7 @@ def test_the_error_of_a_blocked_design_is_recovered():
 
 
 def test_the_error_of_a_complete_design_is_that_of_the_textbook():
-    """Residuals from the means of arms and blocks, over (blocks - 1) (1 - 1 / arms)."""
+    """Residuals from the means of arms and blocks, divided by (blocks - 1) (1 - 1 / arms)."""
     noise = np.random.default_rng(1).normal(0, 0.02, (4, 10))
     runs = blocked_runs(noise)
     logs = np.log(runs.pivot(index="block", columns="arm", values="energy_j"))
@@ -277,7 +277,7 @@ def test_holm_is_that_of_statsmodels(p):
 
 @pytest.fixture
 def four_claims(monkeypatch):
-    """Four claims that something is above nothing, each just so by itself, two of them in each experiment."""
+    """Four claims that a quantity is above zero, two in each experiment; each barely holds by itself."""
 
     def judged(kind, p_bound=0.04):
         declared = {

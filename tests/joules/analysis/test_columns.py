@@ -1,4 +1,4 @@
-"""What the columns of tables mean: said of every column, and of none that is not there."""
+"""Descriptions of columns: every column of a table has one, and no description is unused."""
 
 import csv
 import functools
@@ -11,7 +11,7 @@ from tests import QUESTIONS, RELEASED, measured_campaigns
 
 @functools.cache
 def measured():
-    """(experiment, table, its columns) of every experiment that was measured, and of the verdicts."""
+    """(experiment, table, columns) of every measured experiment and of the claims."""
     paths = [("", RELEASED.claims)]
     for experiment, campaign in measured_campaigns().items():
         paths += [(experiment, path) for path in sorted(campaign.tables(experiment).glob("*.csv"))]

@@ -1,4 +1,4 @@
-"""Figures are described once; print and page draw the same layers and the same stars."""
+"""Figures are described once; PDF and page have the same layers and the same stars."""
 
 import json
 import math
@@ -39,7 +39,7 @@ def pairs(*rows):
 
 @pytest.fixture
 def draw():
-    """Draws a described figure; its axes."""
+    """Draw a described figure; returns its axes."""
     made = []
 
     def drawn(figure):
@@ -130,7 +130,7 @@ def test_print_and_page_have_the_same_layers_marks_and_stars(draw):
 
 @pytest.mark.parametrize("stars", [[None, None], [np.nan, np.nan], ["ns", None], ["****", "ns"]])
 def test_pairs_without_stars_are_drawn_without_any(draw, stars):
-    """One replicate, or none that varies, has no test."""
+    """A single replicate, or pairs that do not vary, have no test."""
     runs = pd.DataFrame({"arm": ["a", "b", "c"], "energy": [1.0, 1.0, 2.0]})
     tested = pairs(("a", "c", 4, stars[0]), ("b", "c", 4, stars[1]))
     (axes,) = draw(
@@ -141,7 +141,7 @@ def test_pairs_without_stars_are_drawn_without_any(draw, stars):
 
 
 def test_brackets_keep_clear_of_points_intervals_and_one_another(draw):
-    """On a logarithmic axis, too, whose limits the bands below the points widen."""
+    """Also on a logarithmic axis, whose limits the ranges below the points extend."""
     runs = pd.DataFrame({"arm": list("aabbccc"), "energy": [100.0, 120, 90, 105, 900, 1000, 1400]})
     arms = pd.DataFrame({"arm": list("abc"), "energy_band_low": 2.0, "energy_band_high": 90.0})
     tested = pairs(("b", "a", 9, "**"), ("c", "a", 9, "**"), ("c", "b", 9, "**"))
@@ -289,7 +289,7 @@ def test_ticks_of_a_linear_axis_are_the_renderers():
 
 
 def test_a_users_settings_of_matplotlib_change_no_byte(tmp_path):
-    """Neither its style, nor a back end that is not there."""
+    """Neither the user's style nor a missing back end."""
     code = (
         "import sys; from pathlib import Path; from joules.analysis.drawing import print_renderer;"
         "from tests.joules.analysis.test_drawing import every_mark;"

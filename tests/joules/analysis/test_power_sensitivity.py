@@ -1,4 +1,4 @@
-"""Records read again by every model of power, and what becomes of tables and claims."""
+"""Records recomputed under every power model, and the effect on tables and claims."""
 
 import dataclasses
 import math
@@ -128,7 +128,7 @@ def tabulate(entries):
 
 @pytest.fixture
 def made():
-    """One core and all cores, equally long."""
+    """Two runs of equal length, on one core and on all cores."""
     entries = records.read_by_default(
         Records.from_sequence(
             [
@@ -248,7 +248,7 @@ def test_a_claim_is_supported_only_under_every_model_that_takes_part(made, monke
 
 
 def replayed_counters(power_w):
-    """What the sampler reads over two seconds of counters that stand for these powers by domain."""
+    """Readings of the sampler over two seconds of counters with these powers by domain."""
     now = [0.0]
     channels = {
         Channel(domain, "rapl", "counter", "cumulative_j", "replayed", resolution_j=1e-6): watts
@@ -263,7 +263,7 @@ def replayed_counters(power_w):
 
 
 def counted(model):
-    """Runs on a machine with counters whose power follows the load as `model` has it."""
+    """Runs on a machine with counters whose power follows the load according to `model`."""
     runs = []
     for number, busy in enumerate((0.2, 0.9, 1.0, 1.6, 2.0)):
         one = modelled(f"arm{number}", busy)

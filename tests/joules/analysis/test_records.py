@@ -1,4 +1,4 @@
-"""Records by columns: whatever their number, tables are what they are a record at a time."""
+"""Records in columns: tables are the same as from one record at a time."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ MODELLED = [
 
 
 def of_every_kind():
-    """Runs that were read in every way that there is, and rests."""
+    """Runs with every kind of reading, and idle windows."""
     busy = QUIET.model_copy(update={"busy_cores": 0.7, "job_cpu_s": 1.1})
     counted = [reading(30.0, provenance="counter"), reading(31.0, provenance="modelled", source="other")]
     readings = {
@@ -104,7 +104,7 @@ def test_totals_of_released_records_are_the_sums_of_their_readings(campaign):
 
 
 def in_files(folder, entries):
-    """Six blocks of such entries, each in its file."""
+    """Six blocks of such records, one file each."""
     paths = []
     for block in range(6):
         path = Campaign("any", folder).block_file("flops_vs_energy", block)
@@ -116,7 +116,7 @@ def in_files(folder, entries):
 
 @pytest.fixture
 def many(monkeypatch):
-    """Two processors, and no file of records so small that it is kept."""
+    """Two processors, and no file of records small enough to be kept in memory."""
     monkeypatch.setattr(records.loading, "_KEPT_BYTES", 0)
     monkeypatch.setattr(records.loading, "_READ_BYTES", 1)
     monkeypatch.setattr(parallel, "_processors", lambda: 2)

@@ -1,4 +1,4 @@
-"""Rooflines against work that is counted by hand."""
+"""Rooflines against work that was counted by hand."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What becomes of results without the runs that carry a flag."""
+"""Results without flagged runs."""
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def test_flags_alone_leave_nothing_to_tell():
 
 @pytest.fixture
 def judged(monkeypatch):
-    """Four claims that something is above one: kept, no longer decided, turned, never decided."""
+    """Four claims that a quantity is above one: kept, no longer decided, reversed, never decided."""
     bounds = {"kept": (2, 3, 2, 3), "lost": (2, 3, 0, 3), "turned": (2, 3, 0, 0.5), "never": (0, 3, 0, 3)}
     rows = [
         {"statistic": name, "n": 4, "estimate": low, "ci_low": low, "ci_high": high, "unit": "1"}

@@ -1,4 +1,4 @@
-"""A value is traced to the rows of the tables that it was computed from."""
+"""Tracing a value to the rows of the tables from which it was computed."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""What a release writes, checked by the validators of each standard."""
+"""Files of a release, checked by the validators of each standard."""
 
 import json
 import shutil
@@ -59,8 +59,10 @@ def test_every_file_has_a_licence():
 
 @pytest.fixture
 def crate_context(monkeypatch):
-    """The validator looks the context up on the network; here it is the copy in the package rocrate, that of
-    a later version with the same terms."""
+    """A copy of the context, so that the validator needs no network.
+
+    It is the copy in the package rocrate, of a later version with the same terms.
+    """
     context = resources.files("rocrate").joinpath("data", "ro-crate.jsonld").read_text(encoding="utf-8")
 
     def get(_self, url, **_options):

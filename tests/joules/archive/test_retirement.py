@@ -1,4 +1,4 @@
-"""A released campaign that is reduced to its records."""
+"""Retiring a released campaign, which keeps only its records, claims and a page."""
 
 import gzip
 import shutil
@@ -18,7 +18,7 @@ NAME = "epyc-2core-standard-2026-11-26b"
 
 @pytest.fixture
 def campaign(tmp_path):
-    """A copy of a released campaign that is there whole."""
+    """A copy of a released campaign that is still complete."""
     made = Campaign(NAME, tmp_path)
     for folder in (made.results, made.figures, made.build):
         shutil.copytree(ROOT / folder.relative_to(tmp_path), folder)

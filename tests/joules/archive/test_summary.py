@@ -1,4 +1,4 @@
-"""What a build ends with is read from its tables."""
+"""The summary that a build prints at its end."""
 
 from joules.archive.summary import summarize_campaign
 from joules.study.campaign import Campaign

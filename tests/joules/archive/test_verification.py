@@ -1,4 +1,4 @@
-"""What a manifest lists."""
+"""The content of a manifest."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The bench with a workload that misbehaves, as an experiment added by adding a folder."""
+"""The bench with misbehaving workloads, in an experiment that is added as a folder."""
 
 import importlib
 import json
@@ -203,12 +203,12 @@ def test_the_window_is_that_of_the_marks(measured):
 
 
 def job_processor_j(run):
-    """Attributed energy of the processor: unlike the machine's it does not move with what else runs here."""
+    """Attributed energy of the processor, which does not depend on other programs."""
     return next(r.energy_j for r in run.readings if (r.scope, r.domain) == ("job", "cpu"))
 
 
 def test_a_workload_cannot_change_its_own_reading(measured):
-    """The meter is in another process: patched out in the child, it reads as if nothing happened."""
+    """The meter is in another process: replacing it in the child has no effect on the reading."""
     runs = entries(measured[0])[1]
     power_w = {arm: job_processor_j(runs[arm]) / runs[arm].duration_s for arm in ("good", "patch")}
     assert power_w["patch"] == pytest.approx(power_w["good"], rel=0.02)
@@ -322,7 +322,7 @@ def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
 
 
 def test_what_is_evaluated_after_the_window_is_charged_to_no_run(monkeypatch, tmp_path):
-    """The child closes the window before it evaluates, whatever time either takes."""
+    """The child closes the window before it evaluates, however long both take."""
     told = []
 
     workload = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Whatever speaks against a run is said."""
+"""Quality flags: every disturbance of a run is flagged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Records on the disk: whole or refused, never silently wrong."""
+"""Records on the disk: complete or rejected, never silently wrong."""
 
 import json
 import os

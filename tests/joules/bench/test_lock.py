@@ -1,4 +1,4 @@
-"""One measurement at a time, whoever starts it."""
+"""One measurement runs on a machine at a time, also with several users."""
 
 import os
 
@@ -6,7 +6,7 @@ from joules.bench import lock
 
 
 def test_a_lock_that_another_user_made_is_waited_on(tmp_path, monkeypatch):
-    """Readable for all is enough to lock; where it is ours, all may write."""
+    """Read permission is enough to lock; our own lock file is writable for all users."""
     path = tmp_path / "lock"
     monkeypatch.setattr(lock, "lock_path", lambda: path)
     before = os.umask(0o077)

@@ -1,4 +1,4 @@
-"""What a campaign says before it measures: how much, and what that took elsewhere."""
+"""The announcement of a campaign before it measures: missing runs, and their time in released campaigns."""
 
 import pytest
 

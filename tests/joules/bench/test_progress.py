@@ -1,4 +1,4 @@
-"""What a person is told of the time: before, from released campaigns, and after."""
+"""Progress messages: expected time from released campaigns, and time used."""
 
 import pytest
 

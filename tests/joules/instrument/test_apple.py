@@ -1,6 +1,6 @@
-"""The meter where the system is not Linux: no /proc, fewer calls, a module of an Apple processor.
+"""The meter on a system other than Linux: no /proc, fewer calls, a simulated module of an Apple processor.
 
-It has met no such machine: the module is a fake one, and what Linux has besides is taken away.
+It was not tested on such a machine; the parts that only Linux has are removed.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Attributed energy: the job's own, whoever works beside it."""
+"""Attributed energy: the share of the job, independent of other processes."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ def cubic(load):
 
 
 class MovedJob:
-    """CPU seconds and a clock that a test moves."""
+    """A job whose CPU time and clock are set by a test."""
 
     def __init__(self):
         self.now_s, self.used_s = 0.0, 0.0
@@ -140,7 +140,7 @@ except ChildProcessError:
 
 
 def test_children_whose_parent_ignores_their_end_are_still_counted():
-    """The kernel adds their time to nobody's; what was seen of them is kept."""
+    """The kernel does not add their time to any process; the time that was read before they ended is kept."""
     job = Job()
     before_s = job.cpu_s()
     parent = subprocess.Popen([sys.executable, "-c", IGNORING], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -198,7 +198,7 @@ time.sleep(60)
 
 
 def test_memory_shared_with_paused_runs_is_still_the_jobs():
-    """A job alone beside its fork server, and the same beside three more that are stopped."""
+    """A job next to its fork server, without and with three stopped runs."""
     used = []
     for children in (1, 4):
         server = subprocess.Popen(
@@ -220,7 +220,7 @@ def test_memory_shared_with_paused_runs_is_still_the_jobs():
 
 
 def test_parts_of_a_window_are_counted_together_before_anything_is_rounded_up_to_zero():
-    """The kernel counts in ticks: what one short part shows too little of, the next shows too much of."""
+    """The kernel counts in ticks, so a deficit in one short part is a surplus in the next."""
     opened = contention.snapshot()
 
     def later(seconds, busy_s, job_s):
@@ -235,7 +235,7 @@ def test_parts_of_a_window_are_counted_together_before_anything_is_rounded_up_to
 
 
 def test_a_whole_machine_is_divided_by_the_shares_of_its_parts():
-    """Of 200 J, 100 above idle. A GPU used 120 J, half of its use the job's, as a tenth of the CPU time."""
+    """200 J, 100 J above idle. A GPU used 120 J; the job used half of the GPU and a tenth of the CPU."""
     readings = [
         reading(200.0, domain="machine", provenance="sampled"),
         reading(120.0, domain="gpu0", provenance="counter"),

@@ -190,7 +190,7 @@ def test_a_script_that_cannot_be_started_is_told_why(tmp_path, fault):
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_nothing(tmp_path, closed):
-    """No traceback, the command's own exit status, the reading on disk, and nothing else in its file."""
+    """No traceback; the command's exit status and a complete JSON file."""
     file = tmp_path / "energy.json"
     command = f"{sys.executable} -m joules meter --idle 0 --json {file} -- sh -c 'echo said; exit 7' {closed}"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -360,7 +360,7 @@ pathlib.Path(sys.argv[1]).write_text(str(zombies))
 
 
 def test_orphans_are_reaped_as_they_end(tmp_path):
-    """Else they take the places of processes that a user may have."""
+    """Otherwise they count towards the user's limit of processes."""
     seen = tmp_path / "zombies"
     assert meter("--", sys.executable, "-c", ORPHANS, str(seen)).returncode == 0
     assert int(seen.read_text()) < 100
@@ -368,7 +368,7 @@ def test_orphans_are_reaped_as_they_end(tmp_path):
 
 @pytest.mark.alone
 def test_the_meter_names_a_program_whose_name_is_no_text(tmp_path):
-    """A name is cut at fifteen bytes, within a letter where that has two."""
+    """The kernel cuts a name after fifteen bytes, possibly within a two-byte character."""
     name = "aaaaaaaaaaaaaaé"
     program = tmp_path / name
     program.symlink_to(sys.executable)
@@ -384,7 +384,7 @@ def test_the_meter_names_a_program_whose_name_is_no_text(tmp_path):
 
 
 def test_metering_starts_without_delay():
-    """What the start needs is neither CodeCarbon nor pandas, whose import takes a second."""
+    """The start imports neither CodeCarbon nor pandas, which takes a second."""
     code = "import sys; from joules import Meter; Meter().close(); "
     code += "print(sorted({'codecarbon', 'pandas', 'cpuinfo', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

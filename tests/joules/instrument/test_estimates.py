@@ -1,4 +1,4 @@
-"""The energy of a window under every power model, by what its readings and its machine say."""
+"""The energy of a window under every power model, from its readings and its machine."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Samples of a channel become energy, or are refused where they do not say it."""
+"""Energy from samples of a channel, and rejection of samples that do not determine it."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_short_windows_over_slow_counters_are_right_on_average(update_s):
 
 
 def test_a_window_begins_before_the_first_update_that_was_seen():
-    """What the counter showed at first is the value of the update before."""
+    """The first value that is read dates from the update before."""
     trace = counted(1.0, 6.0)
     estimate = trace.energy(0.2, 4.2)
     assert estimate.energy_j == pytest.approx(4 * POWER_W, rel=0.01)
@@ -84,7 +84,7 @@ def test_a_window_over_a_source_that_fails_is_settled():
 
 
 def averaged(step_s, until_s=12.0, low_w=80.0, high_w=400.0):
-    """A sensor that shows the mean of a second, over a step of power."""
+    """A sensor that shows the mean over one second, across a step of power."""
     trace = PowerTrace(MEAN)
     for at_s in np.arange(0.0, until_s, 0.05):
         high_s = min(max(at_s - step_s, 0.0), 1.0)

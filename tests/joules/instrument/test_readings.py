@@ -1,4 +1,4 @@
-"""Traces, readings and the meter, against powers whose integral is known."""
+"""Traces, readings and the meter, against power with a known integral."""
 
 import math
 import re
@@ -182,7 +182,7 @@ def test_a_read_that_fails_in_an_unforeseen_way_is_said_and_sampling_goes_on():
 
 
 class Moved:
-    """A clock that a test moves."""
+    """A clock that a test sets."""
 
     def __init__(self):
         self.now_s = 0.0
@@ -255,7 +255,7 @@ def test_one_channel_of_a_source_fails_and_the_others_are_read():
 
 
 def test_calibration_is_the_same_error_in_every_part():
-    """Samples' errors add in quadrature over parts, that of the scale linearly."""
+    """Errors of samples add in quadrature over parts; the error of the scale adds linearly."""
     part = reading(100.0, provenance="counter", uncertainty_j=5.0, calibration_j=3.0)
     (whole,) = summed([[part], [part]])
     assert (whole.random_j, whole.calibration_j) == (pytest.approx(4.0 * math.sqrt(2)), 6.0)

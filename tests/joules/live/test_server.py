@@ -1,4 +1,4 @@
-"""The server takes whatever comes: what is no request ends in a sentence, and nothing is trained."""
+"""The server answers any invalid request with an error message and trains nothing."""
 
 import asyncio
 import json

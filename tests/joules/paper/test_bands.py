@@ -1,4 +1,4 @@
-"""What released papers print of modelled energy: no number of it without its band."""
+"""Every modelled energy in a released paper is printed with its range over power models."""
 
 import re
 

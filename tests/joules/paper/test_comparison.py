@@ -1,4 +1,4 @@
-"""A campaign set against released ones, made of a few rows each."""
+"""Comparison of a campaign with released ones, on campaigns of a few rows each."""
 
 import shutil
 
@@ -63,7 +63,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def compared():
-    """The only comparison of a local campaign with a released one."""
+    """The comparison of a local campaign with the only released one."""
     own = campaign(
         "local",
         {"holds": "supported", "turns": "supported", "open": "inconclusive", "new": "supported"},
@@ -123,7 +123,7 @@ def test_the_paper_is_told_what_agrees(compared):
 
 @pytest.fixture
 def report(monkeypatch):
-    """Writes the page; the only other campaign's records give these statistics."""
+    """Write the page; the records of the only other campaign give these statistics."""
 
     def write(*rows):
         table = pd.DataFrame(rows, columns=["statistic", *INTERVAL])

@@ -1,4 +1,4 @@
-"""Faults of the prose, each found; names, lengths and waived numbers, none."""
+"""The check of the prose finds each kind of fault, and accepts names, lengths and waived numbers."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Quantities: the sentence that comes with a number is enough to compute it again."""
+"""Quantities: the source sentence of a number is sufficient to recompute it."""
 
 import ast
 import importlib
@@ -35,7 +35,7 @@ COMBINED = re.compile(r"(\(.*\)|[\d.e+-]+) ([*/]) (\(.*\)|[\d.e+-]+)")
 
 
 def recompute(sentence, tables):
-    """What a source says, computed by pandas alone from the tables it names."""
+    """The result of a source sentence, computed with pandas alone from the tables that it names."""
     if combined := COMBINED.fullmatch(sentence):
         left, sign, right = combined.groups()
         left, right = (

@@ -1,4 +1,4 @@
-"""How printed tables are set: columns of numbers, names and sentences, and tables that go over pages."""
+"""Layout of printed tables: columns of numbers, names and sentences, and tables over several pages."""
 
 import re
 

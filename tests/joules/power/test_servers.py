@@ -1,4 +1,4 @@
-"""Which servers a processor is compared with, by the numbers that it gives."""
+"""Servers with which a processor is compared, by the identification numbers of the processor."""
 
 import pytest
 

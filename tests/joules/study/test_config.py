@@ -1,4 +1,4 @@
-"""Configuration and designs: closed, and helpful where they are wrong."""
+"""Configuration and designs: unknown keys are rejected, with a suggestion."""
 
 import json
 import shlex

@@ -15,7 +15,7 @@ from tests import QUESTIONS, ROOT, make_repository
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
-    """An empty clone that this process stands in."""
+    """An empty clone as the current folder of this process."""
     make_repository(tmp_path)
     (tmp_path / "paper" / "sections").mkdir(parents=True)
     shutil.copytree(QUESTIONS / "_template", tmp_path / "experiments" / "_template")

@@ -1,4 +1,4 @@
-"""What changes a fingerprint and what does not, on every version of Python."""
+"""Edits that change a fingerprint and edits that do not, on every version of Python."""
 
 import json
 import os
@@ -52,12 +52,12 @@ FILES = {
     "constants.py": "FACTOR = 5\n",
     "more.py": "WEIGHT = 7\n\n\ndef scaled(x):\n    return WEIGHT * x\n",
 }
-# Made on Python 3.11; the same on every other is what this module is for.
+# Computed on Python 3.11; every other version must give the same.
 GOLDEN = "c428c40c08b2bdf8902e154f2647fe9c32a047f9b0459bdc9144b4fc99f95023"
 
 
 def write(root, **changes):
-    """The package `joules.fake` below `root`, its files changed as (old, new)."""
+    """Write the package `joules.fake` below `root`, with files changed as (old, new)."""
     folder = root / "joules" / "fake"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in FILES.items():
@@ -133,7 +133,7 @@ def test_what_is_not_reached_does_not_count(of):
     change = ("return name\n", "return -name\n")
     assert of(work=change) == of()
     assert of("other", work=change) != of("other")
-    # A comprehension's name is nobody else's.
+    # The variable of a comprehension is local to it.
     assert of("other", work=("NAMES = [name for", "NAMES = [2 * name for")) == of("other")
 
 
@@ -251,7 +251,7 @@ def test_how_results_are_judged_counts(tmp_path, monkeypatch):
 
 
 def test_an_edit_of_one_question_leaves_the_others_alone(tmp_path):
-    """Estimates train PPO as the ranking does, and share only what both use."""
+    """estimation_methods and rl_ranking both train PPO, but share only the code that both use."""
     for package in ("experiments", "joules"):
         for path in (ROOT / package).rglob("*.py"):
             copy = tmp_path / path.relative_to(ROOT)

@@ -21,7 +21,7 @@ def test_counts_of_a_network_worked_out_by_hand():
 
 
 def test_work_is_counted_with_its_backward_pass():
-    """A product of [4, 10] and [10, 20] whose weights alone want a gradient: two products."""
+    """A product of [4, 10] and [10, 20] in which only the weights need a gradient: two products."""
     weights, values = torch.randn(10, 20, requires_grad=True), torch.randn(4, 10)
     assert count_work(lambda: (values @ weights).sum().backward())["flops"] == 2 * (2 * 4 * 10 * 20)
     a, b = torch.zeros(1000), torch.ones(1000)

@@ -1,4 +1,4 @@
-"""The source that reads the load curve of wall-metered servers, and when it stands back."""
+"""The source that reads the load curve of wall-metered servers, and when it is not used."""
 
 import dataclasses
 

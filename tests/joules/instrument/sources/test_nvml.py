@@ -1,4 +1,4 @@
-"""The NVML source against a driver made of plain objects."""
+"""The NVML source against a simulated driver of Python objects."""
 
 import csv
 import dataclasses
@@ -23,7 +23,7 @@ def driver(monkeypatch):
 
 @pytest.fixture
 def machine(tmp_path):
-    """A host without device nodes, on which a job has the processes that are given."""
+    """A host without device nodes, on which a job has the given processes."""
     (tmp_path / "dev").mkdir()
 
     def made(*processes):
@@ -169,7 +169,7 @@ def test_a_job_that_has_ended_is_still_the_job(driver, machine):
 
 
 def test_in_a_container_no_share_is_told(driver, machine):
-    """The driver counts processes as the host does: the job's own would pass for another's."""
+    """The driver uses the host's process numbers, which may belong to other processes in the container."""
     driver.processes = [SimpleNamespace(pid=70001, smUtil=30)]
     source = Nvml(machine(10), same_process_ids=lambda: False)
     driver.processes = [SimpleNamespace(pid=70001, smUtil=30), SimpleNamespace(pid=70002, smUtil=60)]
@@ -229,7 +229,7 @@ def test_the_order_of_unlike_gpus_is_known_where_it_is_that_of_pci():
 
 
 def test_stated_intervals_cover_the_recordings_of_an_external_meter():
-    """Each by the recordings but itself."""
+    """Each recording is compared with intervals computed from the other recordings."""
     table = files("joules.instrument") / "reference" / "gpu_sensor_against_external_meter.csv"
     rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 7

@@ -1,4 +1,4 @@
-"""What RAPL says where it reads less than everything; what it reads is tried by the laboratory."""
+"""Messages of RAPL when it cannot read everything; the laboratory tests its readings."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def package(machine, folder=f"{POWERCAP}/intel-rapl:0", name="package-0", **more
 
 
 def refuse(monkeypatch, refuses):
-    """Refuses to read files, as to a user who is not root."""
+    """Deny reading files, as to a user who is not root."""
     read_text = Path.read_text
 
     def read(path, *arguments, **more):
@@ -91,7 +91,7 @@ def test_who_may_read_neither_is_told_both_ways(machine, monkeypatch):
 
 
 def test_the_advice_for_want_of_permission_helps(machine, monkeypatch):
-    """The folder holds links, as that of the kernel does, which chmod follows only where they are named."""
+    """The folder holds links like that of the kernel, which chmod follows only if they are named."""
     package(machine, "devices/intel-rapl/intel-rapl:0")
     folder = machine.host.sys.parent / "devices/intel-rapl"
     (folder / "intel-rapl:0/energy_uj").chmod(0o400)

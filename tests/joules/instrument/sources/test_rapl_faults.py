@@ -1,4 +1,4 @@
-"""Packages with random courses of power and random faults: what is read is right, flagged or missing."""
+"""Packages with random power and random faults: every reading is right, flagged or missing."""
 
 import random
 
@@ -15,7 +15,7 @@ FOLDER = "sys/class/powercap/intel-rapl:{}"
 
 
 def course(draw):
-    """Watts up to the limit, in steps of milliseconds to seconds."""
+    """Power up to the limit, in steps of milliseconds to seconds."""
     at_s, pairs = 0.0, []
     while at_s < 14:
         pairs.append((at_s, draw.uniform(5.0, LIMIT_W)))
@@ -24,7 +24,7 @@ def course(draw):
 
 
 def faulty(draw, curve, number, until_s):
-    """Files of a package with at most one fault, which does not change what it counts afterwards."""
+    """Files of a package with at most one fault, which does not affect later counts."""
     at_s, long_s = draw.uniform(0.0, until_s), draw.choice([0.05, 0.15, 0.3, 1.0, 2.0])
     range_uj = draw.choice([262_143_328_850, 65_532_610_987, 150_000_000])
     shown = draw.choice(

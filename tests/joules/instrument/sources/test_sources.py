@@ -50,7 +50,7 @@ def test_the_origin_of_the_tdp_is_told(model, origin):
 
 
 def test_our_rules_are_codecarbons():
-    """Every rule against CodeCarbon's own code: memory by size, the load model, TDPs by name."""
+    """Every rule gives the result of CodeCarbon's code: memory by size, load model, TDP by name."""
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     memory = RAM()
     for size_gib in (1, 2, 4, 7.5, 8, 16, 24, 33, 64, 100, 129, 256, 384, 511.5, 1024, 4096):
@@ -108,7 +108,7 @@ def test_what_neither_the_job_nor_the_meter_used_is_foreign():
 
 
 def test_the_program_that_disturbs_is_named():
-    """Process 1 used half a core, one that has ended a whole one, and another next to nothing."""
+    """Process 1 used half a core, an ended process a whole core, another one almost nothing."""
     before = replace(snapshot(), others_cpu_s={1: 5.0, 2: 7.0})
     used = {"monotonic_s": 2.0, "busy_s": 3.0}
     after = replace(before, **{clock: getattr(before, clock) + s for clock, s in used.items()})
@@ -120,8 +120,7 @@ def test_the_program_that_disturbs_is_named():
 
 
 def test_processes_are_looked_for_before_any_clock_is_read(monkeypatch):
-    """The other way round a window that opens at work and closes at rest would lack what a child did while
-    the parent was looking."""
+    """In the opposite order the window would miss the work of a child while the parent reads /proc."""
     child = subprocess.Popen(["sleep", "60"])
     calls = []
 

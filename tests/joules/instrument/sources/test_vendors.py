@@ -1,4 +1,4 @@
-"""What sources of other vendors say of parts they cannot read; what they read is tried by the laboratory."""
+"""Messages of other vendors' sources about unreadable parts; the laboratory tests their readings."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ def opened(machine, monkeypatch, *cards):
 
 
 def test_every_source_is_opened_or_says_why_not(machine):
-    """On a machine with no hardware at all only the models open."""
+    """On a machine without any hardware only the models open."""
     sources, absent = discover(machine.job, machine.host)
     assert set(absent) == set(SOURCES) - {"load curve", "codecarbon"}
     assert {channel.provenance for source in sources for channel in source.channels} == {"modelled"}
