@@ -153,7 +153,8 @@ def _total_row(metered: MeteredCommand) -> str:
 def _model_row(estimate: Estimate) -> str:
     if estimate.energy_j is None:
         return f"{'':14}    {estimate.words}: {estimate.gap}"
-    return f"{significant(estimate.energy_j):>14} J  by {estimate.words}"
+    doubt = "" if estimate.takes_part else " (wall meters refute it at this load)"
+    return f"{significant(estimate.energy_j):>14} J  by {estimate.words}{doubt}"
 
 
 def _left_behind(count: int) -> list[str]:

@@ -8,17 +8,20 @@ import numpy as np
 
 from joules.instrument.reading_arrays import LOAD_CURVE, ReadingArrays
 from joules.models import Closed
+from joules.power.calibration import takes_part
 from joules.power.models import POWER_MODELS, PowerModel, load_curve, load_curve_high, load_curve_low
 from joules.power.use import DOMAINS, NotCovered
 
 
 class Estimate(Closed):
-    """Joules of the whole machine under a model, or why it says nothing of it."""
+    """Joules of the whole machine under a model, or why it says nothing of it; and whether wall meters do not
+    refute the model at the load of the window, so that it takes part in ranges."""
 
     model: str
     words: str
     energy_j: float | None
     gap: str | None
+    takes_part: bool
 
 
 class Prediction(Closed):
@@ -36,15 +39,19 @@ def estimate_energies(window: ReadingArrays) -> list[Estimate]:
     domain could not be read."""
     if not window.modelled or math.isnan(window.total_j[0]):
         return []
-    return [_estimate(window, name, model) for name, model in POWER_MODELS.items()]
+    loads = np.ravel(window.use.load) if window.use is not None else np.empty(0)
+    return [
+        _estimate(window, name, model, bool(takes_part(name, loads).all()))
+        for name, model in POWER_MODELS.items()
+    ]
 
 
-def _estimate(window: ReadingArrays, name: str, model: PowerModel) -> Estimate:
+def _estimate(window: ReadingArrays, name: str, model: PowerModel, is_kept: bool) -> Estimate:
     try:
         energy_j = float(window.apply(window.change_power(model)).total_j[0])
     except NotCovered as gap:
-        return Estimate(model=name, words=model.words, energy_j=None, gap=str(gap))
-    return Estimate(model=name, words=model.words, energy_j=energy_j, gap=None)
+        return Estimate(model=name, words=model.words, energy_j=None, gap=str(gap), takes_part=False)
+    return Estimate(model=name, words=model.words, energy_j=energy_j, gap=None, takes_part=is_kept)
 
 
 def predict_energy(window: ReadingArrays) -> Prediction | None:

@@ -95,10 +95,11 @@ class Measurement(Closed):
     @property
     def interval_j(self) -> tuple[float, float] | None:
         """The 90 % prediction interval of modelled energy; where it is modelled in part alone, its range over
-        power models. None where nothing is modelled. `energy_j` lies within."""
+        the power models that wall meters do not refute at its load. None where nothing is modelled.
+        `energy_j` lies within."""
         if self.prediction is not None:
             return self.prediction.low_j, self.prediction.high_j
-        energies_j = [each.energy_j for each in self.models if each.energy_j is not None]
+        energies_j = [each.energy_j for each in self.models if each.takes_part and each.energy_j is not None]
         if not energies_j or self.energy_j is None:
             return None
         return min(*energies_j, self.energy_j), max(*energies_j, self.energy_j)

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from joules.live.session import LiveSession
 
-# Energy of the whole machine since the window opened, in joules: as read, and under each power model.
+# Energy of the whole machine since the window opened, in joules: as read, and under each power model that
+# wall meters do not refute at its load.
 READ = "read"
 Energies = Mapping[str, float]
 

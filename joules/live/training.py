@@ -173,6 +173,8 @@ class Training(Show):
         self._worker: _LiveWorker | None = None
         # Energy and seconds of open window at the end of the last segment.
         self._before: dict[str, float] = {READ: 0.0}
+        # Power models that wall meters refute at the load of a segment: they are in no range from then on.
+        self._refuted: set[str] = set()
         self._worked_s = 0.0
 
     def interrupt(self) -> None:
@@ -242,7 +244,12 @@ class Training(Show):
         sampler.flush()
         measured = measure(sampler, [segment], {}, floor_w)
         of_segment = {READ: measured.energy_j} | {each.model: each.energy_j for each in measured.models}
-        taken = {name: energy_j for name, energy_j in of_segment.items() if energy_j is not None}
+        self._refuted |= {each.model for each in measured.models if not each.takes_part}
+        taken = {
+            name: energy_j
+            for name, energy_j in of_segment.items()
+            if energy_j is not None and name not in self._refuted
+        }
 
         def energies_until(at_s: float) -> dict[str, float]:
             share = (at_s - segment.start_s) / segment.duration_s

@@ -14,6 +14,7 @@ import pandas as pd
 from joules.analysis import sensitivity
 from joules.analysis.inference import CONFIDENCE
 from joules.analysis.statistics import holm
+from joules.errors import UserError
 from joules.paper.printing import significant
 from joules.paper.rows import derive, pick
 from joules.paper.values import Value
@@ -29,6 +30,8 @@ _DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
 BEFORE_THE_DATA, EXPLORATORY = "before the data", "exploratory"
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+# Columns of the table `power_models` that earlier versions did not write.
+_DECIDING = ("takes_part", "p_bound")
 # Prefix of the columns with the verdict under each power model.
 VERDICT_UNDER = "under_"
 COLUMNS = [
@@ -81,7 +84,17 @@ def evaluate_claims(
 
     Returns:
         One row for each claim, with `COLUMNS`.
+
+    Raises:
+        UserError: tables of an earlier version lack a column that verdicts need.
     """
+    for experiment, table in models.items():
+        lacking = [name for name in _DECIDING if name not in table]
+        if lacking:
+            raise UserError(
+                f"the table 'power_models' of '{experiment}' lacks {', '.join(lacking)}: run "
+                f"'joules tabulate {experiment}' for this campaign again"
+            )
     rows = []
     for experiment, table in statistics.items():
         of_models = models.get(experiment, pd.DataFrame(columns=sensitivity.MODEL_TABLE_COLUMNS))

@@ -34,8 +34,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joules.power import memory
-from joules.power.models import POWER_MODELS, load_curve
-from joules.power.servers import LOADS, REFERENCE, Evidence, Levels, ServerPower, generations, read_rows
+from joules.power.models import DEFAULT_MODEL, POWER_MODELS, load_curve
+from joules.power.servers import (
+    LOADS,
+    REFERENCE,
+    Evidence,
+    Levels,
+    ServerPower,
+    generations,
+    read_rows,
+    server_powers,
+)
 from joules.power.use import MEMORY, PROCESSORS, Use
 
 Floats = NDArray[np.float64]
@@ -45,6 +54,8 @@ Table = list[dict[str, str]]
 # Hyperparameters are chosen by servers until then, and coverage is shown on later ones as well.
 LAST_YEAR = 2021
 COVERAGE = 0.90
+# Loads that tables show; the generated ones have all.
+SHOWN_LOADS = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
 # A generation with fewer servers has no watts of its own.
 LEAST_SERVERS = 3
 _NO_FACTORS: Levels = (1.0,) * len(LOADS)
@@ -72,7 +83,7 @@ class Servers:
     memory_gb: Floats
     power_w: Floats
 
-    def choose(self, chosen: Chosen) -> Servers:
+    def choose(self, chosen: Chosen | NDArray[np.intp]) -> Servers:
         """Those of the servers that are chosen."""
         return Servers(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
@@ -104,6 +115,45 @@ class Errors:
     def factor(self) -> Floats:
         """The typical factor off by load: exp of the median absolute error."""
         return np.asarray(np.exp(np.median(np.abs(self.logs), axis=0)))
+
+    def ratio(self, quantile: float) -> Floats:
+        """A quantile over servers of prediction over watts, by load."""
+        return np.asarray(np.quantile(np.exp(-self.logs), quantile, axis=0))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A power model tried on servers that were left out: its errors, and the ends of the 90 % intervals
+    [k, loads] (logarithms, as the errors) where it has them. `evidence` is None of a model that does not rest
+    on metered servers."""
+
+    power_model: str
+    evidence: Evidence | None
+    left_out: str
+    errors: Errors
+    interval: tuple[Floats, Floats] | None = None
+
+    @property
+    def coverage(self) -> Floats:
+        """The share of the servers that lie within their intervals, by load; NaN of a model without one."""
+        if self.interval is None:
+            return np.full(len(LOADS), np.nan)
+        low, high = self.interval
+        return np.asarray(((self.errors.logs >= low) & (self.errors.logs <= high)).mean(axis=0))
+
+    @property
+    def width(self) -> Floats:
+        """The upper over the lower end of the intervals by load, median; NaN of a model without one."""
+        if self.interval is None:
+            return np.full(len(LOADS), np.nan)
+        low, high = self.interval
+        return np.asarray(np.exp(np.median(high - low, axis=0)))
+
+    @property
+    def takes_part(self) -> Chosen:
+        """Whether wall meters do not refute the model, by load: 1 lies between the 5th and the 95th
+        percentile of its ratio to the wall."""
+        return np.asarray((self.errors.ratio(0.05) <= 1) & (self.errors.ratio(0.95) >= 1))
 
 
 def read_servers() -> Servers:
@@ -377,35 +427,67 @@ def generate_tables(servers: Servers) -> dict[str, str]:
     }
 
 
-def judge_models(servers: Servers) -> Table:
-    """How far every model is off at the wall, by load: the typical factor, the bias (the median ratio to the
-    wall), and the 5th and 95th percentile of the ratio. A model takes part in verdicts at a load if 1 lies
-    between those. Models by metered servers are told those with another processor."""
+def try_load_curve(servers: Servers) -> Iterator[Trial]:
+    """The default model on servers left out one by one, with all of the same processor, vendor or generation,
+    and on later servers by those until LAST_YEAR; with intervals where what is left out is what they are made
+    for."""
+    for evidence in _PREDICTED:
+        units: dict[str, NDArray[Any]] = {
+            "server": np.arange(len(servers.year)),
+            "processor": servers.processor,
+            "vendor": servers.vendor,
+            "generation": servers.generation,
+        }
+        if evidence == "generation":
+            # No server's generation is known without it.
+            del units["generation"]
+        for unit, labels in units.items():
+            if labels is unit_left_out(servers, evidence):
+                errors, low, high = cover(servers, evidence, labels)
+                yield Trial(DEFAULT_MODEL, evidence, unit, errors, (low, high))
+            else:
+                yield Trial(DEFAULT_MODEL, evidence, unit, leave_out(servers, evidence, labels))
+        errors, low, high = cover_later(servers, evidence)
+        yield Trial(DEFAULT_MODEL, evidence, f"{LAST_YEAR + 1} and later", errors, (low, high))
+
+
+def try_models(servers: Servers) -> Iterator[Trial]:
+    """Every model on servers of known generation. Models by metered servers are told those with another
+    processor."""
     known = leave_out(servers, "generation", servers.processor)
     uses = [servers.use(place, _without_processor(servers, place)) for place in known.places]
-    wall_w = servers.power_w[known.places]
-    rows: Table = []
     for name, model in POWER_MODELS.items():
         if name in ("load_curve_low", "load_curve_high", "load_curve_full_host"):
             continue
         watts = np.array([sum(model.power_w(use).values()) * np.ones(len(LOADS)) for use in uses])
-        ratios = watts / wall_w
-        p05, p95 = np.quantile(ratios, [0.05, 0.95], axis=0)
         with np.errstate(divide="ignore"):
-            factors = np.exp(np.median(np.abs(np.log(ratios)), axis=0))
-        rows += [
-            {
-                "power_model": name,
-                "load": f"{load:g}",
-                "servers": str(len(uses)),
-                "factor": f"{factors[place]:.4g}",
-                "bias": f"{np.median(ratios[:, place]):.4g}",
-                "p05": f"{p05[place]:.4g}",
-                "p95": f"{p95[place]:.4g}",
-            }
-            for place, load in enumerate(LOADS)
-        ]
-    return rows
+            logs = np.log(servers.power_w[known.places] / watts)
+        evidence: Evidence | None = "generation" if name in (DEFAULT_MODEL, "servers") else None
+        yield Trial(name, evidence, "processor", replace(known, logs=logs))
+
+
+def try_all(servers: Servers) -> list[Trial]:
+    """The trials of `try_load_curve`, and those of the other models."""
+    others = (trial for trial in try_models(servers) if trial.power_model != DEFAULT_MODEL)
+    return [*try_load_curve(servers), *others]
+
+
+def judge_models(servers: Servers) -> Table:
+    """How far every model is off at the wall, by load: the typical factor, the bias (the median ratio to the
+    wall), and the 5th and 95th percentile of the ratio."""
+    return [
+        {
+            "power_model": trial.power_model,
+            "load": f"{load:g}",
+            "servers": str(len(trial.errors.places)),
+            "factor": f"{trial.errors.factor[place]:.4g}",
+            "bias": f"{trial.errors.ratio(0.5)[place]:.4g}",
+            "p05": f"{trial.errors.ratio(0.05)[place]:.4g}",
+            "p95": f"{trial.errors.ratio(0.95)[place]:.4g}",
+        }
+        for trial in try_models(servers)
+        for place, load in enumerate(LOADS)
+    ]
 
 
 def _without_processor(servers: Servers, place: int) -> ServerPower | None:
@@ -424,67 +506,58 @@ def takes_part(model: str, loads: Sequence[float] | Floats) -> NDArray[np.bool_]
     return np.asarray((np.interp(loads, at, p05) <= 1) & (np.interp(loads, at, p95) >= 1))
 
 
+def machine_learning_systems() -> list[ProcessorOnly]:
+    """MLPerf's processor-only systems beside what the calibrated powers predict."""
+    return read_processor_only(
+        {power.evidence: power for power in server_powers().values() if power.evidence != "generation"}
+    )
+
+
 def report(servers: Servers) -> Iterator[str]:
     """The tables for a terminal: errors, coverage and width, machine learning, models."""
-    shown = [0, 1, 3, 5, 7, 10]
-    loads = "".join(f"{LOADS[place]:>7.0%}" for place in shown)
-    one_each = np.arange(len(servers.year))
+    shown = [LOADS.index(load) for load in SHOWN_LOADS]
+    loads = "".join(f"{load:>7.0%}" for load in SHOWN_LOADS)
+    trials = list(try_load_curve(servers))
     yield f"{len(servers.year)} servers, {len(np.unique(servers.processor))} processors"
     yield ""
     yield f"{'typical factor off':46}{'n':>4}{loads}"
-    for evidence in _PREDICTED:
-        left_out = {
-            "server": one_each,
-            "processor": servers.processor,
-            "vendor": servers.vendor,
-        } | ({} if evidence == "generation" else {"generation": servers.generation})
-        for name, labels in left_out.items():
-            errors = leave_out(servers, evidence, labels)
-            yield f"  {evidence + ', ' + name + ' left out':44}{len(errors.places):>4}" + "".join(
-                f"{number:7.2f}" for number in errors.factor[shown]
-            )
+    for trial in trials:
+        label = f"  {trial.evidence}, {trial.left_out} left out"
+        yield f"{label:46}{len(trial.errors.places):>4}{_row(trial.errors.factor[shown])}"
     yield ""
     yield f"{'coverage of 90 % intervals, and high/low':46}{'n':>4}{loads}"
-    for evidence in _PREDICTED:
-        group = "processor" if evidence == "generation" else "generation"
-        tried = {
-            f"{group} left out": cover(servers, evidence, unit_left_out(servers, evidence)),
-            f"{LAST_YEAR + 1} and later": cover_later(servers, evidence),
-        }
-        for name, (errors, low, high) in tried.items():
-            inside = ((errors.logs >= low) & (errors.logs <= high)).mean(axis=0)
-            width = np.exp(np.median(high - low, axis=0))
-            label = f"  {evidence}, {name}"
-            yield f"{label:46}{len(errors.places):>4}" + "".join(f"{x:7.2f}" for x in inside[shown])
-            yield f"{'    width':50}" + "".join(f"{x:7.2f}" for x in width[shown])
+    for trial in trials:
+        if trial.interval:
+            label = f"  {trial.evidence}, {trial.left_out} left out"
+            yield f"{label:46}{len(trial.errors.places):>4}{_row(trial.coverage[shown])}"
+            yield f"{'    width':50}{_row(trial.width[shown])}"
     yield ""
-    powers, factors = calibrate(servers)
     yield f"{'interval as used (machine learning included)':50}{loads}"
-    for evidence, (low_factors, high_factors) in factors.items():
-        for end, levels in (("low", low_factors), ("high", high_factors)):
-            label = f"  {evidence}, {end}"
-            yield f"{label:50}" + "".join(f"{levels[place]:7.2f}" for place in shown)
+    for evidence, ends in calibrate(servers)[1].items():
+        for end, levels in zip(("low", "high"), ends, strict=True):
+            yield f"{f'  {evidence}, {end}':50}{_row(np.array(levels)[shown])}"
     yield ""
     yield "MLPerf, processor only: wall watts (least, median, most), prediction at full load and its interval"
-    by_evidence: dict[str, ServerPower] = {
-        power.evidence: replace(power, low=factors[power.evidence][0], high=factors[power.evidence][1])
-        for power in powers.values()
-        if power.evidence != "generation"
-    }
-    for each in read_processor_only(by_evidence):
+    for each in machine_learning_systems():
         wall = f"{each.least_w:7.1f}{each.median_w:7.1f}{each.most_w:7.1f}"
         predicted = f"{each.predicted_w:6.1f} ({each.low_w:.1f} to {each.high_w:.1f}) by {each.evidence}"
         yield f"  {each.processor:20}{each.network:18}{each.runs:>4} runs {wall}   {predicted}"
     yield ""
     yield f"{'power models: typical factor off, and model over wall':50}{loads}"
-    by_model: dict[str, Table] = {}
-    for row in judge_models(servers):
-        by_model.setdefault(row["power_model"], []).append(row)
-    for name, rows in by_model.items():
-        for label, cell in (("factor", "factor"), ("median", "bias"), ("5 %", "p05"), ("95 %", "p95")):
-            yield f"  {name if label == 'factor' else '':36}{label:12}" + "".join(
-                f"{float(rows[place][cell]):7.2f}" for place in shown
-            )
+    for trial in try_models(servers):
+        rows = {
+            "factor": trial.errors.factor,
+            "median": trial.errors.ratio(0.5),
+            "5 %": trial.errors.ratio(0.05),
+            "95 %": trial.errors.ratio(0.95),
+        }
+        for label, numbers in rows.items():
+            name = trial.power_model if label == "factor" else ""
+            yield f"  {name:36}{label:12}{_row(numbers[shown])}"
+
+
+def _row(levels: Floats) -> str:
+    return "".join(f"{level:7.2f}" for level in levels)
 
 
 def _cells(levels: Levels) -> dict[str, str]:

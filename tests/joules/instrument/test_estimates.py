@@ -38,6 +38,26 @@ def test_a_window_is_told_to_the_models_by_its_readings():
     assert by_model["processor_time_alone"] == pytest.approx(8.0)
 
 
+def test_an_estimate_says_whether_wall_meters_refute_its_model_at_the_load():
+    half, full = (
+        {
+            each.model: each.takes_part
+            for each in estimate_energies(
+                one_window(
+                    modelled(),
+                    2.0,
+                    machine=genoa(),
+                    contention=QUIET.model_copy(update={"busy_cores": busy_cores}),
+                )
+            )
+        }
+        for busy_cores in (1.0, 2.0)
+    )
+    assert (half["codecarbon"], full["codecarbon"]) == (False, True)
+    assert half["load_curve"]
+    assert full["load_curve"]
+
+
 def test_a_prediction_has_the_intervals_factors_about_what_was_read():
     busy = QUIET.model_copy(update={"busy_cores": 1.0})
     gpu = reading(100.0, domain="gpu0", provenance="counter")
