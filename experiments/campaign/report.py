@@ -8,6 +8,7 @@ import pandas as pd
 
 from joules.analysis.instruments import domain_name, is_modelled, provenance_words
 from joules.instrument import carbon
+from joules.paper.evidence import print_evidence
 from joules.paper.printing import lay_out, number, spaced
 from joules.paper.rows import Rows, derive, pick
 from joules.paper.values import Value
@@ -113,11 +114,12 @@ def _power(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Runs by kind of flag and experiment, and the power models, as the paper prints them."""
+    """Evidence on claims, runs by kind of flag, and the power models, as the paper prints them."""
     experiments = list(tables["energy"]["experiment"])
     flags = tables["flags"].pivot(index="flag", columns="experiment", values="runs")
     flags = flags.reindex(columns=experiments).fillna(0).astype(int).astype(str)
     return {
+        "evidence": print_evidence(tables["evidence"]),
         "flags": flags.rename(columns=spaced).reset_index(),
         "watts": lay_out(
             tables["watts"],

@@ -10,18 +10,20 @@ import pandas as pd
 from experiments.campaign import power
 from joules.analysis import sensitivity
 from joules.analysis.contracts import CampaignEvidence
+from joules.analysis.instruments import provenance_words
 from joules.analysis.records import Floats, Records, alternative_models, recompute_under
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
+from joules.paper.evidence import tabulate_evidence
 from joules.power.servers import choose_servers
 from joules.study.config import Config
 
 
 def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
     """Tables about the campaign: `machine` (one row), `instruments` (one row a domain), `energy` (one row an
-    experiment), `watts` (one row a power model), `flags` (one row an experiment and kind of flag) and
-    `headlines` (one row a claim and power model).
+    experiment), `watts` (one row a power model), `flags` (one row an experiment and kind of flag),
+    `headlines` (one row a claim and power model) and `evidence` (one row a claim and kind of evidence).
 
     Raises UserError where the records come from more than one machine.
     """
@@ -38,9 +40,10 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         spending({name: recompute_under(entries, model) for name, entries in records.items()}, config)
         for model in sensitivity.select_models(alternative_models(records.values()), records.values())
     ]
+    instruments = _instruments(records.values())
     return {
         "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), records.values(), stated)]),
-        "instruments": _instruments(records.values()),
+        "instruments": instruments,
         "energy": sensitivity.with_model_ranges(energy(records, config), by_model),
         "flags": pd.DataFrame(
             [row for name, of_experiment in records.items() for row in _flag_rows(name, of_experiment)],
@@ -48,6 +51,7 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         ),
         "watts": power.watts(records.values()),
         "headlines": power.headlines(evidence.tables),
+        "evidence": tabulate_evidence(evidence.tables, provenance_words(instruments), evidence.releases),
     }
 
 

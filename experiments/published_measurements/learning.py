@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -166,6 +167,20 @@ def leads(curves: pd.DataFrame) -> pd.DataFrame:
                         **_difference(own, best),
                     }
                 )
+    return pd.DataFrame(rows)
+
+
+def pairs(curves: pd.DataFrame) -> pd.DataFrame:
+    """Difference of mean scores of every two algorithms up to the energy of the shortest training, by the
+    clock, with Welch's interval and p."""
+    rows = []
+    chosen = curves[curves["is_shortest"] & (curves["alignment"] == "clock")]
+    for game, group in chosen.groupby("game", sort=False):
+        of = group.set_index("algorithm")
+        for one, other in combinations(sorted(of.index, reverse=True), 2):
+            named = {"game": game, "algorithm": one, "other": other}
+            seeds = int(of.loc[[one, other], "seeds"].min())
+            rows.append(named | {"seeds": seeds, **_difference(of.loc[one], of.loc[other])})
     return pd.DataFrame(rows)
 
 

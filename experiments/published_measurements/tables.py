@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -153,18 +154,25 @@ def _estimate_rows(estimates: pd.DataFrame) -> list[statistics.Row]:
 def _learning_rows(made: dict[str, pd.DataFrame]) -> Iterator[statistics.Row]:
     for lead in made["leads"].to_dict("records"):
         place = f"{lead['game'].lower()}.{lead['algorithm']}.{lead['budget']}.{lead['alignment']}"
-        yield statistics.row(
-            statistic=f"lead.{place}",
-            family="leads",
-            test="welch_t",
-            metric="score",
-            group=lead["algorithm"],
-            base=lead["other"],
-            unit="difference",
-            p=lead["p"],
-            **statistics.estimate_cells(lead["sample"]),
-        )
+        yield _difference_row(f"lead.{place}", "leads", lead)
+    for pair in learning.pairs(made["scores"]).to_dict("records"):
+        place = f"{pair['game'].lower()}.{pair['algorithm']}_vs_{pair['other']}"
+        yield _difference_row(f"pair.{place}", "pairs", pair)
     whole = whole_trainings(made["stopping"])
     for column in whole.columns[whole.columns.str.startswith(("share_after", "patience"))]:
         unit = "percentage points" if column.endswith("points") else "1"
         yield _median(f"stopping.{column}", "stopping", whole, column, unit, "dataset")
+
+
+def _difference_row(statistic: str, family: str, difference: dict[str, Any]) -> statistics.Row:
+    return statistics.row(
+        statistic=statistic,
+        family=family,
+        test="welch_t",
+        metric="score",
+        group=difference["algorithm"],
+        base=difference["other"],
+        unit="difference",
+        p=difference["p"],
+        **statistics.estimate_cells(difference["sample"]),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -39,12 +39,14 @@ class CampaignEvidence:
         tables: of every experiment that does not itself rest on the campaign, by experiment and name.
         config: options of the campaign.
         stated: facts about the machine that the records lack; None where nothing was stated.
+        releases: verdicts of campaigns that were released earlier, by campaign.
     """
 
     records: Mapping[str, Records]
     tables: Mapping[str, Mapping[str, pd.DataFrame]]
     config: Config
     stated: Stated | None = None
+    releases: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 class CampaignTables(Protocol):

@@ -15,7 +15,7 @@ from joules.analysis.records import Records, TableSet, concat, load_records, rea
 from joules.analysis.statistics import with_p_bound
 from joules.errors import UserError
 from joules.models import did_you_mean
-from joules.study.campaign import Campaign, figures_of
+from joules.study.campaign import Campaign, earlier_releases, figures_of
 from joules.study.claims import load_claims
 from joules.study.config import Config
 from joules.study.design import Evidence, load_design
@@ -96,6 +96,7 @@ def _from_campaign(campaign: Campaign, experiment: str, config: Config, load: Lo
         {name: tables.read_tables(campaign, name) for name in campaign.tables_read(experiment, config)},
         config,
         read_stated(campaign.stated),
+        {other.name: pd.read_csv(other.claims) for other in earlier_releases(campaign)},
     )
     return module.tabulate(evidence)
 

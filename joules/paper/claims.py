@@ -20,7 +20,7 @@ from joules.paper.rows import derive, pick
 from joules.paper.values import Value
 from joules.power.models import POWER_MODELS
 from joules.study.campaign import CAMPAIGN
-from joules.study.claims import Claim, load_claims
+from joules.study.claims import Claim, Elsewhere, load_claims
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "depends on the power model"]
 _OPEN: Verdict = "inconclusive"
@@ -64,6 +64,7 @@ COLUMNS = [
     "data_known",
     "published",
     "source",
+    "read_by",
     "evidence",
 ]
 
@@ -214,17 +215,22 @@ def _band(cells: Mapping[str, Any]) -> str:
     return "" if low == high else f"; {low} to {high} over power models"
 
 
-def verdict_of(claim: Claim, estimate: float, low: float, high: float) -> tuple[Verdict, str]:
+def holds(claim: Claim | Elsewhere, value: float) -> bool:
+    """Whether a number is on the side of the bound that a claim states."""
+    return bool(_HOLDS[claim.comparison](value, claim.value))
+
+
+def verdict_of(claim: Claim | Elsewhere, estimate: float, low: float, high: float) -> tuple[Verdict, str]:
     """The verdict and its evidence in words: decided only if the whole interval lies on one side."""
     if pd.isna(estimate):
         return _OPEN, "not measured at this scale"
     if pd.isna(low) or pd.isna(high):
         return _OPEN, f"estimate {estimate:.3g} has no interval"
-    holds = [_HOLDS[claim.comparison](bound, claim.value) for bound in (low, high)]
+    sides = [holds(claim, bound) for bound in (low, high)]
     interval = f"{estimate:.3g} [{low:.3g}, {high:.3g}] against {claim.comparison} {claim.value:g}"
-    if all(holds):
+    if all(sides):
         return "supported", interval
-    if not any(holds):
+    if not any(sides):
         return "contradicted", interval
     return _OPEN, f"{interval}: the interval spans the bound"
 
@@ -307,8 +313,11 @@ def state_claim(claims: pd.DataFrame) -> str:
     inner = bare[0].lower() + bare[1:] if first[1:].islower() or len(first) == 1 else bare
     if row["verdict"] == "supported":
         return f"{bare} ({evidence})."
+    is_published = pd.notna(row.get("read_by"))
     if row["verdict"] == "contradicted":
-        return f"This campaign contradicts the claim that {inner} ({evidence})."
+        who = "The published readings contradict" if is_published else "This campaign contradicts"
+        return f"{who} the claim that {inner} ({evidence})."
     if row["verdict"] == _DEPENDS:
         return f"Whether {inner} depends on the power model: {describe_models(row)} ({evidence})."
-    return f"This campaign cannot decide whether {inner} ({evidence})."
+    who = "The published readings" if is_published else "This campaign"
+    return f"{who} cannot decide whether {inner} ({evidence})."

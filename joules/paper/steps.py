@@ -33,7 +33,7 @@ from joules.study.repository import repository_root
 # Hashes of what the export step wrote for LaTeX.
 EXPORTED = "exported.json"
 # Tables that grow with the claims, figures or families of a campaign, and go over pages.
-_LONG = ("claims", "claims_by_campaign", "provenance", "families")
+_LONG = ("claims", "evidence", "claims_by_campaign", "provenance", "families")
 # Hashes in a row of the table of provenance: LaTeX cannot set one of thousands.
 _IN_A_ROW = 60
 

@@ -17,6 +17,7 @@ CAMPAIGN = "campaign"
 # The table that the machinery adds where there are runs: every statistic under every power model.
 POWER_MODELS = "power_models"
 STATED = "machine.yaml"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}[a-z]?$")
 _BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl(?:\.gz)?")
 
 
@@ -224,6 +225,21 @@ def other_releases(campaign: Campaign) -> list[Campaign]:
         for other in campaigns(campaign.root)
         if not other.is_local and other.name != campaign.name and other.manifest.exists()
     ]
+
+
+def earlier_releases(campaign: Campaign) -> list[Campaign]:
+    """Released campaigns whose name ends in an earlier day than a campaign's, so that what is made of them
+    stays the same whatever is released later; all of them for the local campaign."""
+    return [
+        other
+        for other in other_releases(campaign)
+        if campaign.is_local or _day(other.name) < _day(campaign.name)
+    ]
+
+
+def _day(name: str) -> str:
+    found = _DAY.search(name)
+    return found[0] if found else ""
 
 
 def compared_releases(campaign: Campaign) -> list[Campaign]:

@@ -28,6 +28,18 @@ class Declaration(Closed):
     data_known: list[str] = Field(default_factory=list)
 
 
+class Elsewhere(Closed):
+    """What readings of others say to a claim: the row `statistic` of the statistics of `experiment`, of which
+    the claim holds if the estimate is on the stated side of `value`. `words` say what was asked."""
+
+    evidence: Literal["wall meters", "counters", "published"]
+    experiment: Name = "published_measurements"
+    statistic: str
+    comparison: Literal["<", "<=", ">", ">="]
+    value: float
+    words: str
+
+
 class Claim(Closed):
     """A sentence of the paper that a campaign can support or contradict.
 
@@ -36,6 +48,8 @@ class Claim(Closed):
     holds if the estimate is on the stated side of `value`. `published` is the figure of `source`, if there is
     one. `contradicted_if` says what would contradict the claim. `chance_to_fail` is the probability that the
     claim is not supported if `null_hypothesis` is true: a claim that cannot fail is a definition.
+    `elsewhere` lists statistics of readings of others that ask the same. `read_by` says by what others read
+    the energy, if the claim rests on published readings.
     """
 
     statement: str
@@ -49,6 +63,8 @@ class Claim(Closed):
     declared: Declaration
     published: float | None = None
     source: str | None = None
+    read_by: Literal["wall meters", "counters"] | None = None
+    elsewhere: list[Elsewhere] = Field(default_factory=list)
 
     @property
     def is_exploratory(self) -> bool:

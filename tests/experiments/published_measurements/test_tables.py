@@ -14,7 +14,6 @@ from experiments.published_measurements import (
     networks,
     readings,
     report,
-    tables,
 )
 from joules.analysis import columns
 from joules.errors import UserError
@@ -22,6 +21,7 @@ from joules.paper.values import check_values
 from joules.study.design import load_design
 from joules.study.published import SOURCES, check_source, load_sources
 from tests import ROOT
+from tests.experiments.published_measurements import made_tables
 from validation.recompute_published import recompute
 
 REFERENCE = ROOT / "experiments" / "published_measurements" / "reference"
@@ -30,7 +30,7 @@ NAME = "published_measurements"
 
 @pytest.fixture(scope="module")
 def made():
-    return tables.tabulate([ROOT / source for source in load_design(NAME).sources])
+    return made_tables()
 
 
 def test_every_network_of_a_published_family_is_identified():

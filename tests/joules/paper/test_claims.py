@@ -102,3 +102,13 @@ def test_tables_that_do_not_say_which_models_take_part_are_to_be_made_again():
     statistics = pd.DataFrame({"statistic": ["a"], "unit": ["ratio"], "estimate": [1.0]})
     with pytest.raises(UserError, match="lacks takes_part, p_bound: run 'joules tabulate layer_kinds'"):
         claims.evaluate_claims({"layer_kinds": statistics}, {"layer_kinds": models})
+
+
+def test_published_readings_and_not_a_campaign_decide_their_claims():
+    row = {"claim": "any", "statement": "A step costs less.", "verdict": "inconclusive", "evidence": "e"}
+    published = pd.DataFrame([row | {"read_by": "wall meters", "declaration": "before the data"}])
+    assert state_claim(published) == "The published readings cannot decide whether a step costs less (e)."
+    contradicted = published.assign(verdict="contradicted")
+    assert (
+        state_claim(contradicted) == "The published readings contradict the claim that a step costs less (e)."
+    )
