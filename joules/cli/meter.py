@@ -20,7 +20,10 @@ def _number_from(minimum: float) -> Callable[[str], float]:
     """A parser of finite numbers that are at least `minimum`."""
 
     def parse_number(text: str) -> float:
-        value = float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
         if not math.isfinite(value) or value < minimum:
             raise argparse.ArgumentTypeError(f"invalid value '{text}': use a number of at least {minimum:g}")
         return value
@@ -59,12 +62,12 @@ def _declare_meter(parser: argparse.ArgumentParser) -> None:
         "--floor",
         type=from_zero,
         metavar="WATTS",
-        help="minimum power of the whole machine, in watts (default: 50 if a GPU is metered, otherwise 0)",
+        help="least power of the whole machine, in watts (default: 50 if a GPU is metered, otherwise 0)",
     )
     parser.add_argument(
         "--without-gpu",
         action="store_true",
-        help="leave GPUs out, for example because one cannot be read and the command uses none",
+        help="do not read GPUs, for example if one cannot be read and the command does not use it",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
 

@@ -109,7 +109,7 @@ def grid(region: str) -> Grid:
     packaged = _packaged("global_energy_mix.json")
     if packaged is None:
         raise UserError(
-            f"no grid data for region '{region}': install codecarbon, which has the data of countries"
+            f"no grid data for region '{region}': install codecarbon, which has data for countries"
         )
     data, digest = packaged
     if region not in data:
@@ -150,7 +150,9 @@ def region_hint(text: str) -> str:
     if meant is None:
         meant = next(iter(difflib.get_close_matches(upper, known, n=1)), None)
     return (
-        f"did you mean '{known.get(meant, meant)}'?" if meant else "such as NOR or FRA, or WOR for the world"
+        f"did you mean '{known.get(meant, meant)}'?"
+        if meant
+        else "use an ISO 3166 alpha-3 code, or WOR for the world"
     )
 
 

@@ -16,7 +16,7 @@ class Battery(Source):
     """All batteries that discharge, as the whole machine; nothing is known of time in which none does.
 
     Raises:
-        SourceError: where no battery discharges.
+        SourceError: If no battery is discharging.
     """
 
     # Batteries come up with a new value every few seconds.
@@ -26,7 +26,9 @@ class Battery(Source):
         supplies = sorted((host.sys / "class/power_supply").glob("*"))
         self._batteries = [path for path in supplies if _text(path / "type") == "Battery"]
         if not self._discharging():
-            raise SourceError("no battery discharges: its power is that of the machine only while unplugged")
+            raise SourceError(
+                "no battery is discharging (a battery measures the machine only if it is unplugged)"
+            )
         self._clock, self._read_s = host.clock, host.clock()
         self._channel = Channel(
             domain=MACHINE,

@@ -46,7 +46,7 @@ class PmCounters(Source):
         except (OSError, ValueError) as fault:
             raise SourceError(f"the counters under {folder} cannot be read: {fault}") from None
         if not self._counters:
-            raise SourceError(f"no counters under {folder} (nodes of HPE Cray alone have them)")
+            raise SourceError(f"no counters under {folder} (only nodes of HPE Cray have them)")
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -64,7 +64,7 @@ class PowerPmu(Source):
         if not self._events:
             raise SourceError("the performance monitor of power has no package")
         host.sleep(_WAIT_S)
-        # Virtual machines show counters that stand still.
+        # Virtual machines show counters that never change.
         self._events = {
             channel: events
             for channel, events in self._events.items()
@@ -72,7 +72,7 @@ class PowerPmu(Source):
         }
         if not self._events:
             self.close()
-            raise SourceError("the counters of the performance monitor of power stand still")
+            raise SourceError("the energy counters of the performance monitor do not change")
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -124,6 +124,7 @@ def test_a_file_that_cannot_be_written_is_said_before_the_command_starts(tmp_pat
         (["--region", "Germany", "--", "true"], "did you mean 'DEU'?"),
         (["--idle", "nan", "--", "true"], "argument --idle: invalid value 'nan': use a number of at least 0"),
         (["--price", "inf", "--", "true"], "argument --price: invalid value 'inf'"),
+        (["--price", "cheap", "--", "true"], "argument --price: invalid value 'cheap': use a number"),
         (["--pue", "0.5", "--", "true"], "argument --pue: invalid value '0.5': use a number of at least 1"),
         (["--", "/etc/passwd/program"], "part of its path is a file"),
     ],
