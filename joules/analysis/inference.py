@@ -206,7 +206,10 @@ class DifferenceSample:
 
 @dataclass(frozen=True)
 class ResampledSample:
-    """An estimate whose distribution is that of resamples of whole groups (percentile bootstrap).
+    """An estimate whose distribution is that of resamples of whole groups.
+
+    The interval is the expanded percentile interval of Hesterberg 2015: the quantiles of the resamples are
+    those that would give Student's interval of the mean of `n` normal values.
 
     Attributes:
         estimate: of all values.
@@ -219,13 +222,26 @@ class ResampledSample:
     n: int
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
-        tail = (1 - confidence) / 2
+        from scipy import special
+
+        if self.n < 2:
+            return UNKNOWN
+        tail = special.ndtr(self._expansion * special.stdtrit(self.n - 1, (1 - confidence) / 2))
         low, high = np.quantile(self.resamples, [tail, 1 - tail])
         return float(low), float(high)
 
     def p_value(self, bound: float) -> float:
+        from scipy import special
+
+        if self.n < 2:
+            return math.nan
         resamples = np.asarray(self.resamples)
-        return min(1.0, 2 * float(min((resamples <= bound).mean(), (resamples >= bound).mean())))
+        share = min((resamples <= bound).mean(), (resamples >= bound).mean(), 0.5)
+        return float(2 * special.stdtr(self.n - 1, special.ndtri(share) / self._expansion))
+
+    @property
+    def _expansion(self) -> float:
+        return math.sqrt(self.n / (self.n - 1))
 
 
 def p_value(contrasts: Floats, test: Test) -> float:

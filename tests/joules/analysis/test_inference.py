@@ -8,7 +8,13 @@ import pytest
 from scipy import stats
 
 from joules.analysis import inference, statistics
-from joules.analysis.inference import CorrelationSample, ExtremeSample, MeanSample
+from joules.analysis.inference import (
+    CorrelationSample,
+    DifferenceSample,
+    ExtremeSample,
+    MeanSample,
+    ResampledSample,
+)
 
 VALUES = np.array([1.1, 1.4, 1.2, 1.7])
 
@@ -53,6 +59,8 @@ def of(n, location=0.3):
         MeanSample.from_ratios(of(9), "sign_flip"),
         CorrelationSample(-0.8, 12),
         CorrelationSample(0.2, 12),
+        DifferenceSample(0.4, 0.2, 3.7, 3),
+        ResampledSample(1.0, tuple(np.random.default_rng(0).normal(1.0, 0.2, 4000)), 9),
         *(
             ExtremeSample(tuple(MeanSample.from_ratios(of(6 + n, n)) for n in (1, 2, 3)), is_largest)
             for is_largest in (True, False)
@@ -62,7 +70,8 @@ def of(n, location=0.3):
 def test_an_interval_holds_what_its_test_does_not_reject(sample):
     low, high = sample.interval()
     assert low <= sample.estimate <= high
-    step = 1e-6 * (high - low)
+    # Resamples are few: the ends of their interval lie between two of them.
+    step = (1e-2 if isinstance(sample, ResampledSample) else 1e-6) * (high - low)
     for end, inside in ((low, low + step), (high, high - step)):
         outside = 2 * end - inside
         assert sample.p_value(inside) > 0.05
