@@ -1,12 +1,13 @@
-"""Numbers of `published_measurements`, computed again from its reference files by other code.
+"""Numbers of `published_measurements`, recomputed from its reference files by independent code.
 
     python -m validation.recompute_published
 
-prints each with its name. It imports nothing of this repository: a fault of the tables does not repeat here.
+Prints each number with its name. It imports nothing of this repository, so it cannot repeat its faults.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import math
 import re
@@ -140,5 +141,8 @@ def recompute() -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     for name, value in recompute().items():
         print(f"{name} {value:.9g}")

@@ -8,7 +8,7 @@ from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, Tabl
 from joules.analysis.drawing.palette import BLUE, GREEN, INK, PALE, VERMILION, Look, assign_looks
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 
-_STATES = {"rest_w": "at rest", "one_core_w": "one core", "all_cores_w": "all cores"}
+_STATES = {"rest_w": "idle", "one_core_w": "one core", "all_cores_w": "all cores"}
 
 
 def power_watts(tables: Tables) -> Figure:
@@ -26,7 +26,7 @@ def power_watts(tables: Tables) -> Figure:
         Layer("text", watts, "nothing", "place", text="gap", size=7, look=Look(INK)),
     ]
     series = {
-        "at rest": Look(BLUE),
+        "idle": Look(BLUE),
         "one core": Look(VERMILION, "square"),
         "all cores": Look(GREEN, "triangle-up"),
     }

@@ -128,17 +128,13 @@ def compared(anchors: dict[str, Anchor], predicted: dict[str, tuple[float, Range
         ):
             if row[column] != stated:
                 raise UserError(
-                    f"reference/{_REFERENCE.name} says of {name} that its {column.split('_')[0]} prediction "
-                    f"{_said(stated)}, and it {_said(str(row[column]))} ({package}: {fitted:.4g}, without a "
-                    f"fit {unfitted[0]:.4g} to {unfitted[1]:.4g}; published {anchor.published[0]:g} to "
-                    f"{anchor.published[1]:g}): correct what is wrong there, and the text that tells of it"
+                    f"outdated {column} of {name} in reference/{_REFERENCE.name}: it is '{stated}', but the "
+                    f"prediction gives '{row[column]}' ({package}: {fitted:.4g} fitted, {unfitted[0]:.4g} to "
+                    f"{unfitted[1]:.4g} unfitted; published {anchor.published[0]:g} to "
+                    f"{anchor.published[1]:g}): correct the file and the text about it"
                 )
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _said(word: str) -> str:
-    return "is none" if word == "none" else word
 
 
 def apart(predicted: Range, published: Range) -> float:

@@ -62,7 +62,7 @@ def report_failure(failure: BaseException, command: str) -> int:
 
 
 def print_error(message: str) -> None:
-    """Prints an error message, if standard error can be written; otherwise only the exit status tells."""
+    """Prints an error message; does nothing if standard error cannot be written."""
     with contextlib.suppress(OSError):
         print(f"error: {message}", file=sys.stderr, flush=True)
 

@@ -97,7 +97,7 @@ def job_readings(
 
     Modelled domains keep the job channels the meter sampled. Counted and sampled ones are divided:
     `cpu_share` is the job's part of the busy CPU time, `gpu_shares` its part of SM use by domain,
-    `idle_power_w` the machine's measured power at rest by domain; its share of the memory is that of the
+    `idle_power_w` the machine's measured idle power by domain; its share of the memory is that of the
     modelled readings. A domain whose share is not known is charged to the job, and its detail says so; a GPU
     that is `invisible` to the job is not.
     """
@@ -153,8 +153,8 @@ def _share(own: Reading, readings: Sequence[Reading]) -> float | None:
 def _divided(whole: Reading, share: float | None, idle_j: float) -> Reading:
     energy_j = whole.energy_j or 0.0
     above_j = max(energy_j - idle_j, 0.0)
-    divided = "what lies above idle" if idle_j else "it"
-    said = f"all of {divided}, whoever used it" if share is None else f"{share:.0%} of {divided}"
+    divided = "the energy above idle" if idle_j else "the energy"
+    said = f"100 % of {divided} (share unknown)" if share is None else f"{share:.0%} of {divided}"
     return whole.model_copy(
         update={
             "scope": "job",
@@ -178,9 +178,9 @@ def _job_channel(domain: str, detail: str) -> Channel:
 def sum_memory_bytes(job: Iterable[int], shared_with_paused: bool) -> float:
     """Memory that the processes of a job use, pages they share counted once.
 
-    That is the sum of their proportional set sizes, unless runs that rest share pages with them and would
-    take over a part. The pages they share are then those of the image all were forked from: the job's private
-    pages and the largest of its processes' shared ones are what it would use alone.
+    This is the sum of their proportional set sizes. Paused runs, which were forked from the same image, share
+    pages with the job and would reduce this sum. With paused runs the result is therefore the job's private
+    pages plus the largest shared part of one of its processes: the memory that the job would use alone.
     """
     sizes = [_set_sizes(pid) for pid in job]
     if not shared_with_paused:

@@ -89,7 +89,7 @@ def _gpu_disturbances(gpu_use: Sequence[GpuUse]) -> Iterator[str]:
 
 
 def _coarse_counters(readings: Sequence[Reading]) -> Iterator[str]:
-    """Counters whose uncertainty but for calibration is more than a hundredth of what they read."""
+    """Counters whose uncertainty without calibration is more than 1 % of their reading."""
     for reading in readings:
         if (reading.provenance, reading.scope) != ("counter", "machine") or not reading.energy_j:
             continue

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 # A counter read faster than it is updated repeats its value; above this share of repeats the
 # instants of the updates, not of the reads, are what the energy is known at.
 _SLOW_COUNTER_REPEATS = 0.1
-# Fewer updates than this do not tell a pace.
+# Least number of updates from which a pace is computed.
 _LEAST_FOR_PACE = 10
 # Updates at a steady pace fall uniformly between their reads: their distances from it have a root mean square
 # of .29 gaps between reads, which scatters over few, and of more where there is no such pace.
@@ -25,14 +25,14 @@ _STEADY_GAPS = 0.29
 _STEADY_SCATTER = 2.0
 # Of two updates, the time between them is known.
 _LEAST_FOR_GAP = 2
-# The slowest counters known are updated every second. One that shows the same value for longer than this, for
-# longer than so many of its usual gaps, and for longer than a part at rest takes for one step, stands still.
+# The slowest known counters are updated every second. A counter stands still if its value is constant for
+# longer than this time, than this number of its usual gaps, and than an idle part takes for one step.
 _STANDSTILL_S = 1.5
 _STANDSTILL_GAPS = 2.5
 _LEAST_POWER_W = 1.0
-# What was read so long before a window is kept for it: it tells the pace of its counters.
+# Length of history before a window that is kept, from which the pace of counters is computed.
 HISTORY_S = 15.0
-# Samples of power further apart than so many times the usual distance leave a gap.
+# Samples of power that are further apart than this multiple of the usual distance leave a gap.
 _SAMPLE_GAP = 5.0
 
 

@@ -168,9 +168,9 @@ def rank(reading: Ranked) -> int:
 def summed(parts: Sequence[Sequence[Reading]]) -> list[Reading]:
     """Readings of one window that was open in several parts, each with the same channels in the same order.
 
-    Errors of counters and sensors are independent from one part to the next and add in quadrature, but for
-    those of calibration, which share their cause and add linearly as those of a model do. A channel missing
-    from one part is missing.
+    Errors of counters and sensors are independent between parts and add in quadrature. Errors of calibration
+    and of models have the same cause in all parts and add linearly. A channel that is missing from one part
+    is missing.
     """
     return [_summed(channel) for channel in zip(*parts, strict=True)]
 

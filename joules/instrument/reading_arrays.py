@@ -281,7 +281,7 @@ class ReadingArrays:
             for kind in self.layout.kinds
             if kind.provenance == "modelled"
             and kind.domain in model_w
-            # What is kept beside the machine's best stays what it was.
+            # Readings that are kept only as a cross-check do not change.
             and (kind.scope == "job" or kind in self.primary)
         )
         spread = relative_uncertainty(self.use) if model is POWER_MODELS[DEFAULT_MODEL] else 0.0

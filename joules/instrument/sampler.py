@@ -95,7 +95,7 @@ class Sampler:
         return list(self._traces)
 
     def notices(self) -> list[Notice]:
-        """Notices of the sources, but for those of a model about a domain that is measured."""
+        """Notices of the sources, except those of a model about a domain that is measured."""
         with self._lock:
             measured = {
                 domain

@@ -80,8 +80,7 @@ def read_options() -> dict[str, Any]:
 
 
 def paper_order() -> list[str]:
-    """All experiments in the order of the paper: those that rest on the whole campaign, then those that
-    `workflow/config.yaml` lists."""
+    """All experiments in the order of the paper, starting with those about the whole campaign."""
     listed = read_options().get("experiments")
     return with_campaign_experiments(map(str, listed) if isinstance(listed, list) else [])
 
@@ -94,7 +93,7 @@ def check_config(options: Mapping[str, Any], source: str = "configuration") -> C
         source: what a message says the options come from.
 
     Returns:
-        The options, with the experiments that rest on the whole campaign among `experiments`.
+        The options, with the experiments about the whole campaign among `experiments`.
 
     Raises:
         UserError: an option is unknown or invalid, an experiment does not exist or lacks the chosen scale.

@@ -168,7 +168,7 @@ def experiment_names() -> list[str]:
 
 
 def with_campaign_experiments(names: Iterable[str]) -> list[str]:
-    """`names` after the experiments that rest on the whole campaign, which every campaign has."""
+    """`names` after the experiments about the whole campaign, which every campaign has."""
     whole = [name for name in experiment_names() if load_design(name).evidence == "campaign"]
     return [*whole, *(name for name in names if name not in whole)]
 

@@ -1,4 +1,4 @@
-"""Where files of published readings come from: the `sources.yaml` beside them."""
+"""Sources of published files: the `sources.yaml` in their folder."""
 
 from __future__ import annotations
 

@@ -21,11 +21,11 @@ Scale = Literal["linear", "log", "symlog"]
 Limits = tuple[float, float]
 Tables = Mapping[str, pd.DataFrame]
 
-# Columns that a tooltip names: of a point that is a run, and of one that is an arm.
+# Columns in the tooltip of a run and of an arm.
 OF_RUN = ("arm", "block", "duration_s", "energy_j", "energy_uncertainty_j", "provenance", "flags")
 OF_ARM = ("arm", "blocks", "provenance")
 
-# Of more blocks than this, only those are drawn that can be told apart on an axis with fewer pixels.
+# Above this number of blocks, only those are drawn that are distinct at the resolution of the axis.
 _CLOUD = 2_000
 _SIZES = {"point": 4.0, "line": 1.2, "rule": 1.0, "text": 7.0, "label": 7.0, "area": 0.0, "rect": 0.0}
 # Below so many pairs a difference that was not found says little.
@@ -50,7 +50,7 @@ class Layer:
 
     Args:
         mark: `point`, `rule`, `rect` and `text` draw each row; `line` and `area` connect the rows of a
-            series; `label` writes a name beside a point where there is room.
+            series; `label` writes a name next to a point if there is room.
         data: Rows; those without a value in a column that is used are left out.
         x, y: Columns of the place. Infinite ends of rules and rectangles lie at the edge of the panel.
         x2, y2: Columns of the other end (rule, rect) or edge (area).
@@ -63,7 +63,7 @@ class Layer:
         size: Diameter of points, width of lines, height of letters, in printer's points.
         dash: Dash of this layer's lines, instead of the series'.
         is_stepped: Whether a line goes in steps, each as high as the row to its left.
-        align: Where a text is beside its place.
+        align: Alignment of a text at its place.
         tips: Columns that a page shows on hovering.
     """
 
@@ -186,7 +186,7 @@ class Figure:
         columns: Panels in a row.
         heights: Relative heights of rows.
         note: Words below all panels; without panels, all there is.
-        costs: The same figure told in another cost than energy, by its name ('time', 'cpu').
+        costs: Versions of the figure for other costs than energy, by name ('time', 'cpu').
     """
 
     panels: Sequence[Panel]
@@ -204,7 +204,7 @@ class Figure:
 
 
 def with_costs(figures: Mapping[str, Figure]) -> Figure:
-    """The first of one figure told in several costs, by their names, with all of them to choose from."""
+    """The first of several versions of a figure, one per cost, with all of them as `costs`."""
     return replace(next(iter(figures.values())), costs=figures)
 
 
@@ -296,8 +296,9 @@ def compare_runs(
     title: str = "",
     slant: float = 0,
 ) -> Panel:
-    """A panel of runs by name: each block as a grey point, beside them their mean with its interval
-    (geometric on a logarithmic axis), beside that the band over power models, above the stars.
+    """A panel of runs by name, from left to right: blocks, mean with interval, range over power models.
+
+    Blocks are grey points; the mean is geometric on a logarithmic axis. Stars are above.
 
     Args:
         runs: Rows with a name in `x` and a value in `y`, which is shown times `factor`.
@@ -399,7 +400,7 @@ def describe_provenance(table: pd.DataFrame, energy: str = "") -> str:
 
 
 def name_model(model: str, family: str) -> str:
-    """A model as its family is written, and what tells it apart: 'squeezenet1_1' is 'SqueezeNet 1.1'."""
+    """Name of a model in the spelling of its family: 'squeezenet1_1' is 'SqueezeNet 1.1'."""
     rest = model.removeprefix(family.lower().replace(" ", "_")).strip("_")
     rest = re.sub(r"(^|_)(x?\d)_(\d(?:gf)?)$", r"\1\2.\3", rest)
     return f"{family} {rest.replace('_', ' ')}".strip()

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-# Neutral: what stands out, points behind a mean, bands. A dark page shows ink as light.
+# Neutral colours: emphasis, points behind a mean, ranges. In dark mode a page shows ink as light.
 INK, GREY, PALE = "#000000", "#7F7F7F", "#C4C4C4"
-# Of Okabe and Ito 2008, told apart by every kind of colour vision; their yellow is too pale for a line.
+# Okabe and Ito 2008: distinguishable with every kind of colour vision; their yellow is too pale for lines.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = HUES = (
     "#0072B2",
     "#D55E00",
@@ -33,7 +33,7 @@ class Look:
     dash: Dash = "solid"
 
 
-# Of what has no series and no look of its own.
+# Look of marks without a series or a look of their own.
 PLAIN = Look()
 
 

@@ -202,9 +202,10 @@ def _handle(name: str, look: Look, layers: Sequence[Layer]) -> Line2D | Patch:
 
 
 def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> None:
-    """Writes each name beside its point where it stays within the axes and covers no point, line, bar
-    and no name written before; where there is no such place, the name is left out. Call last, with scales and
-    limits set."""
+    """Writes each name next to its point, without overlapping points, lines, bars or other names.
+
+    A name is left out if there is no such place within the axes. Call last, after scales and limits are set.
+    """
     axes.figure.canvas.draw()
     places: list[dict[str, Any]] = [
         {"xytext": (4, 3), "ha": "left", "va": "bottom"},

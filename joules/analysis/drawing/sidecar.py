@@ -1,4 +1,4 @@
-"""What stands beside a figure: what it was drawn from and by."""
+"""Provenance file of a figure: the data and code that it was drawn from."""
 
 from __future__ import annotations
 

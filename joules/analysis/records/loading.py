@@ -22,7 +22,7 @@ from joules.power.servers import ProcessorIdentity
 from joules.study.campaign import STATED
 from joules.study.files import COMPRESSED, read_content
 
-# Files of more bytes than this are not kept in memory but for their columns.
+# Of files larger than this, only the columns are kept in memory.
 _KEPT_BYTES = 100_000_000
 # Bytes that a process reads at a time.
 _READ_BYTES = 20_000_000

@@ -240,8 +240,7 @@ def _by_name(of_runs: Sequence[Mapping[str, object]]) -> dict[str, Column]:
 
 
 def _column(cells: Sequence[object]) -> Column:
-    """Cells as one array. Whole numbers stay what they are beside others and missing ones: some of them alone
-    may be a column of whole numbers."""
+    """Cells as one array. Integers mixed with other types or missing values keep their type."""
     column = np.asarray(pd.Series(cells).to_numpy())
     if column.dtype == np.float64 and any(isinstance(cell, int) for cell in cells):
         return np.array(cells, dtype=object)

@@ -53,7 +53,7 @@ class _NoArithmetic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         if func in _DRAWS:
             return args[0].zero_()
-        # Those whose operations PyTorch counts, but for fused ones, which return more than their product.
+        # Operators that PyTorch counts, except fused ones, which return more than their product.
         if func._overloadpacket in flop_registry and len(func._schema.returns) == 1:
             sizes = [value.to("meta") if isinstance(value, Tensor) else value for value in args]
             output = func(*sizes, **(kwargs or {}))

@@ -154,7 +154,7 @@ def _mean(values: Sequence[float | None], durations_s: Sequence[float]) -> float
 
 
 def job_shares(gpus: Iterable[GpuUse]) -> dict[str, float]:
-    """The job's share by domain, of the GPUs whose driver tells it."""
+    """The job's share by domain, for the GPUs whose driver reports it."""
     return {gpu.domain: gpu.job_share for gpu in gpus if gpu.job_share is not None}
 
 

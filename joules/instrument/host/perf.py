@@ -58,7 +58,7 @@ def open_event(kind: int, number: int, *, pid: int, cpu: int, flags: int = 0, re
 
 
 class ProcessorCounter:
-    """One event counted on one processor, whoever works there. Raises OSError where the kernel refuses."""
+    """One event counted on one processor for all processes. Raises OSError if the kernel refuses."""
 
     def __init__(self, kind: int, number: int, cpu: int) -> None:
         self._file = open_event(kind, number, pid=-1, cpu=cpu)

@@ -47,10 +47,10 @@ class _Card:
 
 
 class AmdSmi(Source):
-    """The energy counter of every card, and its power beside it.
+    """The energy counter and the power of every card.
 
     Raises:
-        SourceError: where the module, the driver or a card is missing.
+        SourceError: If the module, the driver or a card is missing.
     """
 
     period_s = 0.1
@@ -150,7 +150,7 @@ class AmdSmi(Source):
         return card.counted.total_j
 
     def _power_w(self, card: _Card) -> float:
-        """The power now where the card tells it, else a mean of its firmware. What is not known is 'N/A'."""
+        """Current power if the card reports it, otherwise its firmware's mean. An unknown value is 'N/A'."""
         info = self._library.amdsmi_get_power_info(card.handle)
         told = [info.get(name) for name in ("current_socket_power", "average_socket_power")]
         known = [number for number in told if number not in _NOT_KNOWN]

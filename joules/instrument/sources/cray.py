@@ -22,10 +22,10 @@ _DOMAINS = {"energy": MACHINE, "cpu_energy": "cpu", "memory_energy": "dram"}
 
 
 class PmCounters(Source):
-    """The node as the whole machine, beside it processors, memory and each accelerator.
+    """Counters of the node as the whole machine, and of its processors, memory and accelerators.
 
     Raises:
-        SourceError: where there are no such counters.
+        SourceError: If there are no such counters.
     """
 
     period_s = 0.1

@@ -350,7 +350,7 @@ def _openable_nodes(dev: Path) -> list[str]:
 
 
 def _unknown_share(listed: set[int]) -> tuple[None, list[str]]:
-    doubt = "use is told by the host's process numbers, which this container does not have"
+    doubt = "use is reported by the host's process numbers, which this container does not have"
     return None, [doubt] if listed else []
 
 

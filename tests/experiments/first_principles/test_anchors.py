@@ -18,7 +18,9 @@ def test_every_verdict_on_file_follows():
 def test_a_planted_mismatch_stops_the_build():
     filed = anchors.load_anchors()
     planted = filed | {"llama3_stages": filed["llama3_stages"].model_copy(update={"published": (4.0, 4.0)})}
-    with pytest.raises(UserError, match="llama3_stages that its fitted prediction agrees, and it misses"):
+    with pytest.raises(
+        UserError, match=r"fitted_verdict of llama3_stages .* it is 'agrees', but .* gives 'misses'"
+    ):
         anchors.compared(planted, anchors.predictions())
 
 

@@ -78,7 +78,7 @@ def test_gpus_are_shared_by_their_own_use():
 def test_a_gpu_whose_users_are_not_known_is_charged_and_says_so():
     (own,) = job_readings([reading(100.0, domain="gpu0", provenance="counter")], {"gpu0": 20.0}, 1.0, 0.5, {})
     assert own.energy_j == 100.0
-    assert own.detail.endswith("all of what lies above idle, whoever used it")
+    assert own.detail.endswith("100 % of the energy above idle (share unknown)")
 
 
 def test_counted_memory_is_shared_by_the_memory_held():
