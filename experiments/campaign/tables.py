@@ -21,11 +21,18 @@ from joules.study.config import Config
 
 
 def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
-    """Tables about the campaign: `machine` (one row), `instruments` (one row a domain), `energy` (one row an
-    experiment), `watts` (one row a power model), `flags` (one row an experiment and kind of flag),
-    `headlines` (one row a claim and power model) and `evidence` (one row a claim and kind of evidence).
+    """Build the tables about the campaign.
 
-    Raises UserError where the records come from more than one machine.
+    Args:
+        evidence: Records, tables and configuration of the campaign.
+
+    Returns:
+        `machine` (one row), `instruments` (one row per domain), `energy` (one row per experiment), `watts`
+        (one row per power model), `flags` (one row per experiment and kind of flag), `headlines` (one row per
+        claim and power model) and `evidence` (one row per claim and kind of evidence).
+
+    Raises:
+        UserError: If the records come from more than one machine.
     """
     records, config = evidence.records, evidence.config
     machines = {name: machine for each in records.values() for name, machine in each.cells.machines.items()}

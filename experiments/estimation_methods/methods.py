@@ -1,4 +1,4 @@
-"""Estimates of a run's energy, each a pure function of what is known about the run, in kilowatt-hours.
+"""Estimates of a run's energy in kilowatt-hours, each a pure function of known facts about the run.
 
 `METHODS` lists them. A function raises Unavailable if the run lacks an input; no default replaces it.
 Sources:
@@ -126,8 +126,7 @@ def _every(period_s: float) -> Callable[[Known], float]:
 
 
 def tdp_time(run: Known) -> float:
-    """`t TDP` of the device that computes: the GPUs, or the processor where there is none (Henderson et al.
-    2020)."""
+    """`t TDP` of the computing device: the GPUs, or the processor without GPUs (Henderson et al. 2020)."""
     return _kwh(run.duration_s * _device_tdp_w(run))
 
 

@@ -1,1 +1,1 @@
-"""Experiment: what a floating-point operation costs in each kind of layer."""
+"""Experiment: energy of a floating-point operation in each kind of layer."""

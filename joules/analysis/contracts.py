@@ -36,9 +36,9 @@ class CampaignEvidence:
 
     Args:
         records: of every experiment with runs, by experiment.
-        tables: of every experiment that does not itself rest on the campaign, by experiment and name.
+        tables: of every experiment whose evidence is not the campaign itself, by experiment and name.
         config: options of the campaign.
-        stated: facts about the machine that the records lack; None where nothing was stated.
+        stated: facts about the machine that the records lack and a file adds; None if there is no such file.
         releases: verdicts of campaigns that were released earlier, by campaign.
     """
 

@@ -25,8 +25,10 @@ class Estimate(Closed):
 
 
 class Prediction(Closed):
-    """The 90 % prediction interval of the whole machine's modelled energy in joules, as of one of the servers
-    that nobody metered; the wall-metered `servers` that it rests on, and the same in words."""
+    """The 90 % prediction interval of the whole machine's modelled energy in joules, for an unmetered server.
+
+    `servers` is the number of wall-metered servers that it is computed from, and `basis` the same in words.
+    """
 
     low_j: float
     high_j: float

@@ -106,7 +106,7 @@ class Measurement(Closed):
 
     @property
     def doubt(self) -> str:
-        """How far `energy_j` may be off, and what it rests on, in words."""
+        """The uncertainty of `energy_j` and its basis, in words."""
         if self.total is None:
             return "a domain could not be read"
         if self.prediction is not None:

@@ -80,12 +80,12 @@ class Channel:
     `scope` is what it includes: the whole machine, or the job alone (see `attribution`).
     `domain` is 'cpu', 'dram', 'gpu<index>' or another part of the machine, or `MACHINE` for all of it;
     `covers` are other domains whose energy is included in this one, so that they are not added to it.
-    `source` names the instrument; `detail` says in words what the number rests on. `resolution_j` is the step
-    of a cumulative channel; `range_w` the power that a model could have returned at all, which bounds its
-    error. `calibration` is the standard uncertainty of the instrument's scale as a share of the energy;
-    `averaged_s` the span before its read that a power is the mean of. `tdp_w` is the thermal design
-    power that a model takes the processor to have, `tdp_origin` how it was found. `may_draw_nothing` says
-    that a counter of this part may stand still.
+    `source` names the instrument; `detail` describes the basis of the number in words. `resolution_j` is
+    the step of a cumulative channel; `range_w` is the range of power that a model can return, which bounds
+    its error. `calibration` is the standard uncertainty of the instrument's scale as a share of the energy;
+    `averaged_s` is the time before a read over which its power is averaged. `tdp_w` is the thermal design
+    power that a model assumes, and `tdp_origin` how it was found. `may_draw_nothing` means that a counter of
+    this part may stand still.
     """
 
     domain: str

@@ -1,4 +1,4 @@
-"""What the paper asks of a question: its `report.py`."""
+"""Interface between the paper and an experiment: its `report.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from joules.paper.values import Value
 
 
 class Report(Protocol):
-    """`experiments/<question>/report.py`."""
+    """The functions of `experiments/<experiment>/report.py`."""
 
     def values(self, tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         """The numbers and words that the paper's section prints with `\\val{key}`.

@@ -31,7 +31,7 @@ FILES = {
     "figures.py": "one function a figure, which describes its layers",
     "columns.yaml": "what the columns of its tables mean",
     "claims.yaml": "sentences of the paper and the statistic that decides each",
-    "README.md": "the question and what is particular about measuring it",
+    "README.md": "the question and how it is measured",
 }
 # Files that only an experiment with runs has.
 RUN_FILES = {

@@ -29,8 +29,7 @@ _READ_BYTES = 20_000_000
 
 
 class Stated(Closed):
-    """What is missing in records about their machine and was stated later; `basis` is the reason to believe
-    it."""
+    """Facts about the machine that its records lack and a file adds later; `basis` is their evidence."""
 
     identity: ProcessorIdentity
     basis: str
@@ -53,11 +52,12 @@ class _Files:
 
 
 def load_records(files: Sequence[Path]) -> Records:
-    """Loads the records of block files, with what was stated about their machine filled in and modelled
-    energy as the default power model gives it.
+    """Loads the records of block files.
+
+    Facts from `machine.yaml` are filled in, and modelled energy is recomputed under the default power model.
 
     Raises:
-        UserError: where a file is missing, was edited, or mixes versions of the meter.
+        UserError: If a file is missing, was edited, or mixes versions of the meter.
     """
     sizes = []
     for path in files:
@@ -80,10 +80,10 @@ def load_records(files: Sequence[Path]) -> Records:
 
 
 def read_stated(path: Path) -> Stated | None:
-    """What was stated about a campaign's machine; None where nothing was.
+    """Facts about a campaign's machine that a file adds to the records; None if there is no such file.
 
     Raises:
-        UserError: where the file cannot be read.
+        UserError: If the file cannot be read.
     """
     return validate(Stated, read_yaml(path), str(path)) if path.exists() else None
 

@@ -143,7 +143,7 @@ def processor_tdp(model: str | None = None) -> Tdp:
 
 
 def tdp_words(tdp: Tdp) -> str:
-    """How far a TDP may be trusted, in words."""
+    """How reliable a TDP is, in words."""
     if tdp.origin == "per thread" and not tdp_table():
         return (
             "NOT known, since CodeCarbon and its table are not installed: a constant per logical core is "
