@@ -50,9 +50,9 @@ def main(rounds: int) -> None:
         for index in range(rounds):
             alone = energies(measure_work())
             os.kill(neighbour, signal.SIGCONT)
-            beside = energies(measure_work())
+            disturbed = energies(measure_work())
             os.kill(neighbour, signal.SIGSTOP)
-            ratios.append([beside[0] / alone[0], beside[1] / alone[1]])
+            ratios.append([disturbed[0] / alone[0], disturbed[1] / alone[1]])
             print(f"round {index + 1}/{rounds}", file=sys.stderr, end="\r")
     finally:
         os.kill(neighbour, signal.SIGKILL)

@@ -101,13 +101,13 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
         printed |= report.display(table_set)
     verdicts = _verdicts(campaign, experiments)
     collected += claims.values(verdicts)
-    beside = comparison.compare_with_releases(campaign) if campaign.is_local else []
-    collected += _of(CAMPAIGN, comparison.values(beside))
+    compared = comparison.compare_with_releases(campaign) if campaign.is_local else []
+    collected += _of(CAMPAIGN, comparison.values(compared))
     printed |= {
         "claims": claims.display(verdicts),
         "provenance": _provenance(campaign, experiments),
         **families.display(_tables_named("statistics", read)),
-        **comparison.display(beside),
+        **comparison.display(compared),
     }
     checked = values.check_values(collected)
     if is_modelled(instruments):

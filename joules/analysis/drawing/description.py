@@ -333,8 +333,8 @@ def compare_runs(
         Layer("point", table, "place", "mean", size=4.5, look=blue, tips=tips),
     ]
     if arms is not None:
-        beside = arms.set_index(x).reindex(order).reset_index().assign(place=np.arange(len(order)) + 0.36)
-        layers = [*draw_bands(beside, y, x="place", factor=factor), *layers]
+        summary = arms.set_index(x).reindex(order).reset_index().assign(place=np.arange(len(order)) + 0.36)
+        layers = [*draw_bands(summary, y, x="place", factor=factor), *layers]
     measured, pairs = set(table[x]), tested.dropna(subset=["stars"])
     pairs = pairs[pairs["group"].isin(measured) & pairs["base"].isin(measured)]
     marks = [format_stars(*row) for row in zip(pairs["stars"], pairs["n"], strict=True)]

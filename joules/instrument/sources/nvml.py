@@ -259,7 +259,7 @@ class Nvml(Source):
                 gpu.used_at_s.append(sample.timeStamp * 1e-6)
                 gpu.users.append(sample.pid)
                 gpu.used_percent.append(sample.smUtil)
-        # Whoever is listed now may have ended at the next look.
+        # A process that is listed now may have ended by the next read.
         if is_new or now_s - self._looked_around_s >= _LOOK_AROUND_EVERY_S:
             self._looked_around_s = now_s
             self._members |= self._host.job.processes()

@@ -97,7 +97,7 @@ def test_memory_is_given_back():
 @pytest.mark.parametrize(
     ("work", "operations", "moved"),
     [
-        # What each moves beside the two arrays of 6 doubles that are made: reads and writes.
+        # Bytes that each moves in addition to making two arrays of 6 doubles: reads and writes.
         (lambda a, _: a.sum(), 6, 48),
         (lambda a, b: a @ b.T, 2 * 2 * 2 * 3, 48 + 48 + 32),
         (lambda a, _: a[0], 0, 0),

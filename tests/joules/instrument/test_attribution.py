@@ -60,10 +60,10 @@ def test_a_job_alone_is_charged_what_the_machine_model_reads():
 
 def test_a_counted_job_gets_idle_and_its_share_of_the_rest():
     alone = reading(30.0, provenance="counter")
-    beside = reading(50.0, provenance="counter")
+    shared = reading(50.0, provenance="counter")
     own = [
         job_readings([whole], {"cpu": 5.0}, 2.0, cpu_share=share, gpu_shares={})[0].energy_j
-        for whole, share in ((alone, 1.0), (beside, 0.5))
+        for whole, share in ((alone, 1.0), (shared, 0.5))
     ]
     assert own == [30.0, 30.0]
 
@@ -214,8 +214,8 @@ def test_memory_shared_with_paused_runs_is_still_the_jobs():
                 psutil.Process(pid).kill()
             server.wait()
             server.stdout.close()
-    alone, beside = used
-    assert beside == pytest.approx(alone, rel=0.1)
+    alone, with_paused = used
+    assert with_paused == pytest.approx(alone, rel=0.1)
     assert alone > 80 << 20
 
 

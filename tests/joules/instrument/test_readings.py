@@ -295,6 +295,6 @@ def test_what_a_model_says_of_a_domain_that_is_measured_is_not_repeated():
     models = {channel(domain=domain, provenance="modelled"): lambda _: 5.0 for domain in ("cpu", "dram")}
     alone = Sampler([Guessing(models)])
     assert len(alone.notices()) == 2
-    beside = Sampler([Guessing(models), Replay({channel(): lambda _: 7.0})])
-    beside.sample()
-    assert [str(notice) for notice in beside.notices()] == ["dram: another"]
+    both = Sampler([Guessing(models), Replay({channel(): lambda _: 7.0})])
+    both.sample()
+    assert [str(notice) for notice in both.notices()] == ["dram: another"]

@@ -25,16 +25,16 @@ def _measured(
     truth: Mapping[str, Curve],
     files: Sequence[Files],
     opener: Callable[[Host], Sequence[Source]] = hwmon.open_sources,
-    beside: Sequence[str] = (),
+    other_sources: Sequence[str] = (),
 ) -> Reported:
-    """Measure with the source that these files provide; `beside` names other sources to open."""
+    """Measure with the source that these files provide; `other_sources` names other sources to open."""
     for each in files:
         machine.add_files(each)
     others: dict[str, Source] = {
         "processor": KnownProcessor(machine.clock, _PROCESSOR_W),
         "models": KnownModel(machine.clock, {"cpu": 70.0, "dram": 9.0}),
     }
-    sources = [*opener(machine.host), *(others[name] for name in beside)]
+    sources = [*opener(machine.host), *(others[name] for name in other_sources)]
     measured = machine.measure(sources, _START_S, _END_S)
     return Reported(measured, energies_j(truth, _START_S, _END_S))
 
@@ -70,7 +70,9 @@ def amd_card(machine: Machine) -> Reported:
         "device/gpu_busy_percent": "80\n",
     }
     truth = {"cpu": _PROCESSOR_W, "gpu-amd0": _CARD_W}
-    return _measured(machine, truth, [_card(3, "amdgpu", "0000:03:00.0", sensors)], beside=["processor"])
+    return _measured(
+        machine, truth, [_card(3, "amdgpu", "0000:03:00.0", sensors)], other_sources=["processor"]
+    )
 
 
 def sleeping_amd_card(machine: Machine) -> Reported:
@@ -82,20 +84,22 @@ def sleeping_amd_card(machine: Machine) -> Reported:
         "device/power/runtime_status": lambda t: "suspended\n" if t < 5 else "active\n",
     }
     truth = {"cpu": _PROCESSOR_W, "gpu-amd0": curve}
-    return _measured(machine, truth, [_card(3, "amdgpu", "0000:03:00.0", sensors)], beside=["processor"])
+    return _measured(
+        machine, truth, [_card(3, "amdgpu", "0000:03:00.0", sensors)], other_sources=["processor"]
+    )
 
 
 def amd_processor_with_gpu(machine: Machine) -> Reported:
     """The power is that of the whole package."""
     files = [_card(2, "amdgpu", "0000:e5:00.0", {"power1_input": _watts(_CARD_W)})]
-    return _measured(machine, {"cpu": _CARD_W, "dram": constant(9.0)}, files, beside=["models"])
+    return _measured(machine, {"cpu": _CARD_W, "dram": constant(9.0)}, files, other_sources=["models"])
 
 
 def mi300a(machine: Machine) -> Reported:
     """A package of processor, GPU and memory with a power limit; models are not added."""
     sensors: Files = {"power1_input": _watts(_CARD_W), "power1_cap": "550000000\n"}
     files = [_card(0, "amdgpu", "0000:01:00.0", sensors, device="1002:74A0")]
-    return _measured(machine, {"gpu-amd0": _CARD_W}, files, beside=["models"])
+    return _measured(machine, {"gpu-amd0": _CARD_W}, files, other_sources=["models"])
 
 
 def intel_cards(machine: Machine) -> Reported:
@@ -109,7 +113,7 @@ def intel_cards(machine: Machine) -> Reported:
     other: Files = {"energy1_input": _microjoules(constant(35.0))}
     files = [_card(1, "xe", "0000:03:00.0", one), _card(2, "i915", "0000:83:00.0", other)]
     truth = {"cpu": _PROCESSOR_W, "gpu-intel0": _CARD_W, "gpu-intel1": constant(35.0)}
-    return _measured(machine, truth, files, beside=["processor"])
+    return _measured(machine, truth, files, other_sources=["processor"])
 
 
 def amd_energy(machine: Machine) -> Reported:
@@ -123,7 +127,7 @@ def amd_energy(machine: Machine) -> Reported:
         sensors[f"energy{socket + 5}_label"] = f"Esocket{socket}\n"
     files = [{f"{_HWMON}/hwmon4/{file}": content for file, content in sensors.items()}]
     truth = {"cpu": total([_CARD_W, _CARD_W]), "dram": constant(9.0)}
-    return _measured(machine, truth, files, beside=["models"])
+    return _measured(machine, truth, files, other_sources=["models"])
 
 
 def _power_meter(number: int, curve: Curve, label: str = "", averaged_s: float = 1.0) -> Files:
@@ -139,14 +143,14 @@ def _power_meter(number: int, curve: Curve, label: str = "", averaged_s: float =
 def acpi_power_meter(machine: Machine) -> Reported:
     """The whole machine; the processor, which is also read, is a part."""
     return _measured(
-        machine, {"machine": _SERVER_W}, [_power_meter(0, _SERVER_W)], beside=["processor", "models"]
+        machine, {"machine": _SERVER_W}, [_power_meter(0, _SERVER_W)], other_sources=["processor", "models"]
     )
 
 
 def acpi_power_meter_below_parts(machine: Machine) -> Reported:
     """A meter labelled as the whole machine that reads less than its processor."""
     files = [_power_meter(0, constant(25.0))]
-    return _measured(machine, {"machine": _SERVER_W}, files, beside=["processor", "models"])
+    return _measured(machine, {"machine": _SERVER_W}, files, other_sources=["processor", "models"])
 
 
 def grace(machine: Machine) -> Reported:
@@ -156,7 +160,7 @@ def grace(machine: Machine) -> Reported:
         for place, (label, watts) in enumerate((("Grace", 150.0), ("CPU", 110.0), ("SysIO", 20.0))):
             number = 3 * socket + place
             files.append(_power_meter(number, constant(watts), f"{label} Power Socket {socket}", 0.05))
-    return _measured(machine, {"cpu": constant(300.0)}, files, beside=["models"])
+    return _measured(machine, {"cpu": constant(300.0)}, files, other_sources=["models"])
 
 
 def _rails(number: int, rails: Mapping[str, Curve]) -> Files:
@@ -176,12 +180,12 @@ def _milliamperes(curve: Curve) -> Content:
 
 def jetson_with_input_rail(machine: Machine) -> Reported:
     rails = {"VDD_IN": _BOARD_W, "VDD_CPU_GPU_CV": constant(4.0), "VDD_SOC": constant(2.0)}
-    return _measured(machine, {"machine": _BOARD_W}, [_rails(1, rails)], beside=["models"])
+    return _measured(machine, {"machine": _BOARD_W}, [_rails(1, rails)], other_sources=["models"])
 
 
 def jetson_without_input_rail(machine: Machine) -> Reported:
     rails = {"VDD_GPU_SOC": constant(9.0), "VDD_CPU_CV": constant(5.0), "VIN_SYS_5V0": constant(4.0)}
-    return _measured(machine, {"machine": constant(18.0)}, [_rails(1, rails)], beside=["models"])
+    return _measured(machine, {"machine": constant(18.0)}, [_rails(1, rails)], other_sources=["models"])
 
 
 def _battery(plugged_in_at_s: float) -> Callable[[Machine], Reported]:
@@ -194,7 +198,7 @@ def _battery(plugged_in_at_s: float) -> Callable[[Machine], Reported]:
             "sys/class/power_supply/AC/type": "Mains\n",
         }
         truth = {"machine": constant(15.0)}
-        return _measured(machine, truth, [files], battery.open_sources, beside=["models"])
+        return _measured(machine, truth, [files], battery.open_sources, other_sources=["models"])
 
     return run
 
@@ -213,7 +217,9 @@ def cray_node(machine: Machine) -> Reported:
         return lambda t: f"{float(curve.counted_j(int(t * 10 + 1e-6) / 10)) + 5000:.0f} J {int(t * 1e6)} us\n"
 
     files = [{f"sys/cray/pm_counters/{name}": counted(curve) for name, curve in parts.items()}]
-    return _measured(machine, {"machine": parts["energy"]}, files, cray.open_sources, beside=["models"])
+    return _measured(
+        machine, {"machine": parts["energy"]}, files, cray.open_sources, other_sources=["models"]
+    )
 
 
 _row = partial(Situation, driver="none")
