@@ -23,7 +23,7 @@ ALIGNMENTS = {
 # Clocks that agree no better than this are not those of one training.
 MATCH = 1.05
 # Budgets of energy of a game.
-BUDGETS = 60
+BUDGETS = 40
 _TRAINING = ["game", "algorithm", "seed"]
 
 

@@ -127,12 +127,13 @@ def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
         path = existing_file(campaign.evidence_folder(experiment) / stated)
         if not path.exists():
             raise UserError(f"{path} is missing: restore it")
+        source = list(_source(path))
         if file_sha256(path) != digest:
             raise UserError(
                 f"{path} does not match {folder}: " + campaign.rerun_hint(f"tabulate_{experiment}")
             )
         yield f"    {path}  sha256 {digest}"
-        yield from _source(path)
+        yield from source
         for run in load_records([path]) if stated.endswith(".jsonl") else []:
             if isinstance(run, Run):
                 energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"

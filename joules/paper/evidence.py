@@ -127,6 +127,7 @@ def print_evidence(evidence: pd.DataFrame) -> pd.DataFrame:
             "n": lambda row: "--" if pd.isna(row["n"]) else f"{row['n']:.0f}",
             "asked": lambda row: "" if pd.isna(row["asked"]) else row["asked"],
         },
+        empty="no claim of this campaign",
     )
 
 

@@ -15,9 +15,12 @@ from experiments.published_measurements import (
     readings,
     report,
 )
-from joules.analysis import columns
+from joules.analysis import columns, steps
+from joules.archive.lineage import trace
 from joules.errors import UserError
 from joules.paper.values import check_values
+from joules.study.campaign import Campaign
+from joules.study.config import check_config
 from joules.study.design import load_design
 from joules.study.published import SOURCES, check_source, load_sources
 from tests import ROOT
@@ -230,3 +233,21 @@ def test_an_edited_or_torn_file_is_refused_by_name(tmp_path, name):
         readings.read_sources([copied / name])
     with pytest.raises(UserError, match=r"does not list other\.csv"):
         readings.read_sources([copied / "other.csv"])
+
+
+def test_a_cell_is_traced_to_repository_commit_path_and_rule(tmp_path, made):
+    shutil.copytree(REFERENCE, tmp_path / REFERENCE.relative_to(ROOT))
+    campaign = Campaign("other", tmp_path)
+    (campaign.runs / "layer_kinds").mkdir(parents=True)
+    steps.tabulate(campaign, NAME, check_config({}, "test"))
+    run = made["runs"]["run"].iloc[0]
+    cell = f"{NAME}/runs.csv:{run}:energy_per_inference_j"
+    traced = "\n".join(trace(cell, campaign))
+    source = load_sources(REFERENCE)["mlperf_v3.0.csv"]
+    assert run.startswith("v3.0/closed/")
+    for fact in (run, source.repository, source.commit, source.rule, source.licence, source.command):
+        assert fact in traced
+    changed = tmp_path / REFERENCE.relative_to(ROOT) / "mlperf_v3.0.csv"
+    changed.write_bytes(changed.read_bytes().replace(b"1", b"2", 1))
+    with pytest.raises(UserError, match=r"mlperf_v3\.0\.csv was changed after it was extracted"):
+        list(trace(cell, campaign))
