@@ -297,27 +297,46 @@ def values(claims: pd.DataFrame) -> list[Value]:
             Value(f"claim.{row['claim']}", derive(state_claim, row), experiment=row["experiment"])
             for row in every.each("claim")
         ),
+        *(
+            Value(
+                f"claim.{row['claim']}.brief",
+                derive(state_claim_briefly, row),
+                on_demand=True,
+                experiment=row["experiment"],
+            )
+            for row in every.each("claim")
+        ),
         *(Value(f"claims.{key}", rows.count(), experiment=CAMPAIGN) for key, rows in counts.items()),
         Value("claims.unflagged.turned", turned.names("claim"), experiment=CAMPAIGN),
     ]
 
 
 def state_claim(claims: pd.DataFrame) -> str:
+    """The sentence that states the first of `claims`, its verdict and the evidence."""
+    (row,) = claims.to_dict("records")
+    models = f": {describe_models(row)}" if row["verdict"] == _DEPENDS else ""
+    exploratory = "; exploratory" if row["declaration"] == EXPLORATORY else ""
+    return f"{_state_verdict(row)}{models} ({row['evidence']}{exploratory})."
+
+
+def state_claim_briefly(claims: pd.DataFrame) -> str:
     """The sentence that states the first of `claims` and its verdict."""
     (row,) = claims.to_dict("records")
-    bare, evidence = row["statement"].rstrip("."), row["evidence"]
-    if row["declaration"] == EXPLORATORY:
-        evidence += "; exploratory"
+    return f"{_state_verdict(row)}{' (exploratory)' if row['declaration'] == EXPLORATORY else ''}."
+
+
+def _state_verdict(row: Mapping[str, Any]) -> str:
+    bare = row["statement"].rstrip(".")
     first, _, _ = bare.partition(" ")
     # A name keeps its capitals: PPO, ResNet-50.
     inner = bare[0].lower() + bare[1:] if first[1:].islower() or len(first) == 1 else bare
     if row["verdict"] == "supported":
-        return f"{bare} ({evidence})."
+        return str(bare)
     is_published = pd.notna(row.get("read_by"))
     if row["verdict"] == "contradicted":
         who = "The published readings contradict" if is_published else "This campaign contradicts"
-        return f"{who} the claim that {inner} ({evidence})."
+        return f"{who} the claim that {inner}"
     if row["verdict"] == _DEPENDS:
-        return f"Whether {inner} depends on the power model: {describe_models(row)} ({evidence})."
+        return f"Whether {inner} depends on the power model"
     who = "The published readings" if is_published else "This campaign"
-    return f"{who} cannot decide whether {inner} ({evidence})."
+    return f"{who} cannot decide whether {inner}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ from joules.study.claims import Claim
 
 # Commands whose first argument is a name or a place, not prose.
 _NAMES = re.compile(
-    r"\\(?:val|ifval|claim|ifscale|exported\w*|ref|label|cite\w*|input|bibliography\w*|includegraphics"
+    r"\\(?:val|ifval|claim|brief|ifscale|exported\w*|ref|label|cite\w*|input|bibliography\w*|includegraphics"
     r"|begin|end|usepackage|documentclass)\*?(?:\[[^\]]*\])*\{[^}]*\}"
 )
 _LENGTHS = re.compile(r"[\d.]+\s*(?:pt|em|ex|cm|mm|in|\\(?:line|text|paper)(?:width|height))")
@@ -28,15 +28,23 @@ _ENERGY = re.compile(r"(?:^|\s)(?:mJ|J|kJ|Wh|kWh|W|energy|power)(?:$|[/,\s])")
 _MEASURED_ENERGY = re.compile(r"\bmeasured (?:(?:its|the|this|modelled) )?(?:energy|energies|joules|power)\b")
 _ENERGY_UNITS = ("J", "Wh", "kWh", "W", "FLOP/J")
 _USED = re.compile(r"\\(val|ifval|claim)\{([^}]*)\}")
+_STATED = re.compile(r"\\(?:claim|brief)\{([^}]*)\}")
+_PRINTED = re.compile(r"\\val\{([^}]*)\}")
+# Parts that tell what was found: in them, results of claims stand with their verdicts.
+_SUMMARIES = re.compile(
+    r"\\begin\{abstract\}.*?\\end\{abstract\}|\\section\{(?:Introduction|Discussion)\}.*?(?=\\section|\Z)",
+    re.DOTALL,
+)
 
 
-def check_sources(sources: Mapping[Path, str], values: Iterable[Value], claims: Mapping[str, Claim]) -> None:
+def check_sources(sources: Mapping[Path, str], values: Sequence[Value], claims: Mapping[str, Claim]) -> None:
     """Checks the paper's text.
 
     A digit is a fault unless it belongs to a name, a length or a reference, or its line ends in a comment
     `% number: <reason>`. Further faults are such a comment on a line without digits, a value or claim that no
     source prints, the statement of a claim that is typed instead of printed with its verdict, and energy that
-    is called measured.
+    is called measured. In abstract, introduction and discussion it is a fault to print the statistic that
+    decides a claim without the sentence of its verdict, or a word that results have picked, such as a winner.
 
     Args:
         sources: LaTeX text by its path.
@@ -68,8 +76,25 @@ def check_sources(sources: Mapping[Path, str], values: Iterable[Value], claims: 
             f"{path}: '{found[0]}': energy may be modelled, so say that it is read"
             for found in _MEASURED_ENERGY.finditer(running)
         ]
+        for summary in _SUMMARIES.findall(text):
+            faults += [f"{path}: {fault}" for fault in _results_without_verdict(summary, values, claims)]
     if faults:
         raise UserError("; ".join(faults))
+
+
+def _results_without_verdict(
+    summary: str, values: Sequence[Value], claims: Mapping[str, Claim]
+) -> Iterator[str]:
+    printed, stated = _PRINTED.findall(summary), set(_STATED.findall(summary))
+    for name, claim in claims.items():
+        decides = re.compile(rf"(?:^|\.){re.escape(claim.statistic)}(?:\.(?:low|high|least|most|p))?$")
+        for key in printed:
+            if decides.search(key) and name not in stated:
+                yield f"'{key}' decides claim '{name}': print its verdict with \\brief{{{name}}} as well"
+    with_claims = {value.experiment for value in values if value.key.startswith("claim.")}
+    for value in values:
+        if value.key in printed and value.experiment in with_claims and isinstance(value.raw, str):
+            yield f"the word '{value.key}' is picked by results: print a claim with \\brief instead"
 
 
 def check_heads(printed: Mapping[str, pd.DataFrame], tables: Mapping[str, Sequence[str]]) -> None:

@@ -539,7 +539,9 @@ async function showClaims() {
     place.replaceChildren(
       grid(verdicts, {
         caption: `${verdicts.length} of ${claims.length} claims`,
-        columns: ["statement", "experiment", "kind", state.column, "estimate", "ci_low", "ci_high", "comparison", "value"],
+        columns: ["statement", "experiment", "kind", "declaration", state.column, "estimate", "ci_low", "ci_high", "comparison", "value"].filter(
+          (column) => column in (claims[0] ?? {}),
+        ),
         meanings: META.meanings.claims,
         cell: (row, column) => {
           if (column === "statement") return link(["claim", row.claim], row.statement);

@@ -6,7 +6,7 @@ import pytest
 from joules.analysis import sensitivity
 from joules.errors import UserError
 from joules.paper import claims
-from joules.paper.claims import state_claim
+from joules.paper.claims import state_claim, state_claim_briefly
 from joules.power.models import POWER_MODELS
 from tests.claims import claim
 
@@ -33,6 +33,7 @@ def test_a_name_keeps_its_capitals_in_a_sentence(statement, verdict, sentence):
     row = {"claim": "any", "statement": statement, "verdict": verdict, "evidence": "e"}
     row |= {"declaration": "before the data"}
     assert state_claim(pd.DataFrame([row])) == sentence
+    assert state_claim_briefly(pd.DataFrame([row])) == sentence.replace(" (e)", "")
 
 
 BOUND = 1.0

@@ -1,5 +1,6 @@
 """The check of the prose finds each kind of fault, and accepts names, lengths and waived numbers."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from joules.errors import UserError
 from joules.paper import prose
 from joules.paper.quantities import constant
 from joules.paper.values import Value
+from joules.study.claims import load_claims
+from joules.study.design import experiment_names
+from tests import ROOT
 from tests.claims import claim
 
 CLAIM = claim(statement="Energy grows with time.")
@@ -65,6 +69,49 @@ def test_no_head_and_no_column_calls_modelled_energy_measured(printed, tables, s
     with pytest.raises(UserError, match=sentence):
         prose.check_heads(frames, tables)
     prose.check_heads({"a": pd.DataFrame(columns=["measured ms", "energy in mJ"])}, {"t": ["measured_s"]})
+
+
+ABSTRACT = r"""
+\begin{document}
+\begin{abstract}
+It grows by \val{one.s}, or between \val{one.s.low} and more. \brief{grows}
+\end{abstract}
+Elsewhere \val{one.s} and \val{best} may stand alone. \claim{grows}
+\section{Discussion} None. \section{Threats}
+"""
+
+
+def results():
+    return [
+        value("one.s"),
+        value("one.s.low"),
+        Value("best", constant(sys, "platform"), experiment="one"),
+        Value("claim.grows", constant(sys, "platform"), experiment="one"),
+    ]
+
+
+def test_results_of_a_claim_stand_with_its_verdict():
+    check(ABSTRACT, results())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (r" \brief{grows}", "", r"'one\.s' decides claim 'grows': print its verdict with \\brief\{grows\}"),
+        ("None.", r"It is \val{one.s}.", "'one.s' decides claim 'grows'"),
+        (r"\brief{grows}", r"\brief{grows} \val{best} wins.", "the word 'best' is picked by results"),
+    ],
+)
+def test_a_result_without_its_verdict_is_refused_in_a_summary(old, new, sentence):
+    assert old in ABSTRACT
+    with pytest.raises(UserError, match=sentence):
+        check(ABSTRACT.replace(old, new), results())
+
+
+def test_the_paper_states_declared_claims_only():
+    declared = {name for experiment in experiment_names() for name in load_claims(experiment)}
+    briefs = re.findall(r"\\brief\{(\w+)\}", (ROOT / "paper" / "paper.tex").read_text(encoding="utf-8"))
+    assert {"ppo_above_a2c_on_breakout", "operations_cost_tenfold"} <= set(briefs) <= declared
 
 
 def test_a_value_on_demand_may_stay_unused():
