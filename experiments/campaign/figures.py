@@ -1,37 +1,101 @@
-"""Figures of the power of the machine, one function each."""
+"""Figures of power models at the wall and of claims under each, one function each."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, Tables, draw_reference, to_words
-from joules.analysis.drawing.palette import BLUE, GREEN, INK, PALE, VERMILION, Look, assign_looks
+from joules.analysis.drawing.palette import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Look,
+    assign_looks,
+)
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 
-_STATES = {"rest_w": "idle", "one_core_w": "one core", "all_cores_w": "all cores"}
+_LOADS = {
+    0.0: ("idle", Look(BLUE)),
+    0.1: ("10 % load", Look(SKY, "square")),
+    0.5: ("50 % load", Look(ORANGE, "triangle-up")),
+    1.0: ("full load", Look(VERMILION, "triangle-down")),
+}
+_HERE, _LEARNING = "this machine, predicted", "MLPerf, processor only"
+_KNOWN, _UNKNOWN = "generation known", "generation unknown, by TDP"
+_STATES = {"idle": "rest_w", "one core": "one_core_w", "all cores": "all_cores_w"}
 
 
-def power_watts(tables: Tables) -> Figure:
-    """Power of this machine by model: one row per power model, one marker per state of the machine."""
-    watts = tables["watts"].set_index("power_model").reindex(list(POWER_MODELS)).reset_index()
-    watts = watts.assign(place=np.arange(len(watts)), nothing=0.0)
-    states = watts.assign(low=watts[list(_STATES)].min(axis=1), high=watts[list(_STATES)].max(axis=1))
-    points = watts.melt(["words", "source", "place"], list(_STATES), "state", "watts").replace(
-        {"state": _STATES}
-    )
-    tips = ("words", "source", "state", "watts")
+def power_calibration(tables: Tables) -> Figure:
+    """Wall-metered servers beside their predictions, and the ratio of both over load with its interval."""
+    wall = tables["wall"]
+    wall = wall[wall["load"].isin(_LOADS)]
+    wall = wall.assign(state=[_LOADS[load][0] for load in wall["load"]])
+    systems = tables["processor_only"]
+    here = _predict_here(tables["watts"])
+    ends = [wall["predicted_w"], wall["wall_w"], here["watts"], here["low"], systems["least_w"]]
+    least_w, most_w = (getattr(pd.concat(ends), end)() for end in ("min", "max"))
+    identity = pd.DataFrame({"x": [least_w, most_w], "y": [least_w, most_w]})
+    tips = ("processor", "generation", "vendor", "year", "load", "wall_w", "predicted_w", "low_w", "high_w")
+    learning = ("processor", "network", "runs", "least_w", "median_w", "most_w", "predicted_w")
     layers = [
-        Layer("rule", states, "low", "place", x2="high", look=Look(PALE)),
-        Layer("point", points, "watts", "place", by="state", tips=tips),
-        Layer("text", watts, "nothing", "place", text="gap", size=7, look=Look(INK)),
+        Layer("line", identity, "x", "y", look=Look(GREY, dash="dotted")),
+        Layer("point", wall, "predicted_w", "wall_w", by="state", size=2.5, opacity=0.6, tips=tips),
+        Layer("rule", systems, "predicted_w", "least_w", y2="most_w", name=_LEARNING),
+        Layer("point", systems, "predicted_w", "median_w", name=_LEARNING, size=3, tips=learning),
+        Layer("rule", here, "watts", "low", y2="high", name=_HERE),
+        Layer("point", here, "watts", "watts", name=_HERE, tips=("state", "watts", "low", "high")),
     ]
     series = {
-        "idle": Look(BLUE),
-        "one core": Look(VERMILION, "square"),
-        "all cores": Look(GREEN, "triangle-up"),
+        **dict(_LOADS.values()),
+        _LEARNING: Look(GREEN, "cross"),
+        _HERE: Look(INK, "diamond"),
+        _KNOWN: Look(PURPLE),
+        _UNKNOWN: Look(GREY, dash="dashed"),
     }
-    x = Axis("modelled power of the whole machine in W", limits=(0, None))
-    return Figure([Panel(layers, x, Axis(names=list(watts["words"])))], 1.1 + 0.22 * len(watts), series)
+    watts = Panel(
+        layers,
+        Axis("predicted power in W", "log"),
+        Axis("power at the wall in W", "log"),
+        "servers left out",
+    )
+    return Figure([watts, _draw_ratios(tables["calibration"])], 3.6, series, columns=2)
+
+
+def _predict_here(watts: pd.DataFrame) -> pd.DataFrame:
+    """States of this machine under the default model with its interval; no rows where it is not covered."""
+    by_model = watts.set_index("power_model")
+    rows = {
+        "watts": by_model.loc[DEFAULT_MODEL],
+        "low": by_model.loc["load_curve_low"],
+        "high": by_model.loc["load_curve_high"],
+    }
+    return pd.DataFrame(
+        [
+            {"state": state} | {name: row[column] for name, row in rows.items()}
+            for state, column in _STATES.items()
+        ]
+    ).dropna()
+
+
+def _draw_ratios(calibration: pd.DataFrame) -> Panel:
+    curve = calibration[calibration["power_model"] == DEFAULT_MODEL]
+    layers = [draw_reference(y=1)]
+    for name, evidence, unit in ((_KNOWN, "generation", "processor"), (_UNKNOWN, "tdp", "generation")):
+        rows = curve[(curve["evidence"] == evidence) & (curve["left_out"] == unit)]
+        tips = ("load", "servers", "factor", "bias", "ratio_p05", "ratio_p95", "coverage", "width")
+        ends = ("ratio_p05", "ratio_p95")
+        layers += [
+            *(Layer("line", rows, "load", end, name=name, size=0.8, tips=tips) for end in ends),
+            Layer("line", rows, "load", "bias", name=name, size=1.6, tips=tips),
+        ]
+    y = Axis("prediction over wall", "log", limits=(0.45, 2.2))
+    return Panel(layers, Axis("load", limits=(0, 1)), y, "median, 5th and 95th percentile")
 
 
 def power_headlines(tables: Tables) -> Figure:

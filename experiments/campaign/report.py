@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from joules.analysis.instruments import domain_name, is_modelled, provenance_words
 from joules.instrument import carbon
 from joules.paper.evidence import print_evidence
-from joules.paper.printing import lay_out, number, spaced
+from joules.paper.printing import Cell, lay_out, number, significant, spaced
 from joules.paper.rows import Rows, derive, pick
 from joules.paper.values import Value
+from joules.power.calibration import LATER, SHOWN_LOADS, UNITS_LEFT_OUT
+from joules.power.models import DEFAULT_MODEL
+from joules.power.servers import LOADS
 
 # Columns of energy.csv whose sums are printed: key, factor to the printed unit, unit.
 _SUMS = {
@@ -32,6 +36,14 @@ _OF_MACHINE = {
     "threads": "threads",
     "torch": "version_torch",
     "meter": "meter_version",
+}
+# Loads whose errors are values.
+_STATES = {"idle": 0.0, "half": 0.5, "full": 1.0}
+_EVIDENCE = {
+    "generation": "generation, threads",
+    "tdp": "any server, TDP",
+    "threads": "any server, threads",
+    "machines": "any machine, threads",
 }
 
 
@@ -97,30 +109,95 @@ def _unread(energy: Rows) -> list[Value]:
 
 
 def _power(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
-    """The range of the machine's power over all power models."""
-    watts = pick(tables, "watts")
+    """The error of the default model at the wall, its intervals' coverage, and its prediction here."""
+    watts, calibration = pick(tables, "watts"), pick(tables, "calibration")
     covering = watts.where("gap.isna()")
-    ranges = {
-        f"power.{state}.{end}": power_w
-        for state in ("rest", "one_core", "all_cores")
-        for end, power_w in (("least", covering.min(f"{state}_w")), ("most", covering.max(f"{state}_w")))
+    curve = calibration.where(power_model=DEFAULT_MODEL)
+    known = curve.where(evidence="generation", left_out="processor")
+    trials = {name: curve.where(evidence=name, left_out=unit) for name, unit in UNITS_LEFT_OUT.items()}
+    later = curve.where(left_out=LATER)
+    systems = pick(tables, "processor_only")
+    here = {
+        f"power.here.{state}{end}": watts.where(power_model=model).cell(f"{state}_w")
+        for end, model in (("", DEFAULT_MODEL), (".low", "load_curve_low"), (".high", "load_curve_high"))
+        for state in ("rest", "all_cores")
+    }
+    ratios = {
+        **{
+            f"power.factor.{name}.{state}": trial.where(load=load).cell("factor")
+            for name, trial in trials.items()
+            for state, load in _STATES.items()
+        },
+        **{
+            f"power.coverage.{name}.{end}": value
+            for name, trial in (trials | {"later": later}).items()
+            for end, value in (("least", trial.min("coverage")), ("most", trial.max("coverage")))
+        },
+        **{f"power.width.{name}": trial.where(load=1.0).cell("width") for name, trial in trials.items()},
+        "power.learning.least": systems.min("least_w / predicted_w"),
+        "power.learning.most": systems.max("most_w / predicted_w"),
     }
     return [
         Value("banded", derive(say_modelled, pick(tables, "instruments")), on_demand=True),
         Value("power.models", covering.count(), on_demand=True),
         Value("power.missing", watts.where("gap.notna()").count(), on_demand=True),
-        *(Value(key, power_w, 2, r"\watt", on_demand=True) for key, power_w in ranges.items()),
+        Value("power.servers", known.where(load=1.0).cell("servers"), on_demand=True),
+        Value("power.processors", pick(tables, "wall").nunique("processor"), on_demand=True),
+        Value("power.generations", pick(tables, "wall").nunique("generation"), on_demand=True),
+        *(Value(key, power_w, 3, r"\watt", on_demand=True) for key, power_w in here.items()),
+        *(Value(key, ratio, 3, on_demand=True) for key, ratio in ratios.items()),
     ]
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Evidence on claims, runs by kind of flag, and the power models, as the paper prints them."""
+    """Tables as the paper prints them: evidence on claims, runs by kind of flag and experiment, errors of the
+    default model and of all models at the wall, MLPerf's processor-only systems, and the power models here."""
     experiments = list(tables["energy"]["experiment"])
     flags = tables["flags"].pivot(index="flag", columns="experiment", values="runs")
     flags = flags.reindex(columns=experiments).fillna(0).astype(int).astype(str)
+    calibration = tables["calibration"]
+    is_curve = calibration["power_model"] == DEFAULT_MODEL
+    is_strict = (calibration["left_out"] == "processor") & (
+        calibration["evidence"].fillna("generation") == "generation"
+    )
     return {
         "evidence": print_evidence(tables["evidence"]),
         "flags": flags.rename(columns=spaced).reset_index(),
+        "calibration": lay_out(
+            _widen(calibration[is_curve]),
+            {
+                "predicted by": lambda row: _EVIDENCE[row["evidence"]],
+                "left out": "{left_out}",
+                "servers": "{servers}",
+                **_at_loads("factor", "factor at"),
+                "coverage": _span("coverage"),
+                "upper over lower end": _span("width"),
+            },
+        ),
+        "calibration_models": lay_out(
+            _widen(calibration[is_strict]),
+            {
+                "model": "{words}",
+                **_at_loads("factor", "factor at"),
+                **_at_loads("bias", "bias at"),
+                "takes part at": _loads_taken,
+            },
+        ),
+        "processor_only": lay_out(
+            tables["processor_only"],
+            {
+                "processor": "{processor}",
+                "network": "{network}",
+                "runs": "{runs}",
+                "wall in W": number("median_w"),
+                "least": number("least_w"),
+                "most": number("most_w"),
+                "predicted in W": number("predicted_w"),
+                "low": number("low_w"),
+                "high": number("high_w"),
+                "predicted by": lambda row: _EVIDENCE[row["evidence"]],
+            },
+        ),
         "watts": lay_out(
             tables["watts"],
             {
@@ -133,3 +210,44 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             },
         ),
     }
+
+
+def _widen(calibration: pd.DataFrame) -> pd.DataFrame:
+    """One row a power model and unit left out, with a column for every load."""
+    keys = ["power_model", "words", "evidence", "left_out", "servers"]
+    columns = ["factor", "bias", "coverage", "width", "takes_part"]
+    rows = []
+    for cells, of_trial in calibration.groupby(keys, sort=False, dropna=False):
+        by_load = of_trial.set_index("load")
+        rows.append(
+            dict(zip(keys, cells, strict=True))
+            | {f"{name}_{load:.0%}": by_load.loc[load, name] for name in columns for load in by_load.index}
+        )
+    return pd.DataFrame(rows)
+
+
+def _at_loads(column: str, head: str) -> dict[str, Cell]:
+    return {f"{head} {load:.0%}": number(f"{column}_{load:.0%}") for load in SHOWN_LOADS}
+
+
+def _span(column: str) -> Cell:
+    """Prints the least and the largest number over loads."""
+
+    def print_span(row: Mapping[str, Any]) -> str:
+        numbers = [row[f"{column}_{load:.0%}"] for load in LOADS]
+        if pd.isna(numbers[0]):
+            return "--"
+        return f"{significant(min(numbers), 2)} to {significant(max(numbers), 2)}"
+
+    return print_span
+
+
+def _loads_taken(row: Mapping[str, Any]) -> str:
+    """The loads at which a model takes part in verdicts."""
+    taken = [load for load in LOADS if row[f"takes_part_{load:.0%}"]]
+    if not taken:
+        return "no load"
+    is_whole = len(taken) == round(10 * (taken[-1] - taken[0])) + 1
+    if is_whole and len(taken) > 1:
+        return f"{taken[0]:.0%} to {taken[-1]:.0%}"
+    return ", ".join(f"{load:.0%}" for load in taken)

@@ -16,6 +16,7 @@ from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
 from joules.paper.evidence import tabulate_evidence
+from joules.power.calibration import read_servers, try_all
 from joules.power.servers import choose_servers
 from joules.study.config import Config
 
@@ -27,9 +28,11 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         evidence: Records, tables and configuration of the campaign.
 
     Returns:
-        `machine` (one row), `instruments` (one row per domain), `energy` (one row per experiment), `watts`
-        (one row per power model), `flags` (one row per experiment and kind of flag), `headlines` (one row per
-        claim and power model) and `evidence` (one row per claim and kind of evidence).
+        `machine` (one row), `instruments` (one row per domain), `energy` (one row per experiment), `flags`
+        (one row per experiment and kind of flag), `calibration` (one row per power model, unit left out and
+        load), `wall` (one row per wall-metered server and load), `processor_only` (one row per system of
+        MLPerf), `watts` (one row per power model), `headlines` (one row per claim and power model) and
+        `evidence` (one row per claim and kind of evidence).
 
     Raises:
         UserError: If the records come from more than one machine.
@@ -43,6 +46,9 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
             "campaign of its own"
         )
     stated = evidence.stated.basis if evidence.stated else None
+    servers = read_servers()
+    trials = try_all(servers)
+    calibrated = power.calibration(trials)
     by_model = [
         spending({name: recompute_under(entries, model) for name, entries in records.items()}, config)
         for model in sensitivity.select_models(alternative_models(records.values()), records.values())
@@ -56,7 +62,10 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
             [row for name, of_experiment in records.items() for row in _flag_rows(name, of_experiment)],
             columns=["experiment", "flag", "runs", "example"],
         ),
-        "watts": power.watts(records.values()),
+        "calibration": calibrated,
+        "wall": power.wall(servers, trials),
+        "processor_only": power.processor_only(),
+        "watts": power.watts(records.values(), calibrated),
         "headlines": power.headlines(evidence.tables),
         "evidence": tabulate_evidence(evidence.tables, provenance_words(instruments), evidence.releases),
     }

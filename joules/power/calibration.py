@@ -60,7 +60,14 @@ SHOWN_LOADS = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
 LEAST_SERVERS = 3
 _NO_FACTORS: Levels = (1.0,) * len(LOADS)
 _ANY = "any server"
-_PREDICTED: tuple[Evidence, ...] = ("generation", "tdp", "threads")
+# What is left out with a server that nobody metered, by what its prediction rests on: its processor where the
+# generation is known, else its generation.
+UNITS_LEFT_OUT: Mapping[Evidence, str] = {
+    "generation": "processor",
+    "tdp": "generation",
+    "threads": "generation",
+}
+LATER = f"{LAST_YEAR + 1} and later"
 # The servers that stand for machines of unknown generation, by what the prediction rests on.
 _OTHERS: Mapping[str, Evidence] = {
     "any server, by TDP": "tdp",
@@ -295,8 +302,9 @@ def cover_later(servers: Servers, evidence: Evidence) -> tuple[Errors, Floats, F
 
 
 def unit_left_out(servers: Servers, evidence: Evidence) -> NDArray[np.str_]:
-    """What is left out with a server: its processor where the generation is known, else its generation."""
-    return servers.processor if evidence == "generation" else servers.generation
+    """The labels of `UNITS_LEFT_OUT`."""
+    labels: NDArray[np.str_] = getattr(servers, UNITS_LEFT_OUT[evidence])
+    return labels
 
 
 @dataclass(frozen=True)
@@ -344,7 +352,7 @@ def calibrate(servers: Servers) -> tuple[dict[str, ServerPower], dict[Evidence, 
     """The powers of every generation and of any other server, and the factors of their intervals widened by
     what machine learning showed."""
     ends: dict[Evidence, tuple[Floats, Floats]] = {}
-    for evidence in _PREDICTED:
+    for evidence in UNITS_LEFT_OUT:
         low, high = predict_interval(leave_out(servers, evidence, unit_left_out(servers, evidence)))
         ends[evidence] = (np.exp(low), np.exp(high))
     ends["machines"] = ends["threads"]
@@ -431,7 +439,7 @@ def try_load_curve(servers: Servers) -> Iterator[Trial]:
     """The default model on servers left out one by one, with all of the same processor, vendor or generation,
     and on later servers by those until LAST_YEAR; with intervals where what is left out is what they are made
     for."""
-    for evidence in _PREDICTED:
+    for evidence in UNITS_LEFT_OUT:
         units: dict[str, NDArray[Any]] = {
             "server": np.arange(len(servers.year)),
             "processor": servers.processor,
@@ -442,13 +450,13 @@ def try_load_curve(servers: Servers) -> Iterator[Trial]:
             # No server's generation is known without it.
             del units["generation"]
         for unit, labels in units.items():
-            if labels is unit_left_out(servers, evidence):
+            if unit == UNITS_LEFT_OUT[evidence]:
                 errors, low, high = cover(servers, evidence, labels)
                 yield Trial(DEFAULT_MODEL, evidence, unit, errors, (low, high))
             else:
                 yield Trial(DEFAULT_MODEL, evidence, unit, leave_out(servers, evidence, labels))
         errors, low, high = cover_later(servers, evidence)
-        yield Trial(DEFAULT_MODEL, evidence, f"{LAST_YEAR + 1} and later", errors, (low, high))
+        yield Trial(DEFAULT_MODEL, evidence, LATER, errors, (low, high))
 
 
 def try_models(servers: Servers) -> Iterator[Trial]:
