@@ -10,7 +10,7 @@ import pandas as pd
 from joules.analysis.instruments import domain_name, is_modelled, provenance_words
 from joules.instrument import carbon
 from joules.paper.evidence import print_evidence
-from joules.paper.printing import Cell, lay_out, number, significant, spaced
+from joules.paper.printing import Cell, lay_out, number, spaced
 from joules.paper.rows import Rows, derive, pick
 from joules.paper.values import Value
 from joules.power.calibration import LATER, SHOWN_LOADS, UNITS_LEFT_OUT
@@ -39,7 +39,7 @@ _OF_MACHINE = {
 }
 # Loads whose errors are values.
 _STATES = {"idle": 0.0, "half": 0.5, "full": 1.0}
-_EVIDENCE = {
+EVIDENCE = {
     "generation": "generation, threads",
     "tdp": "any server, TDP",
     "threads": "any server, threads",
@@ -150,23 +150,41 @@ def _power(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Tables as the paper prints them: evidence on claims, runs by kind of flag and experiment, errors of the
-    default model and of all models at the wall, MLPerf's processor-only systems, and the power models here."""
+    """Tables as the paper prints them: evidence on claims, runs by kind of flag and experiment, errors of
+    power models at the wall, and the power models here."""
     experiments = list(tables["energy"]["experiment"])
     flags = tables["flags"].pivot(index="flag", columns="experiment", values="runs")
     flags = flags.reindex(columns=experiments).fillna(0).astype(int).astype(str)
-    calibration = tables["calibration"]
+    return {
+        "evidence": print_evidence(tables["evidence"]),
+        "flags": flags.rename(columns=spaced).reset_index(),
+        **print_calibration(tables["calibration"], tables["processor_only"]),
+        "watts": lay_out(
+            tables["watts"],
+            {
+                "model": "{words}",
+                "idle in W": number("rest_w"),
+                "one core in W": number("one_core_w"),
+                "all cores in W": number("all_cores_w"),
+                "error factor": number("counter_factor"),
+                "source": lambda row: row["source"] if pd.isna(row["gap"]) else f"not covered: {row['gap']}",
+            },
+        ),
+    }
+
+
+def print_calibration(calibration: pd.DataFrame, processor_only: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The errors at the wall as the paper and the documentation print them: those of the default model by
+    what was left out, those of all models on servers whose processor was left out, and MLPerf's systems."""
     is_curve = calibration["power_model"] == DEFAULT_MODEL
     is_strict = (calibration["left_out"] == "processor") & (
         calibration["evidence"].fillna("generation") == "generation"
     )
     return {
-        "evidence": print_evidence(tables["evidence"]),
-        "flags": flags.rename(columns=spaced).reset_index(),
         "calibration": lay_out(
             _widen(calibration[is_curve]),
             {
-                "predicted by": lambda row: _EVIDENCE[row["evidence"]],
+                "predicted by": lambda row: EVIDENCE[row["evidence"]],
                 "left out": "{left_out}",
                 "servers": "{servers}",
                 **_at_loads("factor", "factor at"),
@@ -184,7 +202,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             },
         ),
         "processor_only": lay_out(
-            tables["processor_only"],
+            processor_only,
             {
                 "processor": "{processor}",
                 "network": "{network}",
@@ -195,18 +213,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
                 "predicted in W": number("predicted_w"),
                 "low": number("low_w"),
                 "high": number("high_w"),
-                "predicted by": lambda row: _EVIDENCE[row["evidence"]],
-            },
-        ),
-        "watts": lay_out(
-            tables["watts"],
-            {
-                "model": "{words}",
-                "idle in W": number("rest_w"),
-                "one core in W": number("one_core_w"),
-                "all cores in W": number("all_cores_w"),
-                "error factor": number("counter_factor"),
-                "source": lambda row: row["source"] if pd.isna(row["gap"]) else f"not covered: {row['gap']}",
+                "predicted by": lambda row: EVIDENCE[row["evidence"]],
             },
         ),
     }
@@ -227,7 +234,7 @@ def _widen(calibration: pd.DataFrame) -> pd.DataFrame:
 
 
 def _at_loads(column: str, head: str) -> dict[str, Cell]:
-    return {f"{head} {load:.0%}": number(f"{column}_{load:.0%}") for load in SHOWN_LOADS}
+    return {f"{head} {100 * load:.0f} %": number(f"{column}_{load:.0%}") for load in SHOWN_LOADS}
 
 
 def _span(column: str) -> Cell:
@@ -237,17 +244,21 @@ def _span(column: str) -> Cell:
         numbers = [row[f"{column}_{load:.0%}"] for load in LOADS]
         if pd.isna(numbers[0]):
             return "--"
-        return f"{significant(min(numbers), 2)} to {significant(max(numbers), 2)}"
+        low, high = f"{min(numbers):.2f}", f"{max(numbers):.2f}"
+        return low if low == high else f"{low} to {high}"
 
     return print_span
 
 
 def _loads_taken(row: Mapping[str, Any]) -> str:
-    """The loads at which a model takes part in verdicts."""
-    taken = [load for load in LOADS if row[f"takes_part_{load:.0%}"]]
-    if not taken:
-        return "no load"
-    is_whole = len(taken) == round(10 * (taken[-1] - taken[0])) + 1
-    if is_whole and len(taken) > 1:
-        return f"{taken[0]:.0%} to {taken[-1]:.0%}"
-    return ", ".join(f"{load:.0%}" for load in taken)
+    """The loads at which a model takes part in verdicts, neighbours as a range."""
+    spans: list[list[float]] = []
+    for before, load in zip((None, *LOADS), LOADS, strict=False):
+        if row[f"takes_part_{load:.0%}"]:
+            if before is None or not row[f"takes_part_{before:.0%}"]:
+                spans.append([load])
+            spans[-1].append(load)
+    words = [
+        f"{100 * span[0]:.0f}" + (f" to {100 * span[-1]:.0f}" if span[-1] > span[0] else "") for span in spans
+    ]
+    return f"{', '.join(words)} %" if words else "no load"

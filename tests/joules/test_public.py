@@ -56,10 +56,11 @@ def test_every_field_of_a_result_is_documented():
         assert [name for name in result.model_fields if f"    {name}: " not in documentation] == []
 
 
-def test_the_page_of_commands_is_that_of_the_commands():
-    spec = importlib.util.spec_from_file_location("cli_reference", DOCS / "cli_reference.py")
+@pytest.mark.parametrize("script", ["cli_reference", "power_reference"])
+def test_a_generated_page_is_current(script):
+    spec = importlib.util.spec_from_file_location(script, DOCS / f"{script}.py")
     reference = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(reference)
     assert reference.PAGE.read_text(encoding="utf-8") == reference.render_page(), (
-        "run 'python docs/cli_reference.py'"
+        f"run 'python docs/{script}.py'"
     )

@@ -7,6 +7,8 @@ from experiments.campaign import power, report, tables
 from joules.analysis.contracts import CampaignEvidence
 from joules.analysis.records import Records
 from joules.errors import UserError
+from joules.power.calibration import read_servers, takes_part, try_all
+from joules.power.servers import LOADS, read_rows
 from joules.study.campaign import POWER_MODELS
 from joules.study.claims import load_claims
 from joules.study.config import check_config
@@ -38,6 +40,49 @@ def test_energy_and_runs_are_summed_by_experiment():
     printed = {value.key: value.raw for value in report.values(made)}
     assert (printed["campaign.runs"], printed["campaign.pue"]) == (2, 1.5)
     assert printed["campaign.grid"] == "Norway"
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return try_all(read_servers())
+
+
+def test_errors_in_the_table_are_those_that_decide_which_models_take_part(trials):
+    made = power.calibration(trials)
+    strict = made[(made["left_out"] == "processor") & ~made["evidence"].isin(["tdp", "threads"])]
+    for model, rows in strict.groupby("power_model"):
+        assert rows["takes_part"].to_list() == takes_part(model, LOADS).tolist()
+    errors = {
+        (row["power_model"], float(row["load"])): float(row["factor"]) for row in read_rows("model_errors")
+    }
+    found = strict.set_index(["power_model", "load"])["factor"].to_dict()
+    assert found == pytest.approx(errors, rel=1e-3)
+
+
+def test_coverage_in_the_table_is_that_of_the_servers_beside_their_intervals(trials):
+    wall = power.wall(read_servers(), trials)
+    inside = (wall["low_w"] <= wall["wall_w"]) & (wall["wall_w"] <= wall["high_w"])
+    made = power.calibration(trials).query("power_model == 'load_curve' and left_out == 'processor'")
+    made = made[made["evidence"] == "generation"]
+    stated = made.set_index("load")["coverage"]
+    for load, share in inside.groupby(wall["load"]).mean().items():
+        assert share == pytest.approx(stated[load])
+    assert wall["server"].nunique() == made["servers"].iloc[0]
+
+
+def test_a_model_without_interval_has_no_coverage(trials):
+    made = power.calibration(trials)
+    assert made.loc[made["power_model"] != "load_curve", "coverage"].isna().all()
+    watts = power.watts([Records.from_sequence([run(), idle()])], made).set_index("power_model")
+    assert watts.loc["load_curve", "wall_coverage_full"] == pytest.approx(0.94, abs=0.01)
+    assert pd.isna(watts.loc["codecarbon", "wall_coverage_full"])
+
+
+def test_loads_at_which_a_model_takes_part_are_printed_as_ranges(trials):
+    printed = report.print_calibration(power.calibration(trials), power.processor_only())
+    taken = printed["calibration_models"].set_index("model")["takes part at"]
+    assert taken["load curve"] == "0 to 100 %"
+    assert taken["CodeCarbon"] == "0, 70 to 100 %"
 
 
 def test_the_statistic_of_each_claim_is_listed_under_every_power_model():
