@@ -66,7 +66,8 @@ def _lines() -> Iterator[str]:
     yield (
         "Factor as above, bias (median ratio of model to wall), and the loads at which the model takes part "
         "in verdicts: 1 lies between the 5th and the 95th percentile of its ratio to the wall. Servers whose "
-        "processor was left out. Both ends of the interval of the load curve take part where it does."
+        "processor was left out; the factor of a model without power is infinite (dash). "
+        "Both ends of the interval of the load curve take part where it does."
     )
     yield ""
     yield from _table(printed["calibration_models"])

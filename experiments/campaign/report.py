@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -234,7 +235,15 @@ def _widen(calibration: pd.DataFrame) -> pd.DataFrame:
 
 
 def _at_loads(column: str, head: str) -> dict[str, Cell]:
-    return {f"{head} {100 * load:.0f} %": number(f"{column}_{load:.0%}") for load in SHOWN_LOADS}
+    # A head breaks at a space, not between a number and its unit.
+    return {
+        f"{head} {100 * load:.0f}\N{NO-BREAK SPACE}%": _ratio(f"{column}_{load:.0%}") for load in SHOWN_LOADS
+    }
+
+
+def _ratio(column: str) -> Cell:
+    """Prints a ratio with two decimals, a dash where it is infinite."""
+    return lambda row: f"{row[column]:.2f}" if math.isfinite(row[column]) else "--"
 
 
 def _span(column: str) -> Cell:

@@ -231,7 +231,8 @@ def _caption(campaign: Campaign, instruments: pd.DataFrame, figure: str, text: s
     is_published = design.evidence == "published"
     words = "as published, read by meters and counters" if is_published else provenance_words(instruments)
     spread = f"$n={blocks}$ blocks, " if blocks else ""
-    spread += f"{100 * CONFIDENCE:.0f}\\,\\% intervals, " if "interval" in text else ""
+    if "interval" in text and "% interval" not in text:
+        spread += f"{100 * CONFIDENCE:.0f}\\,\\% intervals, "
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
     walk = printing.Link("open in the explorer", f"figure/{figure}").latex()
     line = (
