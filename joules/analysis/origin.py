@@ -5,20 +5,20 @@ from __future__ import annotations
 import pandas as pd
 
 from joules.analysis.instruments import provenance_words
-from joules.analysis.tables import read_tables
+from joules.analysis.tables import list_tabulated, read_tables
 from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.manifest import Origin
 
 
 def origin_of(campaign: Campaign) -> Origin:
-    """The origin of a campaign whose tables are there.
+    """The origin of a campaign, from the tables of its experiments.
 
     Raises:
         UserError: a table is missing or was modified.
     """
     own = read_tables(campaign, CAMPAIGN)
     machine = own["machine"].iloc[0]
-    runs = pd.concat([read_tables(campaign, name)["runs"] for name in campaign.measured_experiments()])
+    runs = pd.concat([read_tables(campaign, name)["runs"] for name in list_tabulated(campaign)])
     by_arm = runs.groupby(["experiment", "arm"])["fingerprint"].first().astype(str)
     return Origin(
         machine=machine["machine"],

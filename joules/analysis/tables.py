@@ -94,6 +94,14 @@ def read_tables(campaign: Campaign, experiment: str) -> StoredTables:
     return StoredTables(campaign.tables(experiment), verify_tables(campaign, experiment))
 
 
+def list_tabulated(campaign: Campaign) -> list[str]:
+    """Lists the experiments of a campaign that have records and tables, sorted.
+
+    An experiment has records without tables if a build was interrupted and the next one leaves it out.
+    """
+    return [name for name in campaign.measured_experiments() if (campaign.tables(name) / MANIFEST).exists()]
+
+
 def verify_tables(campaign: Campaign, experiment: str) -> list[str]:
     """Checks the files of an experiment's tables against their manifest, and returns their names.
 

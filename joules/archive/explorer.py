@@ -31,6 +31,7 @@ from joules.study.campaign import (
 )
 from joules.study.design import load_design
 from joules.study.files import read_content
+from joules.study.manifest import read_manifest
 
 _PAGE = Path(__file__).parent / "page"
 
@@ -47,7 +48,7 @@ def write_page(campaign: Campaign) -> Path:
 
 def render_page(campaign: Campaign) -> str:
     """The explorer of a campaign as HTML, the same for the same files."""
-    experiments = campaign.experiments()
+    experiments = read_manifest(campaign).experiments
     others = compared_releases(campaign)
     meta = {
         "campaign": campaign.name,

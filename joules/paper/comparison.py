@@ -11,7 +11,7 @@ import pandas as pd
 
 from joules.analysis.origin import origin_of
 from joules.analysis.steps import statistics_of
-from joules.analysis.tables import read_tables
+from joules.analysis.tables import list_tabulated, read_tables
 from joules.errors import UserError
 from joules.paper.printing import listed, spaced
 from joules.paper.quantities import constant
@@ -234,7 +234,7 @@ def _statistics(campaign: Campaign, other: Campaign, config: Config) -> pd.DataF
     """Every statistic with an interval in both campaigns."""
     columns = pd.DataFrame(columns=["statistic", "experiment", *_INTERVAL])
     ours, theirs = [columns], [columns]
-    for name in sorted(set(campaign.measured_experiments()) & set(other.measured_experiments())):
+    for name in sorted(set(list_tabulated(campaign)) & set(other.measured_experiments())):
         ours.append(read_tables(campaign, name)["statistics"].assign(experiment=name))
         theirs.append(statistics_of(other, name, config).assign(experiment=name))
     here, there = (

@@ -90,6 +90,13 @@ def test_a_number_agrees_where_one_estimate_is_in_the_others_interval(compared):
     assert agrees == {"near": True, "inside": True, "far": False}
 
 
+def test_records_without_tables_are_left_out(compared):
+    (compared.campaign.runs / "interrupted").mkdir()
+    assert origin_of(compared.campaign).fingerprints.keys() == compared.origin.fingerprints.keys()
+    (again,) = comparison.compare_with_releases(compared.campaign)
+    assert again.decided.equals(compared.decided)
+
+
 def test_claims_are_compared_where_both_campaigns_decide_them(compared):
     assert list(compared.decided.index) == ["holds", "turns"]
     assert compared.opposed == ["turns"]
