@@ -25,7 +25,7 @@ for name in EXPERIMENTS:
             comparisons=[family.model_dump() for family in DESIGNS[name].comparisons],
         shell:
             "python -m joules tabulate {params.experiment}"
-            " --campaign {wildcards.campaign} {params.options} 2> {log}"
+            " --campaign {wildcards.campaign} {params.options} 2> >(tee {log} >&2)"
 
 
 rule evaluate:
@@ -41,4 +41,4 @@ rule evaluate:
         experiments=EXPERIMENTS,
         code=code_fingerprint("joules.paper.claims", ["evaluate_claims"]),
     shell:
-        "python -m joules evaluate --campaign {wildcards.campaign} {params.experiments} 2> {log}"
+        "python -m joules evaluate --campaign {wildcards.campaign} {params.experiments} 2> >(tee {log} >&2)"

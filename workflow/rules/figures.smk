@@ -29,4 +29,4 @@ for name in EXPERIMENTS:
             captions=figures_of(name),
             code=code_fingerprint(f"experiments.{name}.figures", list(figures_of(name))),
         shell:
-            "python -m joules draw {params.experiment} --campaign {wildcards.campaign} 2> {log}"
+            "python -m joules draw {params.experiment} --campaign {wildcards.campaign} 2> >(tee {log} >&2)"

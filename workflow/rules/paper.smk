@@ -31,7 +31,7 @@ rule export:
             code_fingerprint("joules.paper.comparison", ["values", "display"]),
         ],
     shell:
-        "python -m joules export --campaign {wildcards.campaign} {params.experiments} 2> {log}"
+        "python -m joules export --campaign {wildcards.campaign} {params.experiments} 2> >(tee {log} >&2)"
 
 
 rule typeset:
@@ -46,4 +46,4 @@ rule typeset:
     log:
         "results/{campaign}/logs/typeset.log",
     shell:
-        "python -m joules typeset --campaign {wildcards.campaign} 2> {log}"
+        "python -m joules typeset --campaign {wildcards.campaign} 2> >(tee {log} >&2)"

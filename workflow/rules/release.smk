@@ -11,7 +11,7 @@ rule manifest:
         options=option_arguments(CONFIG, "scale", "region", "pue", "price_usd_per_kwh"),
     shell:
         "python -m joules manifest --campaign {wildcards.campaign} {params.experiments}"
-        " {params.options} 2> {log}"
+        " {params.options} 2> >(tee {log} >&2)"
 
 
 rule explorer:
@@ -33,7 +33,7 @@ rule explorer:
             ),
         ],
     shell:
-        "python -m joules explorer --campaign {wildcards.campaign} 2> {log}"
+        "python -m joules explorer --campaign {wildcards.campaign} 2> >(tee {log} >&2)"
 
 
 rule package:
@@ -50,7 +50,7 @@ rule package:
     log:
         "results/{campaign}/logs/release.log",
     shell:
-        "python -m joules release --campaign {wildcards.campaign} 2> {log}"
+        "python -m joules release --campaign {wildcards.campaign} 2> >(tee {log} >&2)"
 
 
 rule release:
