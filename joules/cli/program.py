@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = build_parser().parse_args(given)
+    parser = build_parser()
+    options = parser.parse_args(given)
+    if options.command is None:
+        parser.error("no command is given: run 'joules --help' for a list")
     command = COMMANDS[options.command]
     try:
         _prepare_process(command, options, given)
@@ -59,9 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    parsers = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog="joules"
-    )
+    parsers = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="joules")
     for name, command in COMMANDS.items():
         added = parsers.add_parser(name, description=command.summary)
         command.declare(added)

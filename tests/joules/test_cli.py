@@ -75,6 +75,13 @@ def test_a_port_out_of_range_is_refused(capsys):
     assert capsys.readouterr().err == "error: invalid port 70000: use 0 to 65535\n"
 
 
+def test_without_a_command_the_list_is_named(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 2
+    assert "no command is given: run 'joules --help' for a list" in capsys.readouterr().err
+
+
 def test_the_version_is_told(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])
