@@ -51,6 +51,9 @@ def _explorer(options: Options) -> None:
 COMMANDS = {
     "live": Command("watch a training run and its energy in a browser", _live, _declare_live),
     "explorer": Command(
-        "make one page to explore a campaign, from figures to readings", _explorer, declare_campaign
+        "make one page to explore a campaign, from figures to readings",
+        _explorer,
+        declare_campaign,
+        is_exact=True,
     ),
 }
