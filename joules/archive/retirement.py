@@ -13,7 +13,7 @@ from joules.archive.verification import check_records
 from joules.errors import UserError
 from joules.study.campaign import Campaign
 from joules.study.files import COMPRESSED
-from joules.study.manifest import Manifest, read_manifest
+from joules.study.manifest import Manifest, read_manifest, store_manifest
 
 _PAGE = """# Campaign {name}
 
@@ -70,6 +70,7 @@ def retire_campaign(campaign: Campaign) -> Path:
             shutil.rmtree(path)
         elif path not in kept:
             path.unlink(missing_ok=True)
+    store_manifest(campaign, manifest.model_copy(update={"is_retired": True}))
     page = campaign.results / "README.md"
     page.write_text(_page(campaign, manifest, counts), encoding="utf-8")
     return page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from joules.study.config import Config, check_config
 from joules.study.design import load_design
 from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256, present_sha256
-from joules.study.manifest import Manifest, read_manifest
+from joules.study.manifest import Manifest, read_manifest, store_manifest
 from joules.version import VERSION
 
 # Options that affect what is made from records.
@@ -66,8 +65,7 @@ def write_manifest(campaign: Campaign, experiments: Sequence[str], config: Confi
         options=options,
         files=files,
     )
-    body = manifest.model_dump(mode="json")
-    campaign.manifest.write_text(json.dumps(body, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    store_manifest(campaign, manifest)
     return campaign.manifest
 
 
@@ -111,7 +109,7 @@ def verify_campaign(campaign: Campaign) -> Iterator[str]:
     """
     manifest = read_manifest(campaign)
     config = _config(campaign, manifest)
-    is_whole = manifest.version == VERSION
+    is_whole = manifest.version == VERSION and not manifest.is_retired
     load = cached_loader(campaign, config)
     stated = {campaign.file_of(name): digest for name, digest in manifest.files.items()}
     kept = [path for path in stated if is_whole or path.exists()]
@@ -123,7 +121,7 @@ def verify_campaign(campaign: Campaign) -> Iterator[str]:
     if not is_whole:
         made_by = manifest.version
         yield (
-            f"tables, figures and paper were made by version {made_by}, this is {VERSION}: run "
+            f"tables, figures and paper were made by version {made_by}, this is {VERSION} without them: run "
             f"'git checkout v{made_by}' to verify them"
         )
         return

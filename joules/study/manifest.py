@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,14 +41,21 @@ class Origin(Closed):
 
 class Manifest(Closed):
     """What a campaign consists of: SHA-256 of every file by its name, the options it was made with, and the
-    version of this code that made it from its records."""
+    version of this code that made it from its records. A retired campaign keeps only records and claims."""
 
     campaign: str
     version: str
+    is_retired: bool = False
     origin: Origin
     experiments: list[str]
     options: dict[str, Any]
     files: dict[str, str]
+
+
+def store_manifest(campaign: Campaign, manifest: Manifest) -> None:
+    """Writes the manifest of a campaign."""
+    body = manifest.model_dump(mode="json", exclude_defaults=True)
+    campaign.manifest.write_text(json.dumps(body, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_manifest(campaign: Campaign) -> Manifest:

@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,8 @@ def campaign(tmp_path):
     made = Campaign(NAME, tmp_path)
     for folder in (made.results, made.figures, made.build):
         shutil.copytree(ROOT / folder.relative_to(tmp_path), folder)
+    sources = Path("experiments/published_measurements/reference")
+    shutil.copytree(ROOT / sources, tmp_path / sources)
     return made
 
 
@@ -29,7 +32,7 @@ def test_records_stay_as_they_were_and_the_rest_goes(campaign):
     before = {path.name: path.read_bytes() for path in (campaign.runs / "layer_kinds").iterdir()}
     page = retire_campaign(campaign).read_text(encoding="utf-8")
     assert "| layer_kinds | 48 |" in page
-    assert "21 supported" in page
+    assert "31 supported" in page
     after = {path.name: path for path in (campaign.runs / "layer_kinds").iterdir()}
     assert {name.removesuffix(".gz"): gzip.decompress(path.read_bytes()) for name, path in after.items()} == (
         before

@@ -10,7 +10,7 @@ def test_it_says_what_the_campaign_found_and_took():
     assert "explorer   results/epyc-2core-standard-2026-11-26b/explorer.html" in said
     assert "kWh (modelled, " in said
     assert " over power models), 640 runs, 60 with a flag, 0 failed" in said
-    assert "21 supported" in said
+    assert "31 supported" in said
     assert "joules trace --verify --campaign epyc-2core-standard-2026-11-26b" in said
 
 
