@@ -634,7 +634,8 @@ function valuesTable(rows, caption) {
 async function showValue(key) {
   const value = (await csv(valuesFile)).find((each) => each.key === key);
   if (!value) return showMissing(`number with the key ${key}`);
-  const [, table, row] = String(value.source).match(/^(\w+)\.csv[ ,]*([^ ,]*)/) ?? [];
+  const [, table] = String(value.source).match(/(\w+)\.csv/) ?? [];
+  const [, row] = String(value.source).match(/(?:statistic|claim) == '([^']*)'/) ?? [];
   const target =
     table === "claims" && (await csv(claimsFile)).some((claim) => claim.claim === row)
       ? link(["claim", row], value.source)

@@ -17,7 +17,7 @@ from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
 from joules.paper import claims, printing, rows, values
-from joules.power.calibration import takes_part
+from joules.power.calibration import read_servers, takes_part, try_all
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 from joules.power.servers import ProcessorIdentity
 from joules.power.use import NotCovered
@@ -28,6 +28,7 @@ from tests.replay import Replay
 GENOA = ProcessorIdentity(vendor="AuthenticAMD", family=25, model=17, stepping=1)
 HERE = MACHINE.model_copy(update={"identity": GENOA, "memory_gib": 24, "virtual": True})
 SECONDS = 2.0
+CALIBRATED = power.calibration(try_all(read_servers()))
 
 
 def modelled(arm, busy_cores, block=0, seconds=SECONDS, **changes):
@@ -102,7 +103,7 @@ def test_an_unknown_processor_leaves_reasons_and_the_other_models():
     assert set(records.alternative_models([alone, Records.from_sequence([idle()])])).isdisjoint({"servers"})
     with pytest.raises(NotCovered, match="no published servers"):
         records.recompute_under(alone, "servers")
-    watts = power.watts([alone]).set_index("power_model")
+    watts = power.watts([alone], CALIBRATED).set_index("power_model")
     assert watts.loc["servers", "gap"].startswith("no published servers")
     assert watts.loc["boavizta", "all_cores_w"] > 0
 
@@ -276,7 +277,7 @@ def counted(model):
 
 @pytest.mark.parametrize("truth", ["cloud_carbon_footprint", "load_curve", "boavizta", "codecarbon"])
 def test_where_a_counter_reads_the_right_model_wins(truth):
-    table = power.watts([Records.from_sequence(counted(truth))])
+    table = power.watts([Records.from_sequence(counted(truth))], CALIBRATED)
     assert table["power_model"].iloc[0] == truth
     assert table["counter_factor"].iloc[0] == pytest.approx(1.0, abs=1e-4)
     assert table["counter_factor"].iloc[1] > 1.01
@@ -290,7 +291,7 @@ def test_a_model_of_the_whole_is_not_held_against_a_counter_of_a_part():
         )
         for one in counted("boavizta")
     ]
-    table = power.watts([Records.from_sequence(runs)]).set_index("power_model")
+    table = power.watts([Records.from_sequence(runs)], CALIBRATED).set_index("power_model")
     assert "together" in table.loc["servers", "counter_gap"]
     assert table.loc["boavizta", "counter_factor"] == pytest.approx(1.0)
 
@@ -302,7 +303,7 @@ def test_a_model_taken_away_is_missed_nowhere(monkeypatch):
     entries = [modelled(arm, busy) for arm, busy in (("one_core", 1.0), ("all_cores", 2.0))]
     made = sensitivity.with_power_models(tabulate(entries), Records.from_sequence(entries), tabulate)
     assert len(made["power_models"]) == len(POWER_MODELS) - 1
-    assert len(power.watts([Records.from_sequence(entries)])) == len(POWER_MODELS) - 1
+    assert len(power.watts([Records.from_sequence(entries)], CALIBRATED)) == len(POWER_MODELS) - 1
 
 
 def typed_j(energy_j, band=(math.nan, math.nan)):
