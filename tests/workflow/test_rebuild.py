@@ -251,7 +251,7 @@ def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
     ("file", "old", "new", "sentence"),
     [
         ("paper/paper.tex", "\\end{abstract}", "All 42 joules.\n\\end{abstract}", "number typed by hand"),
-        ("paper/paper.tex", "\\val{campaign.hours}", "hours", "no source of the paper uses the value"),
+        ("paper/paper.tex", "\\val{campaign.hours}", "hours", "unused value 'campaign.hours'"),
         (
             "paper/paper.tex",
             "\\val{campaign.hours}",
@@ -263,7 +263,7 @@ def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
             "\\claim{depthwise_operations_cost_more}",
             "At equal floating-point operations a depthwise convolution uses more than twice the energy of a "
             "one-by-one convolution.",
-            "is typed out",
+            "typed statement of claim",
         ),
     ],
 )
