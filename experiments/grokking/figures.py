@@ -121,7 +121,7 @@ def grokking_rules(tables: Tables) -> Figure:
     """Energy saved against accuracy lost: one line per rule, one point with both intervals per setting."""
     table = tables["frontier"]
     saved = {name: 100 * table[name] for name in ("saved", "saved_low", "saved_high")}
-    is_filled = (table["rule"] == "oracle") | (table[["rule", "setting"]].apply(tuple, axis=1) == OURS)
+    is_filled = (table["rule"] == "oracle") | ((table["rule"] == OURS[0]) & (table["setting"] == OURS[1]))
     table = table.assign(**saved)
     x, y, low, high = "saved", "lost_points", "lost_points_low", "lost_points_high"
     tips = ("rule", "setting", "trainings", "saved", "saved_low", "saved_high", y, low, high)
