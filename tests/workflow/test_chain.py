@@ -106,7 +106,7 @@ def test_a_sentence_of_the_paper_rebuilds_the_paper_alone(built):
 
 
 def test_a_comment_in_a_workload_rebuilds_nothing(built):
-    built.edit("experiments/flops_vs_energy/workload.py", '"""Forward passes', '"""All forward passes')
+    built.edit("experiments/flops_vs_energy/workload.py", '"""Inference of one', '"""Inference of just one')
     assert rules_run(built.snakemake(*SMOKE).stdout) == []
 
 
