@@ -1,8 +1,9 @@
 """Energy by RAPL and nvidia-smi, and score, along trainings of the RL Energy Leaderboard.
 
 A training left two logs: scores at 20 evaluations on a clock of the training, and power about every ten
-seconds. The archives of power logs are not numbered by seed: which seed one belongs to is told by its
-description of the experiment (`info.pkl`), which stands beside the scores too, byte for byte.
+seconds. The archives of power logs are not
+numbered by seed. A log belongs to the training whose description of the experiment (`info.pkl`) is the same,
+byte for byte.
 
 The two clocks need not agree. Where the power log is longer than the training's clock, evaluations took place
 outside that clock; where it is shorter, the log is not that of the whole training.
