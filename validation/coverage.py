@@ -20,18 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from joules.analysis.inference import (
-    CorrelationSample,
-    DifferenceSample,
-    ExtremeSample,
-    Floats,
-    MeanSample,
-    ResampledSample,
-    Sample,
-    can_reject,
-)
+from joules.analysis.inference import CorrelationSample, ExtremeSample, ResampledSample, Sample
 from joules.analysis.statistics import holm
-from joules.study.design import Test
+from joules.means import DifferenceSample, Floats, MeanSample, Test, can_reject
 from validation.arguments import parse_numbers
 
 REPOSITORY = Path(__file__).parent.parent

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from joules.analysis.inference import p_value
-from joules.study.design import Test
+from joules.means import Test, p_value
 from validation.arguments import parse_numbers
 
 RECORDED = Path(__file__).parent / "data" / "energy_by_block.csv"

@@ -13,14 +13,14 @@ from scipy import stats
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
 from experiments.estimation_methods.operators import operators_of_work
 from joules.analysis import roofline, statistics
-from joules.analysis.inference import Floats, MeanSample
 from joules.analysis.records import IN_PLACE_OF, Records, runs_table, select_measured
 from joules.bench.record import Run
 from joules.instrument import carbon
 from joules.instrument.reading import primary
 from joules.instrument.reading_arrays import one_window
+from joules.means import Floats, MeanSample, Test
 from joules.power.models import POWER_MODELS
-from joules.study.design import Design, Test
+from joules.study.design import Design
 
 # The experiment that measures the limits of the machine.
 LIMITS = "first_principles"

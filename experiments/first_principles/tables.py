@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from joules.analysis import regression, roofline, statistics
-from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.instrument import carbon, codecarbon_data
+from joules.means import MeanSample
 from joules.study.design import Design
 
 NETWORKS, LAYERS = "flops_vs_energy", "layer_kinds"

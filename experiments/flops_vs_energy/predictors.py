@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from joules.analysis.inference import MeanSample
 from joules.analysis.regression import unseen_errors as unseen
 from joules.analysis.statistics import CORRELATIONS, Row, association, correct, estimate_cells, row
 from joules.instrument.carbon import JOULES_PER_KWH
+from joules.means import MeanSample
 
 PREDICTORS = ("flops", "parameters", "activations", "bytes_moved", "layers")
 OUTCOMES = ("energy_per_inference_j", "latency_median_s")

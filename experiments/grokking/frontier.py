@@ -17,8 +17,8 @@ from experiments.grokking import step_model
 from experiments.grokking.outcomes import Trainings, energies_at, energy_at, evaluations_of
 from experiments.grokking.rules import EVALUATION, Evaluation
 from joules.analysis import statistics
-from joules.analysis.inference import MeanSample
 from joules.bench.record import Run
+from joules.means import MeanSample
 
 # A rule is safe if it loses at most this much of the final accuracy, in percentage points.
 SAFE_POINTS = 0.5

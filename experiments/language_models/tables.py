@@ -10,10 +10,10 @@ import pandas as pd
 
 from experiments.language_models import exam
 from joules.analysis import ranking, statistics
-from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.bench.record import Run
 from joules.errors import UserError
+from joules.means import MeanSample
 from joules.study.design import Design
 
 _PUBLISHED = Path(__file__).parent / "reference" / "published_board.csv"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from joules.analysis import statistics
-from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records, runs_table, select_measured, weakest_provenance
+from joules.means import MeanSample
 from joules.study.design import Design
 
 # Names of kinds in the paper, in the order of the figures.

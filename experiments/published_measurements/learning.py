@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from joules.analysis.inference import CONFIDENCE, DifferenceSample
+from joules.means import CONFIDENCE, DifferenceSample
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from experiments.published_measurements import inference, learning
 from experiments.published_measurements.estimates import estimate_runs
 from experiments.published_measurements.readings import concat_rounds, read_sources
 from joules.analysis import statistics
-from joules.analysis.inference import MeanSample
+from joules.means import MeanSample
 
 # Least final accuracy of a training of which it is asked when its accuracy was final.
 LEARNED = 0.05

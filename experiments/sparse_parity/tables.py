@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from joules.analysis import statistics
-from joules.analysis.inference import ExtremeSample, Floats, MeanSample
+from joules.analysis.inference import ExtremeSample
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
+from joules.means import Floats, MeanSample
 from joules.study.design import Design, load_design
 
 # Metrics without a meter, then metrics with one; the others are proxies for the last.

@@ -13,14 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from joules.analysis.inference import (
-    CorrelationSample,
-    Floats,
-    MeanSample,
-    Sample,
-    fisher_interval,
-    mean_interval,
-)
+from joules.analysis.inference import CorrelationSample, Sample, fisher_interval
+from joules.means import Floats, MeanSample, mean_interval
 from joules.study.design import Comparison
 
 COLUMNS = [

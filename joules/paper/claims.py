@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from joules.analysis import sensitivity
-from joules.analysis.inference import CONFIDENCE
 from joules.analysis.statistics import holm
 from joules.errors import UserError
+from joules.means import CONFIDENCE
 from joules.paper.printing import significant
 from joules.paper.rows import derive, pick
 from joules.paper.values import Value

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from joules.analysis.inference import can_reject, is_counted
+from joules.means import can_reject, is_counted
 
 _TESTS = {
     ("paired_t", "ratio"): "paired t on logarithms",

@@ -15,9 +15,9 @@ import pandas as pd
 
 from joules.analysis import tables
 from joules.analysis.drawing.sidecar import read_sidecar
-from joules.analysis.inference import CONFIDENCE
 from joules.analysis.instruments import is_modelled, provenance_words
 from joules.errors import UserError
+from joules.means import CONFIDENCE
 from joules.models import read_json
 from joules.paper import claims, comparison, families, printing, prose, values
 from joules.paper.contracts import Report

@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -33,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from joules.means import student_quantile
 from joules.power import memory
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS, load_curve
 from joules.power.servers import (
@@ -259,19 +259,10 @@ def predict_interval(errors: Errors) -> tuple[Floats, Floats]:
     within = np.mean([logs.var(axis=0) for logs in of_groups], axis=0)
     groups = len(means)
     spread = np.sqrt(means.var(axis=0, ddof=1) * (1 + 1 / groups) + within)
-    reach = student_t(groups - 1, (1 + COVERAGE) / 2) * spread
+    reach = student_quantile(groups - 1, (1 + COVERAGE) / 2) * spread
     centre = means.mean(axis=0)
     # The prediction lies within its own interval.
     return np.minimum(centre - reach, 0.0), np.maximum(centre + reach, 0.0)
-
-
-def student_t(freedom: int, probability: float) -> float:
-    """The quantile of Student's t distribution above its median, by integrating its density."""
-    x = np.linspace(0.0, 40.0, 400_001)
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(freedom * math.pi)
-    density = scale * (1 + x * x / freedom) ** (-(freedom + 1) / 2)
-    below = 0.5 + np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)]) * (x[1] - x[0])
-    return float(np.interp(probability, below, x))
 
 
 def cover(servers: Servers, evidence: Evidence, labels: NDArray[Any]) -> tuple[Errors, Floats, Floats]:

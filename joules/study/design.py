@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from joules.errors import UserError
+from joules.means import Test
 from joules.models import Closed, did_you_mean, read_yaml, validate
 from joules.study.repository import repository_root
 
 Scale = Literal["smoke", "quick", "standard", "paper"]
-Test = Literal["paired_t", "sign_flip"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Scalar = str | bool | int | float
 # What the tables of an experiment are made from: runs that it measures, records and tables of the whole

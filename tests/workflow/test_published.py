@@ -23,7 +23,7 @@ TABLES = """
 import pandas as pd
 
 from joules.analysis import statistics
-from joules.analysis.inference import MeanSample
+from joules.means import MeanSample
 
 
 def tabulate(sources):

@@ -11,10 +11,10 @@ from scipy import stats
 from experiments.language_models import exam, figures, report, tables
 from joules.analysis import statistics
 from joules.analysis.drawing import print_renderer
-from joules.analysis.inference import MeanSample
 from joules.analysis.records import Records
 from joules.bench.record import Step
 from joules.errors import UserError
+from joules.means import MeanSample
 from joules.paper.values import check_bands, check_values
 from joules.study.design import load_design
 from tests import records

@@ -7,14 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from joules.analysis import inference, statistics
-from joules.analysis.inference import (
-    CorrelationSample,
-    DifferenceSample,
-    ExtremeSample,
-    MeanSample,
-    ResampledSample,
-)
+from joules import means
+from joules.analysis import statistics
+from joules.analysis.inference import CorrelationSample, ExtremeSample, ResampledSample
+from joules.means import DifferenceSample, MeanSample
 
 VALUES = np.array([1.1, 1.4, 1.2, 1.7])
 
@@ -26,9 +22,9 @@ def test_p_values_are_those_of_scipy(n):
         flipped = stats.permutation_test(
             (contrasts,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
         )
-        assert inference.p_value(contrasts, "sign_flip") == pytest.approx(float(flipped.pvalue))
+        assert means.p_value(contrasts, "sign_flip") == pytest.approx(float(flipped.pvalue))
         students = stats.ttest_1samp(contrasts, 0.0)
-        assert inference.p_value(contrasts, "paired_t") == pytest.approx(float(students.pvalue))
+        assert means.p_value(contrasts, "paired_t") == pytest.approx(float(students.pvalue))
 
 
 def test_the_sign_flip_of_more_blocks_than_can_be_counted_is_near():
@@ -36,14 +32,14 @@ def test_the_sign_flip_of_more_blocks_than_can_be_counted_is_near():
     drawn = stats.permutation_test(
         (contrasts,), np.mean, permutation_type="samples", rng=np.random.default_rng(1), vectorized=True
     )
-    assert 0.1 < inference.p_value(contrasts, "sign_flip") == pytest.approx(float(drawn.pvalue), abs=0.02)
+    assert 0.1 < means.p_value(contrasts, "sign_flip") == pytest.approx(float(drawn.pvalue), abs=0.02)
 
 
 @pytest.mark.parametrize("n", [4, 8, 10])
 def test_the_interval_of_a_mean_is_students(n):
     values = np.random.default_rng(n).lognormal(size=n)
     interval = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
-    assert inference.mean_interval(values) == pytest.approx(tuple(map(float, interval)))
+    assert means.mean_interval(values) == pytest.approx(tuple(map(float, interval)))
 
 
 def of(n, location=0.3):
@@ -81,8 +77,8 @@ def test_an_interval_holds_what_its_test_does_not_reject(sample):
 
 def test_a_sign_flip_of_five_blocks_has_no_interval():
     assert all(map(math.isnan, MeanSample.from_values(of(5), "sign_flip").interval()))
-    assert not inference.can_reject(5)
-    assert inference.can_reject(6)
+    assert not means.can_reject(5)
+    assert means.can_reject(6)
     assert MeanSample.from_values(of(6), "sign_flip").interval() == (of(6).min(), of(6).max())
 
 
@@ -120,3 +116,13 @@ def test_an_interval_without_its_sample_decides_no_claim():
     table = pd.DataFrame([statistics.row(statistic="typed", estimate=1.0, ci_low=0.9, ci_high=1.1)])
     with pytest.raises(ValueError, match="'typed' decides a claim without a sample"):
         statistics.with_p_bound(table, {"typed": 0.5})
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 2.6, 9, 38, 300])
+@pytest.mark.parametrize("t", [0.0, 0.3, 2.0, 12.0, 400.0])
+def test_students_distribution_is_that_of_scipy(freedom, t):
+    assert means.student_tail(freedom, t) == pytest.approx(stats.t.sf(t, freedom), rel=1e-6)
+    assert means.student_tail(freedom, -t) == pytest.approx(stats.t.cdf(t, freedom), rel=1e-6)
+    for probability in (0.6, 0.975, 0.999):
+        quantile = stats.t.ppf(probability, freedom)
+        assert means.student_quantile(freedom, probability) == pytest.approx(quantile, rel=1e-6)

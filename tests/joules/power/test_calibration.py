@@ -58,11 +58,6 @@ def test_the_interval_by_hand():
     assert low[0] == pytest.approx(-high[0])
 
 
-@pytest.mark.parametrize("freedom", [2, 9, 38])
-def test_quantiles_of_student_are_those_of_scipy(freedom):
-    assert calibration.student_t(freedom, 0.95) == pytest.approx(stats.t.ppf(0.95, freedom), rel=1e-3)
-
-
 # Typical factor off at 0, 10, 30, 50, 70 and 100 % load, of medians over servers without regard to memory.
 # Those here count every processor once and take memory beyond the median off, which the stricter trial gains.
 @pytest.mark.parametrize(
