@@ -28,6 +28,7 @@ _LOADS = {
 }
 _HERE, _LEARNING = "this machine, predicted", "MLPerf, processor only"
 _KNOWN, _UNKNOWN = "generation known", "generation unknown, by TDP"
+_PANELS_A_ROW = 5
 _STATES = {"idle": "rest_w", "one core": "one_core_w", "all cores": "all_cores_w"}
 
 
@@ -96,6 +97,30 @@ def _draw_ratios(calibration: pd.DataFrame) -> Panel:
         ]
     y = Axis("prediction over wall", "log", limits=(0.45, 2.2))
     return Panel(layers, Axis("load", limits=(0, 1)), y, "median, 5th and 95th percentile")
+
+
+def energy_operations(tables: Tables) -> Figure:
+    """Operations against joules, a panel a system, families coloured: this machine and meters of others."""
+    networks = tables["networks"]
+    x, y = "multiply_adds_m", "energy_per_inference_j"
+    limits = {name: (0.7 * networks[name].min(), 1.4 * networks[name].max()) for name in (x, y)}
+    tips = ("network", "family", "meter", x, y)
+    panels = []
+    for number, (system, own) in enumerate(networks.groupby("system", sort=False)):
+        name, *software = str(system).split(", ")
+        left = "J per inference" if number % _PANELS_A_ROW == 0 else ""
+        below = "M multiply-adds" if number >= _PANELS_A_ROW else ""
+        panels.append(
+            Panel(
+                [Layer("point", own, x, y, by="family", size=3, tips=tips)],
+                Axis(below, "log", limits=limits[x], most_ticks=3),
+                Axis(left, "log", limits=limits[y]),
+                f"{name}\n{', '.join([*software, *sorted(set(own['meter']))])}",
+            )
+        )
+    if not panels:
+        return Figure((), note="no network was measured and none published")
+    return Figure(panels, 4.4, assign_looks(networks["family"]), columns=_PANELS_A_ROW)
 
 
 def power_headlines(tables: Tables) -> Figure:

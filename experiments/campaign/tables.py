@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.campaign import power
+from experiments.campaign.networks import tabulate_networks
 from joules.analysis import sensitivity
 from joules.analysis.contracts import CampaignEvidence
 from joules.analysis.instruments import provenance_words
@@ -31,8 +32,8 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         `machine` (one row), `instruments` (one row per domain), `energy` (one row per experiment), `flags`
         (one row per experiment and kind of flag), `calibration` (one row per power model, unit left out and
         load), `wall` (one row per wall-metered server and load), `processor_only` (one row per system of
-        MLPerf), `watts` (one row per power model), `headlines` (one row per claim and power model) and
-        `evidence` (one row per claim and kind of evidence).
+        MLPerf), `watts` (one row per power model), `headlines` (one row per claim and power model),
+        `networks` (one row per system and network) and `evidence` (one row per claim and kind of evidence).
 
     Raises:
         UserError: If the records come from more than one machine.
@@ -67,6 +68,7 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         "processor_only": power.processor_only(),
         "watts": power.watts(records.values(), calibrated),
         "headlines": power.headlines(evidence.tables),
+        "networks": tabulate_networks(evidence.tables),
         "evidence": tabulate_evidence(evidence.tables, provenance_words(instruments), evidence.releases),
     }
 

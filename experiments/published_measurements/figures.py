@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from experiments.published_measurements.estimates import METHODS
+from experiments.published_measurements.inference import SHORT_NAMES
 from experiments.published_measurements.learning import ALIGNMENTS
 from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, Tables, draw_reference
 from joules.analysis.drawing.palette import BLUE, GREY, INK, Look, assign_looks
@@ -12,17 +13,6 @@ from joules.analysis.drawing.palette import BLUE, GREY, INK, Look, assign_looks
 _OPERATIONS = "multiply_adds_m"
 _ENERGY = "energy_per_inference_j"
 _OF_RUN = ("run", "published_network", "precision", _OPERATIONS, _ENERGY, "mean_power_w", "accuracy_percent")
-# Systems that ran the mobile networks, as a panel's title names them.
-_SYSTEMS = {
-    "firefly-tflite-v2.11.0-ruy": "RK3588, TFLite",
-    "firefly-armnn-v22.11-neon": "RK3588, Arm NN",
-    "firefly-armnn-v22.11-opencl": "RK3588 GPU, Arm NN",
-    "nvidia_orin-tflite_cpp-cpu-tflite-vmaster-default_config": "Orin CPU, TFLite",
-    "vim4-tflite-v2.11.0-ruy": "A311D2, TFLite",
-    "vim4-armnn-v22.11-neon": "A311D2, Arm NN",
-    "vim4-armnn-v22.11-opencl": "A311D2 GPU, Arm NN",
-    "nvidia_orin-tflite_armnn_cpp-cpu-armnn_tflite-v22.11-using_neon": "Orin CPU, Arm NN",
-}
 _METHODS = {
     "operations": "operations / (peak operations / TDP)",
     "accelerators": "TDP of accelerators",
@@ -36,14 +26,17 @@ _METHODS = {
 _COLUMNS = 4
 
 
-def published_operations(tables: Tables) -> Figure:
-    """Operations against joules at the wall, a panel a system, families coloured."""
-    return _by_system(_float32(tables), _ENERGY, "J per inference", "log")
-
-
 def published_power(tables: Tables) -> Figure:
     """Operations against watts at the wall, a panel a system, families coloured."""
-    return _by_system(_float32(tables), "mean_power_w", "mean power in W", "linear")
+    runs = _mobile(tables)
+    runs = runs[runs["precision"] == "float32"]
+    panels = []
+    for number, (system, words) in enumerate(SHORT_NAMES.items()):
+        own = runs[runs["system"] == system]
+        layer = Layer("point", own, _OPERATIONS, "mean_power_w", by="family", size=3, tips=_OF_RUN)
+        x, y = _axes(number, "M multiply-adds", "mean power in W")
+        panels.append(Panel([layer], Axis(x, "log"), Axis(y), words))
+    return Figure(panels, 4.2, assign_looks(runs["family"]), columns=_COLUMNS)
 
 
 def published_fronts(tables: Tables) -> Figure:
@@ -52,7 +45,7 @@ def published_fronts(tables: Tables) -> Figure:
     fronts = tables["fronts"]
     looks = assign_looks(runs["precision"])
     panels = []
-    for number, (system, title) in enumerate(_SYSTEMS.items()):
+    for number, (system, title) in enumerate(SHORT_NAMES.items()):
         own, front = runs[runs["system"] == system], fronts[fronts["system"] == system]
         layers = [
             Layer(
@@ -68,10 +61,12 @@ def published_fronts(tables: Tables) -> Figure:
 
 def published_ratios(tables: Tables) -> Figure:
     """Joules of int8 over float32 by system, and of single stream over offline by network."""
-    int8 = tables["precision_ratios"].assign(name=lambda each: each["system"].map(_SYSTEMS))
+    int8 = tables["precision_ratios"].assign(name=lambda each: each["system"].map(SHORT_NAMES))
     single = tables["scenario_ratios"].assign(name=lambda each: each["network"])
     panels = [
-        _pairs(int8, list(_SYSTEMS.values()), "energy of int8 over float32", ("system", "published_network")),
+        _pairs(
+            int8, list(SHORT_NAMES.values()), "energy of int8 over float32", ("system", "published_network")
+        ),
         _pairs(
             single,
             list(single.groupby("name")["ratio"].median().sort_values().index),
@@ -155,23 +150,7 @@ def _mobile(tables: Tables) -> pd.DataFrame:
     them."""
     runs = tables["runs"]
     is_single = (runs["scenario"] == "singlestream") & runs[_OPERATIONS].notna()
-    return runs[is_single & runs["system"].isin(_SYSTEMS)]
-
-
-def _float32(tables: Tables) -> pd.DataFrame:
-    runs = _mobile(tables)
-    return runs[runs["precision"] == "float32"]
-
-
-def _by_system(runs: pd.DataFrame, column: str, title: str, scale: str) -> Figure:
-    panels = []
-    for number, (system, words) in enumerate(_SYSTEMS.items()):
-        own = runs[runs["system"] == system]
-        layer = Layer("point", own, _OPERATIONS, column, by="family", size=3, tips=_OF_RUN)
-        x, y = _axes(number, "M multiply-adds", title)
-        upright = Axis(y, "log") if scale == "log" else Axis(y)
-        panels.append(Panel([layer], Axis(x, "log"), upright, words))
-    return Figure(panels, 4.2, assign_looks(runs["family"]), columns=_COLUMNS)
+    return runs[is_single & runs["system"].isin(SHORT_NAMES)]
 
 
 def _axes(number: int, x: str, y: str) -> tuple[str, str]:

@@ -25,6 +25,17 @@ PREDICTORS = {
     "time": "mean_latency_s",
 }
 _PAIR = ["version", "submitter", "system"]
+# Systems that ran the mobile networks, by the name that figures give them.
+SHORT_NAMES = {
+    "firefly-tflite-v2.11.0-ruy": "RK3588, TFLite",
+    "firefly-armnn-v22.11-neon": "RK3588, Arm NN",
+    "firefly-armnn-v22.11-opencl": "RK3588 GPU, Arm NN",
+    "nvidia_orin-tflite_cpp-cpu-tflite-vmaster-default_config": "Orin CPU, TFLite",
+    "vim4-tflite-v2.11.0-ruy": "A311D2, TFLite",
+    "vim4-armnn-v22.11-neon": "A311D2, Arm NN",
+    "vim4-armnn-v22.11-opencl": "A311D2 GPU, Arm NN",
+    "nvidia_orin-tflite_armnn_cpp-cpu-armnn_tflite-v22.11-using_neon": "Orin CPU, Arm NN",
+}
 
 
 def describe_runs(runs: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:

@@ -100,6 +100,7 @@ def _systems(runs: pd.DataFrame) -> pd.DataFrame:
             most_power_w=("mean_power_w", "max"),
         )
         .reset_index()
+        .assign(short_name=lambda systems: systems["system"].map(inference.SHORT_NAMES))
     )
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from experiments.campaign import power, report, tables
+from experiments.campaign.networks import tabulate_networks
 from joules.analysis.contracts import CampaignEvidence
 from joules.analysis.records import Records
 from joules.errors import UserError
@@ -105,3 +106,41 @@ def test_the_statistic_of_each_claim_is_listed_under_every_power_model():
     assert listed["claim"].to_list() == [name, name]
     assert listed["estimate"].to_list() == [2.0, 3.0]
     assert set(listed["experiment"]) == {"layer_kinds"}
+
+
+def test_networks_of_this_machine_stand_beside_those_at_the_wall():
+    arms = pd.DataFrame(
+        {
+            "arm": ["mobilenet_v2", "mobilenet_v2_batch8", "vgg11"],
+            "family": ["MobileNet", "MobileNet", "VGG"],
+            "factor": [None, "batch_size", None],
+            "flops": [6e8, 6e8, 1.5e10],
+            "energy_per_inference_j": [0.14, 0.13, 1.7],
+            "provenance": "modelled",
+        }
+    )
+    reference = arms.iloc[2:].drop(columns=["factor", "provenance"])
+    runs = pd.DataFrame(
+        {
+            "system": ["phone", "phone", "phone", "rack"],
+            "scenario": ["singlestream", "offline", "singlestream", "singlestream"],
+            "precision": ["float32", "float32", "int8", "float32"],
+            "published_network": "mobilenet_v1_1.0_224",
+            "family": "EfficientNet-lite",
+            "multiply_adds_m": 569.0,
+            "energy_per_inference_j": 0.2,
+        }
+    )
+    systems = pd.DataFrame({"system": ["phone", "rack"], "short_name": ["Phone, TFLite", None]})
+    made = tabulate_networks(
+        {
+            "flops_vs_energy": {"arms": arms, "reference": reference},
+            "published_measurements": {"runs": runs, "systems": systems},
+        }
+    )
+    assert made[["system", "meter", "family", "multiply_adds_m"]].to_numpy().tolist() == [
+        ["this machine", "modelled", "MobileNet V2", 300.0],
+        ["this machine", "modelled", "other families", 7500.0],
+        ["Titan V", "sampled", "other families", 7500.0],
+        ["Phone, TFLite", "wall meter", "EfficientNet", 569.0],
+    ]
