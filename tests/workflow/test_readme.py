@@ -34,7 +34,7 @@ def minutes(campaign):
 @pytest.mark.parametrize("experiment", RELEASED.measured_experiments())
 def test_the_minutes_of_an_experiment_are_those_of_released_campaigns(experiment):
     row = next(line for line in README.splitlines() if line.startswith(f"| [{experiment}]"))
-    stated = re.findall(r"\| (\d+) min", row)
+    stated = re.findall(r"\| (\d+) min(?= \|)", row)
     measured = [
         next(minutes(name)[experiment] for name in campaigns if experiment in minutes(name))
         for campaigns in SCALES.values()
@@ -54,8 +54,27 @@ _VALUE = re.compile(r"([\d,]*\.?\d+)<!-- ([\w.]+) -->")
 
 
 def readmes_with_values():
-    pages = [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "experiments").glob("*/README.md"))]
+    pages = [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "experiments").glob("*/README.md")),
+    ]
     return [page for page in pages if _VALUE.search(page.read_text(encoding="utf-8"))]
+
+
+def test_answers_are_those_of_verdicts():
+    verdicts = pd.read_csv(RELEASED.claims).set_index("claim")["verdict"]
+    stated = [
+        (claim, verdict)
+        for verdict, claims in re.findall(r"<!-- ([a-z ]+): ([\w, ]+) -->", README)
+        for claim in claims.split(", ")
+    ]
+    assert stated
+    assert [(claim, verdicts[claim]) for claim, _ in stated] == stated
+
+
+def test_the_front_page_is_short():
+    assert len(README.splitlines()) < 120
 
 
 @pytest.mark.parametrize("page", readmes_with_values(), ids=lambda page: page.parent.name)
