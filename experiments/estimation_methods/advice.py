@@ -53,7 +53,7 @@ def recommendations(
 ) -> list[dict[str, object]]:
     """Choose an estimate for each level of equipment.
 
-    The estimate inside the range on most workloads is chosen; among equals, the one whose order of runs
+    The estimate inside the range on most workloads is chosen; among equals, the one whose order of workloads
     agrees best with processor time. A level can use every method that needs less equipment.
 
     Args:

@@ -22,7 +22,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     others = methods.where("runs > 0", f"method != {REFERENCE!r}")
     distinct = others.where("same_as.isna()")
     collapsed = others.where("same_as.notna()")
-    blind = pick(tables, "agreement").where("runs > 0", "tau_reference.isna()")
+    blind = pick(tables, "agreement").where("workloads > 0", "tau_reference.isna()")
     return [
         Value("methods.count", others.count()),
         Value("methods.missing", methods.where(runs=0).count()),

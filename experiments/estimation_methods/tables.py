@@ -58,7 +58,6 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
         "statistics": pd.DataFrame(
             [
                 *_contrasts(known, methods, design),
-                *_orders(known, runs),
                 *_sampling_errors(known),
             ],
             columns=statistics.COLUMNS,
@@ -291,24 +290,6 @@ def _contrast(arm: str, method: str, ratios: Floats) -> statistics.Row:
     )
 
 
-def _orders(known: pd.DataFrame, runs: pd.DataFrame) -> list[statistics.Row]:
-    """Agreement of the order of workloads by each estimate with their order by processor time.
-
-    Kendall's tau-b within a block between the mean power by a method and the number of cores that the job
-    kept busy, mean over blocks.
-    """
-    rows = []
-    for name, table in _powers(known, runs).items():
-        taus = [
-            tau
-            for _, each in table.groupby("block")
-            if len(each) > 2 and (tau := _tau(each["power_w"], each["busy_cores"])) is not None
-        ]
-        if taus:
-            rows.append(statistics.mean_row(f"order.{name}", taus, "order", "Kendall's tau-b", group=name))
-    return rows
-
-
 def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
     """Mean absolute relative error of sampled power, by workload and period."""
     sampled = known[known["method"].str.startswith("sampled_")]
@@ -326,25 +307,25 @@ def _sampling_errors(known: pd.DataFrame) -> list[statistics.Row]:
 
 
 def _agreement(known: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Kendall's tau-b over all runs of mean power by a method with the reference and with busy cores.
+    """Kendall's tau-b over workloads of mean power by a method with the reference and with busy cores.
 
-    The number of busy cores does not depend on a power model. Empty if a method gives every run the same
-    power.
+    Runs of one workload are averaged, because they are one case of an order. The number of busy cores does
+    not depend on a power model. Empty if a method gives every workload the same power.
     """
     rows = [
         {
             "method": name,
-            "runs": len(table),
+            "workloads": len(table),
             "tau_reference": _tau(table["power_w"], table["reference_w"]),
             "tau_busy_cores": _tau(table["power_w"], table["busy_cores"]),
         }
         for name, table in _powers(known, runs).items()
     ]
-    return pd.DataFrame(rows, columns=["method", "runs", "tau_reference", "tau_busy_cores"])
+    return pd.DataFrame(rows, columns=["method", "workloads", "tau_reference", "tau_busy_cores"])
 
 
 def _powers(known: pd.DataFrame, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """By method: block, mean power by the method and by the meter, and busy cores of each run."""
+    """By method: power by the method and by the meter, and busy cores, of each workload, mean over blocks."""
     usable = select_measured(runs)
     duration_s = usable["duration_s"]
     of_runs = usable[["arm", "block", "duration_s"]].assign(
@@ -352,8 +333,8 @@ def _powers(known: pd.DataFrame, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     )
     powers = known[["arm", "block", "method", "energy_kwh"]].merge(of_runs, on=["arm", "block"], how="left")
     powers["power_w"] = powers["energy_kwh"] * carbon.JOULES_PER_KWH / powers["duration_s"]
-    by_method = dict(iter(powers.groupby("method")))
-    return {name: by_method.get(name, powers.iloc[:0]) for name in METHODS}
+    means = powers.groupby(["method", "arm"])[["power_w", "reference_w", "busy_cores"]].mean()
+    return {name: means.xs(name) if name in means.index else means.iloc[:0] for name in METHODS}
 
 
 def _tau(x: pd.Series, y: pd.Series) -> float | None:
