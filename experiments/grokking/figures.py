@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.grokking.frontier import OURS, SAFE_POINTS
+from experiments.grokking.frontier import OURS
 from experiments.grokking.outcomes import published
+from experiments.grokking.replay import SAFE_POINTS, WORDS
 from joules.analysis import records
 from joules.analysis.drawing.description import (
     Axis,
@@ -122,7 +123,7 @@ def grokking_rules(tables: Tables) -> Figure:
     table = tables["frontier"]
     saved = {name: 100 * table[name] for name in ("saved", "saved_low", "saved_high")}
     is_filled = (table["rule"] == "oracle") | ((table["rule"] == OURS[0]) & (table["setting"] == OURS[1]))
-    table = table.assign(**saved)
+    table = table.assign(**saved, rule=table["rule"].replace(WORDS))
     x, y, low, high = "saved", "lost_points", "lost_points_low", "lost_points_high"
     tips = ("rule", "setting", "trainings", "saved", "saved_low", "saved_high", y, low, high)
     layers = [

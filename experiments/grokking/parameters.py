@@ -10,7 +10,7 @@ from joules.models import Closed
 
 Task = Literal["add", "subtract", "multiply", "divide", "squares", "quadratic", "cubic"]
 Architecture = Literal["transformer", "mlp"]
-RuleName = Literal["fixed", "patience", "plateau"]
+RuleName = Literal["fixed", "patience", "patience_accuracy", "plateau"]
 
 
 class Parameters(Closed):

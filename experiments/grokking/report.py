@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from experiments.grokking import frontier, outcomes, step_model, stopping
+from experiments.grokking import frontier, outcomes, replay, step_model, stopping
 from joules.paper.printing import banded, lay_out, name, number, whole
 from joules.paper.quantities import constant
 from joules.paper.rows import derive, pick
@@ -38,6 +38,13 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("grokking.window", constant(step_model, "WINDOW_STEPS")),
         Value("grokking.safety", constant(stopping, "SAFETY"), 2),
         Value("grokking.hardest", derive(name_hardest, pick(tables, "statistics"))),
+        Value("grokking.rival", derive(name_rival, pick(tables, "statistics")), on_demand=True),
+        Value(
+            "grokking.rival.saved",
+            derive(share_of_rival, pick(tables, "frontier"), pick(tables, "statistics")),
+            2,
+            on_demand=True,
+        ),
         Value("grokking.waste_s", derive(mean_wasted_s, fixed), 2, r"\second"),
         *(Value(f"grokking.{key}", fleet.cell(column), 2, unit) for key, (column, unit) in _SPENT.items()),
         *(
@@ -69,6 +76,24 @@ def name_hardest(statistics: pd.DataFrame) -> str:
     return str(hardest) if pd.notna(hardest) else "none"
 
 
+def name_rival(statistics: pd.DataFrame) -> str:
+    """The safe rule that saves most but the plateau, with its window; 'none' if nothing was replayed."""
+    rule, _, setting = _rival(statistics).partition(" of ")
+    return f"{replay.WORDS[rule]} over {setting} steps" if setting else rule
+
+
+def share_of_rival(frontier: pd.DataFrame, statistics: pd.DataFrame) -> float:
+    """Share of energy that this rule saves; 0 for no rule."""
+    rule, _, setting = _rival(statistics).partition(" of ")
+    chosen = frontier[(frontier["rule"] == rule) & (frontier["setting"] == float(setting or "nan"))]
+    return float(chosen["saved"].iloc[0]) if len(chosen) else 0.0
+
+
+def _rival(statistics: pd.DataFrame) -> str:
+    base = statistics.set_index("statistic")["base"].get("frontier.plateau_over_every_safe_rule")
+    return str(base) if pd.notna(base) else "none"
+
+
 def mean_wasted_s(fixed: pd.DataFrame) -> float:
     """Mean time after grokking of the runs that grokked, in seconds (waste x duration); 0 without any."""
     wasted_s = (fixed["waste"] * fixed["duration_s"]).dropna()
@@ -92,7 +117,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     rules = pd.DataFrame(
         [
             {
-                "rule": rule,
+                "rule": replay.WORDS.get(rule, rule),
                 **{
                     outcome: means[f"rule_{outcome}.{rule}"]
                     for outcome in ("saved", "accuracy", "lost_points", "too_early")

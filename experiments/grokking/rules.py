@@ -17,7 +17,7 @@ GROKKED = 0.95
 # Least accuracy of a high plateau, and its least length in optimiser steps.
 _HIGH = 0.98
 _PLATEAU_STEPS = 100
-# Optimiser steps without a better validation loss after which ordinary early stopping stops.
+# Optimiser steps without a better evaluation after which ordinary early stopping stops.
 _PATIENCE_STEPS = 200
 
 
@@ -41,8 +41,14 @@ def never(_history: Sequence[Evaluation]) -> bool:
 
 
 def patience(history: Sequence[Evaluation]) -> bool:
-    """Stop if validation loss has not improved for `PATIENCE` steps: ordinary early stopping."""
+    """Stop if validation loss has not improved for 200 steps: ordinary early stopping."""
     best = min(history, key=lambda evaluation: evaluation.loss)
+    return history[-1].step - best.step >= _PATIENCE_STEPS
+
+
+def patience_accuracy(history: Sequence[Evaluation]) -> bool:
+    """Stop if validation accuracy has not improved for 200 steps: early stopping on accuracy."""
+    best = max(history, key=lambda evaluation: evaluation.accuracy)
     return history[-1].step - best.step >= _PATIENCE_STEPS
 
 
@@ -61,7 +67,12 @@ def plateau(history: Sequence[Evaluation]) -> bool:
     return history[-1].accuracy >= _HIGH and history[-1].step - since >= _PLATEAU_STEPS
 
 
-RULES: dict[RuleName, Rule] = {"fixed": never, "patience": patience, "plateau": plateau}
+RULES: dict[RuleName, Rule] = {
+    "fixed": never,
+    "patience": patience,
+    "patience_accuracy": patience_accuracy,
+    "plateau": plateau,
+}
 
 
 def stop_step(history: Sequence[Evaluation], rule: Rule) -> int:

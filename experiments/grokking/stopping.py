@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.grokking.frontier import course_of, oracle_place, watched_steps
 from experiments.grokking.outcomes import Trainings, evaluations_of
+from experiments.grokking.replay import course_of, oracle_place, watched_steps
 from experiments.grokking.rules import RULES, stop_step
 from joules.analysis import statistics
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from experiments.grokking import frontier, outcomes, report, step_model, tables, workload
+from experiments.grokking import frontier, outcomes, replay, report, step_model, tables, workload
 from experiments.grokking.fleet import fleet
 from experiments.grokking.networks import make
 from experiments.grokking.parameters import Parameters
@@ -121,6 +121,13 @@ def test_understanding_is_sustained_to_the_end():
 def test_patience_mistakes_the_plateau_before_grokking_for_the_end():
     history = curve([0.3] * 8 + [1.0] * 8, [1.0] + [2.0] * 7 + [0.1] * 8)
     assert stop_step(history, RULES["patience"]) == 250
+    assert stop_step(history, RULES["patience_accuracy"]) == 250
+
+
+def test_patience_on_accuracy_ignores_the_loss():
+    history = curve([0.1 * place for place in range(1, 11)] + [0.9] * 6, [1.0] * 16)
+    assert stop_step(history, RULES["patience"]) == 250
+    assert stop_step(history, RULES["patience_accuracy"]) == 700
 
 
 def test_a_high_plateau_is_waited_for_and_a_low_one_is_not_taken():
@@ -238,8 +245,52 @@ def test_rules_are_compared_on_the_same_trainings():
     assert means["rule_lost_points.plateau"] == 0
     assert 0 < means["rule_saved.plateau"] < means["rule_saved.oracle"]
     assert 0 < means["frontier.plateau_over_oracle"] < 1
-    assert 0 < means["frontier.plateau_over_best_safe_patience"] < means["rule_saved.plateau"]
+    assert 0 < means["frontier.plateau_over_every_safe_rule"] < means["rule_saved.plateau"]
     assert means["rule_too_early.patience"] == 1
+
+
+def frontier_rows(saved):
+    return pd.DataFrame(
+        [
+            {
+                "arm": "a",
+                "block": block,
+                "rule": rule,
+                "setting": setting,
+                "lost_points": lost,
+                "saved": share,
+            }
+            for block in range(3)
+            for (rule, setting), (share, lost) in saved.items()
+        ]
+    )
+
+
+def test_the_plateau_is_compared_with_the_best_of_all_safe_rules():
+    saved = {
+        frontier.OURS: (0.5, 0.0),
+        ("oracle", np.nan): (0.6, 0.0),
+        ("patience", 100.0): (0.9, 50.0),
+        ("patience", 3000.0): (-0.1, 0.0),
+        ("patience_accuracy", 400.0): (0.4, 0.1),
+        ("patience_accuracy", 800.0): (0.3, 0.0),
+    }
+    rows = {row["statistic"]: row for row in frontier.frontier_statistics(frontier_rows(saved))}
+    least = rows["frontier.plateau_over_every_safe_rule"]
+    assert least["estimate"] == pytest.approx(0.1)
+    assert least["base"] == "patience_accuracy of 400"
+
+
+def test_a_patience_that_costs_more_than_no_rule_is_no_rival():
+    saved = {
+        frontier.OURS: (0.5, 0.0),
+        ("oracle", np.nan): (0.6, 0.0),
+        ("patience", 100.0): (0.9, 50.0),
+        ("patience", 3000.0): (-0.1, 0.0),
+    }
+    rows = {row["statistic"]: row for row in frontier.frontier_statistics(frontier_rows(saved))}
+    least = rows["frontier.plateau_over_every_safe_rule"]
+    assert (least["estimate"], least["base"]) == (pytest.approx(0.5), "no rule")
 
 
 def test_fleets_scale():
@@ -264,28 +315,33 @@ def random_histories(count=60):
 
 def course_of(history, watching_j=0.0):
     steps = np.ones(len(history))
-    return frontier.course(history, np.cumsum(steps), np.cumsum(watching_j * steps))
+    return replay.course(history, np.cumsum(steps), np.cumsum(watching_j * steps))
 
 
 def test_settings_are_swept_with_the_rules_that_stop_trainings():
     for history in random_histories():
         of = course_of(history)
-        assert history[frontier.patience_place(of, 200)].step == stop_step(history, RULES["patience"])
-        assert history[frontier.plateau_place(of, 100)].step == stop_step(history, RULES["plateau"])
+        for rule in replay.PATIENCES:
+            assert history[replay.patience_place(of, 200, rule)].step == stop_step(history, RULES[rule])
+        assert history[replay.plateau_place(of, 100)].step == stop_step(history, RULES["plateau"])
 
 
 def test_no_rule_that_is_safe_on_a_training_beats_the_oracle():
     for history in random_histories():
         of = course_of(history)
-        oracle = frontier.oracle_place(of)
-        assert of.lost_points[oracle] <= frontier.SAFE_POINTS
+        oracle = replay.oracle_place(of)
+        assert of.lost_points[oracle] <= replay.SAFE_POINTS
         places = [
-            *(frontier.patience_place(of, steps) for steps in frontier.PATIENCE_STEPS),
-            *(frontier.plateau_place(of, steps) for steps in frontier.PLATEAU_STEPS),
+            *(
+                replay.patience_place(of, steps, rule)
+                for rule in replay.PATIENCES
+                for steps in frontier.PATIENCE_STEPS
+            ),
+            *(replay.plateau_place(of, steps) for steps in frontier.PLATEAU_STEPS),
             *range(len(history)),
         ]
         for place in places:
-            assert of.saved(place) <= of.saved(oracle, 0) or of.lost_points[place] > frontier.SAFE_POINTS
+            assert of.saved(place) <= of.saved(oracle, 0) or of.lost_points[place] > replay.SAFE_POINTS
 
 
 def test_watching_is_charged_to_the_rule_that_needs_it():
@@ -297,16 +353,16 @@ def test_watching_is_charged_to_the_rule_that_needs_it():
     assert of.saved(4) == pytest.approx(0.5 - 0.5 * 0.25)
     assert of.saved(4, watched_steps=history[1].step) == pytest.approx(0.5 - 2 * 0.2 / 8)
     assert of.saved(9) == pytest.approx(-0.25)
-    assert frontier.watched_steps("oracle") == frontier.watched_steps("fixed") == 0
+    assert replay.watched_steps("oracle") == replay.watched_steps("fixed") == 0
 
 
 def test_a_record_that_does_not_tell_evaluations_apart_has_them_for_nothing():
     run, _ = trained("add_mlp", 0, [0.2] * 5 + [1.0] * 15)
-    assert frontier.course_of(run).monitoring == 0
+    assert replay.course_of(run).monitoring == 0
     assert frontier.monitoring_statistics({("add_mlp", 0): run}) == []
     phases = [Phase(name="evaluation", start_s=k, end_s=k + 0.1, energy_j=2.0) for k in range(20)]
     told = run.model_copy(update={"phases": phases})
-    assert frontier.course_of(told).monitoring == pytest.approx(40 / 160)
+    assert replay.course_of(told).monitoring == pytest.approx(40 / 160)
     (row,) = frontier.monitoring_statistics({("add_mlp", 0): told})
     assert row["estimate"] == pytest.approx(0.25)
 
