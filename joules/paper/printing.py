@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from joules.analysis.sensitivity import HIGH, LOW
+from joules.paper.letters import letter_in_latex
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -122,8 +124,11 @@ def listed(names: Iterable[object]) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` for LaTeX."""
-    return "".join(_LATEX.get(mark, mark) for mark in text)
+    """`text` for LaTeX; a letter that no font of the paper has is printed as its code point."""
+    return "".join(
+        _LATEX.get(letter) or letter_in_latex(letter) or f"[U+{ord(letter):04X}]"
+        for letter in unicodedata.normalize("NFC", text)
+    )
 
 
 def tabular(table: pd.DataFrame) -> str:

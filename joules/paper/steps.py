@@ -161,11 +161,10 @@ def typeset_paper(campaign: Campaign) -> Path:
     macros = {
         "papertitle": printing.escape(cited["title"]),
         "authors": r" \and ".join(printing.escape(author_name(author)) for author in cited["authors"]),
-        "figurefolder": campaign.figures.as_posix(),
+        "figurefolder": f"figures/{campaign.name}",
         "explorerpage": Path(os.path.relpath(campaign.explorer, campaign.build)).as_posix(),
     }
-    # A relative path keeps the PDF free of the machine's folders.
-    return run_latex(Path(os.path.relpath(paper_source())), campaign.build, macros)
+    return run_latex(paper_source(), campaign.figures.parent, campaign.build, macros)
 
 
 def read_values(campaign: Campaign) -> pd.DataFrame:

@@ -28,6 +28,7 @@ shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; ')
 from joules.archive.summary import summarize_campaign
 from joules.bench.progress import summarize_times
 from joules.errors import UserError
+from joules.paper.letters import check_citation
 from joules.study.campaign import (
     Campaign,
     compared_releases,
@@ -55,6 +56,7 @@ try:
     CAMPAIGN = Campaign(CONFIG.campaign)
     EXPERIMENTS = CAMPAIGN.experiments(CONFIG)
     DESIGNS = {name: load_design(name) for name in EXPERIMENTS}
+    check_citation()
     if not CAMPAIGN.is_local and CONFIG.experiments != paper_order():
         raise UserError(
             f"'{CONFIG.campaign}' is a released campaign and is rebuilt whole: leave 'experiments' out"

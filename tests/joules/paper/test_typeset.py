@@ -1,0 +1,98 @@
+"""LaTeX sees neither the user's settings nor the user's paths; a failure keeps the paper that is there."""
+
+import os
+
+import pytest
+
+from joules.errors import UserError
+from joules.paper import letters
+from joules.paper.printing import escape
+from joules.paper.typeset import run_latex
+from tests import ROOT
+
+# Letters of many languages: Latin with accents, Vietnamese, and those that only print as code points.
+NAMES = "Łukasz Şahin, Jiří Žižka, Ștefan Țepeș, Nguyễn Thị Phương Ỷ, Lǚ Bù; Жанна 海光 Ω"
+
+
+def write_paper(folder, text):
+    """A paper with a section and a figure's folder; returns the arguments of `run_latex`."""
+    (folder / "paper" / "sections").mkdir(parents=True)
+    (folder / "figures").mkdir()
+    preamble = (ROOT / "paper" / "paper.tex").read_text(encoding="utf-8").partition("% Figures are")[0]
+    (folder / "paper" / "sections" / "one.tex").write_text(text, encoding="utf-8")
+    paper = folder / "paper" / "paper.tex"
+    body = "\\input{campaign}\n\\begin{document}\\name\n\\input{sections/one}\n\\end{document}\n"
+    paper.write_text(preamble + "\\usepackage{hyperref}" + body, encoding="utf-8")
+    return paper, folder / "figures", folder / "paper" / "build"
+
+
+def test_a_users_settings_and_paths_change_no_byte(tmp_path, monkeypatch):
+    made = []
+    for place in ("plain", "a,b;c{d} $HOME é"):
+        folder = tmp_path / place
+        folder.mkdir()
+        (folder / ".latexmkrc").write_text(
+            "$out_dir = 'elsewhere'; $aux_dir = 'elsewhere'; $pdf_mode = 4; $pdflatex = 'false';"
+            if made
+            else ""
+        )
+        hostile = {"HOME": str(folder), "TEXINPUTS": "/nowhere", "TMPDIR": str(folder)} if made else {}
+        for name, value in hostile.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("tempfile.tempdir", None)
+        monkeypatch.chdir(folder)
+        pdf = run_latex(*write_paper(folder, "Text."), {"name": escape(NAMES)})
+        made.append(pdf.read_bytes())
+        assert {path.name for path in folder.iterdir()} == {".latexmkrc", "paper", "figures"}
+        assert (pdf.parent / "paper.log").exists()
+    assert made[0].startswith(b"%PDF")
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("\\nonsense", "sections/one.tex:1: Undefined control sequence"),
+        ("\\ref{none}", "undefined references"),
+    ],
+)
+def test_a_failure_keeps_the_paper_that_is_there(tmp_path, text, sentence):
+    paper, figures, build = write_paper(tmp_path, text)
+    build.mkdir()
+    (build / "paper.pdf").write_bytes(b"released")
+    with pytest.raises(UserError, match=sentence):
+        run_latex(paper, figures, build, {"name": "Anyone"})
+    assert (build / "paper.pdf").read_bytes() == b"released"
+    assert (build / "paper.log").exists()
+
+
+def test_a_latexmk_that_prints_no_error_line_is_quoted(tmp_path, monkeypatch):
+    for name in ("latexmk", "pdflatex"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'Latexmk: out of order' >&2\nexit 12\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(UserError, match="LaTeX stopped: Latexmk: out of order"):
+        run_latex(*write_paper(tmp_path / "clone", "Text."), {"name": "Anyone"})
+
+
+def test_what_no_font_has_is_printed_as_its_code_point():
+    assert escape("50 % of 海") == r"50 \% of [U+6D77]"
+    assert escape("e\u0301\u00a0é\n") == "é~é "
+    assert escape("\x1b[1m") == "[U+001B][1m"
+
+
+@pytest.mark.parametrize("name", ["Жанна", "Ωmega", "海光", "a\tb\x07"])
+def test_an_author_whom_the_paper_cannot_print_is_refused(monkeypatch, name):
+    cited = {"title": "Energy", "authors": [{"given-names": "Thị", "family-names": "Nguyễn"}, {"name": name}]}
+    monkeypatch.setattr(letters, "citation", lambda: cited)
+    with pytest.raises(UserError, match=r"CITATION.cff: the fonts of the paper have no '.' \('" + name[:2]):
+        letters.check_citation()
+    cited["authors"].pop()
+    letters.check_citation()
+
+
+def test_the_workflow_refuses_such_an_author_before_it_measures(repository):
+    repository.edit("CITATION.cff", "The authors of", "Авторы")
+    refused = repository.snakemake("--cores", "all", "-n", "--config", "scale=smoke")
+    assert refused.returncode != 0
+    assert "the fonts of the paper have no 'А'" in refused.stdout
