@@ -26,8 +26,13 @@ Model = TypeVar("Model", bound=BaseModel)
 _BOOLEAN, _MERGE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:merge"
 
 
+# Known words that a hint lists, and how many of more.
+_MOST_LISTED = 20
+_FEW_LISTED = 5
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint with the closest known word, or with all of them if none is close.
+    """A hint with the closest known word, or with all of them (a few, where they are many) if none is close.
 
     Args:
         word: The unknown word.
@@ -41,7 +46,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "known: " + ", ".join(words)
+    if len(words) <= _MOST_LISTED:
+        return "known: " + ", ".join(words)
+    nearest = difflib.get_close_matches(word, words, n=_FEW_LISTED, cutoff=0.0)
+    return f"among {len(words)} known: " + ", ".join(nearest)
 
 
 def _sentence(error: Mapping[str, Any], model: type[BaseModel]) -> str:

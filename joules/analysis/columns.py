@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from pydantic import Field
+
 from joules.models import Closed, read_yaml, validate
 from joules.study.design import experiments_folder
 
@@ -21,6 +23,10 @@ ANY = "any"
 
 # Units by how a column's name ends, longest first.
 _UNITS = {
+    "bytes_moved_per_decision": "byte",
+    "bytes_moved_per_update": "byte",
+    "bytes_moved_per_step": "byte",
+    "bytes_moved": "byte",
     "_usd_per_kwh": "USD/kWh",
     "_g_per_kwh": "g/kWh",
     "_petaflops_days": "PFLOPS d",
@@ -51,16 +57,28 @@ _BAND_ENDS = {"_band_low": "least", "_band_high": "largest"}
 
 
 class Columns(Closed):
-    """A file of meanings: by table, or `any` for every table, then by column. A star in a column's name
-    stands for a part that differs."""
+    """A file of meanings: of a row, by table; of columns, by table, or `any` for every table, then by column.
+    A star in a column's name stands for a part that differs."""
 
+    rows: dict[str, str] = Field(default_factory=dict)
     columns: dict[str, dict[str, str]]
 
 
 def unit(column: str) -> str | None:
     """The unit of a column, by its name; None where it has none."""
-    of_band = column.removesuffix("_band_low").removesuffix("_band_high")
-    return next((unit for suffix, unit in _UNITS.items() if of_band.endswith(suffix)), None)
+    whole = column.removesuffix("_band_low").removesuffix("_band_high")
+    for end in _ENDS:
+        whole = whole.removesuffix(end)
+    return next((unit for suffix, unit in _UNITS.items() if whole.endswith(suffix)), None)
+
+
+def row_meaning(experiment: str, table: str) -> str | None:
+    """What a row of an experiment's table is; None where nothing says it."""
+    for folder in (experiments_folder() / experiment, SHARED):
+        found = _file(folder)
+        if found is not None and table in found.rows:
+            return found.rows[table]
+    return None
 
 
 def meaning(experiment: str, table: str, column: str) -> str | None:
@@ -80,11 +98,16 @@ def meaning(experiment: str, table: str, column: str) -> str | None:
     return described
 
 
-@functools.cache
 def meanings(folder: Path) -> Mapping[str, Mapping[str, str]]:
     """The meanings in a folder's file, by table and column; none where it has no file."""
+    found = _file(folder)
+    return found.columns if found is not None else {}
+
+
+@functools.cache
+def _file(folder: Path) -> Columns | None:
     path = folder / FILE
-    return validate(Columns, read_yaml(path), "/".join(path.parts[-3:])).columns if path.exists() else {}
+    return validate(Columns, read_yaml(path), "/".join(path.parts[-3:])) if path.exists() else None
 
 
 def _described(experiment: str, table: str, column: str) -> str | None:

@@ -46,11 +46,16 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Mappi
 
 
 def _csv(table: pd.DataFrame) -> Iterator[str]:
-    """A table as CSV, in pieces."""
+    """A table as CSV, in pieces. Truth values are `true` and `false`, which other languages read as such."""
 
     def piece(first: int) -> str:
         rows = table.iloc[first : first + _ROWS]
         printed = {name: _printed(rows[name]) for name in rows.select_dtypes("float")}
+        printed |= {
+            name: column.map({True: "true", False: "false"})
+            for name, column in rows.items()
+            if pd.api.types.infer_dtype(column, skipna=True) == "boolean"
+        }
         return rows.assign(**printed).to_csv(index=False, header=first == 0, lineterminator="\n")
 
     return parallel_map(piece, range(0, max(len(table), 1), _ROWS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,6 +44,8 @@ Figures are in `figures/{name}` and the paper is in `paper/build/{name}`, of the
 Energy of this campaign is {how}, in every table; so are powers, prices and emissions, which follow from it.
 Columns called reference or published hold other people's results.
 
+{index}
+
 {tables}
 """
 
@@ -68,6 +71,7 @@ def write_codebook(package: Mapping[str, Any], machine: pd.Series, instruments: 
         licence_url=licence["path"],
         how=provenance_words(instruments),
         instruments=_table(("part", "source", "provenance", "based on"), _read(instruments)),
+        index=_table(("table", "rows"), map(_listed, package["resources"])),
         tables="\n\n".join(_described(resource) for resource in package["resources"]),
         **{
             name: machine[name]
@@ -85,7 +89,13 @@ def _described(resource: Mapping[str, Any]) -> str:
         (f"`{field['name']}`", field.get("unit", ""), field["description"])
         for field in resource["schema"]["fields"]
     ]
-    return f"### {resource['title']}\n\n`{resource['path']}`\n\n{_table(('column', 'unit', 'meaning'), rows)}"
+    head = f"### {resource['title']}\n\n`{resource['path']}`: {resource['description']}"
+    return f"{head}\n\n{_table(('column', 'unit', 'meaning'), rows)}"
+
+
+def _listed(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    anchor = re.sub(r"[^\w -]", "", resource["title"].lower()).replace(" ", "-")
+    return f"[`{resource['path']}`](#{anchor})", resource["description"]
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from joules.study.fingerprint import file_sha256
 
 _TYPES = {"i": "integer", "f": "number", "b": "boolean"}
 _MAX_KEY_COLUMNS = 4
+# Columns that name a row of another table of the experiment, and that table.
+_KEYS = {"arm": "arms", "statistic": "statistics"}
 
 
 def describe_package(campaign: Campaign) -> dict[str, Any]:
@@ -34,12 +37,13 @@ def describe_package(campaign: Campaign) -> dict[str, Any]:
     resources = [
         describe_table(path, experiment, f"{load_design(experiment).title}: {path.stem}")
         | {
-            "name": f"{experiment}-{path.stem}".replace("_", "-"),
+            "name": _resource_name(experiment, path.stem),
             "path": str(path.relative_to(campaign.results)),
         }
         for experiment in campaign.experiments()
         for path in sorted(campaign.tables(experiment).glob("*.csv"))
     ]
+    _add_foreign_keys(campaign, resources)
     return {
         "profile": "tabular-data-package",
         "name": campaign.name,
@@ -61,16 +65,23 @@ def describe_table(path: Path, experiment: str, title: str) -> dict[str, Any]:
         title: Title of the table.
 
     Raises:
-        UserError: If a column has no description.
+        UserError: If a column or the rows have no description.
     """
     table = pd.read_csv(path)
     schema: dict[str, Any] = {"fields": _fields(table, experiment, path.stem), "missingValues": [""]}
     key = find_primary_key(table)
     if key:
         schema["primaryKey"] = key
+    row = columns.row_meaning(experiment, path.stem)
+    if row is None:
+        raise UserError(
+            f"no description of a row of {experiment}/{path.stem}.csv: say what it is under 'rows' in "
+            f"experiments/{experiment}/{columns.FILE}"
+        )
     return {
         "name": path.stem,
         "title": title,
+        "description": f"One row per {row}.",
         "path": path.name,
         "profile": "tabular-data-resource",
         "format": "csv",
@@ -98,6 +109,38 @@ def find_primary_key(table: pd.DataFrame) -> list[str]:
         if not table.duplicated(leading).any():
             return leading
     return []
+
+
+def _resource_name(experiment: str, table: str) -> str:
+    return f"{experiment}-{table}".replace("_", "-")
+
+
+def _add_foreign_keys(campaign: Campaign, resources: list[dict[str, Any]]) -> None:
+    """Adds to each table that names arms or statistics a reference to the table of its experiment that has a
+    row for each, where it has every one of them."""
+    by_name = {resource["name"]: resource for resource in resources}
+    for experiment in campaign.experiments():
+        for key, table in _KEYS.items():
+            target = by_name.get(_resource_name(experiment, table))
+            if target is None or target["schema"].get("primaryKey") != [key]:
+                continue
+            known = set(_cells(campaign, target, key))
+            for resource in resources:
+                is_own = resource["name"].startswith(_resource_name(experiment, ""))
+                if is_own and resource is not target and _refers(campaign, resource, key, known):
+                    resource["schema"].setdefault("foreignKeys", []).append(
+                        {"fields": [key], "reference": {"resource": target["name"], "fields": [key]}}
+                    )
+
+
+def _refers(campaign: Campaign, resource: Mapping[str, Any], key: str, known: set[str]) -> bool:
+    has_key = any(field["name"] == key for field in resource["schema"]["fields"])
+    return has_key and set(_cells(campaign, resource, key)) <= known
+
+
+def _cells(campaign: Campaign, resource: Mapping[str, Any], column: str) -> Iterable[str]:
+    cells = pd.read_csv(campaign.results / resource["path"], usecols=[column], dtype=str)[column]
+    return cells.dropna().unique()
 
 
 def _fields(table: pd.DataFrame, experiment: str, name: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Commands that prove and release a campaign: `trace`, `reproduction`, `manifest`, `release`, `retire`."""
+"""Commands that prove, release and cite a campaign."""
 
 from __future__ import annotations
 
@@ -63,6 +63,19 @@ def _release(options: Options) -> None:
         print(path)
 
 
+def _declare_cite(parser: argparse.ArgumentParser) -> None:
+    declare_campaign(parser)
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="one of its files, for example grokking/arms.csv"
+    )
+
+
+def _cite(options: Options) -> None:
+    from joules.archive.bibtex import cite
+
+    print(cite(select_campaign(options), options.file))
+
+
 def _retire(options: Options) -> None:
     from joules.archive.retirement import retire_campaign
 
@@ -93,6 +106,7 @@ COMMANDS = {
         declare_campaign,
         is_exact=True,
     ),
+    "cite": Command("print BibTeX of a campaign or of one of its files", _cite, _declare_cite),
     "retire": Command(
         "reduce a released campaign to its records, claims and a page",
         _retire,

@@ -111,7 +111,7 @@ function parseCsv(text) {
 function typed(cell) {
   if (cell === undefined || cell === "") return null;
   if (NUMBER.test(cell)) return Number(cell);
-  return cell === "True" ? true : cell === "False" ? false : cell;
+  return cell === "true" ? true : cell === "false" ? false : cell;
 }
 
 async function csv(name) {

@@ -6,6 +6,7 @@ import functools
 import pytest
 
 from joules.analysis import columns
+from joules.study.design import experiment_names, load_design
 from tests import QUESTIONS, RELEASED, measured_campaigns
 
 
@@ -65,6 +66,12 @@ def test_a_table_is_explained_before_what_holds_for_all(experiment, table, colum
     assert columns.meaning(experiment, table, column).startswith(words)
 
 
+@pytest.mark.parametrize("experiment", experiment_names())
+def test_every_table_says_what_a_row_is(experiment):
+    tables = load_design(experiment).tables
+    assert [table for table in tables if columns.row_meaning(experiment, table) is None] == []
+
+
 def test_what_nobody_explained_has_no_meaning():
     assert columns.meaning("grokking", "arms", "surprise_low") is None
 
@@ -77,6 +84,8 @@ def test_what_nobody_explained_has_no_meaning():
         ("intensity_g_per_kwh", "g/kWh"),
         ("average_return_per_kwh", "1/kWh"),
         ("steps_per_s", "1/s"),
+        ("lost_points_high", "percentage points"),
+        ("bytes_moved_per_step", "byte"),
         ("flops_per_decision", None),
         ("blocks", None),
     ],

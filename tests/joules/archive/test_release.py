@@ -19,7 +19,7 @@ from joules.study.campaign import Campaign
 from joules.study.citation import citation
 from joules.study.config import LOCAL
 from joules.version import VERSION
-from tests import ROOT
+from tests import RELEASED, ROOT
 
 
 def test_everything_that_names_a_version_names_the_same():
@@ -32,6 +32,19 @@ def test_units_and_types_of_a_column():
     assert (energy["type"], energy["unit"]) == ("number", "J")
     assert datapackage.describe_column("arm", pd.Series(["x"]))["type"] == "string"
     assert "unit" not in datapackage.describe_column("words_s", pd.Series(["x"]))
+
+
+def test_a_table_refers_to_the_arms_and_statistics_that_it_names():
+    keys = {
+        resource["path"]: [
+            (key["fields"], key["reference"]["resource"]) for key in resource["schema"]["foreignKeys"]
+        ]
+        for resource in datapackage.describe_package(RELEASED)["resources"]
+        if "foreignKeys" in resource["schema"]
+    }
+    assert keys["tables/layer_kinds/runs.csv"] == [(["arm"], "layer-kinds-arms")]
+    assert keys["tables/layer_kinds/power_models.csv"] == [(["statistic"], "layer-kinds-statistics")]
+    assert "tables/layer_kinds/arms.csv" not in keys
 
 
 @pytest.mark.parametrize(
