@@ -20,6 +20,7 @@ from joules.analysis.drawing.description import (
 )
 from joules.analysis.drawing.palette import assign_looks
 from joules.instrument.carbon import JOULES_PER_KWH
+from joules.study.design import load_design
 
 _GRID = 60
 
@@ -75,6 +76,29 @@ def rl_ranking(tables: Tables) -> Figure:
             )
         )
     return Figure(panels, 3.6, columns=max(len(panels), 1))
+
+
+def rl_budgets(tables: Tables) -> Figure:
+    """Mean score over equal energy against the budget, one panel per game."""
+    table, scale = tables["budgets"], tables["runs"]["scale"].iloc[0]
+    if table.empty:
+        return Figure((), note="no algorithm learned a game")
+    rules = load_design("rl_ranking").at(scale).analysis
+    table = table.assign(algorithm=[ALGORITHMS[name] for name in table["algorithm"]])
+    tips = ("algorithm", "budget_s", "area_score", "area_score_low", "area_score_high", "place", "blocks")
+    title, panels = f"mean score over equal energy\n({describe_provenance(tables['arms'])})", list[Panel]()
+    for game, rows in table.groupby("game", sort=False):
+        layers = [
+            draw_reference(x=rules["least_budget_s"]),
+            draw_reference(x=rules["most_budget_s"]),
+            Layer(
+                "area", rows, "budget_s", "area_score_low", y2="area_score_high", by="algorithm", opacity=0.15
+            ),
+            Layer("line", rows, "budget_s", "area_score", by="algorithm", size=1.5, tips=tips),
+        ]
+        x = Axis("budget in s of the mean power of training")
+        panels.append(Panel(layers, x, Axis("" if panels else title), str(game)))
+    return Figure(panels, 3.2, assign_looks(ALGORITHMS.values()), columns=max(len(panels), 1))
 
 
 def rl_steps(tables: Tables) -> Figure:

@@ -35,6 +35,19 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             2,
             r"\second",
         ),
+        *(
+            Value(
+                f"rl.budget.{end}",
+                derive(declared, "rl_ranking", runs.frame["scale"].iloc[0], f"{end}_budget_s"),
+                2,
+                r"\second",
+            )
+            for end in ("least", "most")
+        ),
+        *(
+            Value(f"rl.over_budgets.{_slug(game)}", derive(describe_first_places, game), on_demand=True)
+            for game in pick(tables, "budgets").where(in_range=True).each("game")
+        ),
         Value("rl.failed", runs.where("failure.notna()").count()),
         Value("rl.not_learned", derive(list_arms, arms.where("final_return.notna()", learned=False))),
         Value("rl.below_random", below.names("group")),
@@ -77,6 +90,15 @@ def _slug(ranks: Rows) -> str:
 def name_algorithm(ranks: pd.DataFrame) -> str:
     """The algorithm of the first row."""
     return ALGORITHMS[ranks["algorithm"].iloc[0]]
+
+
+def describe_first_places(budgets: pd.DataFrame) -> str:
+    """The algorithms in first place at the budgets of a game, in order of the budget."""
+    first = budgets[budgets["place"] == 1].sort_values("budget_s")
+    changes = first[first["algorithm"] != first["algorithm"].shift()]
+    return ", then ".join(
+        f"{ALGORITHMS[row.algorithm]} from {row.budget_s:.3g} s" for row in changes.itertuples()
+    )
 
 
 def describe_overlap(ranks: pd.DataFrame) -> str:

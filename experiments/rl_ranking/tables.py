@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.rl_ranking import curves
+from experiments.rl_ranking import budgets, curves
 from experiments.rl_ranking.parameters import ON_PIXELS
 from joules.analysis import statistics
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
@@ -52,19 +52,26 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     Returns:
         `runs` (one row per run), `evaluations` (learning curves), `arms` (means over blocks), `statistics`,
         `ranks` (probability of each place at equal energy, time and steps, for games in which an algorithm
-        learned), `improvements` (pairs of algorithms) and `published` (the leaderboard).
+        learned), `budgets` (scores and places over the budget), `improvements` (pairs of algorithms) and
+        `published` (the leaderboard).
     """
     evaluations = curves.evaluations(records)
     runs = _with_outcomes(_runs(records), evaluations, design)
     good = select_measured(runs)
     arms = sort_by_arm(_arms(good), design)
     ranked = _ranked(good, arms)
+    rules = design.at(runs["scale"].iloc[0]).analysis
+    least_s, most_s = rules["least_budget_s"], rules["most_budget_s"]
+    areas = budgets.areas(evaluations, budgets.budget_grid(least_s, most_s)).merge(ranked[["arm", "block"]])
+    scored = [family for family in design.comparisons if family.metric == "area_score"]
+    rows = [*_statistics(good, arms, design), *budgets.over_budgets(areas, scored, least_s, most_s)]
     return {
         "runs": runs,
         "evaluations": evaluations,
         "arms": arms,
-        "statistics": _statistics(good, arms, design),
+        "statistics": pd.DataFrame(rows, columns=statistics.COLUMNS),
         "ranks": _ranks(ranked),
+        "budgets": budgets.budgets_table(areas, least_s, most_s),
         "improvements": curves.improvements(ranked, "area_score"),
         "published": published(),
     }
@@ -97,9 +104,8 @@ def _with_outcomes(runs: pd.DataFrame, evaluations: pd.DataFrame, design: Design
     budget_s = design.at(runs["scale"].iloc[0]).analysis["budget_s"]
     outcomes = {}
     for _, of_game in evaluations.groupby("game"):
-        last = of_game.groupby(["arm", "block"])[["energy_j", "duration_s", "step"]].max()
-        budget_j = budget_s * float(last["energy_j"].sum() / last["duration_s"].sum())
-        steps = float(last["step"].min())
+        budget_j = budget_s * budgets.mean_power_w(of_game)
+        steps = float(of_game.groupby(["arm", "block"])["step"].max().min())
         for key, curve in of_game.groupby(["arm", "block"]):
             if len(curve) < 2:
                 continue
@@ -192,7 +198,7 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.DataFrame:
+def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> list[statistics.Row]:
     rows = [
         row
         for family in design.comparisons
@@ -210,8 +216,7 @@ def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> pd.Da
                 group=arm,
             )
         )
-    rows += shares_explained(arms)
-    return pd.DataFrame(rows, columns=statistics.COLUMNS)
+    return rows + shares_explained(arms)
 
 
 def _of_what_was_learned(rows: list[statistics.Row], arms: pd.DataFrame) -> list[statistics.Row]:

@@ -2,8 +2,9 @@
 
 V-trace: Espeholt et al. 2018, "IMPALA: Scalable Distributed Deep-RL with Importance Weighted Actor-Learner
 Architectures", section 4.1. An actor that runs ahead of its learner uses the policy of some updates ago; a
-queue of `lag` rollouts simulates this actor. With a lag of zero, behaviour policy and target policy are
-equal, every weight is one, and the update is that of A2C.
+queue of `lag` rollouts in the learner's own process imitates it. This is a control: it has the stale rollouts
+of such an actor and not its throughput, so it can gain nothing over A2C. With a lag of zero, behaviour policy
+and target policy are equal, every weight is one, and the update is that of A2C.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import torch
 from gymnasium import spaces
 from pydantic import ValidationError
 
-from experiments.rl_ranking import curves, report, workload
+from experiments.rl_ranking import budgets, curves, report, workload
 from experiments.rl_ranking import tables as made
 from experiments.rl_ranking.parameters import Parameters
 from joules.analysis import ranking
@@ -260,6 +260,52 @@ def test_the_budget_is_the_designs_and_not_the_cheapest_runs():
     assert table.loc[("game_a2c", 0), "area_score_by_steps"] == pytest.approx(0.2)
 
 
+def test_budgets_are_areas_and_have_the_ends_of_the_declared_range():
+    grid = budgets.budget_grid(4.0, 15.0)
+    assert {4.0, 15.0} <= set(grid)
+    assert (min(grid), max(grid)) == (2.0, 22.5)
+    runs = [run("game_ppo", "ppo", block, [2.0, 4.0, 6.0, 8.0]) for block in (0, 1)]
+    evaluations = curves.evaluations(Records.from_sequence(runs))
+    areas = budgets.areas(evaluations, [20.0, 40.0]).set_index("budget_s")["area_score"]
+    # The score rises by .2 in 10 J, at one watt.
+    assert areas[20.0].to_list() == pytest.approx([0.2, 0.2])
+    assert areas[40.0].to_list() == pytest.approx([0.4, 0.4])
+
+
+def learning_that_crosses():
+    """Scores over the budget: the first algorithm is ahead from the second budget on, the last never."""
+    scores = {"ppo": [0.1, 0.4, 0.7], "a2c": [0.2, 0.3, 0.4], "dqn": [0.0, 0.1, 0.2]}
+    return pd.DataFrame(
+        [
+            ["Breakout", f"game_{name}", name, block, budget_s, score + 0.001 * block]
+            for name, of_budgets in scores.items()
+            for budget_s, score in zip((5.0, 10.0, 15.0), of_budgets, strict=True)
+            for block in range(4)
+        ],
+        columns=["game", "arm", "algorithm", "block", "budget_s", "area_score"],
+    )
+
+
+def test_an_order_holds_over_a_range_of_budgets_or_not_at_all():
+    family = load_design("rl_ranking").comparisons[0]
+    pairs = [("game_ppo", "game_a2c"), ("game_dqn", "game_a2c"), ("game_a2c", "game_absent")]
+    compared = [family.model_copy(update={"pairs": pairs})]
+    rows = budgets.over_budgets(learning_that_crosses(), compared, 5.0, 15.0)
+    by_name = pd.DataFrame(rows).set_index("statistic")["estimate"]
+    assert by_name["least_over_budgets.game_ppo_vs_game_a2c"] == pytest.approx(-0.1)
+    assert by_name["most_over_budgets.game_ppo_vs_game_a2c"] == pytest.approx(0.3)
+    assert by_name["most_over_budgets.game_dqn_vs_game_a2c"] == pytest.approx(-0.2)
+    assert len(by_name) == 4
+    late = budgets.over_budgets(learning_that_crosses(), compared, 10.0, 15.0)
+    assert pd.DataFrame(late).set_index("statistic")["estimate"].iloc[0] == pytest.approx(0.1)
+
+
+def test_the_first_places_are_told_in_order_of_the_budget():
+    table = budgets.budgets_table(learning_that_crosses(), 5.0, 10.0)
+    assert table["in_range"].sum() == 6
+    assert report.describe_first_places(table) == "A2C from 5 s, then PPO from 10 s"
+
+
 def test_a_step_is_a_decision_and_its_share_of_the_updates(tables):
     arm = tables["arms"].iloc[0]
     assert (arm["flops_per_step"], arm["bytes_moved_per_step"]) == (1 + 5, 2 + 6)
@@ -336,6 +382,7 @@ def test_a_game_in_which_nothing_was_learned_has_no_order_and_no_stars():
     tables = made.tabulate(Records.from_sequence([*runs, *idles]), load_design("rl_ranking"))
     assert not tables["arms"]["learned"].any()
     assert tables["ranks"].empty
+    assert tables["budgets"].empty
     assert tables["improvements"].empty
     row = tables["statistics"].query("family == 'pong_memory'").iloc[0]
     assert row["note"] == "nothing was learned in this game"
