@@ -65,7 +65,9 @@ class Repository:
 
 def _copy(to: Path) -> Repository:
     shutil.copytree(ROOT, to, ignore=_NOT_COPIED)
-    return Repository(to)
+    copy = Repository(to)
+    copy.edit("workflow/config.yaml", "first_seed: null", "first_seed: 0")
+    return copy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,7 +83,7 @@ def _logs_of_learners(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    """A fresh copy for a single test."""
+    """A fresh copy for a single test, with the same seeds at every run."""
     return _copy(tmp_path / "a répository")
 
 

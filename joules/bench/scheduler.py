@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import random
 import time
 import uuid
@@ -34,6 +35,7 @@ from joules.instrument.source import Source, free_device_share
 from joules.study.campaign import Campaign
 from joules.study.config import Config
 from joules.study.design import Design, Scalar
+from joules.study.seeds import settle_first_seed
 
 # Time to wait for other programs before measuring anyway, with a flag.
 _QUIET_WAIT_S = 20.0
@@ -60,10 +62,10 @@ class Block:
     config: Config
     campaign: Campaign
 
-    @property
+    @functools.cached_property
     def seed(self) -> int:
         """Seed of the block: of its runs and of the order of its arms."""
-        return self.config.first_seed + self.index
+        return settle_first_seed(self.campaign, self.config) + self.index
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,11 @@ class Campaign:
         """What measuring each block took, a line a block."""
         return self.results / "logs" / "times.jsonl"
 
+    @property
+    def seeds_file(self) -> Path:
+        """The seed of block 0 of the reader's own campaign; the records of a released one name its seeds."""
+        return self.results / "seeds.json"
+
     def block_files(self, experiment: str, config: Config) -> list[Path]:
         """The files of an experiment's records: all that the scale asks for in the reader's own campaign,
         present or not; all there are, in order of block, in a released one.

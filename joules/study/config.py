@@ -19,6 +19,8 @@ from joules.study.design import Name, Scalar, Scale, load_design, with_campaign_
 from joules.study.repository import repository_root
 
 LOCAL = "local"
+# Games are seeded with a thousand times the seed of a block, and an emulator takes seeds below 2^31.
+MOST_FIRST_SEED = 2_000_000
 
 
 def _region(value: Any) -> Any:
@@ -55,10 +57,11 @@ class Config(Closed):
         PRICE_USD_PER_KWH,
         description="price of electricity; the default is the U.S. residential mean of 2022 (EIA)",
     )
-    first_seed: Annotated[int, Field(ge=0)] = Field(
-        0,
+    first_seed: Annotated[int, Field(ge=0, le=MOST_FIRST_SEED)] | None = Field(
+        None,
         description="seed of block 0, one more for each later block: of weights, data, learning and the "
-        "order of arms; another number makes a campaign whose learning is independent of the released ones",
+        "order of arms; null draws one when the campaign starts, a number repeats the learning of the "
+        "campaign that had it",
     )
     text: Annotated[str, AfterValidator(_readable)] | None = Field(
         None, description="a text file (UTF-8) for language models to learn instead of the plays"

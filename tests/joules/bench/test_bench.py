@@ -295,7 +295,7 @@ def test_failed_runs_alone_are_measured_again(measured):
 def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "describe", lambda: records.MACHINE)
     campaign = Campaign("local", tmp_path)
-    block = Block("flops_vs_energy", 0, Config(experiments=["flops_vs_energy"]), campaign)
+    block = Block("flops_vs_energy", 0, Config(experiments=["flops_vs_energy"], first_seed=0), campaign)
     journal = Journal(campaign.journal_file("flops_vs_energy", 0))
     for entry in (records.run("read"), records.unread(records.run("not_read"))):
         journal.append(entry)
@@ -304,7 +304,7 @@ def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
     assert set(select_runs(journal.records, block, prints, has_result=False)) == {"read", "not_read"}
 
 
-def test_a_campaign_may_draw_its_own_seeds(tmp_path, monkeypatch):
+def test_a_block_keeps_only_runs_with_its_seed(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "describe", lambda: records.MACHINE)
     campaign = Campaign("local", tmp_path)
     blocks = [

@@ -10,7 +10,7 @@ from joules.study.config import Config
 from tests import records
 from tests.joules.bench.test_progress import released
 
-CONFIG = Config(experiments=["flops_vs_energy"], scale="smoke")
+CONFIG = Config(experiments=["flops_vs_energy"], scale="smoke", first_seed=0)
 PRINTS = {"flops_vs_energy": {"one": "f", "two": "f", "new": "f"}}
 
 

@@ -30,6 +30,8 @@ def test_the_shipped_configuration_is_valid():
         ({"region": "NO"}, ["did you mean 'NOR'?"]),
         ({"region": False}, ["YAML reads NO as false", "NOR"]),
         ({"text": "no/such/file.txt"}, ["text", "no file 'no/such/file.txt'"]),
+        ({"first_seed": 2**32}, ["first_seed", "less than or equal to 2000000"]),
+        ({"first_seed": -1}, ["first_seed", "greater than or equal to 0"]),
         ({"pue": float("nan")}, ["pue"]),
         ({"price_usd_per_kwh": float("inf")}, ["price_usd_per_kwh"]),
     ],
