@@ -15,9 +15,11 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from experiments.campaign import power, report
-from joules.power.calibration import SHOWN_LOADS, read_servers, try_all
+from joules.power.calibration import SHOWN_LOADS
+from joules.power.metered import read_servers
 from joules.power.models import POWER_MODELS
 from joules.power.servers import read_rows
+from joules.power.trials import try_all
 
 PAGE = Path(__file__).parent / "reference" / "power_models.md"
 

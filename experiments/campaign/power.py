@@ -10,14 +10,12 @@ import pandas as pd
 
 from joules.analysis.records import Records
 from joules.analysis.sensitivity import MODEL_TABLE_COLUMNS
-from joules.power.calibration import (
-    SHOWN_LOADS,
-    Servers,
-    Trial,
-    machine_learning_systems,
-)
+from joules.power.calibration import SHOWN_LOADS
+from joules.power.intervals import machine_learning_systems
+from joules.power.metered import Servers
 from joules.power.models import POWER_MODELS, PowerModel, power_w
 from joules.power.servers import LOADS
+from joules.power.trials import Trial
 from joules.power.use import DOMAINS, NotCovered, Use
 from joules.study.campaign import POWER_MODELS as TABLE
 from joules.study.claims import load_claims

@@ -14,9 +14,11 @@ from joules.paper.evidence import print_evidence
 from joules.paper.printing import Cell, lay_out, number, spaced
 from joules.paper.rows import Rows, derive, pick
 from joules.paper.values import Value
-from joules.power.calibration import LATER, SHOWN_LOADS, UNITS_LEFT_OUT
+from joules.power.calibration import SHOWN_LOADS
+from joules.power.intervals import UNITS_LEFT_OUT
 from joules.power.models import DEFAULT_MODEL
 from joules.power.servers import LOADS
+from joules.power.trials import LATER
 
 # Columns of energy.csv whose sums are printed: key, factor to the printed unit, unit.
 _SUMS = {

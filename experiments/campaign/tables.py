@@ -17,8 +17,9 @@ from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
 from joules.paper.evidence import tabulate_evidence
-from joules.power.calibration import read_servers, try_all
+from joules.power.metered import read_servers
 from joules.power.servers import choose_servers
+from joules.power.trials import try_all
 from joules.study.config import Config
 
 

@@ -18,8 +18,7 @@ import pandas as pd
 from joules.analysis import columns
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records import Floats, Records, TableSet, alternative_models, recompute_under
-from joules.power.calibration import takes_part
-from joules.power.models import DEFAULT_MODEL
+from joules.power.models import DEFAULT_MODEL, takes_part
 from joules.study.campaign import POWER_MODELS as POWER_MODELS_TABLE
 
 _COMPARED = ["n", "estimate", "ci_low", "ci_high", "p_bound"]
@@ -149,7 +148,7 @@ def with_model_ranges(table: pd.DataFrame, others: Iterable[pd.DataFrame]) -> pd
 
 def select_models(models: Iterable[str], every: Iterable[Records]) -> list[str]:
     """The models that take part in verdicts: those that wall meters do not refute at the mean load of any arm
-    of these records (see `joules.power.calibration`). The others are shown and decide nothing."""
+    of these records (see `takes_part`). The others are shown and decide nothing."""
     loads = [load for records in every for load in _loads_of_arms(records)]
     return [model for model in models if takes_part(model, loads).all()]
 

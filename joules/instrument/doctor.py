@@ -13,8 +13,7 @@ from joules.instrument.host.instructions import DescendantCounter, NotCountedErr
 from joules.instrument.source import MACHINE, PREFERENCE, Channel
 from joules.instrument.sources import discover, failing_channels
 from joules.instrument.sources.load_curve import use_of_this_machine
-from joules.power.calibration import takes_part
-from joules.power.models import POWER_MODELS, load_curve, load_curve_high, load_curve_low
+from joules.power.models import POWER_MODELS, load_curve, load_curve_high, load_curve_low, takes_part
 from joules.power.servers import choose_servers, server_powers
 from joules.power.use import NotCovered, Use
 

@@ -8,8 +8,14 @@ import numpy as np
 
 from joules.instrument.reading_arrays import LOAD_CURVE, ReadingArrays
 from joules.models import Closed
-from joules.power.calibration import takes_part
-from joules.power.models import POWER_MODELS, PowerModel, load_curve, load_curve_high, load_curve_low
+from joules.power.models import (
+    POWER_MODELS,
+    PowerModel,
+    load_curve,
+    load_curve_high,
+    load_curve_low,
+    takes_part,
+)
 from joules.power.use import DOMAINS, NotCovered
 
 

@@ -8,12 +8,13 @@ truth. What all of them agree on does not depend on which one is believed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from joules.power import memory
 from joules.power.servers import LOADS, ServerPower, read_rows
@@ -256,3 +257,14 @@ def _cloud_carbon_footprint_w() -> dict[str, tuple[float, float]]:
         row["processor"]: (float(row["min_w_per_vcpu"]), float(row["max_w_per_vcpu"]))
         for row in read_rows("cloud_carbon_footprint_w")
     }
+
+
+def takes_part(model: str, loads: Sequence[float] | NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether a model takes part in verdicts at each of `loads` (0 to 1): where 1 lies within the 5th to 95th
+    percentile of its ratio to the wall over servers, interpolated between the metered loads. The ends and the
+    other convention of the default model take part where it does."""
+    rows = [row for row in read_rows("model_errors") if row["power_model"] == model]
+    if not rows:
+        return np.ones(len(loads), dtype=bool)
+    at, p05, p95 = (np.array([float(row[name]) for row in rows]) for name in ("load", "p05", "p95"))
+    return np.asarray((np.interp(loads, at, p05) <= 1) & (np.interp(loads, at, p95) >= 1))

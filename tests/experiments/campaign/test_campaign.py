@@ -8,8 +8,10 @@ from experiments.campaign.networks import tabulate_networks
 from joules.analysis.contracts import CampaignEvidence
 from joules.analysis.records import Records
 from joules.errors import UserError
-from joules.power.calibration import read_servers, takes_part, try_all
+from joules.power.metered import read_servers
+from joules.power.models import takes_part
 from joules.power.servers import LOADS, read_rows
+from joules.power.trials import try_all
 from joules.study.campaign import POWER_MODELS
 from joules.study.claims import load_claims
 from joules.study.config import check_config

@@ -17,9 +17,10 @@ from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
 from joules.paper import claims, printing, rows, values
-from joules.power.calibration import read_servers, takes_part, try_all
-from joules.power.models import DEFAULT_MODEL, POWER_MODELS
+from joules.power.metered import read_servers
+from joules.power.models import DEFAULT_MODEL, POWER_MODELS, takes_part
 from joules.power.servers import ProcessorIdentity
+from joules.power.trials import try_all
 from joules.power.use import NotCovered
 from tests.claims import claim
 from tests.records import MACHINE, QUIET, idle, reading, run

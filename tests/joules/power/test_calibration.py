@@ -1,27 +1,24 @@
 """Errors of power models at the wall: what is left out stays out, coverage, and the generated tables."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from joules.power import calibration, memory
+from joules.power import calibration, intervals, memory, metered, models
 from joules.power.models import POWER_MODELS
 from joules.power.servers import LOADS, REFERENCE, choose_servers, generations, read_rows, server_powers
 
-SERVERS = calibration.read_servers()
+SERVERS = metered.read_servers()
 SHOWN = [0, 1, 3, 5, 7, 10]
 
 
 def test_every_server_belongs_to_one_generation():
     assert len(SERVERS.year) == 212
     for row in read_rows("spec_power_load_curves"):
-        found = [
-            each
-            for each in generations()
-            if each.names and calibration.re.fullmatch(each.names, row["processor"])
-        ]
+        found = [each for each in generations() if each.names and re.fullmatch(each.names, row["processor"])]
         assert len(found) == 1
 
 
@@ -31,7 +28,7 @@ def test_a_server_left_out_takes_no_part_in_its_own_prediction(evidence):
     changed = dataclasses.replace(SERVERS, power_w=SERVERS.power_w.copy(), memory_gb=SERVERS.memory_gb.copy())
     place = int(np.flatnonzero(SERVERS.generation == "AMD EPYC 2nd (Rome)")[0])
     changed.power_w[place] *= 7.0
-    before, after = (calibration.leave_out(of, evidence, labels) for of in (SERVERS, changed))
+    before, after = (metered.leave_out(of, evidence, labels) for of in (SERVERS, changed))
     row = int(np.flatnonzero(before.places == place)[0])
     assert after.logs[row] - before.logs[row] == pytest.approx(np.log(7.0))
 
@@ -40,7 +37,7 @@ def test_what_has_its_label_is_left_out_with_a_server():
     changed = dataclasses.replace(SERVERS, power_w=SERVERS.power_w.copy())
     alike = SERVERS.processor == "epyc7742"
     changed.power_w[alike] *= 7.0
-    before, after = (calibration.leave_out(of, "generation", of.processor) for of in (SERVERS, changed))
+    before, after = (metered.leave_out(of, "generation", of.processor) for of in (SERVERS, changed))
     rows = before.groups == "epyc7742"
     assert rows.sum() == alike.sum()
     assert after.logs[rows] - before.logs[rows] == pytest.approx(np.log(7.0))
@@ -50,10 +47,10 @@ def test_what_has_its_label_is_left_out_with_a_server():
 
 def test_the_interval_by_hand():
     logs = np.array([[0.1], [0.3], [-0.2], [0.0]])
-    errors = calibration.Errors(np.arange(4), np.array(["a", "a", "b", "c"]), logs)
+    errors = metered.Errors(np.arange(4), np.array(["a", "a", "b", "c"]), logs)
     means = np.array([0.2, -0.2, 0.0])
     spread = np.sqrt(means.var(ddof=1) * (1 + 1 / 3) + 0.01 / 3)
-    low, high = calibration.predict_interval(errors)
+    low, high = intervals.predict_interval(errors)
     assert high[0] == pytest.approx(stats.t.ppf(0.95, 2) * spread, rel=1e-3)
     assert low[0] == pytest.approx(-high[0])
 
@@ -70,12 +67,12 @@ def test_the_interval_by_hand():
 def test_servers_left_out_are_predicted_about_as_well_as_without_memory(
     evidence, labels, published, tolerance
 ):
-    errors = calibration.leave_out(SERVERS, evidence, np.arange(len(SERVERS.year)))
+    errors = metered.leave_out(SERVERS, evidence, np.arange(len(SERVERS.year)))
     assert errors.factor[SHOWN] == pytest.approx(published, abs=tolerance)
 
 
 def test_a_processor_left_out_is_predicted_better_than_without_memory():
-    errors = calibration.leave_out(SERVERS, "generation", SERVERS.processor)
+    errors = metered.leave_out(SERVERS, "generation", SERVERS.processor)
     assert (errors.factor[SHOWN] <= np.array([1.26, 1.09, 1.11, 1.13, 1.15, 1.16]) + 0.005).all()
 
 
@@ -93,7 +90,7 @@ def test_models_by_tdp_are_off_as_published(model, published):
 
 @pytest.mark.parametrize("evidence", ["generation", "tdp", "threads"])
 def test_intervals_cover_servers_that_they_were_not_made_from(evidence):
-    errors, low, high = calibration.cover(SERVERS, evidence, calibration.unit_left_out(SERVERS, evidence))
+    errors, low, high = intervals.cover(SERVERS, evidence, intervals.unit_left_out(SERVERS, evidence))
     inside = ((errors.logs >= low) & (errors.logs <= high)).mean(axis=0)
     assert (inside >= 0.85).all()
     # At idle the watts a thread differ most between generations; their interval is then wider than need be.
@@ -102,16 +99,16 @@ def test_intervals_cover_servers_that_they_were_not_made_from(evidence):
 
 @pytest.mark.parametrize("evidence", ["generation", "tdp", "threads"])
 def test_intervals_made_until_2021_cover_later_servers(evidence):
-    errors, low, high = calibration.cover_later(SERVERS, evidence)
+    errors, low, high = intervals.cover_later(SERVERS, evidence)
     assert len(errors.places) == (13 if evidence == "generation" else 25)
     assert (((errors.logs >= low) & (errors.logs <= high)).mean(axis=0) >= 0.85).all()
 
 
 def test_memory_has_the_published_coefficient_with_the_least_error_until_2021():
-    early = SERVERS.choose(SERVERS.year <= calibration.LAST_YEAR)
+    early = SERVERS.choose(SERVERS.year <= intervals.LAST_YEAR)
 
     def error(memory_w):
-        errors = calibration.leave_out(early, "generation", early.processor, memory_w)
+        errors = metered.leave_out(early, "generation", early.processor, memory_w)
         groups = [errors.logs[errors.groups == group] for group in np.unique(errors.groups)]
         return np.sqrt(np.mean([(logs**2).mean(axis=0) for logs in groups], axis=0)).mean()
 
@@ -126,7 +123,7 @@ def test_memory_has_the_published_coefficient_with_the_least_error_until_2021():
 
 def test_every_system_of_machine_learning_lies_within_its_interval():
     powers = {power.evidence: power for power in server_powers().values() if power.evidence != "generation"}
-    systems = calibration.read_processor_only(powers)
+    systems = intervals.read_processor_only(powers)
     assert {"AMD Ryzen 9 7950X", "NVIDIA Orin", "Rockchip RK3399"} <= {each.processor for each in systems}
     for each in systems:
         # Factors are kept to four digits.
@@ -134,10 +131,10 @@ def test_every_system_of_machine_learning_lies_within_its_interval():
 
 
 def test_a_model_takes_part_where_one_lies_within_its_ratios_to_the_wall():
-    assert calibration.takes_part("codecarbon", [0.5, 1.0]).tolist() == [False, True]
-    assert calibration.takes_part("codecarbon_processors", [0.0, 0.5]).tolist() == [False, False]
-    assert calibration.takes_part("load_curve", LOADS).all()
-    assert calibration.takes_part("load_curve_low", LOADS).all()
+    assert models.takes_part("codecarbon", [0.5, 1.0]).tolist() == [False, True]
+    assert models.takes_part("codecarbon_processors", [0.0, 0.5]).tolist() == [False, False]
+    assert models.takes_part("load_curve", LOADS).all()
+    assert models.takes_part("load_curve_low", LOADS).all()
     assert {row["power_model"] for row in read_rows("model_errors")} < set(POWER_MODELS)
 
 

@@ -1,0 +1,102 @@
+"""Power models tried on wall-metered servers that were left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joules.power.intervals import LAST_YEAR, UNITS_LEFT_OUT, cover, cover_later
+from joules.power.metered import Chosen, Errors, Floats, Servers, estimate_power, leave_out
+from joules.power.models import DEFAULT_MODEL, POWER_MODELS
+from joules.power.servers import LOADS, Evidence, ServerPower
+
+LATER = f"{LAST_YEAR + 1} and later"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A power model tried on servers that were left out: its errors, and the ends of the 90 % intervals
+    [k, loads] (logarithms, as the errors) where it has them. `evidence` is None of a model that does not rest
+    on metered servers."""
+
+    power_model: str
+    evidence: Evidence | None
+    left_out: str
+    errors: Errors
+    interval: tuple[Floats, Floats] | None = None
+
+    @property
+    def coverage(self) -> Floats:
+        """The share of the servers that lie within their intervals, by load; NaN of a model without one."""
+        if self.interval is None:
+            return np.full(len(LOADS), np.nan)
+        low, high = self.interval
+        return np.asarray(((self.errors.logs >= low) & (self.errors.logs <= high)).mean(axis=0))
+
+    @property
+    def width(self) -> Floats:
+        """The upper over the lower end of the intervals by load, median; NaN of a model without one."""
+        if self.interval is None:
+            return np.full(len(LOADS), np.nan)
+        low, high = self.interval
+        return np.asarray(np.exp(np.median(high - low, axis=0)))
+
+    @property
+    def takes_part(self) -> Chosen:
+        """Whether wall meters do not refute the model, by load: 1 lies between the 5th and the 95th
+        percentile of its ratio to the wall."""
+        return np.asarray((self.errors.ratio(0.05) <= 1) & (self.errors.ratio(0.95) >= 1))
+
+
+def try_load_curve(servers: Servers) -> Iterator[Trial]:
+    """The default model on servers left out one by one, with all of the same processor, vendor or generation,
+    and on later servers by those until LAST_YEAR; with intervals where what is left out is what they are made
+    for."""
+    for evidence in UNITS_LEFT_OUT:
+        units: dict[str, NDArray[Any]] = {
+            "server": np.arange(len(servers.year)),
+            "processor": servers.processor,
+            "vendor": servers.vendor,
+            "generation": servers.generation,
+        }
+        if evidence == "generation":
+            # No server's generation is known without it.
+            del units["generation"]
+        for unit, labels in units.items():
+            if unit == UNITS_LEFT_OUT[evidence]:
+                errors, low, high = cover(servers, evidence, labels)
+                yield Trial(DEFAULT_MODEL, evidence, unit, errors, (low, high))
+            else:
+                yield Trial(DEFAULT_MODEL, evidence, unit, leave_out(servers, evidence, labels))
+        errors, low, high = cover_later(servers, evidence)
+        yield Trial(DEFAULT_MODEL, evidence, LATER, errors, (low, high))
+
+
+def try_models(servers: Servers) -> Iterator[Trial]:
+    """Every model on servers of known generation. Models by metered servers are told those with another
+    processor."""
+    known = leave_out(servers, "generation", servers.processor)
+    uses = [servers.use(place, _without_processor(servers, place)) for place in known.places]
+    for name, model in POWER_MODELS.items():
+        if name in ("load_curve_low", "load_curve_high", "load_curve_full_host"):
+            continue
+        watts = np.array([sum(model.power_w(use).values()) * np.ones(len(LOADS)) for use in uses])
+        with np.errstate(divide="ignore"):
+            logs = np.log(servers.power_w[known.places] / watts)
+        evidence: Evidence | None = "generation" if name in (DEFAULT_MODEL, "servers") else None
+        yield Trial(name, evidence, "processor", replace(known, logs=logs))
+
+
+def try_all(servers: Servers) -> list[Trial]:
+    """The trials of `try_load_curve`, and those of the other models."""
+    others = (trial for trial in try_models(servers) if trial.power_model != DEFAULT_MODEL)
+    return [*try_load_curve(servers), *others]
+
+
+def _without_processor(servers: Servers, place: int) -> ServerPower | None:
+    others = servers.choose(servers.processor != servers.processor[place])
+    return estimate_power(others, "generation", str(servers.generation[place]), str(servers.curve[place]))
