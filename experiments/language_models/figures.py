@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from experiments.language_models.reaching import RATIO
 from joules.analysis import records
 from joules.analysis.drawing.description import (
     OF_ARM,
@@ -87,6 +88,38 @@ def language_reached(tables: Tables) -> Figure:
         panel = Panel(layers, Axis(title, "log"), Axis("validation accuracy"))
         made[cost] = Figure([panel], 3.8, series, width=0.8)
     return with_costs(made)
+
+
+def language_ratio(tables: Tables) -> Figure:
+    """Ratio of the cheapest network to the cheapest tables over the accuracy."""
+    rows = tables["statistics"].query("family == 'reached' and test == 'none'").dropna(subset=["ci_low"])
+    rows = rows[~rows["statistic"].str.endswith("growth")]
+    if rows.empty:
+        return Figure((), note="no network reached an accuracy in every block")
+    level = rows["statistic"].str.removeprefix(f"{RATIO}.").astype(float)
+    ends = {f"band_{end}": f"estimate_band_{end}" for end in ("low", "high")}
+    rows = rows.rename(columns=ends).assign(
+        level=level, network=to_words(rows["group"]), tables=to_words(rows["base"])
+    )
+    rules = load_design("language_models").at(tables["runs"]["scale"].iloc[0]).analysis
+    layers = [
+        draw_reference(x=rules["least_level"]),
+        draw_reference(x=rules["most_level"]),
+        *draw_bands(rows, "estimate", x="level"),
+        Layer("line", rows, "level", "estimate", size=1),
+        Layer("rule", rows, "level", "ci_low", y2="ci_high", size=0.8),
+        Layer(
+            "point",
+            rows,
+            "level",
+            "estimate",
+            size=4,
+            tips=("level", "network", "tables", "n", "estimate", "ci_low", "ci_high"),
+        ),
+    ]
+    how = describe_provenance(tables["board"], "energy_per_training_j")
+    y = Axis(f"energy of networks over tables\n({how})", "log")
+    return Figure([Panel(layers, Axis("validation accuracy"), y)], 3.2, width=0.7)
 
 
 def language_ranking(tables: Tables) -> Figure:

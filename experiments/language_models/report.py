@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from experiments.language_models import exam
-from experiments.language_models.tables import LEVELS
+from experiments.language_models.reaching import LEVELS, RATIO
 from joules.analysis.statistics import geometric_mean
 from joules.paper.printing import (
     banded,
@@ -21,6 +21,7 @@ from joules.paper.printing import (
 )
 from joules.paper.rows import declared, derive, pick
 from joules.paper.values import Value, statistic_values
+from joules.study.design import load_design
 
 _KEY = "language_models"
 _CRITERIA = {
@@ -41,6 +42,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     out = board.where("disqualified_blocks > 0")
     margin = statistics.where(statistic=exam.MARGIN)
     scale = runs.frame["scale"].iloc[0]
+    rules = load_design(_KEY).at(scale).analysis
     return [
         Value(f"{_KEY}.blocks", board.max("blocks")),
         Value(f"{_KEY}.entries", board.count()),
@@ -55,6 +57,18 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value(f"{_KEY}.front", board.where(on_front=True).names("arm")),
         Value(f"{_KEY}.gate", derive(declared, _KEY, scale, "gate_accuracy"), 2),
         Value(f"{_KEY}.cap", derive(declared, _KEY, scale, "cap_s"), 2, r"\second"),
+        *(
+            Value(f"{_KEY}.level.{end}", derive(declared, _KEY, scale, f"{end}_level"), 2)
+            for end in ("least", "most")
+        ),
+        *(
+            Value(
+                f"{_KEY}.ratio.{place}",
+                statistics.where(statistic=f"{RATIO}.{rules[end]:g}").cell("estimate"),
+                on_demand=True,
+            )
+            for place, end in (("first", "least_level"), ("last", "most_level"))
+        ),
         Value(f"{_KEY}.corpus", derive(name_corpus, good)),
         Value(f"{_KEY}.symbols", good.max("training_symbols")),
         Value(f"{_KEY}.alphabet", good.max("alphabet")),
@@ -124,7 +138,8 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 def _reached(reached: pd.DataFrame) -> pd.DataFrame:
     """One row per level: the cheapest entry of each kind and its energy."""
     rows = []
-    for level in LEVELS:
+    # Every second level is printed; the figure shows all.
+    for level in LEVELS[::2]:
         cells = {"accuracy": significant(level, 2)}
         for kind in ("tables", "network", "both"):
             arms = reached[(reached["level"] == level) & (reached["kind"] == kind)].groupby("arm", sort=False)

@@ -8,28 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.language_models import exam
+from experiments.language_models import exam, reaching
+from experiments.language_models.reaching import KINDS
 from joules.analysis import ranking, statistics
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.bench.record import Run
 from joules.errors import UserError
-from joules.means import MeanSample
 from joules.study.design import Design
 
 _PUBLISHED = Path(__file__).parent / "reference" / "published_board.csv"
 
-KINDS = {
-    "kneser_ney": "tables",
-    "context_mixing": "tables",
-    "nanogpt": "network",
-    "modern": "network",
-    "mixture": "both",
-    "chunker": "both",
-}
-# Accuracies for which the energy to reach them is tabulated.
-LEVELS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
-# The accuracy at which tables and networks are compared; nanoGPT's recipe reaches it.
-LEVEL = 0.45
 _SPENT = ("energy_per_training_j", "time_per_training_s", "cpu_per_training_s")
 _METRICS = (
     "trainings",
@@ -80,7 +68,7 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
             "this experiment and measure it again"
         )
     curves = pd.DataFrame(_curves(records), columns=_CURVES)
-    reached = _reached(good, curves)
+    reached = reaching.reached_table(good, curves)
     board = sort_by_arm(_board(good), design)
     return {
         "runs": runs,
@@ -185,75 +173,13 @@ def _places(runs: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
     return places.reindex(columns=list(named)).rename(columns=named).rename_axis("arm").reset_index()
 
 
-def _reached(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """One row per level, arm and block: networks at a checkpoint, tables at the end of training."""
-    rows = []
-    watched = dict(list(curves.groupby(["arm", "block"])))
-    for run in runs.to_dict("records"):
-        curve = watched.get((run["arm"], run["block"]))
-        for level in LEVELS:
-            if curve is not None:
-                energy_j, time_s = (
-                    first_reached(curve[name], curve["accuracy"], level)
-                    for name in ("energy_j", "duration_s")
-                )
-            elif run["validation_accuracy"] >= level:
-                energy_j, time_s = run["energy_per_training_j"], run["time_per_training_s"]
-            else:
-                continue
-            if math.isfinite(energy_j):
-                rows.append([level, run["arm"], KINDS[run["entry"]], run["block"], energy_j, time_s])
-    return pd.DataFrame(rows, columns=["level", "arm", "kind", "block", "energy_j", "time_s"])
-
-
-def first_reached(spent: pd.Series, accuracy: pd.Series, level: float) -> float:
-    """Cost at which a curve first reached `level`, interpolated between checkpoints.
-
-    The curve begins with nothing spent and nothing predicted. A higher level never costs less.
-
-    Returns:
-        The cost; NaN if the curve never reached the level.
-    """
-    spends, accuracies = (np.concatenate([[0.0], of.to_numpy(dtype=np.float64)]) for of in (spent, accuracy))
-    above = np.flatnonzero(accuracies >= level)
-    if not len(above):
-        return math.nan
-    ends = slice(max(above[0] - 1, 0), above[0] + 1)
-    return float(np.interp(level, accuracies[ends], spends[ends]))
-
-
 def _statistics(runs: pd.DataFrame, reached: pd.DataFrame, design: Design) -> pd.DataFrame:
     rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
     rows.append(exam.margin(pd.DataFrame(rows, columns=statistics.COLUMNS)))
-    rows.append(_tables_over_networks(runs, reached))
+    rules = design.at(runs["scale"].iloc[0]).analysis if len(runs) else {}
+    rows += reaching.compare_kinds(runs, reached, rules)
     rows += estimate_noise(runs)
     return pd.DataFrame(rows, columns=statistics.COLUMNS)
-
-
-def _tables_over_networks(runs: pd.DataFrame, reached: pd.DataFrame) -> statistics.Row:
-    """Energy of the cheapest network at `LEVEL` divided by that of the cheapest tables, paired by block.
-
-    Only arms count that reached the level in every block in which they were measured.
-    """
-    cells = statistics.row(
-        statistic="reached.network_over_tables",
-        family="reached",
-        test="none",
-        metric=f"energy to an accuracy of {LEVEL}",
-        group="cheapest network",
-        base="cheapest tables",
-        unit="ratio",
-    )
-    wide = reached[reached["level"] == LEVEL].pivot(index="block", columns="arm", values="energy_j")
-    able = wide.columns[wide.count() == runs["arm"].value_counts().reindex(wide.columns)]
-    means = np.log(wide[able]).mean().groupby(reached.drop_duplicates("arm").set_index("arm")["kind"])
-    cheapest = means.idxmin()
-    if not {"network", "tables"} <= set(cheapest.index):
-        return cells | {"n": 0, "note": "not reached in every block by a network and by tables"}
-    ratios = (wide[cheapest["network"]] / wide[cheapest["tables"]]).dropna()
-    if len(ratios) < 2:
-        return cells | {"n": len(ratios), "note": "not reached by both in two common blocks"}
-    return cells | statistics.estimate_cells(MeanSample.from_ratios(ratios))
 
 
 def estimate_noise(runs: pd.DataFrame) -> list[statistics.Row]:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.language_models import exam, figures, report, tables
+from experiments.language_models import exam, figures, reaching, report, tables
 from joules.analysis import statistics
 from joules.analysis.drawing import print_renderer
 from joules.analysis.records import Records
@@ -113,10 +113,10 @@ def test_the_front_is_what_nobody_beats_on_both():
 
 def test_a_level_is_reached_between_checkpoints(made):
     spent, accuracy = pd.Series([10.0, 20.0, 40.0]), pd.Series([0.2, 0.4, 0.3])
-    assert tables.first_reached(spent, accuracy, 0.3) == pytest.approx(15.0)
+    assert reaching.first_reached(spent, accuracy, 0.3) == pytest.approx(15.0)
     # By the first checkpoint, from nothing.
-    assert tables.first_reached(spent, accuracy, 0.15) == pytest.approx(7.5)
-    assert math.isnan(tables.first_reached(spent, accuracy, 0.5))
+    assert reaching.first_reached(spent, accuracy, 0.15) == pytest.approx(7.5)
+    assert math.isnan(reaching.first_reached(spent, accuracy, 0.5))
     reached = made["reached"].query("block == 0 and level == 0.45").set_index("arm")["energy_j"]
     assert reached["kneser_ney_4"] == pytest.approx(2.0)
     assert reached["kneser_ney_8"] == pytest.approx(4.0)
@@ -129,7 +129,7 @@ def test_a_higher_level_is_never_reached_for_less():
     for _ in range(50):
         spent, accuracy = pd.Series(random.uniform(1, 9, 6).cumsum()), pd.Series(random.uniform(0, 1, 6))
         levels = np.linspace(0.01, accuracy.max(), 40)
-        reached = [tables.first_reached(spent, accuracy, level) for level in levels]
+        reached = [reaching.first_reached(spent, accuracy, level) for level in levels]
         assert np.all(np.diff(reached) >= 0)
         assert reached[-1] == pytest.approx(spent[accuracy.idxmax()])
 
@@ -141,7 +141,7 @@ def test_without_flagged_runs_the_same_arms_are_compared_in_fewer_blocks():
     whole, left = (
         tables.tabulate(Records.from_sequence(some), DESIGN)["statistics"]
         .set_index("statistic")
-        .loc["reached.network_over_tables"]
+        .loc["reached.network_over_tables.0.45"]
         for some in (every, fewer)
     )
     assert (whole["n"], left["n"]) == (4, 3)
@@ -149,12 +149,31 @@ def test_without_flagged_runs_the_same_arms_are_compared_in_fewer_blocks():
 
 
 def test_tables_and_networks_are_compared_where_both_are_as_accurate(made):
-    row = made["statistics"].set_index("statistic").loc["reached.network_over_tables"]
+    row = made["statistics"].set_index("statistic").loc["reached.network_over_tables.0.45"]
     assert row["estimate"] == pytest.approx(60 * (0.5 + 0.5 * 0.625) / 2, rel=0.02)
     without = tables.tabulate(Records.from_sequence(entries(without=("nanogpt", "modern_muon"))), DESIGN)
-    row = without["statistics"].set_index("statistic").loc["reached.network_over_tables"]
+    row = without["statistics"].set_index("statistic").loc["reached.network_over_tables.0.45"]
     assert pd.isna(row["estimate"])
     assert "not reached" in row["note"]
+
+
+def test_the_claim_is_about_the_least_ratio_of_the_declared_levels(made):
+    rows = made["statistics"].set_index("statistic")
+    ratios = rows.loc[[f"reached.network_over_tables.{level:g}" for level in (0.3, 0.35, 0.4, 0.45)]]
+    runs, reached = made["runs"], made["reached"]
+    compared = {
+        row["statistic"]: row
+        for row in reaching.compare_kinds(runs, reached, {"least_level": 0.3, "most_level": 0.45})
+    }
+    least = compared["reached.network_over_tables.least"]
+    assert least["estimate"] == pytest.approx(ratios["estimate"].min())
+    assert least["ci_low"] == pytest.approx(ratios["ci_low"].min())
+    growth = compared["reached.network_over_tables.growth"]
+    ends = ratios["estimate"].iloc[[0, -1]]
+    assert growth["estimate"] == pytest.approx(ends.iloc[1] / ends.iloc[0])
+    # A level that no network reaches cannot be left out of the range.
+    beyond = reaching.compare_kinds(runs, reached, {"least_level": 0.3, "most_level": 0.6})
+    assert all("not reached" in row["note"] for row in beyond[-2:])
 
 
 def statistics_of(**intervals):
