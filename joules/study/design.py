@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import keyword
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,6 +40,8 @@ RUN_FILES = {
     "parameters.py": "`Parameters`, the model every arm is checked against",
     "workload.py": "`build` and `run`, what is metered",
 }
+# Longest name of an experiment: it is part of the names of files and of rules of the workflow.
+_MOST_LETTERS = 60
 # Fields of a design that only an experiment with runs has; the first three are required there.
 _RUN_FIELDS = ("arms", "scales", "time_limit_s", "comparisons", "uses", "options", "record_power")
 _REQUIRED_RUN_FIELDS = _RUN_FIELDS[:3]
@@ -173,11 +177,29 @@ def with_campaign_experiments(names: Iterable[str]) -> list[str]:
     return [*whole, *(name for name in names if name not in whole)]
 
 
+def check_name(name: str) -> None:
+    """Checks that an experiment may have a name: it is a module of Python, a file and a rule of the workflow.
+
+    Raises:
+        UserError: where it cannot be one of these.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        rule = "use lowercase letters, digits and underscores, a letter first"
+    elif keyword.iskeyword(name):
+        rule = "it is a keyword of Python, choose another"
+    elif len(name) > _MOST_LETTERS:
+        name, rule = f"{name[:_MOST_LETTERS]}...", f"use at most {_MOST_LETTERS} letters"
+    else:
+        return
+    raise UserError(f"invalid experiment name '{name}': {rule}")
+
+
 def experiment_folder(name: str) -> Path:
-    """The folder of an experiment. Raises UserError where none has this name."""
+    """The folder of an experiment. Raises UserError where none has this name, or its name is not one."""
     known = experiment_names()
     if name not in known:
         raise UserError(f"no experiment is called '{name}' ({did_you_mean(name, known)})")
+    check_name(name)
     return experiments_folder() / name
 
 

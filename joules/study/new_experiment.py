@@ -8,7 +8,7 @@ from pathlib import Path
 
 from joules.errors import UserError
 from joules.study.config import read_options
-from joules.study.design import experiments_folder
+from joules.study.design import check_name, experiments_folder
 from joules.study.repository import repository_root
 
 # What the template has in place of the name of the experiment.
@@ -38,13 +38,10 @@ def new_experiment(name: str) -> list[Path]:
     Raises:
         UserError: the name is invalid or taken; nothing was written.
     """
+    check_name(name)
     root = repository_root()
     folder = experiments_folder() / name
     section = root / "paper" / "sections" / f"{name}.tex"
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UserError(
-            f"invalid experiment name '{name}': use lowercase letters, digits and underscores, a letter first"
-        )
     for path in (folder, section):
         if path.exists():
             raise UserError(f"{path.relative_to(root)} already exists: choose another name")

@@ -40,11 +40,22 @@ def test_the_template_makes_a_complete_question(clone):
     assert len(written) == len(list((QUESTIONS / "_template").glob("*.*"))) + 1
 
 
-@pytest.mark.parametrize("name", ["My question", "1st", "../up", "", "a-b"])
+NO_NAMES = ["My question", "1st", "a-b", "class", "lambda", "a" * 61]
+
+
+@pytest.mark.parametrize("name", [*NO_NAMES, "../up", "", "a" * 300])
 def test_what_is_no_name_makes_nothing(clone, name):
     with pytest.raises(UserError, match="invalid experiment name"):
         new_experiment(name)
     assert design.experiment_names() == []
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_folder_whose_name_is_none_is_refused(clone, name):
+    new_experiment("mine")
+    (clone / "experiments" / "mine").rename(clone / "experiments" / name)
+    with pytest.raises(UserError, match=f"invalid experiment name '{name[:60]}"):
+        design.load_design(name)
 
 
 def test_a_name_that_is_taken_is_refused(clone):
