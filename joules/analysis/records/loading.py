@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -116,7 +117,17 @@ def _block_records(path: Path, content: bytes) -> list[Record]:
         named = f"{experiment}/block-{block}.jsonl"
         if named != _name(path):
             raise UserError(f"{path} holds a record of {named}: a file was copied or renamed, restore it")
+    twice = next((words for words, count in Counter(map(_words, records)).items() if count > 1), None)
+    if twice:
+        raise UserError(f"{path} holds {twice} twice: restore the file, or delete one of its lines")
     return records
+
+
+def _words(record: Record) -> str:
+    """What a block holds once."""
+    if isinstance(record, Run):
+        return f"arm '{record.arm}'"
+    return f"the idle machine {record.position} session {record.session}"
 
 
 def _name(path: Path) -> str:

@@ -54,6 +54,8 @@ def test_meter_versions_never_meet_in_a_table(tmp_path):
     [
         ("flops_vs_energy/block-0.jsonl", [], "holds no run"),
         ("flops_vs_energy/block-0.jsonl", [idle()], "holds no run"),
+        ("flops_vs_energy/block-0.jsonl", [run(), run("two"), run()], "holds arm 'one' twice"),
+        ("flops_vs_energy/block-0.jsonl", [idle(), run(), idle()], "holds the idle machine before .* twice"),
         ("flops_vs_energy/block-1.jsonl", [run()], "holds a record of flops_vs_energy/block-0.jsonl"),
         ("grokking/block-0.jsonl", [run()], "holds a record of flops_vs_energy/block-0.jsonl"),
     ],
