@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import math
@@ -9,6 +10,8 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -16,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from joules.bench.marks import format_mark
 from joules.workload.session import Session
 
 _PR_SET_PDEATHSIG = 1
@@ -45,22 +49,31 @@ def work(
     """
     _end_with_bench()
     _redirect_output(log)
-    session = session_class(connection.send, connection.recv, _synchronizer())
+
+    def send(mark: tuple[str, float, dict[str, Any]]) -> None:
+        connection.send_bytes(format_mark(*mark))
+
+    session = session_class(send, connection.recv, _synchronizer())
     try:
         workload = importlib.import_module(f"experiments.{experiment}.{part}")
         prepared = workload.build(parameters, seed)
-        connection.send(("devices", 0.0, {"gpu": _uses_gpu()}))
+        send(("devices", time.monotonic(), {"gpu": _uses_gpu()}))
         session.ready()
         with session.window():
-            results = workload.run(prepared, session)
-        results |= _peak_memory_bytes()
+            returned = workload.run(prepared, session)
+        results = _check_results("run", returned)
+        peaks = _peak_memory_bytes()
         if hasattr(workload, "evaluate"):
-            results |= workload.evaluate(prepared)
-        _refuse_non_finite(results)
-        session.metrics(results)
+            evaluated, cpu_s = _time_evaluation(workload, prepared)
+            results |= _check_results("evaluate", evaluated)
+        else:
+            cpu_s = 0.0
+        send(("evaluated", time.monotonic(), {"cpu_s": cpu_s}))
+        session.metrics(results | peaks)
     except Exception as fault:
         traceback.print_exc()
-        connection.send(("failed", 0.0, {"reason": f"{type(fault).__name__}: {fault}"}))
+        reason = f"{type(fault).__name__}: {fault}".encode("utf-8", "backslashreplace").decode()
+        send(("failed", time.monotonic(), {"reason": reason}))
     connection.close()
 
 
@@ -110,7 +123,47 @@ def _peak_memory_bytes() -> dict[str, int]:
     return peaks
 
 
-def _refuse_non_finite(results: dict[str, Any]) -> None:
+def _check_results(function: str, results: Any) -> dict[str, Any]:
+    """Returns what a workload has returned.
+
+    Raises:
+        TypeError, ValueError: If it is not results by name, or JSON cannot hold one of them.
+    """
+    if not isinstance(results, dict) or not all(isinstance(name, str) for name in results):
+        raise TypeError(f"{function} returned {type(results).__name__}: return results by name, as a dict")
     for name, value in results.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name} is {value}; the run diverged")
+        try:
+            format_mark("metrics", 0.0, {name: value})
+        except (TypeError, ValueError, RecursionError) as fault:
+            raise TypeError(
+                f"result '{name}' is not JSON ({fault}): return finite Python numbers, text, lists and dicts"
+            ) from None
+    return results
+
+
+def _time_evaluation(workload: Any, prepared: Any) -> tuple[Any, float]:
+    """What `evaluate` returns, and its processor time in seconds, without that of threads left by `run`."""
+    left_s, before_s = _threads_cpu_s(), _cpu_s()
+    evaluated = workload.evaluate(prepared)
+    used_s, now_s = _cpu_s() - before_s, _threads_cpu_s()
+    return evaluated, max(
+        used_s - sum(now_s.get(thread, at_s) - at_s for thread, at_s in left_s.items()), 0.0
+    )
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _threads_cpu_s() -> dict[int, float]:
+    """Processor time of the other threads that Python has started, by their id (Linux; elsewhere none)."""
+    cpu_s = {}
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        # Not by the clock of the thread: its id may be that of one that has ended.
+        with contextlib.suppress(OSError):
+            spent_ns = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[0]
+            cpu_s[thread.native_id or 0] = int(spent_ns) / 1e9
+    return cpu_s

@@ -9,6 +9,8 @@ from joules.instrument import flags
 from joules.instrument.source import Notice
 
 SENTINEL_DRIFT = 0.25
+# Processor seconds that a child may use after its window, apart from its evaluation.
+AFTER_WINDOW_CPU_S = 0.25
 
 
 def find_flags(
@@ -33,5 +35,11 @@ def find_flags(
         if drift > SENTINEL_DRIFT
         else []
     )
+    left_s = run.after.cpu_s - run.after.evaluation_cpu_s if run.after else 0.0
+    worked_on = (
+        [f"after-window: {left_s:.2f} s of processor time after the window, apart from the evaluation"]
+        if left_s > AFTER_WINDOW_CPU_S
+        else []
+    )
     measured = flags.flags_of(run.readings, run.contention, run.gpu_use, run.duration_s, faults, notices)
-    return [*failed, *drifted, *measured]
+    return [*failed, *drifted, *worked_on, *measured]

@@ -60,6 +60,14 @@ class Sentinel(Closed):
     after_s: float
 
 
+class AfterWindow(Closed):
+    """Processor seconds of a run between the end of its window and its exit, with those of its
+    evaluation."""
+
+    cpu_s: float
+    evaluation_cpu_s: float
+
+
 class Idle(Closed):
     """The idle machine, before or after the runs of one session of one block."""
 
@@ -116,6 +124,7 @@ class Run(Closed):
     power: list[PowerCourse] = Field(default_factory=list)
     contention: Contention | None
     sentinel: Sentinel
+    after: AfterWindow | None = None
     spent: Spent
     peak_memory_bytes: int | None
     flags: list[str]

@@ -281,9 +281,10 @@ class Scheduler:
             environment=child_environment(self._threads),
             failure=window.failure,
             sentinel=Sentinel(before_s=before_s, after_s=after_s),
+            after=run.worker.after,
             floor_power_w=self._floor_power_w,
             spent=sum_spent(run.spent),
-            peak_memory_bytes=peak,
+            peak_memory_bytes=peak if isinstance(peak, int) else None,
             metrics=window.metrics,
             **make_window_fields(window, measurement, self._machine_energy_j, power),
         )

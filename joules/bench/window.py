@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from joules.bench.marks import InvalidMark, Mark
 from joules.instrument.measurement import Opening, Segment
+
+# The last stage of a run.
+FINISHED = "finished"
+# For each mark, the stages of a run at which it may come, and the stage that it begins, if it begins one.
+_ORDER: Mapping[str, tuple[tuple[str, ...], str | None]] = {
+    "devices": (("being set up",), "set up"),
+    "ready": (("set up",), "ready"),
+    "start": (("ready", "paused"), "in its window"),
+    "phase_start": (("in its window",), None),
+    "phase_end": (("in its window",), None),
+    "step": (("in its window",), None),
+    "pause": (("in its window",), "paused"),
+    "end": (("in its window",), "evaluated"),
+    "evaluated": (("evaluated",), "evaluated to the end"),
+    "metrics": (("evaluated to the end",), FINISHED),
+}
+_BEFORE_RESULTS = ("evaluated", "evaluated to the end")
 
 
 @dataclass
@@ -18,9 +37,10 @@ class Window:
         steps: Number and instant of each step.
         metrics: Results of the run by name.
         failure: What went wrong; None if nothing did.
-        is_closed: The run has closed its window for the last time.
+        stage: What the run is doing, as its marks say.
         progress: Share of the work done at the last pause, from 0 to 1.
         opening: Start of the open segment; None while the window is closed.
+        evaluation_cpu_s: Processor time of the evaluation after the window, in seconds.
     """
 
     segments: list[Segment] = field(default_factory=list)
@@ -28,29 +48,63 @@ class Window:
     steps: list[tuple[int, float]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     failure: str | None = None
-    is_closed: bool = False
+    stage: str = "being set up"
     progress: float = 0.0
     opening: Opening | None = None
+    evaluation_cpu_s: float = 0.0
     _open_phases: list[tuple[str, float]] = field(default_factory=list)
+    _last_s: float = 0.0
 
-    def close(self, segment: Segment, progress: float, *, is_last: bool) -> None:
+    @property
+    def is_closed(self) -> bool:
+        """Whether the run has closed its window for the last time."""
+        return self.stage in (*_BEFORE_RESULTS, FINISHED)
+
+    def check(self, mark: Mark, now_s: float) -> None:
+        """Checks that a mark may come now, and follows the run to the stage that it begins.
+
+        Raises:
+            InvalidMark: If it comes out of order, or its instant is not between the last mark and now.
+        """
+        stages, begun = _ORDER.get(mark.name, (("in its window", "paused"), None))
+        if mark.name == "failed":
+            stages = tuple({stage for allowed, _ in _ORDER.values() for stage in allowed})
+        if self.stage not in stages:
+            raise InvalidMark(f"mark '{mark.name}' came while the run was {self.stage}")
+        if not self._last_s <= mark.at_s <= now_s:
+            raise InvalidMark(f"mark '{mark.name}' names an instant before the last mark or after now")
+        if self.opening and mark.name in ("pause", "end"):
+            if self._open_phases:
+                raise InvalidMark(f"mark '{mark.name}' came within phase '{self._open_phases[-1][0]}'")
+            if mark.at_s == self.opening.start_s:
+                raise InvalidMark(f"mark '{mark.name}' closes a window that lasted no time")
+        if mark.name == "phase_end" and [name for name, _ in self._open_phases[-1:]] != [mark.data["name"]]:
+            raise InvalidMark(f"mark 'phase_end' ends phase '{mark.data['name']}', which is not open")
+        self._last_s, self.stage = mark.at_s, begun or self.stage
+
+    def close(self, segment: Segment, progress: float) -> None:
         """Adds a segment that has ended, by a pause or as the last one."""
         self.segments.append(segment)
-        self.opening, self.is_closed, self.progress = None, is_last, progress
+        self.opening, self.progress = None, progress
 
-    def add_mark(self, mark: str, at_s: float, data: dict[str, Any]) -> None:
+    def add_mark(self, mark: Mark) -> None:
         """Adds a mark that neither opens nor closes a segment."""
-        if mark == "phase_start":
-            self._open_phases.append((data["name"], at_s))
-        elif mark == "phase_end":
-            name, opened_s = self._open_phases.pop()
-            self.phases.append((name, opened_s, at_s))
-        elif mark == "step":
-            self.steps.append((data["index"], at_s))
-        elif mark == "metrics":
-            self.metrics = data
-        elif mark == "failed":
-            self.failure = data["reason"]
+        match mark.name:
+            case "phase_start":
+                self._open_phases.append((mark.data["name"], mark.at_s))
+            case "phase_end":
+                name, opened_s = self._open_phases.pop()
+                self.phases.append((name, opened_s, mark.at_s))
+            case "step":
+                self.steps.append((mark.data["index"], mark.at_s))
+            case "evaluated":
+                self.evaluation_cpu_s = mark.data["cpu_s"]
+            case "metrics":
+                self.metrics = mark.data
+            case "failed":
+                self.failure = mark.data["reason"]
+            case _:
+                raise InvalidMark(f"unknown mark '{mark.name}'")
 
     @property
     def segments_s(self) -> list[tuple[float, float]]:

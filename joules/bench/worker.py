@@ -14,8 +14,10 @@ from typing import Any
 import psutil
 
 from joules.bench import child
+from joules.bench.marks import LONGEST_MARK, InvalidMark, Mark, parse_mark
+from joules.bench.record import AfterWindow
 from joules.bench.sentinel import time_sentinel_s
-from joules.bench.window import Window
+from joules.bench.window import FINISHED, Window
 from joules.instrument.host.processes import Job
 from joules.instrument.measurement import close_segment, open_segment
 from joules.instrument.sampler import Sampler
@@ -65,6 +67,7 @@ class Worker:
     ) -> None:
         self.window = Window()
         self.sentinel_s: float | None = None
+        self.after: AfterWindow | None = None
         self._job = job
         self._sampler = sampler
         self._sources = sources
@@ -96,6 +99,9 @@ class Worker:
                 self._sampler.sample()
                 self._pipe.send(message)
             is_paused = self._listen(begun_s + self._left_s)
+        except InvalidMark as fault:
+            self._process.kill()
+            self.window.failure = f"the workload interfered with its measurement: {fault}"
         except (EOFError, ConnectionResetError, BrokenPipeError):
             pass
         except BaseException:
@@ -121,38 +127,54 @@ class Worker:
                 self._process.kill()
                 self.window.failure = f"exceeded its time limit of {self._time_limit_s:g} s and was killed"
                 return False
-            name, at_s, data = self._pipe.recv()
-            if name == "devices":
-                if data["gpu"] and not _reads_gpus(self._sampler.channels):
-                    self._process.kill()
-                    self.window.failure = _UNMETERED_GPU
-                    return False
-                continue
-            if name == "ready":
-                self.sentinel_s = time_sentinel_s()
-                self._pipe.send("go")
-                continue
-            if name == "start":
-                self.window.opening = open_segment(self._sampler, at_s, self._job)
-            elif name in ("pause", "end"):
-                assert self.window.opening is not None, "a window closes that was not open"
-                segment = close_segment(self._sampler, self._sources, self.window.opening, at_s, self._job)
-                self.window.close(segment, data.get("progress", 1.0), is_last=name == "end")
-                if name == "pause":
-                    return True
-            else:
-                if name in ("phase_start", "phase_end"):
-                    self._sampler.sample()
-                self._add_mark(name, at_s, data)
+            mark = self._receive()
+            self.window.check(mark, time.monotonic())
+            match mark.name:
+                case "devices":
+                    if mark.data["gpu"] and not _reads_gpus(self._sampler.channels):
+                        self._process.kill()
+                        self.window.failure = _UNMETERED_GPU
+                        return False
+                case "ready":
+                    self.sentinel_s = time_sentinel_s()
+                    self._pipe.send("go")
+                case "start":
+                    self.window.opening = open_segment(self._sampler, mark.at_s, self._job)
+                case "pause" | "end":
+                    self._close_segment(mark)
+                    if mark.name == "pause":
+                        return True
+                case _:
+                    if mark.name in ("phase_start", "phase_end"):
+                        self._sampler.sample()
+                    self._add_mark(mark)
+                    if mark.name in ("metrics", "failed"):
+                        return False
 
-    def _add_mark(self, name: str, at_s: float, data: dict[str, Any]) -> None:
+    def _receive(self) -> Mark:
+        try:
+            return parse_mark(self._pipe.recv_bytes(LONGEST_MARK))
+        except ConnectionError:
+            raise
+        except OSError:
+            raise InvalidMark("what it sent is too long") from None
+
+    def _close_segment(self, mark: Mark) -> None:
+        assert self.window.opening is not None, "the window has checked that it is open"
+        segment = close_segment(self._sampler, self._sources, self.window.opening, mark.at_s, self._job)
+        self.window.close(segment, float(mark.data.get("progress", 1.0)))
+
+    def _add_mark(self, mark: Mark) -> None:
         """Handles a mark that neither opens nor closes a segment."""
-        self.window.add_mark(name, at_s, data)
+        self.window.add_mark(mark)
 
     def _end(self) -> None:
         self._process.join(END_TIMEOUT_S)
         if self._process.is_alive():
             self.kill()
+        if self.window.is_closed:
+            used_s = max(self._job.cpu_s() - self.window.segments[-1].closed.job_cpu_s, 0.0)
+            self.after = AfterWindow(cpu_s=used_s, evaluation_cpu_s=self.window.evaluation_cpu_s)
         self.window.failure = self.window.failure or self._failure_of_exit()
 
     def _failure_of_exit(self) -> str | None:
@@ -163,6 +185,8 @@ class Worker:
             return f"the child exited with status {exit_code}, see {self._log}"
         if not self.window.is_closed:
             return f"the child ended without closing its window, see {self._log}"
+        if self.window.stage != FINISHED:
+            return f"the child ended without reporting its results, see {self._log}"
         return None
 
     def _for_each_process(self, act: Callable[[psutil.Process], None]) -> None:

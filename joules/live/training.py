@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from joules.bench.environment import start_fork_server
 from joules.bench.lock import machine_lock
+from joules.bench.marks import Mark
 from joules.bench.worker import Worker
 from joules.instrument.host.contention import watch_descendants
 from joules.instrument.host.limits import usable_cores
@@ -136,13 +137,13 @@ class _LiveWorker(Worker):
         self.answers: list[Any] = []
         super().__init__(*arguments)
 
-    def _add_mark(self, name: str, at_s: float, data: dict[str, Any]) -> None:
-        if name == "point":
-            self.points.append((at_s, data))
-        elif name == "answers":
-            self.answers += data["answers"]
+    def _add_mark(self, mark: Mark) -> None:
+        if mark.name == "point":
+            self.points.append((mark.at_s, mark.data))
+        elif mark.name == "answers":
+            self.answers += mark.data["answers"]
         else:
-            super()._add_mark(name, at_s, data)
+            super()._add_mark(mark)
 
 
 class Training(Show):

@@ -11,8 +11,10 @@ import psutil
 import pytest
 
 from joules.bench import child
+from joules.bench.flags import AFTER_WINDOW_CPU_S
 from joules.bench.journal import Journal
 from joules.bench.lock import lock_path, machine_lock
+from joules.bench.marks import parse_mark
 from joules.bench.measure import select_runs
 from joules.bench.record import Idle, Run
 from joules.bench.scheduler import Block, shuffle_items
@@ -48,7 +50,7 @@ def break_the_meter():
     for package in (joules.bench, joules.instrument):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             # The child's own side of the pipe is all that is left alone: without it no run would end.
-            if not module.name.endswith((".session", ".child")):
+            if not module.name.endswith((".session", ".child", ".marks")):
                 modules.append(importlib.import_module(module.name))
     for module in modules:
         for name in [name for name in vars(module) if not name.startswith("__")]:
@@ -83,6 +85,10 @@ def run(what, session):
         time.sleep(3600)
     if what == "diverge":
         return {"loss": float("nan")}
+    if what == "numpy":
+        return numpy_number()
+    if what in ("second_window", "end_and_exit", "leave_thread"):
+        globals()[what](session)
     began_s = time.monotonic()
     if what == "orphan":
         code = "import os, time; os.fork() and os._exit(0)\\n"
@@ -95,6 +101,26 @@ def run(what, session):
             time.sleep(0.1)
             session.step(index)
     return {"answer": 42, "worked_s": time.monotonic() - began_s}
+
+def numpy_number():
+    import numpy
+    return {"loss": numpy.float32(1)}
+
+def second_window(session):
+    with session.window():
+        pass
+
+def end_and_exit(session):
+    session._mark("end")
+    os._exit(0)
+
+def spin_for(seconds):
+    began_s = time.process_time()
+    while time.process_time() < began_s + seconds:
+        pass
+
+def leave_thread(session):
+    threading.Thread(target=spin_for, args=(3.0,)).start()
 
 def evaluate(what):
     return {"seed": SEEDS[0]}
@@ -114,6 +140,10 @@ arms:
   refuse: {what: refuse}
   diverge: {what: diverge}
   on_gpu: {what: gpu}
+  numpy: {what: numpy}
+  second_window: {what: second_window}
+  end_and_exit: {what: end_and_exit}
+  leave_thread: {what: leave_thread}
   pause_one: {what: pause}
   pause_two: {what: pause}
   pause_and_fail: {what: pause_and_fail}
@@ -168,7 +198,7 @@ def measured(copy_repository):
 def test_every_run_leaves_a_record(measured):
     idles, runs = entries(measured[0])
     assert {idle.position for idle in idles} == {"before", "after"}
-    assert {arm: run.failure for arm, run in runs.items() if not run.failure} == {
+    assert {arm: run.failure for arm, run in runs.items() if not run.failure and arm != "leave_thread"} == {
         "good": None,
         "patch": None,
         "orphan": None,
@@ -180,6 +210,30 @@ def test_every_run_leaves_a_record(measured):
     assert "not healthy" in runs["refuse"].failure
     assert "diverged" in runs["diverge"].failure
     assert "the second turn failed" in runs["pause_and_fail"].failure
+
+
+@pytest.mark.parametrize(
+    ("arm", "sentence"),
+    [
+        ("numpy", "result 'loss' is not JSON (Object of type float32 is not JSON serializable)"),
+        ("second_window", "mark 'start' came while the run was in its window"),
+        ("end_and_exit", "the child ended without reporting its results"),
+    ],
+)
+def test_what_a_workload_should_not_send_fails_its_run_alone(measured, arm, sentence):
+    assert sentence in entries(measured[0])[1][arm].failure
+
+
+def test_work_after_the_window_is_recorded_and_flagged(measured):
+    run = entries(measured[0])[1]["leave_thread"]
+    assert run.after.cpu_s - run.after.evaluation_cpu_s > AFTER_WINDOW_CPU_S
+    assert any(flag.startswith("after-window: ") for flag in run.flags)
+
+
+def test_a_run_that_only_evaluates_after_its_window_is_not_flagged(measured):
+    run = entries(measured[0])[1]["good"]
+    assert 0.0 <= run.after.cpu_s < AFTER_WINDOW_CPU_S
+    assert not any(flag.startswith("after-window") for flag in run.flags)
 
 
 def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):
@@ -288,8 +342,10 @@ def test_paused_children_end_with_a_killed_bench(copy_repository):
 
 def test_failed_runs_alone_are_measured_again(measured):
     repository, _ = measured
+    runs = entries(repository)[1]
+    failed = sum(run.failure is not None for run in runs.values())
     again = repository.joules("measure", "faulty", "--option", "scale=smoke")
-    assert "6 runs to measure, 5 already recorded" in again.stdout
+    assert f"{failed} runs to measure, {len(runs) - failed} already recorded" in again.stdout
 
 
 def test_a_run_that_was_not_read_is_measured_again(tmp_path, monkeypatch):
@@ -331,13 +387,13 @@ def test_what_is_evaluated_after_the_window_is_charged_to_no_run(monkeypatch, tm
         evaluate=lambda *_: told.append("evaluate") or {"score": 1.0},
     )
     connection = SimpleNamespace(
-        send=lambda mark: told.append(mark[0]), recv=lambda: "go", close=lambda: None
+        send_bytes=lambda mark: told.append(parse_mark(mark).name), recv=lambda: "go", close=lambda: None
     )
     monkeypatch.setattr(importlib, "import_module", lambda _: workload)
     for prepares in ("_end_with_bench", "_redirect_output"):
         monkeypatch.setattr(child, prepares, lambda *_: None)
     child.work(connection, "any", {}, 0, tmp_path / "log", "workload", Session)
-    assert told == ["devices", "ready", "start", "run", "end", "evaluate", "metrics"]
+    assert told == ["devices", "ready", "start", "run", "end", "evaluate", "evaluated", "metrics"]
 
 
 def test_a_workload_is_given_the_seed_that_its_record_names(measured):
