@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.language_models.contracts import Note
-from experiments.language_models.ngrams import Floats, Indices, NGrams, Symbols, kneser_ney
+from experiments.language_models.keys import Floats, Indices, Symbols
+from experiments.language_models.ngrams import NGrams, kneser_ney
 from experiments.language_models.parameters import Parameters
 
 # Network size: symbols of context, embedding width, hidden units.

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.language_models.contracts import Note
+from experiments.language_models.keys import Floats, Indices, Symbols
 from experiments.language_models.mixer import cost_and_gradient, mix
-from experiments.language_models.ngrams import Floats, Indices, Symbols, Table, raw_counts
+from experiments.language_models.ngrams import Table, raw_counts
 from experiments.language_models.parameters import Parameters
 
 # Prior counts of a context, spread over all symbols; few, because few characters follow any context.
@@ -58,7 +59,7 @@ class Mixed:
 def train(text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note) -> Mixed:
     """Count, then learn to mix in one pass over the rest of the text, in its order. Nothing is random."""
     split = int(len(text) * (parameters.table_share or 1))
-    tables = [raw_counts(text[:split], length, _PRIOR) for length in parameters.lengths]
+    tables = [raw_counts(text[:split], length, _PRIOR, alphabet) for length in parameters.lengths]
     model = Mixed(tables, alphabet, np.full((len(tables) + 1, len(tables)), 1 / len(tables)))
     squares = np.full_like(model.weights, 1e-8)
     for start in range(split, len(text) - _BATCH, _BATCH):

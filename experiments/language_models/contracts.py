@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from experiments.language_models.ngrams import Floats, Indices, Symbols
+from experiments.language_models.keys import Floats, Indices, Symbols
 from experiments.language_models.parameters import Parameters
 
 

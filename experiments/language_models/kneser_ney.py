@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.language_models.contracts import Note
-from experiments.language_models.ngrams import Floats, Indices, NGrams, Symbols, kneser_ney
+from experiments.language_models.keys import Floats, Indices, Symbols
+from experiments.language_models.ngrams import NGrams, kneser_ney
 from experiments.language_models.parameters import Parameters
 
 

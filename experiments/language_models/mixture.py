@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from experiments.language_models import modern
 from experiments.language_models.contracts import Note
-from experiments.language_models.ngrams import Symbols, kneser_ney
+from experiments.language_models.keys import Symbols
+from experiments.language_models.ngrams import kneser_ney
 from experiments.language_models.parameters import Parameters
 from experiments.language_models.training import Network
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.language_models.contracts import Note
+from experiments.language_models.keys import Symbols
 from experiments.language_models.muon import Muon
-from experiments.language_models.ngrams import NGrams, Symbols
+from experiments.language_models.ngrams import NGrams
 from experiments.language_models.parameters import Parameters
 from experiments.language_models.training import Network, adamw, fit
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.language_models.contracts import Note
-from experiments.language_models.ngrams import Symbols
+from experiments.language_models.keys import Symbols
 from experiments.language_models.parameters import Parameters
 from experiments.language_models.training import Network, adamw, fit
 

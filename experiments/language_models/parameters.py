@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from experiments.language_models.corpus import check_text
 from joules.models import Closed
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -54,7 +55,7 @@ class Parameters(Closed):
     stretches: PositiveInt
     checkpoints: NonNegativeInt
     checkpoint_stretches: PositiveInt
-    text: str = ""
+    text: Annotated[str, AfterValidator(check_text)] = ""
 
     @property
     def is_watched(self) -> bool:

@@ -56,6 +56,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         ),
         Value(f"{_KEY}.front", board.where(on_front=True).names("arm")),
         Value(f"{_KEY}.gate", derive(declared, _KEY, scale, "gate_accuracy"), 2),
+        Value(f"{_KEY}.constant", board.max("constant_accuracy"), 2),
         Value(f"{_KEY}.cap", derive(declared, _KEY, scale, "cap_s"), 2, r"\second"),
         *(
             Value(f"{_KEY}.level.{end}", derive(declared, _KEY, scale, f"{end}_level"), 2)
@@ -89,7 +90,9 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 def name_corpus(runs: pd.DataFrame) -> str:
     """Name the text that all runs were trained on."""
-    return "plays by Shakespeare" if runs["text"].isna().all() else "a text of its reader's own"
+    if runs["text"].isna().all():
+        return "plays by Shakespeare"
+    return "a text of its reader's own" + (", by its bytes" if (runs["symbol"] == "byte").any() else "")
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.language_models.contracts import Model
-from experiments.language_models.ngrams import Indices, Symbols
+from experiments.language_models.keys import Indices, Symbols
 
 # Symbols in a stretch, and symbols of context before the first one: the longest context of any entry.
 STRETCH = 32

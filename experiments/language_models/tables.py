@@ -28,6 +28,8 @@ _METRICS = (
     "validation_bits",
     "test_accuracy",
     "test_bits",
+    "constant_accuracy",
+    "symbol",
     "corpus_sha256",
 )
 _CURVES = ["arm", "entry", "block", "step", "energy_j", "duration_s", "accuracy", "bits"]
@@ -85,17 +87,22 @@ def disqualified(run: dict[str, object], gate_accuracy: float, cap_s: float) -> 
 
     Args:
         run: Row of the table of runs.
-        gate_accuracy: Least accuracy on the validation text.
+        gate_accuracy: Least accuracy on the validation text; that of a constant prediction must be exceeded.
         cap_s: Longest time of a training, in seconds.
 
     Returns:
         Accuracy, time or both; None if the run qualifies or has no result.
     """
     accuracy, time_s = run["validation_accuracy"], run["time_per_training_s"]
+    constant = run.get("constant_accuracy")
     reasons = [
         word
         for word, misses in (
-            ("accuracy", isinstance(accuracy, float) and accuracy < gate_accuracy),
+            (
+                "accuracy",
+                isinstance(accuracy, float)
+                and (accuracy < gate_accuracy or (isinstance(constant, float) and accuracy <= constant)),
+            ),
             ("time", isinstance(time_s, float) and time_s > cap_s),
         )
         if misses
@@ -129,6 +136,7 @@ def _board(runs: pd.DataFrame) -> pd.DataFrame:
                 "validation_accuracy": accuracy,
                 "validation_accuracy_low": low,
                 "validation_accuracy_high": high,
+                "constant_accuracy": pd.to_numeric(group["constant_accuracy"]).mean(),
                 "validation_bits": group["validation_bits"].mean(),
                 "test_accuracy": group["test_accuracy"].mean(),
                 "test_bits": group["test_bits"].mean(),

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.language_models.contracts import Note
-from experiments.language_models.ngrams import Floats, Indices, NGrams, Symbols
+from experiments.language_models.keys import Floats, Indices, Symbols
+from experiments.language_models.ngrams import NGrams
 from experiments.language_models.parameters import Parameters
 
 # Maps a share of the training to a share of the learning rates.

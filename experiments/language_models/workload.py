@@ -39,7 +39,7 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     few = parameters.model_copy(update={"iterations": _WARM_ITERATIONS, "length": 1.0})
     little = corpus.train[:_WARM_SYMBOLS]
-    ENTRIES[parameters.entry](little, len(corpus.alphabet), few, seed, device, lambda *_: None)
+    ENTRIES[parameters.entry](little, corpus.symbols, few, seed, device, lambda *_: None)
     return Prepared(corpus, parameters, seed, device)
 
 
@@ -57,7 +57,7 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
 
     def once() -> None:
         prepared.final = ENTRIES[parameters.entry](
-            text, len(corpus.alphabet), parameters, prepared.seed, prepared.device, note
+            text, corpus.symbols, parameters, prepared.seed, prepared.device, note
         )
 
     # A training with checkpoints runs once, so that its steps belong to one training.
@@ -68,7 +68,8 @@ def run(prepared: Prepared, session: Session) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "trainings": len(trainings),
         "training_symbols": len(text),
-        "alphabet": len(corpus.alphabet),
+        "alphabet": corpus.symbols,
+        "symbol": "character" if corpus.alphabet else "byte",
         "corpus_sha256": corpus.sha256,
     }
 
@@ -85,6 +86,7 @@ def evaluate(prepared: Prepared) -> dict[str, Any]:
     test_accuracy, test_bits = score(final, corpus.test, parameters.stretches)
     return {
         "model_bytes": final.nbytes,
+        "constant_accuracy": corpus.constant_accuracy,
         "validation_accuracy": accuracy,
         "validation_bits": bits,
         "test_accuracy": test_accuracy,

@@ -97,6 +97,9 @@ def test_who_misses_the_gate_or_the_cap_is_disqualified_and_kept(made):
     slow = {"validation_accuracy": 0.6, "time_per_training_s": 61.0}
     assert tables.disqualified(slow, 0.55, 60.0) == "time"
     assert tables.disqualified(slow | {"validation_accuracy": 0.5}, 0.55, 60.0) == "accuracy and time"
+    constant = {"validation_accuracy": 0.8, "time_per_training_s": 1.0, "constant_accuracy": 0.8}
+    assert tables.disqualified(constant, 0.55, 60.0) == "accuracy"
+    assert tables.disqualified(constant | {"constant_accuracy": math.nan}, 0.55, 60.0) is None
     assert tables.disqualified({"validation_accuracy": None, "time_per_training_s": 1.0}, 0.55, 60.0) is None
 
 

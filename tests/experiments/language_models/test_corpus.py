@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from experiments.language_models import corpus
+from joules.errors import UserError
+from joules.study.design import check_parameters, load_design
 
 # A stretch longer than any phrase that Shakespeare uses twice.
 STRETCH = 120
@@ -50,15 +52,39 @@ def test_rare_characters_are_one_symbol(tmp_path):
     assert texts.test[-1] == len(texts.alphabet) - 1
 
 
+def test_a_text_of_many_characters_is_read_by_its_bytes(tmp_path):
+    """Its 63 most frequent characters are a small part of it, and 'other' would be most of it."""
+    path = tmp_path / "own.txt"
+    drawn = np.random.default_rng(0).integers(0x4E00, 0x6000, 110_000)
+    path.write_text("".join(map(chr, drawn)), encoding="utf-8")
+    texts = corpus.load(f"{path}#hash")
+    assert (texts.symbols, texts.alphabet) == (256, "")
+    assert texts.train.tobytes().decode() == path.read_text(encoding="utf-8")[:99_000]
+    assert texts.constant_accuracy < 0.4
+
+
+def test_always_predicting_one_symbol_has_an_accuracy(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("aaab" * 30_000, encoding="utf-8")
+    assert corpus.load(f"{path}#hash").constant_accuracy == pytest.approx(0.75, abs=0.001)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"short", "at least 100000 is needed"), (b"\xff\xfe" * 100_000, "not a text in UTF-8")],
+    [
+        (b"", "has 0 characters"),
+        (b"short", "at least 100000 is needed"),
+        (b"\xff\xfe" * 100_000, "not a text in UTF-8"),
+    ],
 )
 def test_a_text_that_cannot_be_learnt_is_refused(tmp_path, content, sentence):
     path = tmp_path / "own.txt"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
         corpus.load(f"{path}#{sentence}")
+    arms = {"any": load_design("language_models").arms["kneser_ney_3"] | {"text": f"{path}#{sentence}"}}
+    with pytest.raises(UserError, match=sentence):
+        check_parameters("language_models", arms)
 
 
 def test_without_the_package_the_remedy_is_said(monkeypatch):

@@ -32,7 +32,7 @@ def text(length=4000, seed=1):
     return np.array(symbols, dtype=np.uint8)
 
 
-def slow_kneser_ney(symbols, lengths, history):
+def slow_kneser_ney(symbols, lengths, history, alphabet):
     """Probabilities after `history`, computed with dictionaries by the published formula."""
     symbols = symbols.tolist()
     grams = Counter(tuple(symbols[end - lengths[-1] : end + 1]) for end in range(lengths[-1], len(symbols)))
@@ -40,7 +40,7 @@ def slow_kneser_ney(symbols, lengths, history):
     for shorter, longer in zip(lengths[-2::-1], lengths[:0:-1], strict=True):
         # In how many ways an n-gram is continued to the left.
         counts[shorter] = Counter(gram[longer - shorter :] for gram in counts[longer])
-    chances = np.full(ALPHABET, 1 / ALPHABET)
+    chances = np.full(alphabet, 1 / alphabet)
     for length in lengths:
         table = counts[length]
         of_counts = Counter(table.values())
@@ -62,16 +62,17 @@ def slow_kneser_ney(symbols, lengths, history):
     return chances
 
 
-@pytest.mark.parametrize("lengths", [[0, 1], [0, 1, 2, 3], [0, 1, 3], [0, 1, 2, 11], [0, 1, 10, 12]])
-def test_kneser_ney_is_its_formula(lengths):
-    symbols, held_out = text(), text(400, seed=2)
+@pytest.mark.parametrize(("alphabet", "first"), [(ALPHABET, 0), (256, 256 - ALPHABET)])
+@pytest.mark.parametrize("lengths", [[0, 1], [0, 1, 2, 3], [0, 1, 3], [0, 1, 2, 11], [0, 1, 7, 10, 12]])
+def test_kneser_ney_is_its_formula(lengths, alphabet, first):
+    symbols, held_out = text() + np.uint8(first), text(400, seed=2) + np.uint8(first)
     # Long contexts of the training text come again in what is predicted.
     held_out[100:300] = symbols[1000:1200]
-    fitted = ngrams.kneser_ney(symbols, lengths, ALPHABET)
+    fitted = ngrams.kneser_ney(symbols, lengths, alphabet)
     positions = np.arange(20, 400, 7)
     found = fitted.probabilities(held_out, positions)
     for place, chances in zip(positions, found, strict=True):
-        wanted = slow_kneser_ney(symbols, lengths, held_out[:place].tolist())
+        wanted = slow_kneser_ney(symbols, lengths, held_out[:place].tolist(), alphabet)
         np.testing.assert_allclose(chances, wanted, rtol=1e-9)
 
 
@@ -100,7 +101,7 @@ def test_orders_nest():
 def test_long_contexts_are_told_apart():
     """Each different hashed context has one table entry."""
     symbols = text(3000)
-    table = ngrams.raw_counts(symbols, 12, 0.5)
+    table = ngrams.raw_counts(symbols, 12, 0.5, ALPHABET)
     different = {tuple(symbols[end - 12 : end]) for end in range(12, len(symbols))}
     assert len(table.contexts) == len(different)
 
@@ -112,7 +113,7 @@ def test_discounts_of_a_text_too_small_to_estimate_them():
 def test_raw_counts_are_shares_of_what_follows():
     symbols = np.array([0, 1, 0, 1, 0, 2], dtype=np.uint8)
     chances = np.full((1, 3), 1 / 3)
-    assert ngrams.raw_counts(symbols, 1, 0.6).refine(symbols, np.array([1]), chances).all()
+    assert ngrams.raw_counts(symbols, 1, 0.6, ALPHABET).refine(symbols, np.array([1]), chances).all()
     # After 0 came 1 twice and 2 once; six tenths of a count are spread over three symbols.
     np.testing.assert_allclose(chances[0], [0.2 / 3.6, 2.2 / 3.6, 1.2 / 3.6])
 
@@ -142,7 +143,7 @@ def test_an_expert_alone_is_what_it_says():
 def test_mixing_beats_every_table():
     texts = corpus.load()
     values = {"entry": "context_mixing", "order": 6, "table_share": 0.8, **_settings()}
-    alphabet = len(texts.alphabet)
+    alphabet = texts.symbols
     model = context_mixing.train(texts.train[:300_000], alphabet, Parameters(**values), 0, "cpu", None)
     _, mixed = score(model, texts.validation, 200)
     alone = [context_mixing.Mixed([table], alphabet, np.ones((2, 1))) for table in model.tables]
