@@ -37,6 +37,19 @@ def _readable(text: str) -> str:
     return text
 
 
+def _list(names: Any) -> Any:
+    if isinstance(names, str):
+        raise ValueError(f"write a list, experiments='[\"{names}\"]'")
+    return names
+
+
+def _distinct(names: list[str]) -> list[str]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"'{name}' is listed {names.count(name)} times: list it once")
+    return names
+
+
 class Config(Closed):
     """The options of a campaign."""
 
@@ -44,7 +57,7 @@ class Config(Closed):
         LOCAL, description="'local' measures here; any other name rebuilds a released campaign"
     )
     scale: Scale = Field("quick", description="size of the experiments, see the README")
-    experiments: list[Name] = Field(
+    experiments: Annotated[list[Name], BeforeValidator(_list), AfterValidator(_distinct)] = Field(
         min_length=1, description="what to run, in the order of the paper; workflow/config.yaml lists all"
     )
     region: Annotated[str, BeforeValidator(_region), Field(pattern=r"^[A-Z]{3}$")] = Field(
@@ -101,7 +114,9 @@ def check_config(options: Mapping[str, Any], source: str = "configuration") -> C
     Raises:
         UserError: an option is unknown or invalid, an experiment does not exist or lacks the chosen scale.
     """
-    config = validate(Config, {"experiments": paper_order(), **options}, source)
+    # Snakemake's command line reads null as a word.
+    given = {name: None if value == "null" else value for name, value in options.items()}
+    config = validate(Config, {"experiments": paper_order(), **given}, source)
     for experiment in config.experiments:
         design = load_design(experiment)
         if design.has_runs:

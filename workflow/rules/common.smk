@@ -43,7 +43,7 @@ from joules.study.config import (
     paper_order,
     read_options,
 )
-from joules.study.design import check_complete, load_design
+from joules.study.design import check_complete, check_parameters, load_design
 from joules.study.fingerprint import code_fingerprint, file_sha256, run_fingerprint
 from joules.study.timestamps import order_file_times
 
@@ -63,6 +63,10 @@ try:
         )
     for name in EXPERIMENTS:
         check_complete(name)
+        if CAMPAIGN.is_local and DESIGNS[name].has_runs:
+            check_parameters(
+                name, DESIGNS[name].runs(CONFIG.scale, arm_options(CONFIG))
+            )
     if not CAMPAIGN.is_local:
         for name in EXPERIMENTS:
             CAMPAIGN.block_files(name, CONFIG)

@@ -32,6 +32,9 @@ def test_the_shipped_configuration_is_valid():
         ({"text": "no/such/file.txt"}, ["text", "no file 'no/such/file.txt'"]),
         ({"first_seed": 2**32}, ["first_seed", "less than or equal to 2000000"]),
         ({"first_seed": -1}, ["first_seed", "greater than or equal to 0"]),
+        ({"experiments": "grokking"}, ["write a list, experiments='[\"grokking\"]'"]),
+        ({"experiments": ["grokking", "rl_ranking", "grokking"]}, ["'grokking' is listed 2 times"]),
+        ({"scale": "null"}, ["invalid scale 'None'"]),
         ({"pue": float("nan")}, ["pue"]),
         ({"price_usd_per_kwh": float("inf")}, ["price_usd_per_kwh"]),
     ],
@@ -40,6 +43,11 @@ def test_a_wrong_option_is_named_with_the_likely_one(options, words):
     with pytest.raises(UserError) as fault:
         config.check_config(options)
     assert all(word in str(fault.value) for word in words), str(fault.value)
+
+
+def test_null_on_the_command_line_of_snakemake_is_understood():
+    chosen = config.check_config({"text": "null", "floor_power_w": "null"})
+    assert (chosen.text, chosen.floor_power_w) == (None, None)
 
 
 def test_a_scale_an_experiment_does_not_define_is_refused():
