@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from joules.bench.journal import Journal, write_records
+from joules.bench.journal import Journal, parse_records, write_records
 from joules.bench.lock import machine_lock
 from joules.bench.progress import Progress, load_expectation
 from joules.bench.record import Idle, Record, Run
@@ -14,11 +14,13 @@ from joules.bench.scheduler import Arm, Block, Scheduler, shuffle_items
 from joules.errors import UserError
 from joules.instrument.host import machine
 from joules.instrument.host.processes import Job
+from joules.instrument.reading import primary
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
 from joules.instrument.sources import discover, failing_channels
 from joules.study.config import arm_options
 from joules.study.design import check_parameters, load_design
+from joules.study.files import read_content
 from joules.study.fingerprint import run_fingerprint
 
 
@@ -56,6 +58,8 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         journal = Journal(block.campaign.journal_file(block.experiment, block.index))
         if journal.recovered:
             progress.say(journal.recovered)
+        check_same_machine(block)
+        known = len(journal.records)
         fingerprints = {arm: run_fingerprint(block.experiment, arm, arms[arm]) for arm in arms}
         kept = select_runs(journal.records, block, fingerprints)
         missing = [
@@ -78,6 +82,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
                 f"no run of {block.experiment} block {block.index} has a result; {first.arm}: "
                 + (first.failure or "; ".join(first.flags))
             )
+        check_read(block, [*runs.values(), *journal.records[known:]])
         sessions = {run.session for run in runs.values()}
         idles = [idle for idle in journal.records if isinstance(idle, Idle) and idle.session in sessions]
         write_records(output, [*idles, *sorted(runs.values(), key=lambda run: run.measured_at)])
@@ -88,7 +93,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
 def select_runs(
     records: Iterable[Record], block: Block, fingerprints: Mapping[str, str], *, has_result: bool = True
 ) -> dict[str, Run]:
-    """The newest usable run of each arm of a block, measured on this hardware.
+    """The newest usable run of each arm of a block, measured on this hardware, and on this node of a cluster.
 
     Args:
         records: Records of the block, in order of time.
@@ -99,7 +104,7 @@ def select_runs(
     Returns:
         Runs by arm.
     """
-    here = machine.describe().id
+    here, node = machine.describe().id, machine.node_name()
     return {
         run.arm: run
         for run in records
@@ -108,9 +113,44 @@ def select_runs(
         and run.seed == block.seed
         and fingerprints.get(run.arm) == run.fingerprint
         and run.machine.id == here
+        # Arms of a block are compared with one another: a block that has moved is measured anew.
+        and (run.node == node or None in (run.node, node))
         and block.config.floor_power_w in (None, run.floor_power_w)
         and (run.has_result or not has_result)
     }
+
+
+def check_same_machine(block: Block) -> None:
+    """Raises UserError if another block of the campaign was measured on other hardware: tables hold one
+    machine, and would be refused when all is measured."""
+    here, own = machine.describe(), block.campaign.block_file(block.experiment, block.index)
+    for path in sorted(block.campaign.runs.glob("*/block-*")):
+        if path == own:
+            continue
+        first = next(iter(parse_records(path, read_content(path).partition(b"\n")[0])), None)
+        if first is not None and first.machine.id != here.id:
+            raise UserError(
+                f"{path} was measured on a {first.machine.words}, this is a {here.words}: measure all blocks "
+                f"on the same hardware (of a cluster, choose nodes), or move {block.campaign.results} away"
+            )
+
+
+def check_read(block: Block, records: Iterable[Record]) -> None:
+    """Raises UserError if a device was lost while the block was measured: the block is not done."""
+    lost = {
+        reading.domain: reading
+        for record in records
+        if isinstance(record, Idle) or (record.failure is None and record.total is None)
+        for reading in primary(record.readings)
+        if reading.energy_j is None
+    }
+    if lost:
+        domain, reading = next(iter(lost.items()))
+        raise UserError(
+            f"energy of {', '.join(lost)} was lost while {block.experiment} block {block.index} was measured "
+            f"({domain}: {reading.detail}): make it readable (see 'joules doctor') and run again, runs that "
+            "were read are kept"
+        )
 
 
 def discover_sources(job: Job, without_gpu: bool, progress: Progress) -> list[Source]:

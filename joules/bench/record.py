@@ -80,6 +80,7 @@ class Idle(Closed):
     position: Literal["before", "after"]
     measured_at: str
     machine: Machine
+    node: str | None = None
     duration_s: float
     readings: list[Reading]
     contention: Contention
@@ -109,6 +110,7 @@ class Run(Closed):
     session: str
     measured_at: str
     machine: Machine
+    node: str | None = None
     versions: dict[str, str]
     threads: int
     environment: dict[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,11 @@ def describe() -> Machine:
         python=platform.python_version(),
         identity=_identity(fields),
     )
+
+
+def node_name() -> str | None:
+    """Name of this node of a cluster, which Slurm gives to its jobs; None elsewhere."""
+    return os.environ.get("SLURMD_NODENAME") or None
 
 
 def processor_name() -> str:
