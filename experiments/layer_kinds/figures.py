@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from experiments.layer_kinds.shapes import describe_setting
 from experiments.layer_kinds.tables import KINDS
 from joules.analysis import records
 from joules.analysis.drawing.description import (
@@ -15,7 +17,7 @@ from joules.analysis.drawing.description import (
     compare_runs,
     describe_provenance,
 )
-from joules.analysis.drawing.palette import BLUE, GREY, VERMILION, Look
+from joules.analysis.drawing.palette import BLUE, GREY, VERMILION, Look, assign_looks
 
 _SHARES = {"operations": Look(GREY), "energy": Look(VERMILION), "time": Look(BLUE)}
 
@@ -50,6 +52,27 @@ def layers_equal(tables: Tables) -> Figure:
         for column, family, title in contents
     ]
     return Figure(panels, 3.4, columns=2)
+
+
+def layers_shapes(tables: Tables) -> Figure:
+    """Ratio of times against ratio of bytes, per operation; traffic explains points on the diagonal."""
+    shapes = tables["shapes"]
+    if shapes.empty:
+        return Figure((), note="not measured in this campaign")
+    settings = [describe_setting(*row) for row in shapes[["layout", "batch"]].itertuples(index=False)]
+    shapes = shapes.assign(setting=settings)
+    ratios = shapes[["time_ratio", "bytes_ratio"]]
+    diagonal = pd.DataFrame({"at": [0.8 * ratios.min(axis=None), 1.25 * ratios.max(axis=None)]})
+    ends = ("time_ratio_low", "time_ratio_high")
+    tips = ("channels", "image_size", "stride", "setting", "blocks", *ratios, *ends)
+    layers = [
+        Layer("line", diagonal, "at", "at", size=0.8, look=Look(dash="dotted")),
+        Layer("rule", shapes, "bytes_ratio", ends[0], y2=ends[1], by="setting", size=0.8),
+        Layer("point", shapes, "bytes_ratio", "time_ratio", by="setting", size=4, tips=tips),
+    ]
+    x = Axis("bytes moved per operation, depthwise over 1x1", "log")
+    y = Axis("time per operation, depthwise over 1x1", "log")
+    return Figure([Panel(layers, x, y)], 3.6, assign_looks(shapes["setting"]), width=0.7)
 
 
 def layers_mobilenet(tables: Tables) -> Figure:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.layer_kinds import shapes
+from experiments.layer_kinds.parameters import PAIRS
 from joules.analysis import statistics
 from joules.analysis.records import Records, runs_table, select_measured, weakest_provenance
 from joules.means import MeanSample
@@ -30,12 +32,14 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
         design: The experiment's design.
 
     Returns:
-        `runs` (one row per run), `arms` (one row per arm), `statistics`, and `shares` (share of each kind
-        inside the network, one row per network and kind, with the published shares).
+        `runs` (one row per run), `arms` (one row per arm), `statistics`, `shares` (share of each kind inside
+        the network, one row per network and kind, with the published shares) and `shapes` (depthwise over 1x1
+        convolutions in every shape, layout and batch).
     """
     runs = _runs(records)
     good = select_measured(runs)
-    inside = _shares_by_block(good)
+    inside = _shares_by_block(good[good["kind"] != PAIRS])
+    ratios = shapes.compare_layers(records)
     return {
         "runs": runs,
         "arms": _arms(good),
@@ -43,15 +47,19 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
             [
                 *(row for family in design.comparisons for row in statistics.compare(good, family)),
                 *_ratios_of_shares(inside),
+                *shapes.shape_statistics(ratios),
             ],
             columns=statistics.COLUMNS,
         ),
         "shares": _shares(inside),
+        "shapes": shapes.shapes_table(ratios),
     }
 
 
 def _runs(records: Records) -> pd.DataFrame:
-    table = runs_table(records, parameters=("kind", "model", "factor", "image_size"), metrics=_FACTS)
+    table = runs_table(
+        records, parameters=("kind", "model", "factor", "image_size", "layout", "batch"), metrics=_FACTS
+    )
     table["time_per_pass_s"] = table["duration_s"] / table["passes"]
     table["cpu_per_pass_s"] = table["cpu_s"] / table["passes"]
     table["energy_per_pass_j"] = table["energy_j"] / table["passes"]

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from pydantic import ValidationError
 
-from experiments.layer_kinds import report, workload
+from experiments.layer_kinds import figures, report, shapes, workload
 from experiments.layer_kinds import tables as made
 from experiments.layer_kinds.parameters import Parameters
 from joules.analysis.records import Records
@@ -116,6 +116,63 @@ def test_layers_of_equal_operations_are_compared_by_their_energy(tables):
     arms = tables["arms"].set_index("arm")
     assert arms.loc["conv1x1", "intensity_flops_per_byte"] == 2
     assert arms.loc["depthwise3x3", "energy_per_gflop_j"] == pytest.approx(0.4, rel=0.01)
+
+
+def test_pairs_are_every_shape_of_the_network_and_the_layer_that_follows():
+    prepared = built("pairs_batch8_channels_last")
+    kinds = [workload.kind_of(layer) for layer, _ in prepared.pairs]
+    assert kinds == ["depthwise3x3", "conv1x1"] * 10
+    depthwise = {(tuple(value.shape), layer.stride) for layer, value in prepared.pairs[::2]}
+    network = torchvision.models.mobilenet_v2(weights=None)
+    every = [layer for layer in network.modules() if workload.kind_of(layer) == "depthwise3x3"]
+    assert len(depthwise) == 10
+    assert {layer.in_channels for layer in every} == {shape[1] for shape, _ in depthwise}
+    assert all(value.shape[0] == 8 for _, value in prepared.pairs)
+    assert all(value.is_contiguous(memory_format=torch.channels_last) for _, value in prepared.pairs)
+    for (first, value), (second, following) in zip(prepared.pairs[::2], prepared.pairs[1::2], strict=True):
+        assert first(value).shape == following.shape
+        assert second.in_channels == first.out_channels
+
+
+def test_every_layer_of_a_pair_is_timed_in_every_pass():
+    prepared = built("pairs_batch1")
+    results = workload.run(prepared, records.FakeSession())
+    assert len(results["layer_latencies_s"]) == len(results["layer_shapes"]) == 20
+    assert 0 < sum(results["layer_latencies_s"]) < 2 * results["latency_median_s"]
+    assert sum(shape[3] for shape in results["layer_shapes"]) == results["flops"]
+
+
+def paired(arm, block, *layers):
+    """A run over pairs whose layers are (channels, operations, bytes, seconds)."""
+    one = run(arm, block, 1.0)
+    one.metrics["layer_shapes"] = [[channels, 7, 1, flops, moved] for channels, flops, moved, _ in layers]
+    one.metrics["layer_latencies_s"] = [seconds * (1 + 0.01 * block) for *_, seconds in layers]
+    return one
+
+
+def test_depthwise_layers_are_compared_with_the_next_layer_per_operation():
+    narrow = ((32, 100.0, 40.0, 4.0), (32, 200.0, 20.0, 2.0))
+    wide = ((96, 100.0, 40.0, 1.0), (96, 100.0, 20.0, 1.0))
+    taken = [
+        paired(arm, block, *narrow, *wide) for arm in ("pairs_batch1", "pairs_batch8") for block in (0, 1)
+    ]
+    taken += [records.idle(block, place) for block in range(2) for place in ("before", "after")]
+    tables = made.tabulate(Records.from_sequence(taken), DESIGN)
+    ratios = tables["shapes"].set_index(["batch", "channels"])
+    assert ratios["time_ratio"].to_list() == pytest.approx([4, 1, 4, 1])
+    assert ratios["bytes_ratio"].to_list() == pytest.approx([4, 2, 4, 2])
+    statistics = tables["statistics"].set_index("statistic")["estimate"]
+    assert (statistics["shapes.least"], statistics["shapes.most"]) == (pytest.approx(1), pytest.approx(4))
+    # Traffic explains the first shape, and misses the second twofold.
+    assert statistics["traffic.factor"] == pytest.approx(2**0.5)
+    assert len(figures.layers_shapes(tables).panels[0].layers) == 3
+
+
+def test_a_campaign_without_pairs_says_so(tables):
+    assert tables["shapes"].empty
+    assert not tables["statistics"]["statistic"].str.startswith(("shapes", "traffic")).any()
+    assert figures.layers_shapes(tables).note == "not measured in this campaign"
+    assert shapes.describe_setting("channels_last", 8.0) == "channels last, batch 8"
 
 
 def test_a_block_that_lacks_a_kind_has_no_shares(tables):
