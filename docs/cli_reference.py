@@ -30,7 +30,8 @@ def render_page() -> str:
         "# Commands",
         "",
         "Made from the commands by `docs/cli_reference.py`. Exit status: 0, or 2 after an error message. "
-        "`joules meter` ends with the status of its command.",
+        "`joules meter` ends with the status of its command, `bench` and `compare` with 1 if the condition "
+        "of `--fail-if` is met.",
     ]
     for title, commands in GROUPS.items():
         lines += ["", f"## {title[0].upper()}{title[1:]}"]

@@ -14,9 +14,12 @@ __all__ = [
     "Measurement",
     "Meter",
     "Reading",
+    "Repeat",
+    "Repeats",
     "Total",
     "UserError",
     "Window",
+    "Windows",
     "__version__",
 ]
 
@@ -24,15 +27,20 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from joules.instrument.measurement import Measurement
-    from joules.instrument.meter import Meter, Window
+    from joules.instrument.meter import Meter
     from joules.instrument.reading import Reading, Total
+    from joules.instrument.repeats import Repeat, Repeats
+    from joules.instrument.window import Window, Windows
 else:
     _MODULES = {
         "Measurement": "joules.instrument.measurement",
         "Meter": "joules.instrument.meter",
         "Reading": "joules.instrument.reading",
         "Total": "joules.instrument.reading",
-        "Window": "joules.instrument.meter",
+        "Repeat": "joules.instrument.repeats",
+        "Repeats": "joules.instrument.repeats",
+        "Window": "joules.instrument.window",
+        "Windows": "joules.instrument.window",
     }
 
     def __getattr__(name: str) -> Any:

@@ -27,10 +27,10 @@ from joules.instrument.host import machine
 from joules.instrument.host.contention import between, snapshot, watch_descendants
 from joules.instrument.host.limits import free_memory_share, usable_cores
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import close_segment, measure, open_segment
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
+from joules.instrument.segments import close_segment, measure, open_segment
 from joules.instrument.source import Source, free_device_share
 from joules.study.campaign import Campaign
 from joules.study.config import Config

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from joules.bench.marks import InvalidMark, Mark
-from joules.instrument.measurement import Opening, Segment
+from joules.instrument.segments import Opening, Segment
 
 # The last stage of a run.
 FINISHED = "finished"

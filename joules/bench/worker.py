@@ -19,8 +19,8 @@ from joules.bench.record import AfterWindow
 from joules.bench.sentinel import time_sentinel_s
 from joules.bench.window import FINISHED, Window
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import close_segment, open_segment
 from joules.instrument.sampler import Sampler
+from joules.instrument.segments import close_segment, open_segment
 from joules.instrument.source import MACHINE, Channel, Source
 from joules.study.design import Scalar
 from joules.workload.session import Session

@@ -16,7 +16,7 @@ from joules.cli.process import block_signals
 from joules.errors import UserError
 
 
-def _number_from(minimum: float) -> Callable[[str], float]:
+def number_from(minimum: float) -> Callable[[str], float]:
     """A parser of finite numbers that are at least `minimum`."""
 
     def parse_number(text: str) -> float:
@@ -33,7 +33,7 @@ def _number_from(minimum: float) -> Callable[[str], float]:
 
 def _declare_meter(parser: argparse.ArgumentParser) -> None:
     parser.usage = "joules meter [options] -- COMMAND ..."
-    from_zero, from_one = _number_from(0.0), _number_from(1.0)
+    from_zero, from_one = number_from(0.0), number_from(1.0)
     parser.add_argument(
         "--idle",
         type=from_zero,
@@ -83,7 +83,7 @@ def _meter(options: Options) -> int:
     grid = carbon.grid(options.region)
     path = Path(options.json) if options.json else None
     if path is not None:
-        _check_writable(path)
+        check_writable(path)
     metered = meter_command(
         command,
         grid,
@@ -101,7 +101,7 @@ def _meter(options: Options) -> int:
             text = json.dumps(metered.model_dump(), indent=2)
             path.write_text(text + "\n", encoding="utf-8")
         except OSError as fault:
-            print_error(_not_writable(path, fault))
+            print_error(not_writable(path, fault))
     with contextlib.suppress(OSError):
         print(
             report(metered, grid, options.models).encode("utf-8", "backslashreplace").decode(),
@@ -111,16 +111,16 @@ def _meter(options: Options) -> int:
     return metered.exit_code
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Raises UserError if a file cannot be written, before a long command starts."""
     try:
         with path.open("a", encoding="utf-8"):
             pass
     except OSError as fault:
-        raise UserError(_not_writable(path, fault)) from None
+        raise UserError(not_writable(path, fault)) from None
 
 
-def _not_writable(path: Path, fault: OSError) -> str:
+def not_writable(path: Path, fault: OSError) -> str:
     return f"cannot write {path} ({fault.strerror}): choose another file"
 
 

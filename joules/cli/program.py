@@ -8,13 +8,13 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from joules.cli import extend, meter, release, steps, views
+from joules.cli import bench, extend, meter, release, steps, views
 from joules.cli.command import Command, Options
 from joules.cli.failures import report_failure
 from joules.cli.process import enter_repository, fix_arithmetic, open_closed_streams
 
 GROUPS: dict[str, dict[str, Command]] = {
-    "meter anything": meter.COMMANDS,
+    "meter anything": meter.COMMANDS | bench.COMMANDS,
     "the paper, step by step (snakemake runs them all)": steps.COMMANDS,
     "look at it": views.COMMANDS,
     "verify and release": release.COMMANDS,
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program's name; None for that of this process.
 
     Returns:
-        The exit status: 0, the status of a metered command, 2 after an error message, 130 after an interrupt.
+        The exit status: 0, the status of a metered command, 1 if the condition of `--fail-if` is met, 2 after
+        an error message, 130 after an interrupt.
     """
     open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -88,7 +88,7 @@ def meter_command(
         meter.window(command[0]) as window,
     ):
         notices = [str(notice) for notice in meter.notices() if notice.level == "warning"]
-        exit_code, still_running = _run(command, wait)
+        exit_code, still_running = run_command(command, wait)
     measured = window.measurement
     total = measured.total
     return MeteredCommand(
@@ -136,9 +136,8 @@ def report(metered: MeteredCommand, grid: carbon.Grid, with_models: bool = False
         "",
     ]
     if metered.impact and metered.total:
-        whole_j, interval_j = metered.total.energy_j, metered.interval_j
-        factors = (interval_j[0] / whole_j, interval_j[1] / whole_j) if interval_j and whole_j else None
-        lines += [f" {carbon.statement(metered.impact, grid, metered.total.provenance, factors)}", ""]
+        provenance, factors = metered.total.provenance, metered.interval_factors
+        lines += [f" {carbon.statement(metered.impact, grid, provenance, factors)}", ""]
     return "\n".join(lines)
 
 
@@ -189,11 +188,11 @@ def _gpu_row(gpu: GpuUse) -> str:
     return f"{load:>14}    of the time {gpu.domain} was busy, {share}"
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], output: int | None) -> subprocess.Popen[bytes]:
     """Starts the command; raises UserError with the reason if it cannot be started."""
     program = command[0]
     try:
-        return subprocess.Popen(command)
+        return subprocess.Popen(command, stdout=output)
     except FileNotFoundError:
         raise UserError(_not_found(program)) from None
     except PermissionError:
@@ -226,9 +225,9 @@ def _not_found(program: str) -> str:
     return f"'{program}' not found: check its name and the PATH"
 
 
-def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
-    """Runs the command to its end, or with `wait` to the end of its last process. Returns its exit status and
-    the number of its processes that still run.
+def run_command(command: Sequence[str], wait: bool, output: int | None = None) -> tuple[int, int]:
+    """Runs a command to its end, or with `wait` to the end of its last process. Returns its exit status and
+    the number of its processes that still run. `output` is its standard output, as of `subprocess.Popen`.
 
     Signals that would end this process are passed on to the command. Orphans of the command are reaped when
     they end, so that their processor time is counted.
@@ -239,7 +238,7 @@ def _run(command: Sequence[str], wait: bool) -> tuple[int, int]:
     waited_for = {signal.SIGCHLD, *passed_on}
     code = None
     with _collect_signals(passed_on) as collected:
-        process = _start(command)
+        process = _start(command, output)
         signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
         while True:
             for ended in _ended_children(process):

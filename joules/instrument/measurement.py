@@ -1,59 +1,45 @@
-"""Turns a window into a measurement, in the same way for `Meter`, `joules meter` and the bench.
-
-`open_segment` and `close_segment` open and close a window: once, or several times if the work pauses.
-`measure` turns the segments into readings by domain, their attributed share and a total.
-"""
+"""What was measured in a window, and how it is printed."""
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from joules.instrument import METER_VERSION
-from joules.instrument.attribution import job_readings
-from joules.instrument.estimates import Estimate, Prediction, estimate_energies, predict_energy
-from joules.instrument.flags import flags_of
-from joules.instrument.host.contention import Contention, Snapshot, over, snapshot
-from joules.instrument.host.gpus import GpuUse, combined_use, job_shares
-from joules.instrument.host.machine import describe
-from joules.instrument.host.processes import DESCENDANTS, Job
-from joules.instrument.reading import Reading, RecordedProvenance, Total, primary, summed
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from joules.instrument import carbon
+from joules.instrument.estimates import Estimate, Prediction
+from joules.instrument.host.contention import Contention
+from joules.instrument.host.gpus import GpuUse
+from joules.instrument.reading import Reading, RecordedProvenance, Total, primary
 from joules.instrument.reading_arrays import one_window
-from joules.instrument.sampler import Sampler
-from joules.instrument.source import Source, device_use
 from joules.models import Closed
 
-
-@dataclass(frozen=True)
-class Opening:
-    """Start of a segment (monotonic clock, seconds), and the processor clocks at that instant."""
-
-    start_s: float
-    clocks: Snapshot
-
-
-@dataclass(frozen=True)
-class Segment:
-    """An uninterrupted piece of a window. Times are instants of the monotonic clock, in seconds."""
-
-    start_s: float
-    opened: Snapshot
-    end_s: float
-    closed: Snapshot
-    gpu_use: list[GpuUse]
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the segment in seconds."""
-        return self.end_s - self.start_s
+# Properties of a measurement that its dump contains beside its fields.
+_DERIVED = (
+    "energy_j",
+    "uncertainty_j",
+    "interval_j",
+    "energy_kwh",
+    "power_w",
+    "provenance",
+    "energy_attributed_j",
+    "cpu_s",
+)
 
 
 class Measurement(Closed):
     """Energy of a window, with everything that was measured in it.
 
+    `model_dump()` contains its properties too, and is accepted by `model_validate()`.
+
     Attributes:
         name: Name of the window.
+        host: Name of the machine on its network.
+        boot_id: The kernel's number of this start of the machine; empty if there is none.
+        began_at: Begin of the window in UTC, ISO 8601.
+        ended_at: End of the window in UTC, ISO 8601.
         meter_version: Version of the meter (`joules.METER_VERSION`).
         duration_s: Length of the window in seconds.
         readings: Readings of the whole machine (scope 'machine'), one per source and domain, and the energy
@@ -70,6 +56,10 @@ class Measurement(Closed):
     """
 
     name: str
+    host: str
+    boot_id: str
+    began_at: str
+    ended_at: str
     meter_version: int
     duration_s: float
     readings: list[Reading]
@@ -93,6 +83,32 @@ class Measurement(Closed):
         return self.total.uncertainty_j if self.total else None
 
     @property
+    def energy_kwh(self) -> float | None:
+        """`energy_j` in kWh."""
+        return None if self.energy_j is None else self.energy_j / carbon.JOULES_PER_KWH
+
+    @property
+    def power_w(self) -> float | None:
+        """Mean power of the whole machine in watts; None if the energy of a domain was not read."""
+        return None if self.energy_j is None else self.energy_j / self.duration_s
+
+    def co2e_g(self, region: str = carbon.WORLD, pue: float = 1.0) -> float | None:
+        """Emissions by the mean intensity of a grid.
+
+        Args:
+            region: ISO 3166 alpha-3 code of a country, or 'WOR' for the world.
+            pue: Power usage effectiveness of the building.
+
+        Returns:
+            Grams of CO2 equivalent; None if the energy of a domain was not read.
+
+        Raises:
+            UserError: If there are no data of the region.
+        """
+        intensity_g_per_kwh = carbon.grid(region).intensity_g_per_kwh
+        return None if self.energy_kwh is None else self.energy_kwh * pue * intensity_g_per_kwh
+
+    @property
     def interval_j(self) -> tuple[float, float] | None:
         """The 90 % prediction interval of modelled energy; where it is modelled in part alone, its range over
         the power models that wall meters do not refute at its load. None where nothing is modelled.
@@ -103,6 +119,14 @@ class Measurement(Closed):
         if not energies_j or self.energy_j is None:
             return None
         return min(*energies_j, self.energy_j), max(*energies_j, self.energy_j)
+
+    @property
+    def interval_factors(self) -> tuple[float, float] | None:
+        """The ends of `interval_j` as multiples of `energy_j`."""
+        if self.interval_j is None or not self.energy_j:
+            return None
+        low_j, high_j = self.interval_j
+        return low_j / self.energy_j, high_j / self.energy_j
 
     @property
     def doubt(self) -> str:
@@ -160,75 +184,44 @@ class Measurement(Closed):
         flags = f" [{', '.join(flag.partition(':')[0] for flag in self.flags)}]" if self.flags else ""
         return f"{self.name}: {', '.join(parts)}{flags}"
 
+    def __repr__(self) -> str:
+        return f"<Measurement {self}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: energy with its uncertainty, domains, time and flags."""
+        rows = [(f"<b>{_joules(self.energy_j)}</b>", "whole machine", self.doubt)]
+        rows += [
+            (_joules(reading.energy_j), reading.domain, f"{reading.provenance}: {reading.detail}")
+            for reading in self.domains.values()
+        ]
+        rows += [
+            (_joules(self.energy_attributed_j), "attributed", "to this process and its descendants"),
+            (f"{self.duration_s:,.3f} s", "elapsed", f"{self.cpu_s:,.3f} s of processor time"),
+            *(("", "flag", flag) for flag in self.flags),
+        ]
+        cells = "".join(
+            f"<tr><td style='text-align:right'>{value}</td><td>{html.escape(name)}</td>"
+            f"<td style='text-align:left'>{html.escape(words)}</td></tr>"
+            for value, name, words in rows
+        )
+        return f"<table><caption>Energy of {html.escape(self.name)}</caption>{cells}</table>"
+
+    @model_serializer(mode="wrap")
+    def _add_properties(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {**handler(self), **{name: getattr(self, name) for name in _DERIVED}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_properties(cls, data: Any) -> Any:
+        return {key: data[key] for key in data if key not in _DERIVED} if isinstance(data, dict) else data
+
+
+def _joules(energy_j: float | None) -> str:
+    return "missing" if energy_j is None else f"{significant(energy_j)} J"
+
 
 def significant(energy_j: float) -> str:
     """Joules to three digits, as far as a modelled energy is known at all."""
     return (
         f"{energy_j:,.{max(0, 2 - math.floor(math.log10(energy_j)))}f}" if energy_j > 0 else f"{energy_j:g}"
-    )
-
-
-def open_segment(sampler: Sampler, at_s: float | None = None, job: Job = DESCENDANTS) -> Opening:
-    """Starts a segment now, or at an instant that has just passed (monotonic clock, seconds)."""
-    sampler.sample()
-    clocks = snapshot(job)
-    return Opening(sampler.now() if at_s is None else at_s, clocks)
-
-
-def close_segment(
-    sampler: Sampler,
-    sources: Sequence[Source],
-    opening: Opening,
-    at_s: float | None = None,
-    job: Job = DESCENDANTS,
-) -> Segment:
-    """Ends a segment now, or at an instant that has just passed (monotonic clock, seconds)."""
-    end_s = sampler.now() if at_s is None else at_s
-    sampler.sample()
-    gpu_use = device_use(sources, opening.clocks.wall_s)
-    return Segment(opening.start_s, opening.clocks, end_s, snapshot(job), gpu_use)
-
-
-def measure(
-    sampler: Sampler,
-    segments: Sequence[Segment],
-    idle_power_w: Mapping[str, float],
-    floor_power_w: float,
-    name: str = "window",
-) -> Measurement:
-    """Measures the energy of a window.
-
-    Args:
-        sampler: Samples of all sources; they must reach beyond the end of the window (`Sampler.flush`).
-        segments: Segments of the window.
-        idle_power_w: Power of the idle machine by domain, in watts; energy above it is attributed.
-        floor_power_w: Minimum power of the whole machine, in watts.
-        name: Name of the window.
-
-    Raises:
-        ValueError: If there is no segment.
-    """
-    durations_s = [part.duration_s for part in segments]
-    duration_s = sum(durations_s)
-    use = over([(part.opened, part.closed) for part in segments])
-    gpu_use = combined_use([part.gpu_use for part in segments], durations_s)
-    readings = summed([sampler.readings(part.start_s, part.end_s) for part in segments])
-    invisible = {gpu.domain for gpu in gpu_use if not gpu.is_visible}
-    job = job_readings(readings, idle_power_w, duration_s, use.job_share, job_shares(gpu_use), invisible)
-    kept = [*(reading for reading in readings if reading.scope == "machine"), *job]
-    window = one_window(readings, duration_s, floor_power_w, describe(), use)
-    faults = sorted({fault for part in segments for fault in sampler.faults(part.start_s, part.end_s)})
-    return Measurement(
-        name=name,
-        meter_version=METER_VERSION,
-        duration_s=duration_s,
-        readings=kept,
-        idle_power_w=dict(idle_power_w),
-        total=window.total(0),
-        contention=use,
-        gpu_use=gpu_use,
-        faults=faults,
-        flags=flags_of(kept, use, gpu_use, duration_s, faults, sampler.notices()),
-        models=estimate_energies(window),
-        prediction=predict_energy(window),
     )

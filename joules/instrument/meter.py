@@ -2,89 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from joules.errors import UserError
+from joules.instrument.calls import Function, name_of, wrap_calls
+from joules.instrument.host.node import MachineClaim, local_rank
 from joules.instrument.host.processes import WITH_THIS_PROCESS, Job
-from joules.instrument.measurement import Measurement, Opening, close_segment, measure, open_segment
-from joules.instrument.reading import RecordedProvenance, floor_power_w, primary
+from joules.instrument.measurement import Measurement
+from joules.instrument.reading import floor_power_w, primary
+from joules.instrument.repeats import Precision, Repeats, repeat_in_blocks
 from joules.instrument.sampler import Sampler
+from joules.instrument.segments import close_segment, measure, open_segment
 from joules.instrument.source import Notice, Source
 from joules.instrument.sources import discover
+from joules.instrument.sources.other_meter import OtherRank, SecondMeter
+from joules.instrument.window import Window, Windows
 
-
-class Window:
-    """A window of a `Meter`. It can be read after its end.
-
-    Args:
-        name: Name of the window.
-
-    Raises:
-        UserError: From every property except `name` while the window is open.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._measurement: Measurement | None = None
-
-    @property
-    def measurement(self) -> Measurement:
-        """Everything that was measured in the window."""
-        if self._measurement is None:
-            raise UserError(f"window '{self.name}' is still open: read it after its end")
-        return self._measurement
-
-    @property
-    def energy_j(self) -> float | None:
-        """Energy of the whole machine in joules; None if the energy of a domain was not read."""
-        return self.measurement.energy_j
-
-    @property
-    def uncertainty_j(self) -> float | None:
-        """Standard uncertainty of `energy_j` in joules."""
-        return self.measurement.uncertainty_j
-
-    @property
-    def energy_attributed_j(self) -> float | None:
-        """Energy attributed to this process and its descendants, in joules; None if it is not known."""
-        return self.measurement.energy_attributed_j
-
-    @property
-    def provenance(self) -> RecordedProvenance:
-        """How `energy_j` was read, 'counter', 'sampled', 'modelled' or 'missing'."""
-        return self.measurement.provenance
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the window in seconds."""
-        return self.measurement.duration_s
-
-    @property
-    def cpu_s(self) -> float:
-        """Processor time of this process and its descendants, in seconds."""
-        return self.measurement.cpu_s
-
-    @property
-    def flags(self) -> list[str]:
-        """Quality flags, each a keyword with its evidence."""
-        return self.measurement.flags
-
-    def __str__(self) -> str:
-        return f"{self.name}: still open" if self._measurement is None else str(self._measurement)
+if TYPE_CHECKING:
+    pass
 
 
 class Meter:
     """Measures the energy of windows of this process and its descendants, from every source of the machine.
 
-    Windows have names; they may nest and overlap. At both ends of a window the meter waits for work that
-    PyTorch has queued on a GPU. The end of a window takes until its counters are updated: about 0.1 s on most
-    GPUs, at most 4 s. A meter belongs to the process that made it; threads may share it.
+    Windows have names, which may repeat; they may nest and overlap. At both ends of a window the meter waits
+    for work that PyTorch has queued on a GPU. The end of a window takes until its counters are updated: about
+    0.1 s on most GPUs, at most 4 s. A meter belongs to the process that made it; threads and tasks may share
+    it.
+
+    Of the processes that a launcher (torchrun, MPI, Slurm) starts on a node, rank 0 reads the machine; the
+    energy of the others is missing. A meter warns if another process of this user meters the machine already.
 
     Args:
         idle_s: Idle time to measure now, in seconds. Energy above idle power is attributed to processes.
@@ -102,10 +56,10 @@ class Meter:
     Example:
         >>> from joules import Meter
         >>> with Meter() as meter:
-        ...     meter.begin_window("training")
+        ...     training = meter.begin_window("training")
         ...     with meter.window("epoch") as epoch:
         ...         total = sum(number * number for number in range(100_000))
-        ...     training = meter.end_window("training")
+        ...     _ = meter.end_window(training)
         >>> epoch.energy_j <= training.energy_j
         True
         >>> training.provenance in ("counter", "sampled", "modelled")
@@ -123,13 +77,15 @@ class Meter:
         job: Job = WITH_THIS_PROCESS,
         without_gpu: bool = False,
     ) -> None:
-        found = discover(job, without_gpu=without_gpu)[0] if sources is None else sources
-        self._sources = list(found)
+        self._claim: MachineClaim | None = None
+        self._sources = list(sources) if sources is not None else self._open_sources(job, without_gpu)
         self._sampler = Sampler(self._sources)
         self._job = job
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._open: dict[str, Opening] = {}
+        self._open: list[Window] = []
+        self._flushing: list[Window] = []
+        self._ended: list[Window] = []
         self._is_closed = False
         domains = [channel.domain for channel in self._sampler.channels]
         self._floor_power_w = floor_power_w(domains, floor_w)
@@ -156,58 +112,66 @@ class Meter:
         if not self._is_closed and os.getpid() == self._pid:
             self._is_closed = True
             self._sampler.__exit__(None, None, None)
+            if self._claim is not None:
+                self._claim.close()
 
-    def begin_window(self, name: str = "window") -> None:
+    @property
+    def windows(self) -> Windows:
+        """Windows that have ended, in the order of their ends."""
+        with self._lock:
+            return Windows(self._ended)
+
+    def begin_window(self, name: str = "window") -> Window:
         """Opens a window.
 
         Args:
             name: Name of the window.
 
-        Raises:
-            UserError: If a window of this name is open, or the meter cannot be used here (see `end_window`).
-        """
-        self._check_usable()
-        _synchronize()
-        with self._lock:
-            if name in self._open:
-                raise UserError(f"window '{name}' is already open: end it, or use another name")
-            if not self._open:
-                # Samples before the oldest open window are not needed any more.
-                self._sampler.discard_before(self._sampler.now())
-            self._open[name] = open_segment(self._sampler, job=self._job)
+        Returns:
+            The window, to be ended by `end_window`.
 
-    def end_window(self, name: str = "window") -> Measurement:
+        Raises:
+            UserError: If the meter cannot be used here (see `end_window`).
+        """
+        return self.window(name).__enter__()
+
+    def end_window(self, window: Window | str = "window") -> Measurement:
         """Closes a window.
 
         Args:
-            name: Name of the window.
+            window: What `begin_window` returned, or the name of a window: of several that are open under
+                this name, the last one that was opened is closed.
 
         Returns:
             What was measured in it.
 
         Raises:
-            UserError: If no window of this name is open, the meter is closed, or another process made it.
+            UserError: If no such window is open, the meter is closed, or another process made it.
         """
         self._check_usable()
         _synchronize()
         with self._lock:
-            if name not in self._open:
-                known = ", ".join(f"'{other}'" for other in self._open) or "none"
-                raise UserError(f"window '{name}' is not open (open: {known}): begin it first")
-            opening = self._open.pop(name)
-            segment = close_segment(self._sampler, self._sources, opening, job=self._job)
-            self._sampler.flush()
-            return measure(self._sampler, [segment], self.idle_power_w, self._floor_power_w, name)
+            ended = self._find_open(window)
+            assert ended._opening is not None
+            segment = close_segment(self._sampler, self._sources, ended._opening, job=self._job)
+            self._open.remove(ended)
+            self._flushing.append(ended)
+        self._sampler.flush()
+        measured = measure(self._sampler, [segment], self.idle_power_w, self._floor_power_w, ended.name)
+        with self._lock:
+            ended._measurement = measured
+            self._flushing.remove(ended)
+            self._ended.append(ended)
+        return measured
 
-    @contextlib.contextmanager
-    def window(self, name: str = "window") -> Iterator[Window]:
-        """Opens a window for the body of a `with` statement.
+    def window(self, name: str = "window") -> Window:
+        """A window for a `with` or `async with` statement, or for `begin_window`.
 
         Args:
             name: Name of the window.
 
-        Yields:
-            The window, which can be read after the body, even if the body raises.
+        Returns:
+            The window. It is measured even if the body raises, and can be read after it.
 
         Raises:
             UserError: As `begin_window` and `end_window`.
@@ -218,12 +182,111 @@ class Meter:
             >>> window.energy_j is None or window.energy_j > 0
             True
         """
-        window = Window(name)
-        self.begin_window(name)
-        try:
-            yield window
-        finally:
-            window._measurement = self.end_window(name)
+        return Window(self, name)
+
+    def measure(self, name: str | None = None) -> Callable[[Function], Function]:
+        """Makes a decorator that measures every call of a function, a coroutine or a generator.
+
+        The window of a coroutine or of a generator is open from its first step to its end, also while others
+        work in between.
+
+        Args:
+            name: Name of the windows. Default: that of the function.
+
+        Returns:
+            The decorator.
+
+        Example:
+            >>> meter = Meter()
+            >>> @meter.measure("sum")
+            ... def add(count):
+            ...     return sum(range(count))
+            >>> add(10)
+            45
+            >>> [window.name for window in meter.windows]
+            ['sum']
+            >>> meter.close()
+        """
+
+        def decorate(function: Function) -> Function:
+            return wrap_calls(function, lambda: self.window(name or name_of(function)))
+
+        return decorate
+
+    def profile(
+        self,
+        function: Callable[[], object],
+        *,
+        name: str | None = None,
+        within: float = 0.02,
+        budget_s: float = 60.0,
+        warm_ups: int = 1,
+    ) -> Repeats:
+        """Repeats a function until its energy and its time are known with a precision.
+
+        Args:
+            function: What to repeat.
+            name: Name of the windows. Default: that of the function.
+            within: Aim: half of the 95 % interval of the mean, as a share of the mean.
+            budget_s: Time after which no further repeat begins, in seconds.
+            warm_ups: Calls before the first that is measured.
+
+        Returns:
+            All repeats, with mean and interval.
+
+        Raises:
+            UserError: If the energy of a domain cannot be read.
+        """
+        named = name or name_of(function)
+
+        def measure_once(_index: int) -> Measurement:
+            with self.window(named) as window:
+                function()
+            return window.measurement
+
+        for _ in range(warm_ups):
+            function()
+        return repeat_in_blocks([named], measure_once, Precision(within, budget_s))[0]
+
+    def _find_open(self, window: Window | str) -> Window:
+        for each in reversed(self._open):
+            if each is window or each.name == window:
+                return each
+        name = window.name if isinstance(window, Window) else window
+        known = ", ".join(f"'{other.name}'" for other in self._open) or "none"
+        raise UserError(f"window '{name}' is not open (open: {known}): begin it first")
+
+    def open_window(self, window: Window) -> None:
+        """Opens a window that `window` made; see `begin_window`.
+
+        Args:
+            window: The window.
+
+        Raises:
+            UserError: If the window was opened before, or the meter cannot be used here.
+        """
+        self._check_usable()
+        if window._opening is not None:
+            raise UserError(f"window '{window.name}' was opened before: create another")
+        _synchronize()
+        with self._lock:
+            if not self._open and not self._flushing:
+                # Samples before the oldest open window are not needed any more.
+                self._sampler.discard_before(self._sampler.now())
+            window._opening = open_segment(self._sampler, job=self._job)
+            self._open.append(window)
+
+    def _open_sources(self, job: Job, without_gpu: bool) -> list[Source]:
+        rank = local_rank()
+        if rank is not None and rank[0] > 0:
+            return [OtherRank(*rank)]
+        self._claim = MachineClaim()
+        found = discover(job, without_gpu=without_gpu)[0]
+        if self._claim.other is None:
+            return found
+        second = SecondMeter(self._claim.other)
+        warnings.warn(str(second.notices()[0]), stacklevel=3)
+        return [*found, second]
 
     def _check_usable(self) -> None:
         if os.getpid() != self._pid:

@@ -275,7 +275,7 @@ class Sampler:
 
 
 def _is_model(source: Source) -> bool:
-    return all(channel.provenance == "modelled" for channel in source.channels)
+    return {channel.provenance for channel in source.channels} == {"modelled"}
 
 
 def _unforeseen(source: Source, fault: Exception) -> SourceError:

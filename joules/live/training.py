@@ -17,10 +17,10 @@ from joules.bench.worker import Worker
 from joules.instrument.host.contention import watch_descendants
 from joules.instrument.host.limits import usable_cores
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import Segment, measure
 from joules.instrument.reading import floor_power_w
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
+from joules.instrument.segments import Segment, measure
 from joules.instrument.sources import discover
 from joules.live.contracts import READ, Energies, Live, Recorded, Watch
 from joules.live.session import LiveSession

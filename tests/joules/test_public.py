@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 CLASSES = [getattr(joules, name) for name in joules.__all__ if inspect.isclass(getattr(joules, name))]
 FUNCTIONS = [
     function
-    for owner in (joules.Meter, Session)
+    for owner in (joules.Meter, joules.Windows, joules.Measurement, Session)
     for name, function in vars(owner).items()
     if not name.startswith("_") and inspect.isfunction(function)
 ]
@@ -51,7 +51,7 @@ def test_every_property_of_a_public_class_is_typed_and_documented(owner):
 
 
 def test_every_field_of_a_result_is_documented():
-    for result in (joules.Measurement, joules.Reading, joules.Total):
+    for result in (joules.Measurement, joules.Reading, joules.Total, joules.Repeats, joules.Repeat):
         documentation = inspect.getdoc(result)
         assert [name for name in result.model_fields if f"    {name}: " not in documentation] == []
 

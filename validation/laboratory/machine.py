@@ -10,9 +10,10 @@ from pathlib import Path
 
 from joules.instrument.host.contention import Snapshot
 from joules.instrument.host.processes import Job
-from joules.instrument.measurement import Measurement, Opening, Segment, measure
+from joules.instrument.measurement import Measurement
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.sampler import Sampler
+from joules.instrument.segments import Opening, Segment, measure
 from joules.instrument.source import Channel, Host, Source, device_use
 from validation.laboratory.clock import Clock
 from validation.laboratory.curve import Curve

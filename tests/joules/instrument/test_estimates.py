@@ -1,9 +1,12 @@
 """The energy of a window under every power model, from its readings and its machine."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from joules.instrument.estimates import estimate_energies, predict_energy
 from joules.instrument.host.machine import describe
+from joules.instrument.measurement import Measurement, significant
 from joules.instrument.reading import read_tdp_w
 from joules.instrument.reading_arrays import LOAD_CURVE, one_window
 from joules.instrument.sampler import Sampler
@@ -71,16 +74,42 @@ def test_a_prediction_has_the_intervals_factors_about_what_was_read():
     assert "20 wall-metered servers of this generation, AMD EPYC 4th (Genoa)" in prediction.basis
 
 
-@pytest.mark.parametrize("busy_cores", [0.0, 0.3, 1.0, 1.7, 2.5])
-@pytest.mark.parametrize("identity", [GENOA, None])
-@pytest.mark.parametrize("virtual", [True, False])
-@pytest.mark.parametrize("floor_w", [0.0, 50.0])
-def test_energy_lies_within_its_interval(busy_cores, identity, virtual, floor_w):
+JOULES = st.floats(0, 1e9)
+
+
+@settings(max_examples=1000, deadline=None, derandomize=True, database=None)
+@given(
+    joules=st.tuples(JOULES, JOULES),
+    source=st.sampled_from([LOAD_CURVE, "codecarbon"]),
+    memory=st.sampled_from(["modelled", "counter"]),
+    gpu_j=st.none() | JOULES,
+    duration_s=st.floats(1e-3, 1e6),
+    busy_cores=st.floats(-0.1, 3),
+    floor_w=st.sampled_from([0.0, 50.0]),
+    virtual=st.booleans(),
+    identity=st.sampled_from([GENOA, None]),
+)
+def test_energy_lies_within_its_interval(
+    joules, source, memory, gpu_j, duration_s, busy_cores, floor_w, virtual, identity
+):
+    readings = by_load_curve(*joules)[:2] if source == LOAD_CURVE else modelled(*joules)
+    if memory == "counter":
+        readings[1] = readings[1].model_copy(update={"provenance": memory, "source": "rapl"})
+    if gpu_j is not None:
+        readings.append(reading(gpu_j, domain="gpu0", provenance="counter"))
     use = QUIET.model_copy(update={"busy_cores": busy_cores})
-    machine = genoa(identity=identity, virtual=virtual)
-    window = one_window(by_load_curve(6.0, 14.0), 2.0, floor_w, machine, use)
-    prediction = predict_energy(window)
-    assert prediction.low_j <= window.total(0).energy_j <= prediction.high_j
+    window = one_window(readings, duration_s, floor_w, genoa(identity=identity, virtual=virtual), use)
+    measured = Measurement.model_construct(
+        total=window.total(0), models=estimate_energies(window), prediction=predict_energy(window)
+    )
+    assert (measured.prediction is not None) == (source == LOAD_CURVE and memory == "modelled")
+    low_j, high_j = measured.interval_j
+    assert low_j <= measured.energy_j <= high_j
+    # As printed, too.
+    low, energy, high = (
+        float(significant(each).replace(",", "")) for each in (low_j, measured.energy_j, high_j)
+    )
+    assert low <= energy <= high
 
 
 def test_what_the_load_curve_did_not_read_has_no_prediction():

@@ -1,16 +1,23 @@
 """The public meter, on replayed power and on this machine."""
 
+import asyncio
+import functools
+import inspect
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
+import pandas as pd
 import pytest
 
 from joules import METER_VERSION, Measurement, Meter
 from joules.errors import UserError
+from joules.instrument.host.node import RANK_VARIABLES, local_rank
 from joules.instrument.source import Channel
 from tests import ROOT
 from tests.replay import Replay
@@ -99,7 +106,7 @@ def test_a_window_that_raises_is_read_all_the_same(meter):
 
 def test_a_window_is_not_read_before_its_end(meter):
     with meter.window("open") as window:
-        assert str(window) == "open: still open"
+        assert str(window) == "open: not ended"
         with pytest.raises(UserError, match="'open' is still open"):
             _ = window.energy_j
 
@@ -107,7 +114,6 @@ def test_a_window_is_not_read_before_its_end(meter):
 @pytest.mark.parametrize(
     ("calls", "sentence"),
     [
-        ([("begin_window", "a"), ("begin_window", "a")], "'a' is already open"),
         ([("begin_window", "a"), ("end_window", "b")], r"window 'b' is not open \(open: 'a'\)"),
         ([("end_window", "a")], r"window 'a' is not open \(open: none\)"),
     ],
@@ -192,6 +198,199 @@ def test_the_floor_of_the_machine_is_kept():
         time.sleep(0.05)
     assert window.measurement.total.floored
     assert window.energy_j == pytest.approx(20.0 * window.duration_s)
+
+
+def test_names_may_repeat_and_each_window_is_ended_by_its_handle(meter):
+    first = meter.begin_window("work")
+    time.sleep(0.05)
+    second = meter.begin_window("work")
+    measured = meter.end_window(first)
+    time.sleep(0.05)
+    assert measured is first.measurement
+    assert measured.energy_j == pytest.approx(POWER_W * measured.duration_s)
+    # By name, the last one that was opened is closed.
+    meter.begin_window("work")
+    meter.end_window("work")
+    assert second._measurement is None
+    meter.end_window("work")
+    assert second.duration_s >= 0.05
+    with pytest.raises(UserError, match=r"window 'work' is not open \(open: none\)"):
+        meter.end_window(second)
+    with pytest.raises(UserError, match="was opened before"):
+        second.__enter__()
+
+
+def test_tasks_that_share_a_name_are_measured_apart_and_do_not_hide_an_error(meter):
+    async def work(seconds):
+        async with meter.window("task") as window:
+            await asyncio.sleep(seconds)
+            if seconds > 0.15:
+                raise ZeroDivisionError
+        return window
+
+    async def both():
+        return await asyncio.gather(work(0.05), work(0.1), work(0.2), return_exceptions=True)
+
+    short, long, failed = asyncio.run(both())
+    assert short.duration_s >= 0.05
+    assert long.duration_s >= 0.1
+    assert isinstance(failed, ZeroDivisionError)
+    assert [window.name for window in meter.windows] == ["task"] * 3
+    assert max(window.duration_s for window in meter.windows) >= 0.2
+
+
+SLEEP_S = 0.06
+
+
+def sleep(meter):
+    time.sleep(SLEEP_S)
+    return 7
+
+
+async def sleep_async(meter):
+    await asyncio.sleep(SLEEP_S)
+    return 7
+
+
+def generate(meter):
+    time.sleep(SLEEP_S)
+    yield 7
+
+
+async def generate_async(meter):
+    await asyncio.sleep(SLEEP_S)
+    yield 7
+
+
+def return_coroutine(meter):
+    return sleep_async(meter)
+
+
+async def collect(items):
+    return [item async for item in items]
+
+
+CALLS = {
+    sleep: lambda made: made,
+    sleep_async: asyncio.run,
+    generate: lambda made: next(iter(list(made))),
+    generate_async: lambda made: asyncio.run(collect(made))[0],
+    return_coroutine: asyncio.run,
+    functools.partial(sleep_async): asyncio.run,
+}
+
+
+@pytest.mark.parametrize("decorate", ["measure", "window"])
+@pytest.mark.parametrize("function", CALLS)
+def test_every_kind_of_function_is_measured_to_its_end(meter, function, decorate):
+    measured = getattr(meter, decorate)("work")(function)
+    if decorate == "measure":
+        assert inspect.iscoroutinefunction(measured) == inspect.iscoroutinefunction(function)
+    for calls in (1, 2):
+        made = measured(meter)
+        assert len(meter.windows) == calls - (function is not sleep)
+        assert CALLS[function](made) == 7
+        window = meter.windows[-1]
+        assert (len(meter.windows), window.name) == (calls, "work")
+        assert window.energy_j == pytest.approx(POWER_W * window.duration_s)
+        assert window.duration_s >= SLEEP_S
+
+
+def test_a_measured_function_keeps_its_name_and_its_error(meter):
+    @meter.measure()
+    def divide():
+        """Says what it does."""
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        divide()
+    assert divide.__doc__ == "Says what it does."
+    assert meter.windows[0].name.endswith("divide")
+
+
+def test_windows_are_a_table(meter, tmp_path):
+    for name in ("one", "two,"):
+        with meter.window(name):
+            time.sleep(0.02)
+    frame = meter.windows.to_frame()
+    meter.windows.to_csv(tmp_path / "windows.csv")
+    read = pd.read_csv(tmp_path / "windows.csv")
+    assert list(frame["name"]) == list(read["name"]) == ["one", "two,"]
+    assert list(read["energy_j"]) == pytest.approx([window.energy_j for window in meter.windows])
+    assert list(frame["power_w"]) == pytest.approx([POWER_W, POWER_W])
+    assert pd.to_datetime(frame["began_at"]).is_monotonic_increasing
+
+
+def test_a_measurement_is_dumped_whole_and_shown_in_a_line(meter):
+    with meter.window("a<b") as window:
+        time.sleep(0.02)
+    measured = window.measurement
+    dumped = json.loads(measured.model_dump_json())
+    assert dumped["energy_j"] == measured.total.energy_j
+    assert dumped["provenance"] == "sampled"
+    assert Measurement.model_validate(dumped) == measured
+    assert measured.energy_kwh == pytest.approx(measured.energy_j / 3.6e6)
+    assert measured.power_w == pytest.approx(POWER_W)
+    assert measured.co2e_g("WOR", pue=2.0) == pytest.approx(2 * measured.energy_kwh * 475)
+    assert repr(measured).startswith("<Measurement a<b: 0.")
+    assert "\n" not in repr(measured)
+    html = window._repr_html_()
+    assert "Energy of a&lt;b" in html
+    assert f"<b>{measured.energy_j:.3f} J</b>" in html
+    assert "<td>cpu</td>" in html
+
+
+def test_a_function_is_profiled_until_its_mean_is_known(meter):
+    calls = []
+    repeats = meter.profile(lambda: calls.append(time.sleep(0.02)), name="nap", within=10.0, budget_s=60.0)
+    # A warm-up, and repeats that were disturbed are repeated once.
+    assert len(calls) == 1 + len(repeats.repeats)
+    assert repeats.n == 10
+    low_j, high_j = repeats.energy_interval_j
+    assert low_j < repeats.energy_j < high_j
+    assert repeats.energy_j == pytest.approx(POWER_W * repeats.duration_s)
+    assert str(repeats).startswith("nap: 0.")
+    assert "; sampled)" in str(repeats)
+
+
+def test_of_the_ranks_of_a_node_one_reads_the_machine(monkeypatch):
+    monkeypatch.setenv("SLURM_LOCALID", "3")
+    with Meter() as meter, meter.window("rank") as window:
+        time.sleep(0.05)
+    assert (window.energy_j, window.provenance) == (None, "missing")
+    assert window.duration_s >= 0.05
+    assert any("SLURM_LOCALID is 3: rank 0 of this node meters the machine" in flag for flag in window.flags)
+
+
+@pytest.mark.parametrize("name", RANK_VARIABLES)
+def test_the_rank_is_the_launchers(name):
+    assert local_rank({name: "2"}) == (2, name)
+    assert local_rank({name: "none"}) is None
+    assert local_rank({}) is None
+
+
+SECOND = """
+import warnings
+from joules import Meter
+warnings.simplefilter("error")
+try:
+    Meter(without_gpu=True)
+except UserWarning as warned:
+    print(warned)
+"""
+
+
+def test_a_second_meter_of_the_machine_says_so(monkeypatch, tmp_path):
+    def start_second():
+        command = [sys.executable, "-c", SECOND]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with Meter(without_gpu=True):
+        said = f"meter: process {os.getpid()} also meters this machine: do not add their energies\n"
+        assert start_second() == said
+    assert start_second() == ""
 
 
 LIGHT = """
