@@ -27,6 +27,7 @@ _LOADS = {
     1.0: ("full load", Look(VERMILION, "triangle-down")),
 }
 _HERE, _LEARNING = "this machine, predicted", "MLPerf, processor only"
+_OVER, _NOT_SEEN = "all machines", "a machine not seen"
 _KNOWN, _UNKNOWN = "generation known", "generation unknown, by TDP"
 _PANELS_A_ROW = 5
 _STATES = {"idle": "rest_w", "one core": "one_core_w", "all cores": "all_cores_w"}
@@ -150,3 +151,40 @@ def power_headlines(tables: Tables) -> Figure:
     return Figure(
         [Panel(layers, Axis("ratio", "log"), Axis(names=to_words(order)))], 1.4 + 0.24 * len(order), series
     )
+
+
+def replication(tables: Tables) -> Figure:
+    """Ratios over the bounds of their claims: a point a campaign, and mean and prediction over machines."""
+    ratios = tables["replication"].query("unit == 'ratio' and value > 0")
+    counts = ratios[ratios["level"] == "campaign"]["claim"].value_counts()
+    order = [claim for claim in dict.fromkeys(ratios["claim"]) if counts.get(claim, 0) > 1]
+    if not order:
+        return Figure((), note="no ratio was measured in two campaigns")
+    ratios = ratios[ratios["claim"].isin(order)]
+    ends = ["estimate", "ci_low", "ci_high", "predicted_low", "predicted_high"]
+    ratios = ratios.assign(
+        place=ratios["claim"].map(order.index).astype(float), **ratios[ends].div(ratios["value"], axis=0)
+    )
+    campaigns = ratios[ratios["level"] == "campaign"]
+    looks = assign_looks(campaigns["machine"])
+    aside = {name: 0.5 * ((number + 1) / (len(looks) + 1) - 0.5) for number, name in enumerate(looks)}
+    campaigns = campaigns.assign(place=campaigns["place"] + campaigns["machine"].map(aside))
+    over = ratios[ratios["level"] == "machines"]
+    tips = ("claim", "campaign", "machine", "scale", "measured_on", "first_seed", "n", *ends[:3], "verdict")
+    of_machines = ("claim", "replicates", *ends, "tau_campaigns", "tau_machines", "p_equal", "verdict")
+    layers = [
+        draw_reference(x=1),
+        Layer(
+            "rule", over, "predicted_low", "place", x2="predicted_high", name=_NOT_SEEN, size=5, opacity=0.4
+        ),
+        Layer("rule", over, "ci_low", "place", x2="ci_high", name=_OVER, size=1.2),
+        Layer("point", over, "estimate", "place", name=_OVER, size=4, tips=of_machines),
+        Layer("point", campaigns, "estimate", "place", by="machine", size=3, tips=tips),
+    ]
+    series = {**looks, _OVER: Look(INK, "diamond"), _NOT_SEEN: Look(GREY)}
+    panel = Panel(
+        layers,
+        Axis("ratio over the bound of its claim", "log", limits=(0.05, 50)),
+        Axis(names=to_words(order)),
+    )
+    return Figure([panel], 1.4 + 0.24 * len(order), series)

@@ -10,6 +10,8 @@ import pandas as pd
 
 from joules.analysis.instruments import domain_name, is_modelled, provenance_words
 from joules.instrument import carbon
+from joules.means import CONFIDENCE
+from joules.paper import replication as replication_table
 from joules.paper.evidence import print_evidence
 from joules.paper.printing import Cell, lay_out, number, spaced
 from joules.paper.rows import Rows, derive, pick
@@ -76,6 +78,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("campaign.grid", derive(name_grid, energy)),
         Value("campaign.grid.source", derive(cite_grid, energy)),
         Value("campaign.intensity", energy.cell("intensity_g_per_kwh"), 3, r"\gram\per\kWh"),
+        *_replication(pick(tables, "replication")),
         *(_unread(energy) if energy.frame["unread_s"].any() else []),
         *(_power(tables) if is_modelled(tables["instruments"]) else []),
     ]
@@ -104,6 +107,17 @@ def cite_grid(energy: pd.DataFrame) -> str:
 def say_modelled(instruments: pd.DataFrame) -> str:
     """Yes or no: is the energy of any part of the machine modelled?"""
     return "yes" if is_modelled(instruments) else "no"
+
+
+def _replication(replication: Rows) -> list[Value]:
+    """How many claims were asked on how many machines, and of which the machines differ."""
+    over = replication.where(level=replication_table.MACHINES)
+    return [
+        Value("replication.claims", over.count()),
+        Value("replication.machines", replication.where(level=replication_table.MACHINE).nunique("machine")),
+        Value("replication.differ", over.where(f"p_equal_holm <= {1 - CONFIDENCE:.2g}").names("claim")),
+        Value("replication.differ.count", over.where(f"p_equal_holm <= {1 - CONFIDENCE:.2g}").count()),
+    ]
 
 
 def _unread(energy: Rows) -> list[Value]:
@@ -160,6 +174,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     flags = flags.reindex(columns=experiments).fillna(0).astype(int).astype(str)
     return {
         "evidence": print_evidence(tables["evidence"]),
+        "replication": replication_table.print_replication(tables["replication"]),
         "flags": flags.rename(columns=spaced).reset_index(),
         **print_calibration(tables["calibration"], tables["processor_only"]),
         "watts": lay_out(

@@ -12,11 +12,14 @@ from experiments.campaign.networks import tabulate_networks
 from joules.analysis import sensitivity
 from joules.analysis.contracts import CampaignEvidence
 from joules.analysis.instruments import provenance_words
+from joules.analysis.origin import describe_setting
 from joules.analysis.records import Floats, Records, alternative_models, recompute_under
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
+from joules.paper.claims import evaluate_tables
 from joules.paper.evidence import tabulate_evidence
+from joules.paper.replication import tabulate_replication
 from joules.power.metered import read_servers
 from joules.power.servers import choose_servers
 from joules.power.trials import try_all
@@ -34,7 +37,8 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         (one row per experiment and kind of flag), `calibration` (one row per power model, unit left out and
         load), `wall` (one row per wall-metered server and load), `processor_only` (one row per system of
         MLPerf), `watts` (one row per power model), `headlines` (one row per claim and power model),
-        `networks` (one row per system and network) and `evidence` (one row per claim and kind of evidence).
+        `networks` (one row per system and network), `evidence` (one row per claim and kind of evidence) and
+        `replication` (one row per claim and campaign, per claim and machine, and per claim over machines).
 
     Raises:
         UserError: If the records come from more than one machine.
@@ -56,6 +60,7 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         for model in sensitivity.select_models(alternative_models(records.values()), records.values())
     ]
     instruments = _instruments(records.values())
+    own = evaluate_tables(evidence.tables).assign(**describe_setting(records.values()))
     return {
         "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), records.values(), stated)]),
         "instruments": instruments,
@@ -71,6 +76,7 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         "headlines": power.headlines(evidence.tables),
         "networks": tabulate_networks(evidence.tables),
         "evidence": tabulate_evidence(evidence.tables, provenance_words(instruments), evidence.releases),
+        "replication": tabulate_replication({evidence.campaign: own, **evidence.releases}),
     }
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from joules.analysis.drawing import description
 from joules.analysis.records import Records, Stated
-from joules.study.config import Config
+from joules.study.config import LOCAL, Config
 from joules.study.design import Design
 
 
@@ -38,13 +38,15 @@ class CampaignEvidence:
         records: of every experiment with runs, by experiment.
         tables: of every experiment whose evidence is not the campaign itself, by experiment and name.
         config: options of the campaign.
+        campaign: its name.
         stated: facts about the machine that the records lack and a file adds; None if there is no such file.
-        releases: verdicts of campaigns that were released earlier, by campaign.
+        releases: the latest verdicts of campaigns that were released on the same day or earlier, by campaign.
     """
 
     records: Mapping[str, Records]
     tables: Mapping[str, Mapping[str, pd.DataFrame]]
     config: Config
+    campaign: str = LOCAL
     stated: Stated | None = None
     releases: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 

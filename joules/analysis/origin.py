@@ -1,13 +1,34 @@
-"""On what a campaign was measured, read from its tables."""
+"""On what and with which seeds a campaign was measured."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import pandas as pd
 
 from joules.analysis.instruments import provenance_words
+from joules.analysis.records import Records
 from joules.analysis.tables import list_tabulated, read_tables
+from joules.power.servers import choose_servers
 from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.manifest import Origin
+
+
+def describe_setting(every: Collection[Records]) -> dict[str, object]:
+    """The machine (generation of its processor, or its name), scale, day and first seed of a campaign.
+
+    Args:
+        every: records of each of its experiments, on one machine.
+    """
+    machine = next(iter(next(iter(every)).cells.machines.values()))
+    servers = choose_servers(machine.identity)
+    cells = [each.cells.runs for each in every]
+    return {
+        "machine": servers.name if servers.evidence == "generation" else machine.processor,
+        "scale": ", ".join(sorted({str(scale) for runs in cells for scale in runs["scale"]})),
+        "measured_on": min(str(instant) for runs in cells for instant in runs["measured_at"])[:10],
+        "first_seed": min(int((runs["seed"] - runs["block"]).min()) for runs in cells),
+    }
 
 
 def origin_of(campaign: Campaign) -> Origin:
@@ -24,6 +45,7 @@ def origin_of(campaign: Campaign) -> Origin:
         machine=machine["machine"],
         words=machine["words"],
         scale=machine["scale"],
+        first_seed=int(machine["first_seed"]),
         energy=provenance_words(own["instruments"]),
         first_measured_at=machine["first_measured_at"],
         last_measured_at=machine["last_measured_at"],

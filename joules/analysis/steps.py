@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import pandas as pd
@@ -47,9 +49,11 @@ def tabulate(campaign: Campaign, experiment: str, config: Config, load: Load | N
         for name in campaign.sources(experiment, config)
         for path, digest in load(name).sha256.items()
     }
-    for path in campaign.evidence_files(experiment, config):
+    of_others = load_design(experiment).evidence == "campaign"
+    released = [other.latest_claims for other in earlier_releases(campaign)] if of_others else []
+    for path in [*campaign.evidence_files(experiment, config), *released]:
         # Records are hashed as they are read.
-        name = path.relative_to(folder).as_posix()
+        name = Path(os.path.relpath(path, folder)).as_posix()
         inputs.setdefault(name, file_sha256(path))
     tables.write_tables(campaign.tables(experiment), made, inputs)
 
@@ -95,8 +99,9 @@ def _from_campaign(campaign: Campaign, experiment: str, config: Config, load: Lo
         {name: load(name) for name in campaign.sources(experiment, config)},
         {name: tables.read_tables(campaign, name) for name in campaign.tables_read(experiment, config)},
         config,
+        campaign.name,
         read_stated(campaign.stated),
-        {other.name: pd.read_csv(other.claims) for other in earlier_releases(campaign)},
+        {other.name: pd.read_csv(other.latest_claims) for other in earlier_releases(campaign)},
     )
     return module.tabulate(evidence)
 

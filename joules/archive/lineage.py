@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,7 +125,8 @@ def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
         path = folder / f"{name}.csv"
         yield f"  {path}  sha256 {file_sha256(path)}"
     for stated, digest in read_inputs(campaign, experiment).items():
-        path = existing_file(campaign.evidence_folder(experiment) / stated)
+        # Verdicts of other campaigns lie outside the folder.
+        path = existing_file(Path(os.path.normpath(campaign.evidence_folder(experiment) / stated)))
         if not path.exists():
             raise UserError(f"{path} is missing: restore it")
         source = list(_source(path))

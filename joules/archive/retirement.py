@@ -64,7 +64,7 @@ def retire_campaign(campaign: Campaign) -> Path:
     }
     for path in sorted(campaign.runs.glob("*/*.jsonl")):
         _compress(path)
-    kept = {campaign.runs, campaign.manifest, campaign.claims}
+    kept = {campaign.runs, campaign.manifest, campaign.claims, campaign.reanalysis}
     for path in [*campaign.results.iterdir(), campaign.figures, campaign.build]:
         if path.is_dir() and path not in kept:
             shutil.rmtree(path)

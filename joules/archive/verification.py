@@ -108,17 +108,16 @@ def verify_campaign(campaign: Campaign) -> Iterator[str]:
         UserError: At the first file that is missing, added or modified.
     """
     manifest = read_manifest(campaign)
-    config = _config(campaign, manifest)
-    is_whole = manifest.version == VERSION and not manifest.is_retired
+    config = read_config(campaign, manifest)
     load = cached_loader(campaign, config)
     stated = {campaign.file_of(name): digest for name, digest in manifest.files.items()}
-    kept = [path for path in stated if is_whole or path.exists()]
+    kept = [path for path in stated if manifest.is_whole or path.exists()]
     for path in sorted(path for path in kept if path.parent.parent != campaign.runs):
         _check(campaign, path, stated[path], present_sha256(path))
     loaded = check_records(campaign, manifest, load)
     yield f"{len(kept)} files have the hashes of {campaign.manifest}"
     yield f"{sum(map(len, loaded.values()))} records have the hashes they were written with"
-    if not is_whole:
+    if not manifest.is_whole:
         made_by = manifest.version
         yield (
             f"tables, figures and paper were made by version {made_by}, this is {VERSION} without them: run "
@@ -148,7 +147,7 @@ def check_records(campaign: Campaign, manifest: Manifest, load: Load | None = No
     Raises:
         UserError: If a file that the manifest lists is missing or modified.
     """
-    load = load or cached_loader(campaign, _config(campaign, manifest))
+    load = load or cached_loader(campaign, read_config(campaign, manifest))
     loaded = {name: load(name) for name in manifest.experiments if load_design(name).has_runs}
     # Files are hashed as they are read.
     read = {
@@ -163,7 +162,8 @@ def check_records(campaign: Campaign, manifest: Manifest, load: Load | None = No
     return loaded
 
 
-def _config(campaign: Campaign, manifest: Manifest) -> Config:
+def read_config(campaign: Campaign, manifest: Manifest) -> Config:
+    """The options that a campaign was made with. Raises UserError if they are invalid."""
     return check_config(
         {**manifest.options, "campaign": campaign.name, "experiments": manifest.experiments},
         str(campaign.manifest),

@@ -76,6 +76,12 @@ def _cite(options: Options) -> None:
     print(cite(select_campaign(options), options.file))
 
 
+def _reanalyse(options: Options) -> None:
+    from joules.archive.reanalysis import reanalyse_campaign
+
+    print(reanalyse_campaign(select_campaign(options)))
+
+
 def _retire(options: Options) -> None:
     from joules.archive.retirement import retire_campaign
 
@@ -111,5 +117,11 @@ COMMANDS = {
         "reduce a released campaign to its records, claims and a page",
         _retire,
         declare_campaign,
+    ),
+    "reanalyse": Command(
+        "evaluate the claims of the paper at hand on the records of a retired campaign",
+        _reanalyse,
+        declare_campaign,
+        is_exact=True,
     ),
 }

@@ -20,12 +20,15 @@ from joules.paper.rows import derive, pick
 from joules.paper.values import Value
 from joules.power.models import POWER_MODELS
 from joules.study.campaign import CAMPAIGN
+from joules.study.campaign import POWER_MODELS as MODELS_TABLE
 from joules.study.claims import Claim, Elsewhere, load_claims
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "depends on the power model"]
-_OPEN: Verdict = "inconclusive"
+OPEN: Verdict = "inconclusive"
 _DEPENDS: Verdict = "depends on the power model"
-_DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
+DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
+# A claim is decided over campaigns if at least so many are replicates of one another.
+LEAST_CAMPAIGNS = 3
 # Whether data of the experiment were known when a claim was declared.
 BEFORE_THE_DATA, EXPLORATORY = "before the data", "exploratory"
 
@@ -44,6 +47,8 @@ COLUMNS = [
     "estimate",
     "ci_low",
     "ci_high",
+    "n",
+    "unit",
     *sensitivity.MODEL_COLUMNS,
     "p",
     "p_holm",
@@ -112,6 +117,14 @@ def evaluate_claims(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def evaluate_tables(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
+    """`evaluate_claims` of the tables of a campaign, by experiment and name."""
+    return evaluate_claims(
+        {name: of["statistics"] for name, of in tables.items() if "statistics" in of},
+        {name: of[MODELS_TABLE] for name, of in tables.items() if MODELS_TABLE in of},
+    )
+
+
 @dataclass(frozen=True)
 class Result:
     """The result of a claim before correction.
@@ -143,7 +156,7 @@ class Result:
 def _evaluate(claim: Claim, statistics: pd.DataFrame, models: pd.DataFrame) -> Result:
     found = statistics[statistics["statistic"] == claim.statistic].to_dict("records")
     if not found:
-        return Result(claim, None, (_OPEN, "not measured at this scale"), {}, [], _OPEN, math.nan)
+        return Result(claim, None, (OPEN, "not measured at this scale"), {}, [], OPEN, math.nan)
     (cells,) = found
     as_read = _verdict_of_row(claim, cells)
     by_model = {
@@ -155,7 +168,7 @@ def _evaluate(claim: Claim, statistics: pd.DataFrame, models: pd.DataFrame) -> R
     verdicts = {as_read[0], *(under[model] for model in deciding)}
     estimates = [float(row["estimate"]) for row in rows if pd.notna(row["estimate"])]
     crosses = len({_HOLDS[claim.comparison](estimate, claim.value) for estimate in estimates}) > 1
-    verdict = as_read[0] if len(verdicts) == 1 else _DEPENDS if crosses else _OPEN
+    verdict = as_read[0] if len(verdicts) == 1 else _DEPENDS if crosses else OPEN
     p = max((float(row["p_bound"]) for row in rows if pd.notna(row["p_bound"])), default=math.nan)
     return Result(claim, cells, as_read, under, deciding, verdict, 1.0 if verdict == _DEPENDS else p)
 
@@ -166,8 +179,8 @@ def _verdict_of_row(claim: Claim, cells: Mapping[str, Any]) -> tuple[Verdict, st
 
 def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str, object]:
     claim, cells = result.claim, result.cells
-    is_kept = result.verdict not in _DECIDED or not p_holm > 1 - CONFIDENCE
-    verdict = result.verdict if is_kept else _OPEN
+    is_kept = result.verdict not in DECIDED or not p_holm > 1 - CONFIDENCE
+    verdict = result.verdict if is_kept else OPEN
     row = {"experiment": experiment, "claim": name, **claim.model_dump(exclude={"declared"})} | {
         "verdict": verdict,
         "p": result.p,
@@ -176,7 +189,7 @@ def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str,
         "as_read_verdict": result.as_read[0],
         "deciding_models": " ".join(result.deciding),
         **{f"{VERDICT_UNDER}{model}": each for model, each in result.under.items()},
-        "unflagged_verdict": _OPEN,
+        "unflagged_verdict": OPEN,
         "declaration": EXPLORATORY if claim.is_exploratory else BEFORE_THE_DATA,
         "declared_on": claim.declared.date.isoformat(),
         "declared_in": claim.declared.commit,
@@ -190,6 +203,7 @@ def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str,
     reason = _reason(result) if is_kept else _correction(result.verdict, p_holm)
     return row | {
         **{column: float(cells[column]) for column in ("estimate", "ci_low", "ci_high")},
+        **{column: cells.get(column) for column in ("n", "unit")},
         **{column: cells[column] for column in sensitivity.MODEL_COLUMNS},
         **unflagged,
         "unflagged_verdict": verdict_of(claim, *ends)[0],
@@ -199,9 +213,9 @@ def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str,
 
 def _reason(result: Result) -> str:
     """Why the interval as it was read decides and the claim is inconclusive all the same."""
-    if result.verdict != _OPEN or result.as_read[0] == _OPEN:
+    if result.verdict != OPEN or result.as_read[0] == OPEN:
         return ""
-    undecided = [POWER_MODELS[model].words for model in result.deciding if result.under[model] == _OPEN]
+    undecided = [POWER_MODELS[model].words for model in result.deciding if result.under[model] == OPEN]
     return f"; {result.as_read[0]} as it was read, inconclusive under {_listed(undecided)}"
 
 
@@ -223,16 +237,16 @@ def holds(claim: Claim | Elsewhere, value: float) -> bool:
 def verdict_of(claim: Claim | Elsewhere, estimate: float, low: float, high: float) -> tuple[Verdict, str]:
     """The verdict and its evidence in words: decided only if the whole interval lies on one side."""
     if pd.isna(estimate):
-        return _OPEN, "not measured at this scale"
+        return OPEN, "not measured at this scale"
     if pd.isna(low) or pd.isna(high):
-        return _OPEN, f"estimate {estimate:.3g} has no interval"
+        return OPEN, f"estimate {estimate:.3g} has no interval"
     sides = [holds(claim, bound) for bound in (low, high)]
     interval = f"{estimate:.3g} [{low:.3g}, {high:.3g}] against {claim.comparison} {claim.value:g}"
     if all(sides):
         return "supported", interval
     if not any(sides):
         return "contradicted", interval
-    return _OPEN, f"{interval}: the interval spans the bound"
+    return OPEN, f"{interval}: the interval spans the bound"
 
 
 def describe_models(row: Mapping[str, Any]) -> str:
@@ -273,15 +287,17 @@ def values(claims: pd.DataFrame) -> list[Value]:
     """The sentence the paper prints for each claim, the claim itself only where it is supported; and how many
     verdicts change under other power models, and without the runs that carry a flag."""
     every = pick({"claims": claims}, "claims")
-    decided = every.where(f"as_read_verdict != {_OPEN!r}")
+    decided = every.where(f"as_read_verdict != {OPEN!r}")
     changed = decided.where("unflagged_verdict != as_read_verdict")
     counts = {
         "all": every,
         "primary": every.where(kind="primary"),
-        "corrected": every.where("uncorrected_verdict != verdict"),
+        "corrected": every.where("uncorrected_verdict != campaign_verdict"),
+        "replicated": every.where(f"replicates >= {LEAST_CAMPAIGNS}"),
+        "unreplicated": every.where("campaign_verdict != verdict"),
         "supported": every.where(verdict="supported"),
         "contradicted": every.where(verdict="contradicted"),
-        "open": every.where(verdict=_OPEN),
+        "open": every.where(verdict=OPEN),
         "depend": every.where(verdict=_DEPENDS),
         "exploratory": every.where(declaration=EXPLORATORY),
         "no_energy": every.where(band_reason=sensitivity.NO_ENERGY),
@@ -289,9 +305,9 @@ def values(claims: pd.DataFrame) -> list[Value]:
         "small_loads": every.where(band_reason=sensitivity.SMALL_LOADS),
         "decided": decided,
         "unflagged.kept": decided.where("unflagged_verdict == as_read_verdict"),
-        "unflagged.open": changed.where(unflagged_verdict=_OPEN),
+        "unflagged.open": changed.where(unflagged_verdict=OPEN),
     }
-    turned = changed.where(f"unflagged_verdict != {_OPEN!r}")
+    turned = changed.where(f"unflagged_verdict != {OPEN!r}")
     return [
         *(
             Value(f"claim.{row['claim']}", derive(state_claim, row), experiment=row["experiment"])
@@ -338,5 +354,7 @@ def _state_verdict(row: Mapping[str, Any]) -> str:
         return f"{who} the claim that {inner}"
     if row["verdict"] == _DEPENDS:
         return f"Whether {inner} depends on the power model"
+    if row.get("campaign_verdict") in DECIDED:
+        return f"The campaigns on this machine together cannot decide whether {inner}"
     who = "The published readings" if is_published else "This campaign"
     return f"{who} cannot decide whether {inner}"

@@ -36,7 +36,8 @@ class Comparison:
     other's), estimate, ci_low and ci_high _here and _there, whether they `agree` (one estimate falls within
     the other's interval), and whether the one here is `within` the interval there. `is_repeat` says that both
     measured the same code on the same machine at the same scale, as far as they measured the same arms, so
-    that they differ by chance alone, and by their seeds where these differ. `verdicts` has a row a claim,
+    that they differ by chance alone, and by their seeds unless both have the same: then networks learn the
+    same in both, so that what is learned is no independent replication. `verdicts` has a row a claim,
     with its verdict `here` and `there`; NaN where a campaign lacks it.
     """
 
@@ -46,6 +47,7 @@ class Comparison:
     numbers: pd.DataFrame
     verdicts: pd.DataFrame
     is_repeat: bool
+    has_same_seeds: bool
 
     def __str__(self) -> str:
         return self.other.name
@@ -80,6 +82,7 @@ def compare_with_releases(campaign: Campaign) -> list[Comparison]:
                 _agreement(here, there, other),
                 pd.DataFrame(verdicts),
                 own.is_repeat_of(origin),
+                own.first_seed == origin.first_seed,
             )
         )
     return compared
@@ -92,7 +95,7 @@ def tabulate_claims(campaigns: Sequence[Campaign]) -> pd.DataFrame:
         One row for each claim of the first campaign that at least two campaigns have with an interval: the
         least and the largest estimate, the width of the widest interval, and a column in words a campaign.
     """
-    tables = {one.name: pd.read_csv(one.claims).set_index("claim") for one in campaigns}
+    tables = {one.name: pd.read_csv(one.latest_claims).set_index("claim") for one in campaigns}
     rows = []
     for claim in next(iter(tables.values())).index:
         known = {
@@ -213,6 +216,7 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
                 "numbers that agree": f"{int(one.numbers['agrees'].sum())} of {len(one.numbers)}",
                 "within its intervals": f"{int(one.numbers['within'].sum())} of {len(one.numbers)}",
                 "same code and machine": "yes" if one.is_repeat else "no",
+                "same seeds": "yes" if one.has_same_seeds else "no",
             }
         )
     if not rows:
@@ -227,7 +231,7 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
 
 def _claims(campaign: Campaign) -> pd.DataFrame:
     """Verdicts, by claim."""
-    return pd.read_csv(campaign.claims).set_index("claim").rename_axis("name")
+    return pd.read_csv(campaign.latest_claims).set_index("claim").rename_axis("name")
 
 
 def _statistics(campaign: Campaign, other: Campaign, config: Config) -> pd.DataFrame:

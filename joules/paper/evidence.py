@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from joules.paper.claims import evaluate_claims, holds, verdict_of
+from joules.paper.claims import evaluate_tables, holds, verdict_of
 from joules.paper.printing import cell, lay_out, spaced
-from joules.study.campaign import POWER_MODELS
 from joules.study.claims import Claim, load_claims
 
 THIS = "this campaign"
@@ -42,11 +41,8 @@ def tabulate_evidence(tables: Tables, provenance: str, releases: Mapping[str, pd
         A row a claim and evidence, with `COLUMNS`: `ORDER`, then a row an earlier campaign.
     """
     statistics = {name: of["statistics"] for name, of in tables.items() if "statistics" in of}
-    verdicts = evaluate_claims(
-        statistics, {name: of[POWER_MODELS] for name, of in tables.items() if POWER_MODELS in of}
-    )
     rows: list[dict[str, Any]] = []
-    for verdict in verdicts.to_dict("records"):
+    for verdict in evaluate_tables(tables).to_dict("records"):
         name, experiment = verdict["claim"], verdict["experiment"]
         claim = load_claims(experiment)[name]
         of_others = [*_elsewhere(claim, statistics), *_published(claim)]

@@ -19,11 +19,11 @@ from joules.analysis.instruments import is_modelled, provenance_words
 from joules.errors import UserError
 from joules.means import CONFIDENCE
 from joules.models import read_json
-from joules.paper import claims, comparison, families, printing, prose, values
+from joules.paper import claims, comparison, families, printing, prose, replication, values
 from joules.paper.contracts import Report
 from joules.paper.rows import derive
 from joules.paper.typeset import run_latex
-from joules.study.campaign import CAMPAIGN, POWER_MODELS, Campaign, figures_of
+from joules.study.campaign import CAMPAIGN, Campaign, figures_of
 from joules.study.citation import author_name, citation
 from joules.study.claims import load_claims
 from joules.study.design import load_design
@@ -45,7 +45,9 @@ def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
 
 def _evaluated(campaign: Campaign, experiments: Sequence[str]) -> str:
     read = {name: tables.read_tables(campaign, name) for name in experiments}
-    verdicts = claims.evaluate_claims(_tables_named("statistics", read), _tables_named(POWER_MODELS, read))
+    verdicts = replication.decide_over_campaigns(
+        claims.evaluate_tables(read), read[CAMPAIGN]["replication"], campaign.name
+    )
     return verdicts.to_csv(index=False, lineterminator="\n")
 
 

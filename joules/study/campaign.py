@@ -17,7 +17,7 @@ CAMPAIGN = "campaign"
 # The table that the machinery adds where there are runs: every statistic under every power model.
 POWER_MODELS = "power_models"
 STATED = "machine.yaml"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}[a-z]?$")
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})[a-z]?$")
 _BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl(?:\.gz)?")
 
 
@@ -44,6 +44,16 @@ class Campaign:
     @property
     def claims(self) -> Path:
         return self.results / "claims.csv"
+
+    @property
+    def reanalysis(self) -> Path:
+        """Verdicts of a later version on a campaign that was retired, made once."""
+        return self.results / "reanalysis.csv"
+
+    @property
+    def latest_claims(self) -> Path:
+        """The verdicts of the latest version that analysed the campaign."""
+        return self.reanalysis if self.reanalysis.exists() else self.claims
 
     @property
     def manifest(self) -> Path:
@@ -233,18 +243,18 @@ def other_releases(campaign: Campaign) -> list[Campaign]:
 
 
 def earlier_releases(campaign: Campaign) -> list[Campaign]:
-    """Released campaigns whose name ends in an earlier day than a campaign's, so that what is made of them
+    """Released campaigns whose name ends in no later day than a campaign's, so that what is made of them
     stays the same whatever is released later; all of them for the local campaign."""
     return [
         other
         for other in other_releases(campaign)
-        if campaign.is_local or _day(other.name) < _day(campaign.name)
+        if campaign.is_local or _day(other.name) <= _day(campaign.name)
     ]
 
 
 def _day(name: str) -> str:
     found = _DAY.search(name)
-    return found[0] if found else ""
+    return found[1] if found else ""
 
 
 def compared_releases(campaign: Campaign) -> list[Campaign]:

@@ -98,6 +98,11 @@ class Design(Closed):
         default_factory=list,
         description="options of the campaign that become parameters of every arm where they are set",
     )
+    learns: bool = Field(
+        False,
+        description="whether results follow from what is learned, which the same seeds repeat: campaigns "
+        "with the same seeds are then no replicates",
+    )
     record_power: bool = Field(False, description="store the power over time of each window in its record")
 
     @model_validator(mode="after")

@@ -11,13 +11,15 @@ from pydantic import ValidationError
 from joules.errors import UserError
 from joules.models import Closed, read_json
 from joules.study.campaign import Campaign
+from joules.version import VERSION
 
 
 class Origin(Closed):
     """On what a campaign was measured, and by which code.
 
     `machine` is the id of the machine, `words` what a person calls it, `energy` how its energy was read;
-    `fingerprints` names the code of each arm by experiment. Times are ISO 8601 in UTC.
+    `fingerprints` names the code of each arm by experiment. Times are ISO 8601 in UTC. `first_seed` is the
+    seed of block 0; manifests of earlier versions lack it.
     """
 
     machine: str
@@ -27,6 +29,7 @@ class Origin(Closed):
     first_measured_at: str
     last_measured_at: str
     fingerprints: Mapping[str, Mapping[str, str]]
+    first_seed: int | None = None
 
     def is_repeat_of(self, other: Origin) -> bool:
         """Whether both ran the same code on the same machine at the same scale, as far as they share arms."""
@@ -41,15 +44,22 @@ class Origin(Closed):
 
 class Manifest(Closed):
     """What a campaign consists of: SHA-256 of every file by its name, the options it was made with, and the
-    version of this code that made it from its records. A retired campaign keeps only records and claims."""
+    version of this code that made it from its records. A retired campaign keeps only records and claims, and
+    the verdicts that a later version gave, `reanalysed_by`."""
 
     campaign: str
     version: str
     is_retired: bool = False
+    reanalysed_by: str | None = None
     origin: Origin
     experiments: list[str]
     options: dict[str, Any]
     files: dict[str, str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this version made the campaign and everything that it made is kept."""
+        return self.version == VERSION and not self.is_retired
 
 
 def store_manifest(campaign: Campaign, manifest: Manifest) -> None:

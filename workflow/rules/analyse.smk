@@ -22,6 +22,9 @@ for name in EXPERIMENTS:
                     ["with_unflagged", "with_power_models"],
                 ),
             ],
+            releases=lambda wildcards, name=name: release_verdicts(
+                wildcards.campaign, name
+            ),
             comparisons=[family.model_dump() for family in DESIGNS[name].comparisons],
         shell:
             "python -m joules tabulate {params.experiment}"
@@ -39,6 +42,9 @@ rule evaluate:
     priority: 1
     params:
         experiments=EXPERIMENTS,
-        code=code_fingerprint("joules.paper.claims", ["evaluate_claims"]),
+        code=[
+            code_fingerprint("joules.paper.claims", ["evaluate_tables"]),
+            code_fingerprint("joules.paper.replication", ["decide_over_campaigns"]),
+        ],
     shell:
         "python -m joules evaluate --campaign {wildcards.campaign} {params.experiments} 2> >(tee {log} >&2)"

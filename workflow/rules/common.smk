@@ -32,6 +32,7 @@ from joules.paper.letters import check_citation
 from joules.study.campaign import (
     Campaign,
     compared_releases,
+    earlier_releases,
     figures_of,
     tables_of,
 )
@@ -127,6 +128,16 @@ def release_hashes(campaign):
     return {
         other.name: file_sha256(other.manifest)
         for other in compared_releases(Campaign(campaign))
+    }
+
+
+def release_verdicts(campaign, experiment):
+    """Hashes of verdicts of released campaigns that the tables of an experiment are made from."""
+    if DESIGNS[experiment].evidence != "campaign":
+        return {}
+    return {
+        other.name: file_sha256(other.latest_claims)
+        for other in earlier_releases(Campaign(campaign))
     }
 
 

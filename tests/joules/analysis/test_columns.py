@@ -59,7 +59,7 @@ def test_nothing_is_explained_that_is_not_there(folder):
         ("rl_ranking", "arms", "final_return_low", "lower end of the 95 % interval of final_return"),
         ("flops_vs_energy", "arms", "family", "family of the architecture"),
         ("flops_vs_energy", "statistics", "family", "comparisons that are corrected together"),
-        ("", "claims", "verdict", "uncorrected_verdict; for a primary claim"),
+        ("", "claims", "verdict", "campaign_verdict; inconclusive if"),
     ],
 )
 def test_a_table_is_explained_before_what_holds_for_all(experiment, table, column, words):

@@ -19,6 +19,7 @@ MACHINE = {
     "machine": "m",
     "words": "4-core machine",
     "scale": "quick",
+    "first_seed": 0,
     "first_measured_at": "2026-01-02T02:04:05+00:00",
     "last_measured_at": "2026-01-02T03:04:05+00:00",
 }
@@ -125,6 +126,7 @@ def test_the_paper_is_told_what_agrees(compared):
         "numbers that agree": "2 of 3",
         "within its intervals": "0 of 3",
         "same code and machine": "yes",
+        "same seeds": "yes",
     }
 
 

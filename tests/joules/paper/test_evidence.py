@@ -77,13 +77,14 @@ def test_what_is_asked_elsewhere_is_a_statistic_of_that_experiment(experiment):
         assert {asked.statistic for asked in claim.elsewhere} <= known
 
 
-def test_only_campaigns_of_earlier_days_are_set_beside_a_released_one(tmp_path):
-    for name in ("a-2026-01-02", "a-2026-01-02b", "a-2026-03-01", "undated", "local"):
+def test_only_campaigns_of_no_later_day_are_set_beside_a_released_one(tmp_path):
+    for name in ("a-2026-01-02", "a-2026-01-02b", "a-2026-01-02c", "a-2026-03-01", "undated", "local"):
         campaign = Campaign(name, tmp_path)
         campaign.runs.mkdir(parents=True)
         campaign.manifest.touch()
     assert [other.name for other in earlier_releases(Campaign("a-2026-01-02b", tmp_path))] == [
         "a-2026-01-02",
+        "a-2026-01-02c",
         "undated",
     ]
-    assert len(earlier_releases(Campaign("local", tmp_path))) == 4
+    assert len(earlier_releases(Campaign("local", tmp_path))) == 5
