@@ -25,7 +25,7 @@ class Repository:
         self.path = path
         self.temporary = path.with_name("temporary")
         self.temporary.mkdir()
-        self._environment = os.environ | {"TMPDIR": str(self.temporary)}
+        self.environment = os.environ | {"TMPDIR": str(self.temporary)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs Snakemake, which says what rules it runs."""
@@ -39,7 +39,7 @@ class Repository:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.path,
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -50,7 +50,7 @@ class Repository:
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.path,
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,9 +9,7 @@ over rounds.
 from __future__ import annotations
 
 import functools
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -19,9 +17,8 @@ import torch
 from torch.nn import functional
 
 from experiments.grokking import workload
-from joules.bench.environment import child_environment
 from joules.study.design import load_design
-from validation.arguments import parse_numbers
+from validation.arguments import parse_numbers, use_environment_of_a_run
 
 _ROUND_S = 4.0
 
@@ -70,8 +67,5 @@ def main(rounds: int) -> None:
 
 if __name__ == "__main__":
     rounds = parse_numbers(__doc__, rounds=3).rounds
-    wanted = child_environment(torch.get_num_threads())
-    if not wanted.items() <= os.environ.items():
-        arguments = [sys.executable, "-m", "validation.grokking_speed", *sys.argv[1:]]
-        os.execve(sys.executable, arguments, os.environ | wanted)
+    use_environment_of_a_run("validation.grokking_speed")
     main(rounds)

@@ -10,7 +10,6 @@ included, and the ratio of its time to that of the previous campaign.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
 import subprocess
 import sys
@@ -18,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
 from joules.bench.journal import read_records
 from joules.bench.record import Run, format_record
+from joules.instrument.attribution import sum_memory_bytes
+from joules.instrument.host.processes import descendants
 from joules.study.campaign import Campaign
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -100,26 +99,18 @@ def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
         str(campaign.root),
     ]
     begun_s = time.perf_counter()
-    process = psutil.Popen(command, cwd=campaign.root, stdout=subprocess.DEVNULL)
-    peak_bytes = 0
+    process = subprocess.Popen(command, cwd=campaign.root, stdout=subprocess.DEVNULL)
+    peak_bytes = 0.0
     while process.poll() is None:
         looked_s = time.perf_counter()
-        peak_bytes = max(peak_bytes, _memory_bytes(process))
+        peak_bytes = max(
+            peak_bytes, sum_memory_bytes([process.pid, *descendants(process.pid)], shared_with_paused=False)
+        )
         time.sleep(max(_PAUSE * (time.perf_counter() - looked_s), _LEAST_PAUSE_S))
     duration_s = time.perf_counter() - begun_s
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
     return duration_s, peak_bytes / 1e9
-
-
-def _memory_bytes(process: psutil.Process) -> int:
-    """Memory of a process and its children in bytes, shared pages counted once."""
-    held = 0
-    with contextlib.suppress(psutil.Error):
-        for each in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                held += each.memory_full_info().pss
-    return held
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ between the two, in the environment of a child of the bench; the ratio is the me
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
-import sys
 import time
 from typing import Any
 
@@ -26,10 +24,9 @@ from stable_baselines3.common.vec_env import VecFrameStack
 
 from experiments.rl_ranking.parameters import Parameters
 from experiments.rl_ranking.workload import algorithm, make_model
-from joules.bench.environment import child_environment
 from joules.study.design import load_design
 from joules.workload.reinforcement.environments import make_environments
-from validation.arguments import parse_numbers
+from validation.arguments import parse_numbers, use_environment_of_a_run
 
 ARMS = ("pong_pixels_a2c", "pong_pixels_ppo", "pong_pixels_dqn")
 _NEVER = 10**9
@@ -99,15 +96,7 @@ def main(least_s: float, rounds: int) -> None:
         )
 
 
-def _use_environment_of_a_run() -> None:
-    """Restarts this command with the environment of a run, unless it has it."""
-    wanted = child_environment(torch.get_num_threads())
-    if not wanted.items() <= os.environ.items():
-        arguments = [sys.executable, "-W", "ignore", "-m", "validation.rl_throughput", *sys.argv[1:]]
-        os.execve(sys.executable, arguments, os.environ | wanted)
-
-
 if __name__ == "__main__":
     given = parse_numbers(__doc__, seconds=10.0, rounds=3)
-    _use_environment_of_a_run()
+    use_environment_of_a_run("validation.rl_throughput")
     main(given.seconds, given.rounds)

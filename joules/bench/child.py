@@ -23,6 +23,11 @@ from joules.bench.marks import format_mark
 from joules.workload.session import Session
 
 _PR_SET_PDEATHSIG = 1
+_TASKS = Path("/proc/self/task")
+# With a thread id above it, the id of that thread's clock (clock_getcpuclockid(3), as glibc makes it).
+_CPUCLOCK_THREAD = 6
+# Numbers for each thread: PyTorch divides no fewer than 32,768 (at::internal::GRAIN_SIZE).
+_LEAST_SHARED = 2**17
 
 
 def work(
@@ -55,6 +60,7 @@ def work(
 
     session = session_class(send, connection.recv, _synchronizer())
     try:
+        given = _threads()
         workload = importlib.import_module(f"experiments.{experiment}.{part}")
         prepared = workload.build(parameters, seed)
         send(("devices", time.monotonic(), {"gpu": _uses_gpu()}))
@@ -63,11 +69,13 @@ def work(
             returned = workload.run(prepared, session)
         results = _check_results("run", returned)
         peaks = _peak_memory_bytes()
+        asked = _threads()
+        at_work, cpu_s = _time_call(count_working_threads)
+        send(("threads", time.monotonic(), {"given": given, "asked": asked, "at_work": at_work}))
         if hasattr(workload, "evaluate"):
-            evaluated, cpu_s = _time_evaluation(workload, prepared)
+            evaluated, evaluation_cpu_s = _time_call(lambda: workload.evaluate(prepared))
             results |= _check_results("evaluate", evaluated)
-        else:
-            cpu_s = 0.0
+            cpu_s += evaluation_cpu_s
         send(("evaluated", time.monotonic(), {"cpu_s": cpu_s}))
         session.metrics(results | peaks)
     except Exception as fault:
@@ -143,14 +151,44 @@ def _check_results(function: str, results: Any) -> dict[str, Any]:
     return results
 
 
-def _time_evaluation(workload: Any, prepared: Any) -> tuple[Any, float]:
-    """What `evaluate` returns, and its processor time in seconds, without that of threads left by `run`."""
+def _threads() -> int:
+    """Threads that PyTorch divides its work among."""
+    import torch
+
+    return int(torch.get_num_threads())
+
+
+def count_working_threads() -> int:
+    """Counts the threads of this process that work when PyTorch divides work; 0 if that is unknown."""
+    import torch
+
+    if not _TASKS.exists():
+        return 0
+    shared = torch.ones(torch.get_num_threads() * _LEAST_SHARED)
+    # Threads that have worked before wait for more, busily, for some milliseconds.
+    time.sleep(0.05)
+    before_s = _clocks_s()
+    for _ in range(10):
+        shared.sin_()
+    used_s = [clock_s - before_s.get(task, 0.0) for task, clock_s in _clocks_s().items()]
+    return sum(each_s > max(used_s) / 10 for each_s in used_s)
+
+
+def _clocks_s() -> dict[str, float]:
+    """Processor time in seconds of each thread of this process."""
+    clocks_s = {}
+    for task in _TASKS.iterdir():
+        with contextlib.suppress(OSError):
+            clocks_s[task.name] = time.clock_gettime(~int(task.name) << 3 | _CPUCLOCK_THREAD)
+    return clocks_s
+
+
+def _time_call(function: Callable[[], Any]) -> tuple[Any, float]:
+    """What a function returns, and its processor time in seconds, without that of threads left by `run`."""
     left_s, before_s = _threads_cpu_s(), _cpu_s()
-    evaluated = workload.evaluate(prepared)
+    returned = function()
     used_s, now_s = _cpu_s() - before_s, _threads_cpu_s()
-    return evaluated, max(
-        used_s - sum(now_s.get(thread, at_s) - at_s for thread, at_s in left_s.items()), 0.0
-    )
+    return returned, max(used_s - sum(now_s.get(thread, at_s) - at_s for thread, at_s in left_s.items()), 0.0)
 
 
 def _cpu_s() -> float:
@@ -164,6 +202,6 @@ def _threads_cpu_s() -> dict[int, float]:
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
         # Not by the clock of the thread: its id may be that of one that has ended.
         with contextlib.suppress(OSError):
-            spent_ns = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[0]
+            spent_ns = (_TASKS / f"{thread.native_id}" / "schedstat").read_text().split()[0]
             cpu_s[thread.native_id or 0] = int(spent_ns) / 1e9
     return cpu_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import multiprocessing
 import os
+import sys
 import tempfile
 from typing import Any
 
@@ -26,6 +27,20 @@ _MEMORY = {
 # of different layers would not be comparable. All of NVIDIA's libraries use single precision.
 _PRECISION = {"NVIDIA_TF32_OVERRIDE": "0"}
 
+# Variables of the user that change threads, instructions, numbers or memory of a child, or Python itself:
+# they are removed, but for those that name devices and files.
+_REMOVED = (
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_", "NPY_"),
+    *("ONEDNN_", "DNNL_", "LRU_CACHE_CAPACITY", "ATEN_", "TORCH", "PYTORCH_", "CUDA_", "CUBLAS_", "CUDNN_"),
+    *("LD_PRELOAD", "LD_AUDIT", "MALLOC_", "TCMALLOC_", "PYTHON"),
+)
+_KEPT = {
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH"),
+    *("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY", "TORCHINDUCTOR_CACHE_DIR"),
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONNOUSERSITE", "PYTHONPYCACHEPREFIX"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "PYTHONIOENCODING"),
+}
+
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -39,8 +54,26 @@ _PACKAGES = (
 
 
 def child_environment(threads: int) -> dict[str, str]:
-    """Environment variables of every child, for a number of threads."""
+    """Environment variables that every child is given, for a number of threads."""
     return {"OMP_NUM_THREADS": str(threads), **_MEMORY, **_PRECISION}
+
+
+def measured_environment(threads: int) -> dict[str, str]:
+    """All environment variables of a child: the user's without those that change what is measured, and those
+    that every child is given."""
+    users = {
+        name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith(_REMOVED)
+    }
+    return users | child_environment(threads)
+
+
+def find_interference() -> list[str]:
+    """What changes children and is not removed: modules of the user's, and options of this interpreter."""
+    options = {"-X dev": sys.flags.dev_mode, "-O": sys.flags.optimize}
+    return [
+        *(["PYTHONPATH is set"] if os.environ.get("PYTHONPATH") else []),
+        *(f"Python runs with {option}" for option, is_given in options.items() if is_given),
+    ]
 
 
 def package_versions() -> dict[str, str]:
@@ -64,7 +97,10 @@ def start_fork_server(experiment: str, threads: int) -> Any:
     Raises:
         UserError: If the folder for temporary files has too long a path for a socket.
     """
-    os.environ |= child_environment(threads)
+    environment = measured_environment(threads)
+    for name in os.environ.keys() - environment:
+        del os.environ[name]
+    os.environ |= environment
     context = multiprocessing.get_context("forkserver")
     workload = f"experiments.{experiment}.workload"
     context.set_forkserver_preload(["torch", "torchvision", "joules.bench.child", workload])

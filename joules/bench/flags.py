@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from joules.bench.record import Run
+from joules.bench.window import Threads
 from joules.instrument import flags
 from joules.instrument.source import Notice
 
@@ -14,7 +15,12 @@ AFTER_WINDOW_CPU_S = 0.25
 
 
 def find_flags(
-    run: Run, quiet_sentinel_s: float, faults: Sequence[str], notices: Sequence[Notice] = ()
+    run: Run,
+    quiet_sentinel_s: float,
+    faults: Sequence[str],
+    notices: Sequence[Notice] = (),
+    interference: Sequence[str] = (),
+    threads: Threads | None = None,
 ) -> list[str]:
     """Quality flags of a run.
 
@@ -23,6 +29,8 @@ def find_flags(
         quiet_sentinel_s: Shortest duration of the sentinel in this session, in seconds.
         faults: Messages of reads that failed during the run.
         notices: What the sources say of themselves.
+        interference: What of the user's environment changes the run.
+        threads: Threads of its child.
 
     Returns:
         Flags as `keyword: evidence`.
@@ -42,4 +50,13 @@ def find_flags(
         else []
     )
     measured = flags.flags_of(run.readings, run.contention, run.gpu_use, run.duration_s, faults, notices)
-    return [*failed, *drifted, *worked_on, *measured]
+    environment = [f"environment: {what}" for what in interference]
+    disagreeing = _thread_flags(threads, run.threads) if threads else ()
+    return [*failed, *environment, *disagreeing, *drifted, *worked_on, *measured]
+
+
+def _thread_flags(threads: Threads, granted: int) -> Iterator[str]:
+    if threads.given != granted:
+        yield f"threads: PyTorch started with {threads.given} of {granted} threads"
+    if threads.at_work not in (0, threads.asked):
+        yield f"threads: {threads.at_work} worked where {threads.asked} were asked for"

@@ -18,6 +18,7 @@ _DATA: Mapping[str, Mapping[str, type]] = {
     "phase_start": {"name": str},
     "phase_end": {"name": str},
     "step": {"index": int},
+    "threads": {"given": int, "asked": int, "at_work": int},
     "evaluated": {"cpu_s": float},
     "failed": {"reason": str},
 }

@@ -61,8 +61,8 @@ class Sentinel(Closed):
 
 
 class AfterWindow(Closed):
-    """Processor seconds of a run between the end of its window and its exit, with those of its
-    evaluation."""
+    """Processor seconds of a run between the end of its window and its exit, with those of its evaluation and
+    of counting its threads."""
 
     cpu_s: float
     evaluation_cpu_s: float
@@ -93,7 +93,8 @@ class Run(Closed):
     `fingerprint` identifies what was measured (parameters, workload code, meter version); `session` is shared
     by all runs and idle records of one session. A failed run keeps its record: `failure` says what happened,
     the rest is what was read before. `parts` are the segments of the window: one, unless the workload paused;
-    `duration_s` and each energy are sums over them. `power` is empty unless the design asks for it.
+    `duration_s` and each energy are sums over them. `threads` were granted; `threads_at_work` did
+    work when PyTorch divided some after the window. `power` is empty unless the design asks for it.
     """
 
     kind: Literal["run"] = "run"
@@ -113,6 +114,7 @@ class Run(Closed):
     node: str | None = None
     versions: dict[str, str]
     threads: int
+    threads_at_work: int | None = None
     environment: dict[str, str]
     failure: str | None
     duration_s: float | None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import functools
+import os
 import random
 import time
 import uuid
@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import psutil
-
 from joules.bench.accounting import concat_power, make_window_fields, sum_energy_j, sum_spent
-from joules.bench.environment import child_environment, package_versions, start_fork_server
+from joules.bench.environment import (
+    child_environment,
+    find_interference,
+    package_versions,
+    start_fork_server,
+)
 from joules.bench.flags import find_flags
 from joules.bench.journal import Journal
 from joules.bench.progress import Progress
@@ -26,7 +29,7 @@ from joules.instrument import METER_VERSION
 from joules.instrument.host import machine
 from joules.instrument.host.contention import between, snapshot, watch_descendants
 from joules.instrument.host.limits import free_memory_share, usable_cores
-from joules.instrument.host.processes import Job
+from joules.instrument.host.processes import Job, children, end_child
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
@@ -132,8 +135,9 @@ class Scheduler:
         domains = [channel.domain for channel in sampler.channels]
         self._floor_power_w = floor_power_w(domains, block.config.floor_power_w)
         watch_descendants()
+        self._interference = find_interference()
         self._context = start_fork_server(block.experiment, self._threads)
-        self._helpers = set(psutil.Process().children())
+        self._helpers = set(children(os.getpid()))
         self._paused: list[ActiveRun] = []
         self._idle_power_w: dict[str, float] = {}
         self._quiet_sentinel_s = time_sentinel_s()
@@ -280,6 +284,7 @@ class Scheduler:
             node=machine.node_name(),
             versions=package_versions(),
             threads=self._threads,
+            threads_at_work=(window.threads and window.threads.at_work) or None,
             environment=child_environment(self._threads),
             failure=window.failure,
             sentinel=Sentinel(before_s=before_s, after_s=after_s),
@@ -293,7 +298,14 @@ class Scheduler:
         faults = {
             fault for start_s, end_s in window.segments_s for fault in self._sampler.faults(start_s, end_s)
         }
-        flags = find_flags(record, self._quiet_sentinel_s, sorted(faults), self._sampler.notices())
+        flags = find_flags(
+            record,
+            self._quiet_sentinel_s,
+            sorted(faults),
+            self._sampler.notices(),
+            self._interference,
+            window.threads,
+        )
         return record.model_copy(update={"flags": flags})
 
     def _account_spent(self) -> Spent:
@@ -311,10 +323,8 @@ class Scheduler:
 
     def _kill_leftovers(self) -> None:
         """Kills processes that children have left behind: they would disturb the next run."""
-        for leftover in set(psutil.Process().children()) - self._helpers:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                leftover.kill()
-                leftover.wait(END_TIMEOUT_S)
+        for leftover in set(children(os.getpid())) - self._helpers:
+            end_child(leftover, END_TIMEOUT_S)
 
 
 def _utc_now() -> str:

@@ -21,10 +21,21 @@ _ORDER: Mapping[str, tuple[tuple[str, ...], str | None]] = {
     "step": (("in its window",), None),
     "pause": (("in its window",), "paused"),
     "end": (("in its window",), "evaluated"),
+    "threads": (("evaluated",), None),
     "evaluated": (("evaluated",), "evaluated to the end"),
     "metrics": (("evaluated to the end",), FINISHED),
 }
 _BEFORE_RESULTS = ("evaluated", "evaluated to the end")
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Numbers of threads of a child: those PyTorch started with, those the workload asked it for, and those
+    that were then at work (0 if that is unknown)."""
+
+    given: int
+    asked: int
+    at_work: int
 
 
 @dataclass
@@ -36,6 +47,7 @@ class Window:
         phases: Name, start and end of each phase.
         steps: Number and instant of each step.
         metrics: Results of the run by name.
+        threads: Threads of the child; None before its window has closed.
         failure: What went wrong; None if nothing did.
         stage: What the run is doing, as its marks say.
         progress: Share of the work done at the last pause, from 0 to 1.
@@ -47,6 +59,7 @@ class Window:
     phases: list[tuple[str, float, float]] = field(default_factory=list)
     steps: list[tuple[int, float]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
+    threads: Threads | None = None
     failure: str | None = None
     stage: str = "being set up"
     progress: float = 0.0
@@ -97,6 +110,8 @@ class Window:
                 self.phases.append((name, opened_s, mark.at_s))
             case "step":
                 self.steps.append((mark.data["index"], mark.at_s))
+            case "threads":
+                self.threads = Threads(mark.data["given"], mark.data["asked"], mark.data["at_work"])
             case "evaluated":
                 self.evaluation_cpu_s = mark.data["cpu_s"]
             case "metrics":

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from joules.bench import child
 from joules.bench.marks import LONGEST_MARK, InvalidMark, Mark, parse_mark
 from joules.bench.record import AfterWindow
 from joules.bench.sentinel import time_sentinel_s
 from joules.bench.window import FINISHED, Window
-from joules.instrument.host.processes import Job
+from joules.instrument.host.processes import Job, descendants, signal_processes
 from joules.instrument.sampler import Sampler
 from joules.instrument.segments import close_segment, open_segment
 from joules.instrument.source import MACHINE, Channel, Source
@@ -94,7 +91,7 @@ class Worker:
         is_paused = False
         try:
             if self.window.segments:
-                self._for_each_process(psutil.Process.resume)
+                self._signal_processes(signal.SIGCONT)
                 # Read the child's memory now, before its window opens.
                 self._sampler.sample()
                 self._pipe.send(message)
@@ -109,7 +106,7 @@ class Worker:
             self.kill()
             raise
         if is_paused:
-            self._for_each_process(psutil.Process.suspend)
+            self._signal_processes(signal.SIGSTOP)
             self._left_s -= time.monotonic() - begun_s
         else:
             self._end()
@@ -189,11 +186,10 @@ class Worker:
             return f"the child ended without reporting its results, see {self._log}"
         return None
 
-    def _for_each_process(self, act: Callable[[psutil.Process], None]) -> None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            whole = psutil.Process(self._process.pid)
-            for process in [whole, *whole.children(recursive=True)]:
-                act(process)
+    def _signal_processes(self, number: signal.Signals) -> None:
+        """Sends a signal to the child and its descendants."""
+        pid = self._process.pid
+        signal_processes([pid, *descendants(pid)], number)
 
 
 def _reads_gpus(channels: Sequence[Channel]) -> bool:

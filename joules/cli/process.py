@@ -10,6 +10,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from joules.errors import UserError
+
+# Id of a process that was replaced by one that runs the repository's code, which happens once.
+_REPLACED = "JOULES_REPLACED"
 # NumPy and OpenBLAS choose kernels by processor; with these settings any x86-64 with AVX2 runs the same ones.
 _SAME_KERNELS = {
     "OPENBLAS_CORETYPE": "Haswell",
@@ -46,7 +50,7 @@ def enter_repository(root: str | None, arguments: Sequence[str]) -> None:
         arguments: The command line, for the process that takes over.
 
     Raises:
-        UserError: If the folder is not in a repository.
+        UserError: If the folder is not in a repository, or Python does not import its code.
     """
     import tempfile
 
@@ -56,11 +60,20 @@ def enter_repository(root: str | None, arguments: Sequence[str]) -> None:
     folder = repository_root(Path(root) if root else None)
     os.chdir(folder)
     own = folder / "joules" / "__init__.py"
-    if own.exists() and not own.samefile(joules.__file__):
+    if own.exists() and (sys.flags.safe_path or not own.samefile(joules.__file__)):
+        if os.environ.get(_REPLACED) == str(os.getpid()):
+            raise UserError(
+                f"Python imports {joules.__file__} instead of the code of {folder}: "
+                "run 'python -m joules' there"
+            )
         sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "joules", *_without_root(arguments)])
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+        command = [sys.executable, "-m", "joules", *_without_root(arguments)]
+        os.execve(sys.executable, command, environment | {_REPLACED: str(os.getpid())})
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+    # In a notebook it names a back end that this process may not have.
+    os.environ["MPLBACKEND"] = "agg"
     # On import of torchvision, PyTorch creates a folder for compiled kernels and never removes it: it gets
     # one that exists, since nothing is compiled here.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
@@ -83,6 +96,8 @@ def fix_arithmetic() -> None:
     """
     with contextlib.suppress(OSError):
         if platform.machine() == "x86_64" and " avx2 " in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+            # NumPy takes one of the two lists.
+            os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)
             os.environ.update(_SAME_KERNELS)
 
 

@@ -18,7 +18,6 @@ instead of by the sum of all jobs is ours.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import time
@@ -26,9 +25,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import psutil
-
-from joules.instrument.host.processes import DESCENDANTS, Job
+from joules.instrument.host.limits import installed_memory_bytes
+from joules.instrument.host.processes import DESCENDANTS, Job, resident_bytes
 from joules.instrument.reading import Reading, primary
 from joules.instrument.source import MACHINE, Channel, Source
 
@@ -56,7 +54,7 @@ class JobModel(Source):
         self._clock = clock
         self._cores = os.cpu_count() or 1
         self._last = (job.cpu_s(), clock())
-        self._installed_bytes = psutil.virtual_memory().total
+        self._installed_bytes = installed_memory_bytes()
         self._working: set[int] = set()
         self._memory_share, self._memory_read_s = 0.0, -_PSS_EVERY_S
         self._cpu_channel = _job_channel("cpu", "load model at the job's own load")
@@ -195,9 +193,7 @@ def _set_sizes(pid: int) -> Mapping[str, int]:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(errors="replace")
     except OSError:
-        with contextlib.suppress(psutil.Error):
-            resident_bytes = psutil.Process(pid).memory_info().rss
-            return defaultdict(int, Pss=resident_bytes, Private_Dirty=resident_bytes)
-        text = ""
+        held_bytes = resident_bytes(pid)
+        return defaultdict(int, Pss=held_bytes, Private_Dirty=held_bytes)
     sizes = re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)
     return defaultdict(int, {name: int(kib) * 1024 for name, kib in sizes})

@@ -38,7 +38,7 @@ def letter_in_latex(letter: str) -> str | None:
 
 
 def check_citation() -> None:
-    """Raises UserError if the title or an author in `CITATION.cff` has a letter that no font of the paper has."""
+    """Raises UserError if the title or an author in `CITATION.cff` has a letter that no font has."""
     cited = citation()
     for text in (str(cited["title"]), *map(author_name, cited["authors"])):
         for letter in unicodedata.normalize("NFC", text):

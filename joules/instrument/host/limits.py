@@ -31,9 +31,26 @@ def processor_quota_cores() -> float:
 
 def free_memory_share() -> float:
     """Free share of the usable memory, by the tightest limit; between 0 and 1."""
-    machine = psutil.virtual_memory()
+    share_of_machine = _available_memory_bytes() / installed_memory_bytes()
     shares = (_free_share(group) for group in _groups("memory"))
-    return min([machine.available / machine.total, *(share for share in shares if share is not None)])
+    return min([share_of_machine, *(share for share in shares if share is not None)])
+
+
+def installed_memory_bytes() -> int:
+    """Memory of this machine."""
+    try:
+        return int(psutil.virtual_memory().total)
+    except OSError:
+        # Without /proc/meminfo.
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _available_memory_bytes() -> int:
+    """Memory that can be used without swapping; without /proc/meminfo, that which nothing uses."""
+    try:
+        return int(psutil.virtual_memory().available)
+    except OSError:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _quota_cores(group: Path) -> float | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from joules.instrument.host.gpus import Gpu, describe_gpus
+from joules.instrument.host.limits import installed_memory_bytes
 from joules.models import Closed
 from joules.power.servers import ProcessorIdentity
 
@@ -44,7 +45,7 @@ def describe() -> Machine:
     fields = _processor_fields()
     name = processor_name() or platform.machine()
     cores = psutil.cpu_count() or 1
-    memory_gib = round(psutil.virtual_memory().total / 1024**3)
+    memory_gib = round(installed_memory_bytes() / 1024**3)
     gpus = describe_gpus()
     hardware = f"{name}|{cores}|{memory_gib}|{'|'.join(gpu.name for gpu in gpus)}"
     return Machine(

@@ -5,12 +5,14 @@ Text of the kernel is decoded with replacement characters everywhere: a program 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -107,17 +109,52 @@ def in_initial_pid_namespace() -> bool:
         return False
 
 
-def descendants() -> set[int]:
-    """Process ids of the live descendants of this process."""
-    if not _PROC.exists():
-        return {child.pid for child in psutil.Process().children(recursive=True)}
+def children(pid: int) -> list[int]:
+    """Process ids of the live children of a process.
+
+    No process but this one is looked into: others may be hidden (hidepid), and there may be thousands.
+    """
+    if not (_PROC / "thread-self" / "children").exists():
+        return [each.pid for each in psutil.process_iter(["ppid"]) if each.info["ppid"] == pid]
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in (_PROC / f"{pid}/task").iterdir():
+            found.extend(int(child) for child in (task / "children").read_text().split())
+    return found
+
+
+def descendants(pid: int | None = None) -> set[int]:
+    """Process ids of the live descendants of a process, by default of this one."""
     reached: set[int] = set()
-    waiting = [os.getpid()]
+    waiting = [os.getpid() if pid is None else pid]
     while waiting:
-        children = _children(waiting.pop())
-        reached.update(children)
-        waiting.extend(children)
+        found = children(waiting.pop())
+        reached.update(found)
+        waiting.extend(found)
     return reached
+
+
+def signal_processes(pids: Iterable[int], number: signal.Signals) -> None:
+    """Sends a signal to processes, of which some may have ended."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def end_child(pid: int, timeout_s: float) -> None:
+    """Kills a child of this process, and waits until it has ended or the time is over."""
+    signal_processes([pid], signal.SIGKILL)
+    deadline_s = time.monotonic() + timeout_s
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process; 0 where it has ended."""
+    with contextlib.suppress(psutil.Error):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
 
 
 def cpu_clock_s(pid: int) -> float:
@@ -152,16 +189,6 @@ def stat_fields(pid: int) -> list[str]:
         return (_PROC / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return []
-
-
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
-    try:
-        for task in (_PROC / f"{pid}/task").iterdir():
-            children.extend(int(child) for child in (task / "children").read_text().split())
-    except OSError:
-        pass
-    return children
 
 
 def _reaped_s(pid: int) -> float:

@@ -20,10 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import psutil
-
 from joules.instrument import codecarbon_data
 from joules.instrument.attribution import JobModel
+from joules.instrument.host.limits import installed_memory_bytes
 from joules.instrument.host.load import LoadMeter
 from joules.instrument.host.machine import processor_name
 from joules.instrument.source import Channel, Host, Notice, Source
@@ -116,7 +115,7 @@ def open_sources(host: Host) -> Sequence[Source]:
 
 def installed_memory_gib() -> float:
     """Memory of this machine in GiB."""
-    return psutil.virtual_memory().total / GIB
+    return installed_memory_bytes() / GIB
 
 
 def memory_kind() -> Kind:

@@ -19,6 +19,7 @@ from joules.bench.measure import select_runs
 from joules.bench.record import Idle, Run
 from joules.bench.scheduler import Block, shuffle_items
 from joules.instrument.host import machine
+from joules.instrument.host.limits import usable_cores
 from joules.study.campaign import Campaign
 from joules.study.config import Config
 from joules.workload.session import Session
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.alone
 
 WORKLOAD = """
 import os, subprocess, sys, threading, time
+import torch
 
 SEEDS = []
 
@@ -37,8 +39,12 @@ def build(parameters, seed):
         raise ValueError("the network is not healthy")
     if parameters["what"] == "patch":
         break_the_meter()
+    if parameters["what"] == "one_thread":
+        torch.set_num_threads(1)
+    if parameters["what"] == "busy_threads":
+        torch.set_num_threads(1)
+        torch.get_num_threads = lambda: 2
     if parameters["what"] == "gpu":
-        import torch
         torch.cuda.is_initialized = lambda: True
     return parameters["what"]
 
@@ -100,7 +106,8 @@ def run(what, session):
         for index in range(5):
             time.sleep(0.1)
             session.step(index)
-    return {"answer": 42, "worked_s": time.monotonic() - began_s}
+    worked_s, threads = time.monotonic() - began_s, torch.get_num_threads()
+    return {"answer": 42, "environment": dict(os.environ), "threads": threads, "worked_s": worked_s}
 
 def numpy_number():
     import numpy
@@ -125,6 +132,20 @@ def leave_thread(session):
 def evaluate(what):
     return {"seed": SEEDS[0]}
 """
+# What a user's shell may export, and what of it a child keeps.
+HOSTILE = {
+    **{
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "GOMP_CPU_AFFINITY": "0",
+    },
+    **{"KMP_BLOCKTIME": "0", "NPY_DISABLE_CPU_FEATURES": "AVX2", "ATEN_CPU_CAPABILITY": "default"},
+    **{"MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.check=3", "LD_PRELOAD": "libm.so.6"},
+    **{"PYTHONSTARTUP": "/nowhere", "PYTHONMALLOC": "debug", "PYTHONHASHSEED": "1", "PYTHONDEVMODE": "1"},
+    **{"CUDA_LAUNCH_BLOCKING": "1", "TORCH_LOGS": "all"},
+}
+KEPT = {"PYTHONPATH": "/nowhere", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 DESIGN = """
 title: Faulty
 question: What happens when a workload misbehaves?
@@ -144,6 +165,8 @@ arms:
   second_window: {what: second_window}
   end_and_exit: {what: end_and_exit}
   leave_thread: {what: leave_thread}
+  one_thread: {what: one_thread}
+  fewer_threads: {what: busy_threads}
   pause_one: {what: pause}
   pause_two: {what: pause}
   pause_and_fail: {what: pause_and_fail}
@@ -190,7 +213,10 @@ def measured(copy_repository):
     repository.edit(
         "joules/instrument/host/instructions.py", "[Event(_HARDWARE, _COUNT_INSTRUCTIONS)]", "[Event(1, 1)]"
     )
+    plain = repository.environment
+    repository.environment = plain | HOSTILE | KEPT
     done = repository.joules("measure", "faulty", "--option", "scale=smoke")
+    repository.environment = plain
     assert done.returncode == 0, done.stdout
     return repository, done.stdout
 
@@ -202,6 +228,8 @@ def test_every_run_leaves_a_record(measured):
         "good": None,
         "patch": None,
         "orphan": None,
+        "one_thread": None,
+        "fewer_threads": None,
         "pause_one": None,
         "pause_two": None,
     }
@@ -234,6 +262,30 @@ def test_a_run_that_only_evaluates_after_its_window_is_not_flagged(measured):
     run = entries(measured[0])[1]["good"]
     assert 0.0 <= run.after.cpu_s < AFTER_WINDOW_CPU_S
     assert not any(flag.startswith("after-window") for flag in run.flags)
+
+
+def test_a_child_has_nothing_of_the_users_environment_that_changes_a_run(measured):
+    run = entries(measured[0])[1]["good"]
+    found = run.metrics["environment"]
+    assert run.environment.items() <= found.items()
+    assert KEPT.items() <= found.items()
+    assert not (HOSTILE.keys() - run.environment.keys()) & found.keys()
+    assert run.metrics["threads"] == run.threads == usable_cores()
+
+
+def test_what_of_the_users_environment_stays_is_flagged(measured):
+    flags = entries(measured[0])[1]["good"].flags
+    assert {"environment: PYTHONPATH is set", "environment: Python runs with -X dev"} <= set(flags)
+
+
+def test_threads_that_work_are_compared_with_those_asked_for(measured):
+    runs = entries(measured[0])[1]
+    at_work = {arm: runs[arm].threads_at_work for arm in ("good", "one_thread", "fewer_threads")}
+    assert at_work == {"good": usable_cores(), "one_thread": 1, "fewer_threads": 1}
+    flagged = {arm: [flag for flag in run.flags if flag.startswith("threads")] for arm, run in runs.items()}
+    assert {arm: flags for arm, flags in flagged.items() if flags} == {
+        "fewer_threads": ["threads: 1 worked where 2 were asked for"]
+    }
 
 
 def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):
@@ -393,7 +445,9 @@ def test_what_is_evaluated_after_the_window_is_charged_to_no_run(monkeypatch, tm
     for prepares in ("_end_with_bench", "_redirect_output"):
         monkeypatch.setattr(child, prepares, lambda *_: None)
     child.work(connection, "any", {}, 0, tmp_path / "log", "workload", Session)
-    assert told == ["devices", "ready", "start", "run", "end", "evaluate", "evaluated", "metrics"]
+    assert told == [
+        *("devices", "ready", "start", "run", "end", "threads", "evaluate", "evaluated", "metrics")
+    ]
 
 
 def test_a_workload_is_given_the_seed_that_its_record_names(measured):

@@ -4,6 +4,7 @@ import pytest
 
 from joules.bench.flags import find_flags
 from joules.bench.record import Sentinel
+from joules.bench.window import Threads
 from joules.instrument.flags import SHORT_WINDOW_S
 from joules.instrument.sources.nvml import GpuUse
 from joules.study.design import load_design
@@ -64,6 +65,26 @@ def test_whatever_speaks_against_a_run_is_flagged(changes, flag):
 
 def test_a_read_that_failed_is_flagged():
     assert find_flags(run(), 0.02, ["NVML lost gpu0"]) == ["read-failed: NVML lost gpu0"]
+
+
+@pytest.mark.parametrize(
+    ("threads", "flags"),
+    [
+        (Threads(2, 2, 2), []),
+        (Threads(2, 1, 1), []),
+        (Threads(2, 2, 0), []),
+        (Threads(1, 1, 1), ["threads: PyTorch started with 1 of 2 threads"]),
+        (Threads(2, 2, 1), ["threads: 1 worked where 2 were asked for"]),
+    ],
+)
+def test_threads_other_than_those_asked_for_are_flagged(threads, flags):
+    assert find_flags(run(), 0.02, [], threads=threads) == flags
+
+
+def test_an_environment_that_changes_a_run_is_flagged():
+    assert find_flags(run(), 0.02, [], interference=["PYTHONPATH is set"]) == [
+        "environment: PYTHONPATH is set"
+    ]
 
 
 @pytest.mark.parametrize("experiment", experiments_with_runs())

@@ -27,6 +27,7 @@ GOOD = [
     ("pause", {"progress": 0.5}),
     ("start", {}),
     ("end", {}),
+    ("threads", {"given": 2, "asked": 2, "at_work": 1}),
     ("evaluated", {"cpu_s": 0.5}),
     ("metrics", {"loss": 1.0}),
 ]
@@ -43,7 +44,8 @@ MAY_FOLLOW = [
     {"phase_start", "step", "pause", "end"},
     {"start"},
     {"phase_start", "step", "pause", "end"},
-    {"evaluated"},
+    {"threads", "evaluated"},
+    {"threads", "evaluated"},
     {"metrics"},
     set(),
 ]
