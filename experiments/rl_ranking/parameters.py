@@ -18,6 +18,7 @@ Environment = Literal[
     "ale_ram/breakout",
     "ale/pong",
     "ale/breakout",
+    "gymnasium/CartPole-v1",
 ]
 
 _NEEDED: dict[str, set[str]] = {

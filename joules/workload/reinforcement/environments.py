@@ -17,6 +17,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from minatar import Environment as MinAtarGame
 from numpy.typing import NDArray
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
 # Longest episode in steps, so that a policy that never ends a game has a return. ALE's usual limit is 108,000
@@ -28,7 +29,8 @@ def make_environments(name: str, copies: int, seed: int, *, training: bool, thre
     """Makes copies of an environment.
 
     Args:
-        name: Suite and game, such as 'minatar/breakout', 'ale_ram/pong' or 'ale/pong'.
+        name: Suite and game, such as 'minatar/breakout', 'ale_ram/pong', 'ale/pong' or
+            'gymnasium/CartPole-v1'.
         copies: Number of copies.
         seed: Seed of the first copy.
         training: Clip rewards of ALE to their sign and end an episode at a lost life, as usual in training.
@@ -39,6 +41,8 @@ def make_environments(name: str, copies: int, seed: int, *, training: bool, thre
         return GamesVecEnv([_MinAtar(game, seed * 1000 + copy) for copy in range(copies)])
     if suite == "ale_ram":
         return GamesVecEnv([_Ram(game, seed * 1000 + copy) for copy in range(copies)])
+    if suite == "gymnasium":
+        return make_vec_env(game, copies, seed)
     return AtariVecEnv(game, copies, seed, training=training, threads=threads)
 
 
