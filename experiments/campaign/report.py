@@ -12,7 +12,7 @@ from joules.analysis.instruments import domain_name, is_modelled, provenance_wor
 from joules.instrument import carbon
 from joules.means import CONFIDENCE
 from joules.paper import replication as replication_table
-from joules.paper.evidence import print_evidence
+from joules.paper.evidence import print_evidence, print_verdicts
 from joules.paper.printing import Cell, lay_out, number, spaced
 from joules.paper.rows import Rows, derive, pick
 from joules.paper.values import Value
@@ -167,7 +167,7 @@ def _power(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Tables as the paper prints them: evidence on claims, runs by kind of flag and experiment, errors of
+    """Tables as the paper prints them: evidence and verdicts on claims, runs by kind of flag and experiment, errors of
     power models at the wall, and the power models here."""
     experiments = list(tables["energy"]["experiment"])
     flags = tables["flags"].pivot(index="flag", columns="experiment", values="runs")
@@ -175,6 +175,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {
         "evidence": print_evidence(tables["evidence"]),
         "replication": replication_table.print_replication(tables["replication"]),
+        "verdicts": print_verdicts(tables["evidence"]),
         "flags": flags.rename(columns=spaced).reset_index(),
         **print_calibration(tables["calibration"], tables["processor_only"]),
         "watts": lay_out(

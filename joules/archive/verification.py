@@ -17,6 +17,7 @@ from joules.study.campaign import Campaign, figures_of, other_releases
 from joules.study.config import Config, check_config
 from joules.study.design import load_design
 from joules.study.files import existing_file
+from joules.study.documents import DOCUMENTS
 from joules.study.fingerprint import file_sha256, present_sha256
 from joules.study.manifest import Manifest, read_manifest, store_manifest
 from joules.version import VERSION
@@ -30,9 +31,10 @@ _BUILT = (
     "tables.tex",
     "questions.tex",
     "sections.tex",
+    "details.tex",
     steps.EXPORTED,
     "campaign.tex",
-    "paper.pdf",
+    *(f"{document}.pdf" for document in DOCUMENTS),
 )
 
 

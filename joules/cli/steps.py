@@ -74,7 +74,8 @@ def _export(options: Options) -> None:
 def _typeset(options: Options) -> None:
     from joules.paper.steps import typeset_paper
 
-    print(typeset_paper(select_campaign(options)))
+    for path in typeset_paper(select_campaign(options)):
+        print(path)
 
 
 COMMANDS = {

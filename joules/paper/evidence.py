@@ -127,6 +127,21 @@ def print_evidence(evidence: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def print_verdicts(evidence: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts as the paper prints them: a row a claim, a column a kind of evidence. Kinds that a claim cannot
+    be asked of are dashes, verdicts of earlier campaigns are counted."""
+    rows = []
+    for claim, group in evidence.groupby("claim", sort=False):
+        row = {"claim": spaced(str(claim))}
+        for kind in (THIS, *ORDER[:-1]):
+            verdicts = group.loc[group["evidence"] == kind, "verdict"]
+            row[kind] = " and ".join(dict.fromkeys(verdicts)) or "--"
+        earlier = group.loc[~group["evidence"].isin(ORDER), "verdict"].value_counts()
+        row["earlier campaigns"] = _count(earlier.items()) or "--"
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["claim", THIS, *ORDER[:-1], "earlier campaigns"])
+
+
 def _count(counts: Iterable[tuple[Any, int]]) -> str:
     return ", ".join(f"{verdict} {count}" for verdict, count in counts)
 

@@ -27,6 +27,7 @@ from joules.study.campaign import CAMPAIGN, Campaign, figures_of
 from joules.study.citation import author_name, citation
 from joules.study.claims import load_claims
 from joules.study.design import load_design
+from joules.study.documents import list_detailed, list_sources
 from joules.study.fingerprint import check_unchanged, file_sha256
 from joules.study.repository import repository_root
 
@@ -72,18 +73,12 @@ def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
 
 def check_prose(experiments: Sequence[str], exported: Sequence[values.Value]) -> None:
     """Raises UserError where the paper's sources are at fault, given the values that they may print."""
-    paper = paper_source()
-    sources = [paper, *(paper.parent / "sections" / f"{experiment}.tex" for experiment in experiments)]
+    root = repository_root()
     prose.check_sources(
-        {path.relative_to(repository_root()): path.read_text(encoding="utf-8") for path in sources},
+        {Path(name): (root / name).read_text(encoding="utf-8") for name in list_sources(experiments)},
         exported,
         {name: claim for one in experiments for name, claim in load_claims(one).items()},
     )
-
-
-def paper_source() -> Path:
-    """The main file of the paper."""
-    return repository_root() / "paper" / "paper.tex"
 
 
 def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values.Value]:
@@ -137,7 +132,8 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
         "questions.tex": "".join(
             f"\\item {printing.escape(load_design(experiment).question)}\n" for experiment in experiments
         ),
-        "sections.tex": "".join(f"\\input{{sections/{experiment}}}\n" for experiment in experiments),
+        "sections.tex": "".join(f"\\input{{main/{experiment}}}\n" for experiment in experiments),
+        "details.tex": "".join(f"\\input{{supplement/{name}}}\n" for name in list_detailed(experiments)),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -151,8 +147,8 @@ def name_campaign(campaign: str) -> str:
     return campaign
 
 
-def typeset_paper(campaign: Campaign) -> Path:
-    """Typesets the paper of a campaign; returns the PDF.
+def typeset_paper(campaign: Campaign) -> list[Path]:
+    """Typesets the paper of a campaign and its supplement; returns the PDFs.
 
     Raises UserError if a number, table, caption or figure was changed after it was exported or drawn.
     """
@@ -166,7 +162,7 @@ def typeset_paper(campaign: Campaign) -> Path:
         "figurefolder": f"figures/{campaign.name}",
         "explorerpage": Path(os.path.relpath(campaign.explorer, campaign.build)).as_posix(),
     }
-    return run_latex(paper_source(), campaign.figures.parent, campaign.build, macros)
+    return run_latex(repository_root() / "paper", campaign.figures.parent, campaign.build, macros)
 
 
 def read_values(campaign: Campaign) -> pd.DataFrame:

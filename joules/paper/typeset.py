@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from joules.errors import UserError
+from joules.study.documents import DOCUMENTS
 
 # A PDF depends on its inputs alone, so its date is fixed: the start of 2026, UTC.
 _EPOCH = "1767225600"
@@ -18,20 +19,20 @@ _EPOCH = "1767225600"
 _FOREIGN = ("TEXINPUTS", "BIBINPUTS", "BSTINPUTS", "TEXMFOUTPUT", "TEXMF_OUTPUT_DIRECTORY")
 
 
-def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]) -> Path:
-    """Typesets a paper in a temporary folder; the PDF is replaced only if that succeeds.
+def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]) -> list[Path]:
+    """Typesets the paper and its supplement in a temporary folder; PDFs are replaced only if both succeed.
 
     LaTeX reads names of files as its own language: a path with a comma, a brace or a dollar sign is another
     path there. So it sees none but those below the temporary folder, which has links to its inputs.
 
     Args:
-        paper: the main `.tex` file; all that lies next to it can be read.
+        paper: the folder with `paper.tex`, `supplement.tex` and all that they read.
         figures: the folder that the paper reads as `figures`.
-        build: the folder for the PDF and the log; it holds the other `.tex` files that the paper reads.
+        build: the folder for the PDFs and logs; it holds the other `.tex` files that the paper reads.
         macros: LaTeX text by the name of the command that expands to it, written to `campaign.tex`.
 
     Returns:
-        The PDF.
+        The PDFs.
 
     Raises:
         UserError: LaTeX is not installed, or it stopped; the message gives the line.
@@ -47,39 +48,37 @@ def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]
     )
     with tempfile.TemporaryDirectory(prefix="paper-", dir=_plain_folder()) as temporary:
         folder = Path(temporary)
-        inputs = [*paper.parent.glob("*.bib"), paper.parent / "sections", *build.glob("*.tex")]
-        for path in inputs:
-            (folder / path.name).symlink_to(path.resolve())
-        (folder / "paper.tex").symlink_to(paper.resolve())
+        for path in [*paper.iterdir(), *build.glob("*.tex")]:
+            if path != build:
+                (folder / path.name).symlink_to(path.resolve())
         (folder / "figures").symlink_to(figures.resolve())
-        done = subprocess.run(
-            # Without the user's own settings of latexmk.
-            [
-                "latexmk",
-                "-norc",
-                "-pdf",
-                "-interaction=nonstopmode",
-                "-halt-on-error",
-                "-file-line-error",
-                "paper",
-            ],
-            cwd=folder,
-            env=_environment(folder),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        log = folder / "paper.log"
-        for kept in filter(Path.exists, (log, folder / "paper.aux")):
-            shutil.copyfile(kept, build / kept.name)
-        if done.returncode:
-            raise UserError(
-                f"LaTeX stopped: {_first_error(done.stdout, done.stderr)} (log: {build / log.name})"
-            )
-        _refuse_undefined(log)
-        partial = shutil.copyfile(folder / "paper.pdf", build / "paper.pdf.partial")
-        return partial.rename(build / "paper.pdf")
+        # Each refers to numbers of the other, so the supplement is set again when those of the paper are known.
+        for document in (DOCUMENTS[1], *DOCUMENTS):
+            _typeset(document, folder, build)
+        for document in DOCUMENTS:
+            _refuse_undefined(folder / f"{document}.log")
+        made = [folder / f"{document}.pdf" for document in DOCUMENTS]
+        partial = [shutil.copyfile(path, build / f"{path.name}.partial") for path in made]
+        return [path.rename(build / path.stem) for path in partial]
+
+
+def _typeset(document: str, folder: Path, build: Path) -> None:
+    options = ["-pdf", "-g", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error"]
+    done = subprocess.run(
+        # Without the user's own settings of latexmk.
+        ["latexmk", "-norc", *options, document],
+        cwd=folder,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    log = folder / f"{document}.log"
+    for kept in filter(Path.exists, (log, folder / f"{document}.aux")):
+        shutil.copyfile(kept, build / kept.name)
+    if done.returncode:
+        raise UserError(f"LaTeX stopped: {_first_error(done.stdout, done.stderr)} (log: {build / log.name})")
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -237,7 +237,7 @@ def check_complete(experiment: str) -> None:
     for name, purpose in (FILES | (RUN_FILES if design.has_runs else {})).items():
         if not (folder / name).is_file():
             raise UserError(f"experiments/{experiment}/{name} is missing: it holds {purpose}")
-    section = root / "paper" / "sections" / f"{experiment}.tex"
+    section = root / "paper" / "main" / f"{experiment}.tex"
     if not section.is_file():
         raise UserError(
             f"{section.relative_to(root)} is missing: it is the experiment's section of the paper"

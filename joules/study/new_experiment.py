@@ -41,7 +41,7 @@ def new_experiment(name: str) -> list[Path]:
     check_name(name)
     root = repository_root()
     folder = experiments_folder() / name
-    section = root / "paper" / "sections" / f"{name}.tex"
+    section = root / "paper" / "main" / f"{name}.tex"
     for path in (folder, section):
         if path.exists():
             raise UserError(f"{path.relative_to(root)} already exists: choose another name")

@@ -45,6 +45,7 @@ from joules.study.config import (
     read_options,
 )
 from joules.study.design import check_complete, check_parameters, load_design
+from joules.study.documents import list_sources
 from joules.study.fingerprint import code_fingerprint, file_sha256, run_fingerprint
 from joules.study.timestamps import order_file_times
 

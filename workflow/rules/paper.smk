@@ -1,4 +1,4 @@
-SOURCES = ["paper/paper.tex", *(f"paper/sections/{name}.tex" for name in EXPERIMENTS)]
+SOURCES = list_sources(EXPERIMENTS)
 
 
 rule export:
@@ -14,6 +14,7 @@ rule export:
         update("paper/build/{campaign}/tables.tex"),
         update("paper/build/{campaign}/questions.tex"),
         update("paper/build/{campaign}/sections.tex"),
+        update("paper/build/{campaign}/details.tex"),
         update("paper/build/{campaign}/exported.json"),
     log:
         "results/{campaign}/logs/export.log",
@@ -37,12 +38,14 @@ rule export:
 rule typeset:
     input:
         SOURCES,
+        "paper/preamble.tex",
         "paper/references.bib",
         "CITATION.cff",
         [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
         rules.export.output,
     output:
         update("paper/build/{campaign}/paper.pdf"),
+        update("paper/build/{campaign}/supplement.pdf"),
     log:
         "results/{campaign}/logs/typeset.log",
     shell:

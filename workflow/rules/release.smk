@@ -1,6 +1,7 @@
 rule manifest:
     input:
         "paper/build/{campaign}/paper.pdf",
+        "paper/build/{campaign}/supplement.pdf",
         "results/{campaign}/claims.csv",
     output:
         update("results/{campaign}/manifest.json"),
