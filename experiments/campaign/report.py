@@ -167,8 +167,8 @@ def _power(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Tables as the paper prints them: evidence and verdicts on claims, runs by kind of flag and experiment, errors of
-    power models at the wall, and the power models here."""
+    """Tables as the paper prints them: evidence and verdicts on claims, runs by kind of flag and experiment,
+    errors of power models at the wall, and the power models here."""
     experiments = list(tables["energy"]["experiment"])
     flags = tables["flags"].pivot(index="flag", columns="experiment", values="runs")
     flags = flags.reindex(columns=experiments).fillna(0).astype(int).astype(str)

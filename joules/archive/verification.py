@@ -16,8 +16,8 @@ from joules.paper import steps
 from joules.study.campaign import Campaign, figures_of, other_releases
 from joules.study.config import Config, check_config
 from joules.study.design import load_design
-from joules.study.files import existing_file
 from joules.study.documents import DOCUMENTS
+from joules.study.files import existing_file
 from joules.study.fingerprint import file_sha256, present_sha256
 from joules.study.manifest import Manifest, read_manifest, store_manifest
 from joules.version import VERSION

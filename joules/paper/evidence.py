@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from joules.paper.claims import evaluate_tables, holds, verdict_of
+from joules.paper.claims import Verdict, evaluate_tables, holds, verdict_of
 from joules.paper.printing import cell, lay_out, spaced
 from joules.study.claims import Claim, load_claims
 
@@ -27,6 +27,13 @@ COLUMNS = [
     "asked",
 ]
 Tables = Mapping[str, Mapping[str, pd.DataFrame]]
+# A verdict in one word.
+_BRIEF: Mapping[Verdict, str] = {
+    "supported": "yes",
+    "contradicted": "no",
+    "inconclusive": "open",
+    "depends on the power model": "model",
+}
 
 
 def tabulate_evidence(tables: Tables, provenance: str, releases: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -128,15 +135,15 @@ def print_evidence(evidence: pd.DataFrame) -> pd.DataFrame:
 
 
 def print_verdicts(evidence: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts as the paper prints them: a row a claim, a column a kind of evidence. Kinds that a claim cannot
-    be asked of are dashes, verdicts of earlier campaigns are counted."""
+    """Verdicts as the paper prints them: a row a claim, a column a kind of evidence. Kinds that cannot be
+    asked about a claim are dashes; verdicts of earlier campaigns are counted."""
     rows = []
     for claim, group in evidence.groupby("claim", sort=False):
         row = {"claim": spaced(str(claim))}
         for kind in (THIS, *ORDER[:-1]):
             verdicts = group.loc[group["evidence"] == kind, "verdict"]
-            row[kind] = " and ".join(dict.fromkeys(verdicts)) or "--"
-        earlier = group.loc[~group["evidence"].isin(ORDER), "verdict"].value_counts()
+            row[kind] = " and ".join(dict.fromkeys(verdicts.map(dict(_BRIEF)))) or "--"
+        earlier = group.loc[~group["evidence"].isin(ORDER), "verdict"].map(dict(_BRIEF)).value_counts()
         row["earlier campaigns"] = _count(earlier.items()) or "--"
         rows.append(row)
     return pd.DataFrame(rows, columns=["claim", THIS, *ORDER[:-1], "earlier campaigns"])

@@ -52,7 +52,7 @@ def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]
             if path != build:
                 (folder / path.name).symlink_to(path.resolve())
         (folder / "figures").symlink_to(figures.resolve())
-        # Each refers to numbers of the other, so the supplement is set again when those of the paper are known.
+        # Each refers to the other, so the supplement is set again when the numbers of the paper are known.
         for document in (DOCUMENTS[1], *DOCUMENTS):
             _typeset(document, folder, build)
         for document in DOCUMENTS:

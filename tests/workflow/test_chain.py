@@ -60,13 +60,14 @@ def test_everything_is_measured_before_anything_is_built(built):
 
 
 def test_the_paper_is_built(built):
-    pdf = built.path / "paper/build/local/paper.pdf"
-    assert pdf.read_bytes().startswith(b"%PDF")
+    build = built.path / "paper/build/local"
+    for document in ("paper", "supplement"):
+        assert (build / f"{document}.pdf").read_bytes().startswith(b"%PDF")
+        log = (build / f"{document}.log").read_text(errors="replace")
+        too_wide_pt = map(float, re.findall(r"Overfull \\hbox \(([\d.]+)pt", log))
+        assert max(too_wide_pt, default=0.0) < 10, document
     page = built.path / "results/local/explorer.html"
     assert b"epyc-2core-standard" in page.read_bytes(), "released campaigns are missing"
-    log = (built.path / "paper/build/local/paper.log").read_text(errors="replace")
-    too_wide_pt = map(float, re.findall(r"Overfull \\hbox \(([\d.]+)pt", log))
-    assert max(too_wide_pt, default=0.0) < 10
 
 
 def test_a_killed_measurement_goes_on_where_it_stopped(built):
@@ -157,7 +158,7 @@ def test_an_experiment_made_from_the_template_is_green_and_reaches_the_paper(rep
     assert "error:" not in built.stdout
     build = repository.path / "paper/build/local"
     assert (build / "paper.pdf").read_bytes().startswith(b"%PDF")
-    assert "sections/matrices" in (build / "sections.tex").read_text()
+    assert "main/matrices" in (build / "sections.tex").read_text()
     contents = (build / "paper.aux").read_text(errors="replace")
     assert "Products of square matrices" in contents
     assert "tab:matrices" in contents

@@ -112,7 +112,8 @@ def test_what_is_missing_stops_nothing(experiment, gap, tmp_path):
     for table in report.display(read).values():
         assert not re.search(r"\b(nan|inf)\b", printing.tabular(table))
     keys = {value.key for value in values.check_values(report.values(read))}
-    prose = printed((ROOT / "paper" / "sections" / f"{experiment}.tex").read_text(), keys)
+    texts = [ROOT / "paper" / part / f"{experiment}.tex" for part in ("main", "supplement")]
+    prose = "".join(printed(path.read_text(), keys) for path in texts if path.exists())
     used = {key for key in re.findall(r"\\val\{([^}]*)\}", prose) if not key.startswith("campaign.")}
     assert used <= keys
 

@@ -259,7 +259,7 @@ def test_an_edit_with_a_forged_manifest_is_found_by_computing_again(built):
             "No val is called 'campaign.ours'",
         ),
         (
-            "paper/sections/layer_kinds.tex",
+            "paper/supplement/layer_kinds.tex",
             "\\claim{depthwise_operations_cost_more}",
             "\\claim{depthwise_operations_cost_more} At equal floating-point operations, a depthwise "
             "convolution uses more than twice the energy of a one-by-one convolution.",

@@ -110,7 +110,8 @@ def test_a_result_without_its_verdict_is_refused_in_a_summary(old, new, sentence
 
 def test_the_paper_states_declared_claims_only():
     declared = {name for experiment in experiment_names() for name in load_claims(experiment)}
-    briefs = re.findall(r"\\brief\{(\w+)\}", (ROOT / "paper" / "paper.tex").read_text(encoding="utf-8"))
+    sources = [ROOT / "paper" / "paper.tex", *(ROOT / "paper" / "main").glob("*.tex")]
+    briefs = re.findall(r"\\brief\{(\w+)\}", "".join(path.read_text(encoding="utf-8") for path in sources))
     assert {"ppo_above_a2c_on_breakout", "operations_cost_tenfold"} <= set(briefs) <= declared
 
 

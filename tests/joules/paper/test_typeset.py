@@ -15,15 +15,21 @@ NAMES = "Łukasz Şahin, Jiří Žižka, Ștefan Țepeș, Nguyễn Thị Phươn
 
 
 def write_paper(folder, text):
-    """A paper with a section and a figure's folder; returns the arguments of `run_latex`."""
-    (folder / "paper" / "sections").mkdir(parents=True)
+    """A paper with a section, a supplement and a figure's folder; returns the arguments of `run_latex`."""
+    paper = folder / "paper"
+    (paper / "main").mkdir(parents=True)
     (folder / "figures").mkdir()
-    preamble = (ROOT / "paper" / "paper.tex").read_text(encoding="utf-8").partition("% Figures are")[0]
-    (folder / "paper" / "sections" / "one.tex").write_text(text, encoding="utf-8")
-    paper = folder / "paper" / "paper.tex"
-    body = "\\input{campaign}\n\\begin{document}\\name\n\\input{sections/one}\n\\end{document}\n"
-    paper.write_text(preamble + "\\usepackage{hyperref}" + body, encoding="utf-8")
-    return paper, folder / "figures", folder / "paper" / "build"
+    preamble = (ROOT / "paper" / "preamble.tex").read_text(encoding="utf-8").partition("% Figures are")[0]
+    preamble = f"\\documentclass{{article}}\n{preamble}\\usepackage{{xr-hyper}}\\usepackage{{hyperref}}\n"
+    (paper / "main" / "one.tex").write_text(text, encoding="utf-8")
+    for document, other, section in (
+        ("paper", "supplement", "\\input{main/one}"),
+        ("supplement", "paper", "\\section{More}\\label{more}"),
+    ):
+        body = f"\\input{{campaign}}\n\\begin{{document}}\\name\n{section}\n\\end{{document}}\n"
+        link = f"\\externaldocument{{{other}}}[{other}.pdf]\n"
+        (paper / f"{document}.tex").write_text(preamble + link + body, encoding="utf-8")
+    return paper, folder / "figures", paper / "build"
 
 
 def test_a_users_settings_and_paths_change_no_byte(tmp_path, monkeypatch):
@@ -41,8 +47,8 @@ def test_a_users_settings_and_paths_change_no_byte(tmp_path, monkeypatch):
             monkeypatch.setenv(name, value)
         monkeypatch.setattr("tempfile.tempdir", None)
         monkeypatch.chdir(folder)
-        pdf = run_latex(*write_paper(folder, "Text."), {"name": escape(NAMES)})
-        made.append(pdf.read_bytes())
+        pdf, supplement = run_latex(*write_paper(folder, "See \\ref{more}."), {"name": escape(NAMES)})
+        made.append(pdf.read_bytes() + supplement.read_bytes())
         assert {path.name for path in folder.iterdir()} == {".latexmkrc", "paper", "figures"}
         assert (pdf.parent / "paper.log").exists()
     assert made[0].startswith(b"%PDF")
@@ -52,7 +58,7 @@ def test_a_users_settings_and_paths_change_no_byte(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("\\nonsense", "sections/one.tex:1: Undefined control sequence"),
+        ("\\nonsense", "main/one.tex:1: Undefined control sequence"),
         ("\\ref{none}", "undefined references"),
     ],
 )

@@ -17,7 +17,7 @@ from tests import QUESTIONS, ROOT, make_repository
 def clone(tmp_path, monkeypatch):
     """An empty clone as the current folder of this process."""
     make_repository(tmp_path)
-    (tmp_path / "paper" / "sections").mkdir(parents=True)
+    (tmp_path / "paper" / "main").mkdir(parents=True)
     shutil.copytree(QUESTIONS / "_template", tmp_path / "experiments" / "_template")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -67,7 +67,7 @@ def test_a_name_that_is_taken_is_refused(clone):
 @pytest.mark.parametrize("missing", ["columns.yaml", "workload.py", "report.py", "section"])
 def test_what_a_question_lacks_is_named(clone, missing):
     new_experiment("mine")
-    path = "paper/sections/mine.tex" if missing == "section" else f"experiments/mine/{missing}"
+    path = "paper/main/mine.tex" if missing == "section" else f"experiments/mine/{missing}"
     (clone / path).unlink()
     with pytest.raises(UserError, match=f"{path} is missing"):
         design.check_complete("mine")
