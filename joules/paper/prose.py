@@ -43,8 +43,9 @@ def check_sources(sources: Mapping[Path, str], values: Sequence[Value], claims: 
     A digit is a fault unless it belongs to a name, a length or a reference, or its line ends in a comment
     `% number: <reason>`. Further faults are such a comment on a line without digits, a value or claim that no
     source prints, the statement of a claim that is typed instead of printed with its verdict, and energy that
-    is called measured. In abstract, introduction and discussion it is a fault to print the statistic that
-    decides a claim without the sentence of its verdict, or a word that results have picked, such as a winner.
+    is called measured. In abstract, introduction, discussion and the sections of the main text it is a fault to
+    print the statistic that decides a claim without the sentence of its verdict; in the first three also a word
+    that results have picked, such as a winner.
 
     Args:
         sources: LaTeX text by its path.
@@ -76,21 +77,26 @@ def check_sources(sources: Mapping[Path, str], values: Sequence[Value], claims: 
             f"{path}: '{found[0]}': energy may be modelled, so say that it is read"
             for found in _MEASURED_ENERGY.finditer(running)
         ]
-        for summary in _SUMMARIES.findall(text):
-            faults += [f"{path}: {fault}" for fault in _results_without_verdict(summary, values, claims)]
+        summaries = _SUMMARIES.findall(text)
+        for part in [text] if path.parent.name == "main" else summaries:
+            faults += [f"{path}: {fault}" for fault in _results_without_verdict(part, claims)]
+        for summary in summaries:
+            faults += [f"{path}: {fault}" for fault in _picked_words(summary, values)]
     if faults:
         raise UserError("; ".join(faults))
 
 
-def _results_without_verdict(
-    summary: str, values: Sequence[Value], claims: Mapping[str, Claim]
-) -> Iterator[str]:
-    printed, stated = _PRINTED.findall(summary), set(_STATED.findall(summary))
+def _results_without_verdict(text: str, claims: Mapping[str, Claim]) -> Iterator[str]:
+    printed, stated = _PRINTED.findall(text), set(_STATED.findall(text))
     for name, claim in claims.items():
         decides = re.compile(rf"(?:^|\.){re.escape(claim.statistic)}(?:\.(?:low|high|least|most|p))?$")
         for key in printed:
             if decides.search(key) and name not in stated:
                 yield f"'{key}' decides claim '{name}': print its verdict with \\brief{{{name}}} as well"
+
+
+def _picked_words(summary: str, values: Sequence[Value]) -> Iterator[str]:
+    printed = _PRINTED.findall(summary)
     with_claims = {value.experiment for value in values if value.key.startswith("claim.")}
     for value in values:
         if value.key in printed and value.experiment in with_claims and isinstance(value.raw, str):
