@@ -7,6 +7,8 @@ DATA := envs/data.lock
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
+# Each step needs those before it, also with `make -j`.
+.NOTPARALLEL:
 .PHONY: help reproduce test docs lint format lock setup latex browser
 
 help: ## list these commands
@@ -47,11 +49,11 @@ lock: ## choose package versions again from envs/requirements.in (needs uv)
 setup: $(READY) ## create .venv with the pinned packages
 
 $(READY): $(LOCK) $(DATA) envs/setup.lock envs/setup-python.sh
-	@envs/setup-python.sh $(PYTHON) $(VENV) $(LOCK) $(DATA)
+	@bash envs/setup-python.sh $(PYTHON) $(VENV) $(LOCK) $(DATA)
 	@touch $@
 
 latex: ## make sure that LaTeX is there
-	@envs/setup-debian.sh latex
+	@bash envs/setup-debian.sh latex
 
 browser: ## make sure that a browser is there, for tests of pages
-	@envs/setup-debian.sh browser
+	@bash envs/setup-debian.sh browser

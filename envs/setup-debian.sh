@@ -27,8 +27,11 @@ if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
 if command -v apt-get >/dev/null && { [ "${#as_root[@]}" -eq 0 ] || sudo -n true 2>/dev/null; }; then
   echo "installing $name: ${packages[*]}"
   log=$(mktemp)
-  if "${as_root[@]}" apt-get update -qq >"$log" 2>&1 &&
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >>"$log" 2>&1; then
+  # Another installation, such as the system's own updates, may hold the lock of dpkg for some minutes.
+  apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600)
+  # Lists that cannot be fetched now may have been fetched before.
+  "${apt[@]}" update >"$log" 2>&1 || true
+  if "${apt[@]}" install -y --no-install-recommends "${packages[@]}" >>"$log" 2>&1; then
     ready && exit 0
   fi
   tail -n 5 "$log" >&2

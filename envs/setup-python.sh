@@ -5,6 +5,18 @@ set -euo pipefail
 python=$1 venv=$2
 shift 2
 
+# Of the user's settings of pip and uv only those count that say where packages come from: no other folder
+# (--user, --target), no other options. Python is that of the virtual environment alone.
+for name in $(compgen -e); do
+  case $name in
+  PIP_*INDEX* | PIP_FIND_LINKS | PIP_CERT | PIP_CLIENT_CERT | PIP_TRUSTED_HOST | PIP_PROXY | PIP_*TIMEOUT | PIP_RETRIES | \
+    PIP_CACHE_DIR | PIP_CONFIG_FILE | PIP_KEYRING_PROVIDER | \
+    UV_*INDEX* | UV_FIND_LINKS | UV_CACHE_DIR | UV_*TIMEOUT | UV_*RETRIES | UV_*TLS | UV_INSECURE_HOST | UV_CONFIG_FILE | \
+    UV_OFFLINE | UV_LINK_MODE | UV_KEYRING_PROVIDER) ;;
+  PIP_* | UV_* | PYTHONHOME | PYTHONPATH | PYTHONSAFEPATH | PYTHONOPTIMIZE) unset "$name" ;;
+  esac
+done
+
 stop() {
   echo "error: $1" >&2
   exit 1
@@ -16,7 +28,7 @@ command -v "$python" >/dev/null || stop "$python was not found: install Python 3
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" ||
   stop "no virtual environment could be made: install Python's venv module (Debian: apt-get install python3-venv)"
 echo "installing the pinned packages of $* into $venv (about 6 GB, some minutes)"
-pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-user)
 # The locks are complete, so nothing is resolved; every file must have the hash written there. uv fetches several
 # at a time. It does not read pip's configuration: where that names an index of its own, pip goes on.
 # Packages are compiled once, here: where Python may not write what it compiles (PYTHONDONTWRITEBYTECODE, as many

@@ -22,10 +22,11 @@ _SAME_KERNELS = {
 }
 
 
-def open_closed_streams() -> None:
-    """Opens /dev/null for each standard stream that the caller has closed.
+def prepare_streams() -> None:
+    """Opens /dev/null for each standard stream that the caller has closed, and lets any text be printed.
 
-    Otherwise the next file that is opened gets the number of the stream, and printed text is written to it.
+    Otherwise the next file that is opened gets the number of the stream, and printed text is written to it. A
+    letter that the encoding of the terminal lacks is printed as a question mark.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -37,6 +38,8 @@ def open_closed_streams() -> None:
                 os.dup2(opened, number)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        if name != "stdin" and hasattr(stream := getattr(sys, name), "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def enter_repository(root: str | None, arguments: Sequence[str]) -> None:

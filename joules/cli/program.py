@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from joules.cli import bench, extend, meter, release, steps, views
 from joules.cli.command import Command, Options
 from joules.cli.failures import report_failure
-from joules.cli.process import enter_repository, fix_arithmetic, open_closed_streams
+from joules.cli.process import enter_repository, fix_arithmetic, prepare_streams
 
 GROUPS: dict[str, dict[str, Command]] = {
     "meter anything": meter.COMMANDS | bench.COMMANDS,
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, the status of a metered command, 1 if the condition of `--fail-if` is met, 2 after
         an error message, 130 after an interrupt.
     """
-    open_closed_streams()
+    prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
     options = parser.parse_args(given)

@@ -88,11 +88,12 @@ def test_the_version_is_told(capsys):
     assert capsys.readouterr().out == f"joules {VERSION} (meter version {METER_VERSION})\n"
 
 
-def joules(*arguments, cwd):
+def joules(*arguments, cwd, **variables):
     return subprocess.run(
         [sys.executable, "-c", "import sys; from joules.cli import main; sys.exit(main())", *arguments],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+        timeout=60,
         capture_output=True,
         text=True,
         check=False,
@@ -127,6 +128,33 @@ def test_a_clone_is_worked_on_by_its_own_code(tmp_path):
     (tmp_path / "joules" / "__main__.py").write_text("import sys; print('its own', sys.argv[1:])")
     handed = joules("trace", "--root", str(tmp_path), "key", cwd=ROOT)
     assert handed.stdout == "its own ['trace', 'key']\n"
+    # Python then looks for no package in the current folder.
+    handed = joules("trace", "--root", str(tmp_path), "key", cwd=ROOT, PYTHONSAFEPATH="1")
+    assert handed.stdout == "its own ['trace', 'key']\n"
+
+
+def test_code_that_is_not_the_clones_is_refused_after_one_try(tmp_path, monkeypatch, capsys):
+    make_repository(tmp_path)
+    (tmp_path / "joules").mkdir()
+    (tmp_path / "joules" / "__init__.py").touch()
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("JOULES_REPLACED", str(os.getpid()))
+    assert cli.main(["trace", "--root", str(tmp_path), "key"]) == 2
+    assert f"instead of the code of {tmp_path}" in capsys.readouterr().err
+
+
+def test_text_is_printed_where_the_terminal_has_no_letters_for_it(tmp_path):
+    code = (
+        "from joules import cli; from joules.cli.command import Command;"
+        "cli.COMMANDS['schemas'] = Command('', lambda _: print('\\u00d7 \\u6d77'), needs_repository=False);"
+        "cli.main(['schemas'])"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | plain, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("? ?\n", "")
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
@@ -166,6 +194,10 @@ def test_what_is_computed_does_not_depend_on_the_processor(command):
             text=True,
             check=True,
         ).stdout
-        for kernels in ({"OPENBLAS_CORETYPE": "Prescott"}, {"OPENBLAS_CORETYPE": "Haswell"}, {})
+        for kernels in (
+            {"OPENBLAS_CORETYPE": "Prescott"},
+            {"OPENBLAS_CORETYPE": "Haswell", "NPY_ENABLE_CPU_FEATURES": "X86_V3"},
+            {},
+        )
     }
     assert len(printed) == 1

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 _PROGRAMS = (
     shlex.quote(str(Path(sys.executable).parent)).replace("{", "{{").replace("}", "}}")
 )
-shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; ')
+shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; unset PYTHONSAFEPATH; ')
 
 from joules.archive.summary import summarize_campaign
 from joules.bench.progress import summarize_times

@@ -1,0 +1,113 @@
+"""Set-up on machines whose users have settings of their own. Nothing is downloaded: programs are fakes."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests import ROOT
+
+ENVS = ROOT / "envs"
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """Makes fake programs, first on the path, which note what they were called with."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
+
+    def make(path, body="", name=None):
+        path = folder / path if isinstance(path, str) else path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/bash\necho "{name or path.name} $*" >> "$NOTES"\n{body}\n')
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+def notes(tmp_path):
+    return (tmp_path / "notes").read_text().splitlines()
+
+
+def run(command, cwd):
+    return subprocess.run(
+        command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+
+
+def test_a_users_settings_of_pip_and_uv_move_no_package(tmp_path, programs, monkeypatch):
+    """Those that say where packages come from stay."""
+    hostile = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "UV_TARGET", "PYTHONPATH", "PYTHONSAFEPATH")
+    kept = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "UV_DEFAULT_INDEX", "UV_HTTP_TIMEOUT")
+    for name in (*hostile, *kept):
+        monkeypatch.setenv(name, "1")
+    told = "".join(f'echo "{name}=${name}" >> "$NOTES"\n' for name in (*hostile, *kept))
+    python = programs(tmp_path / "an environment" / "bin" / "python", told)
+    programs(tmp_path / "an environment" / "bin" / "uv", told)
+    done = run(["bash", ENVS / "setup-python.sh", python, python.parent.parent, "one.lock"], tmp_path)
+    assert done.returncode == 0, done.stdout
+    lines = notes(tmp_path)
+    assert not [line for line in lines if line.endswith("=1") and line.partition("=")[0] in hostile]
+    assert {f"{name}=1" for name in kept} <= set(lines)
+    installing = [line for line in lines if " pip install " in line and line.startswith("python")]
+    assert len(installing) == 2
+    assert all("--no-user" in line for line in installing)
+
+
+def test_steps_of_make_wait_for_one_another(tmp_path, programs, monkeypatch):
+    """Scripts are run whether or not they are executable, as after unpacking a zip."""
+    clone = tmp_path / "a clone"
+    shutil.copytree(ENVS, clone / "envs")
+    shutil.copy(ROOT / "Makefile", clone)
+    for step in ("setup-python.sh", "setup-debian.sh"):
+        script = clone / "envs" / step
+        script.write_text(f'echo "{step} begins" >> "$NOTES"; sleep 0.3; echo "{step} ends" >> "$NOTES"\n')
+        script.chmod(0o644)
+    (clone / ".venv").mkdir()
+    programs(clone / ".venv" / "bin" / "snakemake")
+    monkeypatch.setenv("MAKEFLAGS", "-j4")
+    done = run(["make", "reproduce"], clone)
+    assert done.returncode == 0, done.stdout
+    steps = [
+        f"{step} {what}" for step in ("setup-python.sh", "setup-debian.sh") for what in ("begins", "ends")
+    ]
+    assert notes(tmp_path) == [*steps, "snakemake --cores all"]
+
+
+def test_installing_latex_waits_for_the_lock_of_dpkg(tmp_path, programs):
+    """A list of packages that cannot be fetched stops nothing."""
+    programs("kpsewhich", '[ -e "$(dirname "$NOTES")/installed" ]')
+    programs("latexmk")
+    programs("pdflatex")
+    programs("sudo", 'shift; exec "$@"')
+    programs("apt-get", 'case "$*" in *update*) exit 100 ;; esac; touch "$(dirname "$NOTES")/installed"')
+    done = run(["bash", ENVS / "setup-debian.sh", "latex"], tmp_path)
+    assert done.returncode == 0, done.stdout
+    calls = [line for line in notes(tmp_path) if line.startswith("apt-get")]
+    assert len(calls) == 2
+    assert all("-o DPkg::Lock::Timeout=600" in call for call in calls)
+
+
+def test_a_clone_has_the_same_bytes_where_git_converts_line_endings(tmp_path):
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    files = {
+        "Snakefile": b"a\nb\n",
+        "envs/setup-python.sh": b"a\nb\n",
+        "results/one/manifest.json": b"a\nb\n",
+        "experiments/one/reference/of_others.csv": b"a\r\nb\r\n",
+        "figures/one/a.pdf": b"%PDF\r\n\n",
+    }
+    for name, content in files.items():
+        (origin / name).parent.mkdir(parents=True, exist_ok=True)
+        (origin / name).write_bytes(content)
+    shutil.copy(ROOT / ".gitattributes", origin)
+    git = ("git", "-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@b.example")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "files"]):
+        assert run([*git, *command], origin).returncode == 0
+    cloned = run([*git, "clone", "-q", "--config", "core.autocrlf=true", origin, clone], tmp_path)
+    assert cloned.returncode == 0, cloned.stdout
+    assert {name: (clone / name).read_bytes() for name in files} == files
