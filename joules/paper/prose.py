@@ -43,9 +43,9 @@ def check_sources(sources: Mapping[Path, str], values: Sequence[Value], claims: 
     A digit is a fault unless it belongs to a name, a length or a reference, or its line ends in a comment
     `% number: <reason>`. Further faults are such a comment on a line without digits, a value or claim that no
     source prints, the statement of a claim that is typed instead of printed with its verdict, and energy that
-    is called measured. In abstract, introduction, discussion and the sections of the main text it is a fault to
-    print the statistic that decides a claim without the sentence of its verdict; in the first three also a word
-    that results have picked, such as a winner.
+    is called measured. In abstract, introduction, discussion and the sections of the main text it is a fault
+    to print the statistic that decides a claim without the sentence of its verdict; in the first three also a
+    word that results have picked, such as a winner.
 
     Args:
         sources: LaTeX text by its path.
