@@ -7,12 +7,13 @@ import numpy as np
 from experiments.sparse_parity.problems import Problem
 
 # Examples in addition to the number of bits, so that they almost always determine the secret.
-_SPARE = 12
+SPARE = 12
+_WORD = 64
 
 
 def dense(problem: Problem) -> tuple[int, ...] | None:
     """Reduce the matrix of inputs and labels column by column, with one byte per bit."""
-    rows = problem.bits + _SPARE
+    rows = problem.bits + SPARE
     matrix = np.concatenate([problem.x[:rows], problem.y[:rows, None]], axis=1)
     for column in range(problem.bits):
         candidates = np.flatnonzero(matrix[column:, column])
@@ -30,23 +31,25 @@ def dense(problem: Problem) -> tuple[int, ...] | None:
 
 
 def packed(problem: Problem) -> tuple[int, ...] | None:
-    """The same with one word per row; the label is the bit above the inputs."""
-    rows, bits = problem.bits + _SPARE, problem.bits
-    powers = np.left_shift(np.uint64(1), np.arange(bits, dtype=np.uint64))
-    words = problem.x[:rows] @ powers | np.left_shift(problem.y[:rows].astype(np.uint64), np.uint64(bits))
+    """The same with 64 bits per word; the label is the bit after the inputs."""
+    rows, bits = problem.bits + SPARE, problem.bits
+    x, y = problem.x[:rows], problem.y[:rows, None]
+    padding = np.zeros_like(x, shape=(rows, -(bits + 1) % _WORD))
+    octets = np.packbits(np.concatenate([x, y, padding], axis=1), axis=1)
+    words = octets.view(np.uint64)
     for column in range(bits):
-        has = (words >> np.uint64(column)) & np.uint64(1)
+        has = octets[:, column // 8] >> (7 - column % 8) & 1
         candidates = np.flatnonzero(has[column:])
         if not len(candidates):
             return None
         pivot = column + int(candidates[0])
-        word = words[pivot]
+        row = words[pivot].copy()
         words[pivot] = words[column]
-        words[column] = word
+        words[column] = row
         has[pivot] = has[column]
         has[column] = 0
-        words ^= has * word
-    labels = words >> np.uint64(bits)
+        words[np.flatnonzero(has)] ^= row
+    labels = octets[:, bits // 8] >> (7 - bits % 8) & 1
     if labels[bits:].any():
         return None
     return tuple(np.flatnonzero(labels[:bits]).tolist())

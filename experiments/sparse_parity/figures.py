@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from experiments.sparse_parity.tables import ENERGY, PROXIES, WORDS
+from experiments.sparse_parity.parameters import EXAMPLES, QUERIES
+from experiments.sparse_parity.tables import METRICS, PROXIES, WORDS
 from joules.analysis.drawing.description import (
     Axis,
     Figure,
@@ -15,22 +16,23 @@ from joules.analysis.drawing.description import (
 )
 from joules.analysis.drawing.palette import Look, assign_looks, mix_colour
 
-_METRICS = (*PROXIES, ENERGY)
 # Colour of text on pale cells, also in dark mode.
 _DARK = "#1B1B1B"
 
 
 def parity_metrics(tables: Tables) -> Figure:
-    """Relative cost of each process by metric: one panel per problem, one line per process."""
+    """Relative cost of each process that learns from examples, by metric: one panel per problem, one line per
+    process."""
     # Runs of the language models were not traced.
     arms = tables["arms"].dropna(subset=["bits"])
+    arms = arms[arms["access"] == EXAMPLES]
     arms = arms.assign(name=to_words(arms["process"]), solved=arms["solved"].astype(bool))
-    metrics, problems = list(_METRICS), list(dict.fromkeys(arms["problem"]))
+    metrics, problems = list(METRICS), list(dict.fromkeys(arms["problem"]))
     least = arms[arms["solved"]].groupby("problem")[metrics].min()
     least = least.reindex(problems).fillna(arms.groupby("problem")[metrics].min())
     relative = arms[metrics] / least.loc[arms["problem"]].to_numpy()
     ids = ["arm", "problem", "name", "solved", "right_share", "provenance"]
-    rows = arms[ids].join(relative).melt(ids, metrics, "metric", "relative")
+    rows = arms[ids].join(relative).melt(ids, metrics, "metric", "relative").dropna(subset=["relative"])
     rows["place"] = rows["metric"].map(metrics.index).astype(float)
     limits = (0.5 * rows["relative"].min(), 2 * rows["relative"].max()) if len(rows) else (0.5, 2)
     panels = []
@@ -55,9 +57,9 @@ def parity_metrics(tables: Tables) -> Figure:
 
 def parity_agreement(tables: Tables) -> Figure:
     """Matrix of rank agreements (Kendall's tau), upper half."""
-    across, down = _METRICS[1:], _METRICS[:-1]
-    cells = tables["agreement"].dropna(subset=["tau"])
-    order = {name: place for place, name in enumerate(_METRICS)}
+    across, down = METRICS[1:], METRICS[:-1]
+    cells = tables["agreement"].query("memory == 'all'").dropna(subset=["tau"])
+    order = {name: place for place, name in enumerate(METRICS)}
     cells = cells[cells["metric"].map(order) < cells["other"].map(order)]
     x, y = cells["other"].map(across.index).astype(float), cells["metric"].map(down.index).astype(float)
     cells = cells.assign(x=x, y=y, left=x - 0.5, right=x + 0.5, top=y - 0.5, bottom=y + 0.5)
@@ -79,6 +81,8 @@ def parity_agreement(tables: Tables) -> Figure:
 def parity_regret(tables: Tables) -> Figure:
     """Regret by metric: one group of points per metric, one point with interval per problem."""
     arms, regret = tables["arms"], tables["regret"]
+    asked = regret["access"].map({QUERIES: ", by queries"}).fillna("")
+    regret = regret.assign(problem=regret["problem"] + asked)
     problems = list(dict.fromkeys(regret["problem"]))
     aside = {
         problem: 0.6 * (number - (len(problems) - 1) / 2) / len(problems)

@@ -65,9 +65,12 @@ def _solve(problem: Problem, update: Update) -> tuple[int, ...] | None:
     y = 1 - 2 * problem.y.astype(np.float32)
     split = int(len(y) * (1 - _HELD_OUT))
     weights = [
-        _drawn(problem, x, problem.bits**-0.5, (problem.bits, _HIDDEN)),
-        _drawn(problem, x, 0.1, (_HIDDEN,)),
-        _drawn(problem, x, _HIDDEN**-0.5, (_HIDDEN,)),
+        problem.random.normal(0, spread, shape).astype(np.float32)
+        for spread, shape in (
+            (problem.bits**-0.5, (problem.bits, _HIDDEN)),
+            (0.1, (_HIDDEN,)),
+            (_HIDDEN**-0.5, (_HIDDEN,)),
+        )
     ]
     for _ in range(_EPOCHS):
         order = problem.random.permutation(split)
@@ -78,13 +81,6 @@ def _solve(problem: Problem, update: Update) -> tuple[int, ...] | None:
         if right >= _ENOUGH:
             return _most_moving(weights, x[split:], problem.k)
     return None
-
-
-def _drawn(problem: Problem, like: Floats, spread: float, shape: tuple[int, ...]) -> Floats:
-    """Normal random weights in an array of the type of `like`."""
-    weights = np.zeros_like(like, shape=shape)
-    weights += problem.random.normal(0, spread, shape).astype(np.float32)
-    return weights
 
 
 def _output(weights: list[Floats], x: Floats) -> tuple[Floats, Floats]:
@@ -108,4 +104,4 @@ def _most_moving(weights: list[Floats], x: Floats, k: int) -> tuple[int, ...]:
         flipped = x.copy()
         flipped[:, bit] = -flipped[:, bit]
         moved.append(float(np.abs(_output(weights, flipped)[0] - before).mean()))
-    return tuple(sorted(np.argsort(moved)[-k:].tolist()))
+    return tuple(sorted(np.argsort(np.array(moved, like=x))[-k:].tolist()))

@@ -8,21 +8,25 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from joules.models import Closed, did_you_mean
 
-NAMES = (
-    "network_sgd",
-    "network_sign_sgd",
-    "network_adam",
-    "elimination",
-    "elimination_packed",
-    "walsh_hadamard",
-    "fourier",
-    "fourier_few",
-    "subsets",
-    "subsets_packed",
-    "subsets_random",
-    "backtracking",
-    "queries",
-)
+# What a process is told: labels of given inputs, or of inputs that it chooses.
+EXAMPLES, QUERIES = "examples", "membership queries"
+ACCESS = {
+    "network_sgd": EXAMPLES,
+    "network_sign_sgd": EXAMPLES,
+    "network_adam": EXAMPLES,
+    "elimination": EXAMPLES,
+    "elimination_packed": EXAMPLES,
+    "walsh_hadamard": EXAMPLES,
+    "fourier": EXAMPLES,
+    "fourier_few": EXAMPLES,
+    "subsets": EXAMPLES,
+    "subsets_packed": EXAMPLES,
+    "subsets_random": EXAMPLES,
+    "meet_in_the_middle": EXAMPLES,
+    "backtracking": EXAMPLES,
+    "queries": QUERIES,
+    "queries_single_bits": QUERIES,
+}
 
 
 class Parameters(Closed):
@@ -43,6 +47,6 @@ class Parameters(Closed):
     @field_validator("process")
     @classmethod
     def _exists(cls, process: str) -> str:
-        if process not in NAMES:
-            raise ValueError(f"no process is called '{process}' ({did_you_mean(process, NAMES)})")
+        if process not in ACCESS:
+            raise ValueError(f"no process is called '{process}' ({did_you_mean(process, ACCESS)})")
         return process

@@ -1,4 +1,4 @@
-"""Learning by membership queries: Kushilevitz and Mansour 1993."""
+"""Learning by membership queries: the process chooses inputs and is told their labels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ _PAIRS = 64
 _KEPT = 0.5
 
 
+def single_bits(problem: Problem) -> tuple[int, ...] | None:
+    """Ask for the label of each input with a single one. A wrong label adds or hides a bit."""
+    labels = problem.query(np.eye(problem.bits, dtype=np.uint8, like=problem.x))
+    return tuple(np.flatnonzero(labels).tolist())
+
+
 def kushilevitz_mansour(problem: Problem) -> tuple[int, ...] | None:
-    """Extend the prefixes of sets with a large coefficient, one bit at a time.
+    """Extend the prefixes of sets with a large coefficient, one bit at a time (Kushilevitz, Mansour 1993).
 
     The weight of all characters with a common prefix is the mean of f(xz) f(yz) chi(x) chi(y) over random
     prefixes x and y and suffixes z.
@@ -25,9 +31,7 @@ def kushilevitz_mansour(problem: Problem) -> tuple[int, ...] | None:
 
 
 def _weight(problem: Problem, chosen: tuple[int, ...], known: int) -> float:
-    draw = problem.random.integers(0, 2, (3, _PAIRS, problem.bits)).astype(np.uint8)
-    drawn = np.concatenate([problem.x[:0], draw.reshape(-1, problem.bits)])
-    first, second, ending = drawn[:_PAIRS], drawn[_PAIRS : 2 * _PAIRS], drawn[2 * _PAIRS :]
+    first, second, ending = problem.random.integers(0, 2, (3, _PAIRS, problem.bits), dtype=np.uint8)
     first[:, known:] = ending[:, known:]
     second[:, known:] = ending[:, known:]
     sign = problem.query(first) ^ problem.query(second)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
 from experiments.sparse_parity import tables as made
-from experiments.sparse_parity.tables import ENERGY, PROXIES, WORDS
+from experiments.sparse_parity.agreement import RANKED
+from experiments.sparse_parity.parameters import QUERIES
+from experiments.sparse_parity.tables import ENERGY, WORDS
 from joules.paper.printing import banded, cell, lay_out, name, number, spaced
 from joules.paper.quantities import constant
 from joules.paper.rows import derive, pick
 from joules.paper.values import Value, cell_values, statistic_values
 
 _KEY = "sparse_parity"
+# Metrics by which the printed table chooses; the table of regret has all.
+_CHOSEN_BY = ("operations", "data_movement_distance", "time_per_solve_s", ENERGY)
 
 
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
@@ -21,6 +26,9 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     # Arms without bits are runs of the language models, which that experiment counts.
     arms = pick(tables, "arms").where("bits.notna()")
     with_energy = pick(tables, "agreement").where(other=ENERGY)
+    cheapest = pick(tables, "regret").where(metric=ENERGY)
+    inside, outside = (with_energy.where(memory=name) for name in ("within", "beyond"))
+    read_twice = pick(tables, "statistics").where(statistic="instruments.agreement")
     return [
         Value(f"{_KEY}.blocks", arms.max("blocks")),
         Value(f"{_KEY}.processes", arms.nunique("process")),
@@ -28,8 +36,17 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value(f"{_KEY}.arms", arms.count()),
         Value(f"{_KEY}.failed", arms.where(solved=False).count()),
         Value(f"{_KEY}.solved_from", 100 * constant(made, "SOLVED"), 2, r"\percent"),
-        Value(f"{_KEY}.winners", derive(list_winners, pick(tables, "regret").where(metric=ENERGY))),
-        *cell_values(f"{_KEY}.tau", with_energy, ["metric"], {"": "tau"}, 2),
+        Value(f"{_KEY}.told", arms.where(f"access != {QUERIES!r}").nunique("process")),
+        Value(f"{_KEY}.asking", arms.where(access=QUERIES).nunique("process")),
+        Value(f"{_KEY}.winners", derive(list_winners, cheapest.where(f"access != {QUERIES!r}"))),
+        Value(f"{_KEY}.traced", 100 * derive(find_least_traced, arms), 3, r"\percent", on_demand=True),
+        Value(f"{_KEY}.complete_from", 100 * constant(made, "COMPLETE"), 2, r"\percent", on_demand=True),
+        Value(f"{_KEY}.instruments", read_twice.cell("note"), on_demand=True),
+        Value(f"{_KEY}.within.problems", inside.max("problems"), on_demand=True),
+        Value(f"{_KEY}.beyond.problems", outside.max("problems"), on_demand=True),
+        *cell_values(f"{_KEY}.tau", with_energy.where(memory="all"), ["metric"], {"": "tau"}, 2),
+        *cell_values(f"{_KEY}.tau.within", inside, ["metric"], {"": "tau"}, 2),
+        *cell_values(f"{_KEY}.tau.beyond", outside, ["metric"], {"": "tau"}, 2),
         *statistic_values(_KEY, tables),
     ]
 
@@ -39,24 +56,38 @@ def list_winners(regret: pd.DataFrame) -> str:
     return "; ".join(f"{row.problem}: {spaced(row.winner)}" for row in regret.itertuples()) or "none"
 
 
+def find_least_traced(arms: pd.DataFrame) -> float:
+    """The least share of array work that is traced; NaN unless all arms say it and reach `COMPLETE`."""
+    least = float(arms["traced_share"].min(skipna=False)) if len(arms) else math.nan
+    return least if least >= made.COMPLETE else math.nan
+
+
+def instruments_missing(statistics: pd.DataFrame) -> str:
+    """Why there is no order by two instruments; empty where there is one."""
+    (note,) = statistics.loc[statistics["statistic"] == "instruments.agreement", "note"]
+    return note if isinstance(note, str) else ""
+
+
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Printed tables: processes, regret and proxies."""
-    arms, regret = tables["arms"].dropna(subset=["bits"]), tables["regret"]
-    by_problem = [
-        {"chosen by": WORDS[metric]}
+    arms = tables["arms"].dropna(subset=["bits"])
+    chosen_by = [
+        {"problem": problem, "told by": access, "processes": str(group["processes"].iloc[0])}
         | {
-            row["problem"]: f"{spaced(row['winner'])} ({cell(row['regret'])})"
-            for row in regret[regret["metric"] == metric].to_dict("records")
+            WORDS[row["metric"]]: f"{spaced(row['winner'])} ({cell(row['regret'])})"
+            for row in group[group["metric"].isin(_CHOSEN_BY)].to_dict("records")
         }
-        for metric in (*PROXIES, ENERGY)
+        for (problem, access), group in tables["regret"].groupby(RANKED, sort=False)
     ]
-    taus = tables["agreement"].query("other == @ENERGY").drop(columns="other")
+    heads = ["problem", "told by", "processes", *(WORDS[metric] for metric in _CHOSEN_BY)]
+    taus = tables["agreement"].query("other == @ENERGY and memory == 'all'").drop(columns="other")
     return {
         "parity_arms": lay_out(
             arms,
             {
                 "problem": "{problem}",
                 "process": name("process"),
+                "told by": "{access}",
                 "correct in %": number("right_share", 100),
                 "ms": number("time_per_solve_s", 1e3),
                 "processor ms": number("cpu_per_solve_s", 1e3),
@@ -68,15 +99,31 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             {
                 "problem": "{problem}",
                 "process": name("process"),
+                "traced in %": number("traced_share", 100),
                 "operations": number("operations"),
                 "bytes": number("bytes_moved"),
                 "launches": number("launches"),
-                "reuse": number("average_reuse_distance_bytes"),
+                "reuse": number("average_reuse_distance"),
                 "movement": number("data_movement_distance"),
+                "ByteDMD": number("byte_movement_distance"),
+                "live": number("live_byte_movement_distance"),
+                "arrays": number("array_movement_distance"),
                 "peak": number("peak_bytes"),
             },
         ),
-        "parity_regret": pd.DataFrame(by_problem).fillna("--"),
+        "parity_regret": pd.DataFrame(chosen_by, columns=heads).fillna("--"),
+        "parity_orders": lay_out(
+            tables["orders"],
+            {
+                "problem": "{problem}",
+                "told by": "{access}",
+                "instruments": "{instrument}, {other}",
+                "order by the first": name("order"),
+                "order by the second": name("other_order"),
+                "agreement": number("tau", digits=2),
+            },
+            empty=instruments_missing(tables["statistics"]),
+        ),
         "parity_proxies": lay_out(
             tables["proxies"].merge(taus, left_on="proxy", right_on="metric", how="left"),
             {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from experiments.sparse_parity.problems import Problem
+from experiments.sparse_parity.sets import all_sets
 
 # Largest share of labels that a correct set fails to explain; a wrong set fails on half.
 _TOLERATED = 0.25
@@ -17,17 +17,10 @@ _AT_ONCE = 1024
 _WORD = 64
 
 
-@functools.cache
-def subsets(bits: int, k: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """All sets of `k` out of `bits`, in lexicographic order: [sets, k]."""
-    every = itertools.chain.from_iterable(itertools.combinations(range(bits), k))
-    return np.fromiter(every, np.int64, math.comb(bits, k) * k).reshape(-1, k)
-
-
 def one_by_one(problem: Problem) -> tuple[int, ...] | None:
     """Try every set in order, on all examples, with one byte per bit."""
     tolerated = _TOLERATED * len(problem.y)
-    for chosen in subsets(problem.bits, problem.k):
+    for chosen in all_sets(problem, problem.k):
         wrong = np.bitwise_xor.reduce(problem.x[:, chosen], axis=1) ^ problem.y
         if wrong.sum() <= tolerated:
             return tuple(chosen.tolist())
@@ -37,7 +30,7 @@ def one_by_one(problem: Problem) -> tuple[int, ...] | None:
 def packed(problem: Problem) -> tuple[int, ...] | None:
     """Try every set in order, a thousand at once, with 64 examples per word."""
     columns, labels = _words(problem)
-    every = subsets(problem.bits, problem.k)
+    every = all_sets(problem, problem.k)
     for start in range(0, len(every), _AT_ONCE):
         chosen = every[start : start + _AT_ONCE]
         found = _explaining(columns, labels, chosen, len(problem.y))
@@ -78,6 +71,41 @@ def backtracking(problem: Problem) -> tuple[int, ...] | None:
     return complete((), labels)
 
 
+def meet_in_the_middle(problem: Problem) -> tuple[int, ...] | None:
+    """Look up, for every larger half of a set, the smaller half that completes the labels of 64 examples.
+
+    All other examples confirm what is found. A single wrong label breaks it.
+    """
+    columns, labels = _words(problem)
+    smaller, larger = (all_sets(problem, size) for size in (problem.k // 2, problem.k - problem.k // 2))
+    first, label = columns[:, 0], labels[0]
+    parities = _parity(first, smaller)
+    order = np.argsort(parities)
+    ordered = parities[order]
+    for start in range(0, len(larger), _AT_ONCE):
+        chosen = larger[start : start + _AT_ONCE]
+        wanted = _parity(first, chosen) ^ label
+        places = np.searchsorted(ordered, wanted) % len(ordered)
+        for row in np.flatnonzero(ordered[places] == wanted).tolist():
+            found = {*chosen[row].tolist(), *smaller[int(order[int(places[row])])].tolist()}
+            if len(found) == problem.k and _explains(columns, labels, found):
+                return tuple(sorted(found))
+    return None
+
+
+def _parity(columns: Any, sets: Any) -> Any:
+    """The parity of the chosen columns, for each set of `sets` [sets, size]."""
+    parity = columns[sets[:, 0]]
+    for place in range(1, sets.shape[1]):
+        parity ^= columns[sets[:, place]]
+    return parity
+
+
+def _explains(columns: Any, labels: Any, chosen: Iterable[int]) -> bool:
+    parity = np.bitwise_xor.reduce(columns[sorted(chosen)], axis=0)
+    return not (parity ^ labels).any()
+
+
 def _words(problem: Problem) -> tuple[Any, Any]:
     """Columns [bits, words] and labels [words], 64 examples per word, padded with zeros."""
     whole = np.concatenate([problem.x, problem.y[:, None]], axis=1)
@@ -89,8 +117,6 @@ def _words(problem: Problem) -> tuple[Any, Any]:
 
 def _explaining(columns: Any, labels: Any, chosen: Any, examples: int) -> tuple[int, ...] | None:
     """The first of the sets [sets, k] that explains the labels."""
-    parity = columns[chosen[:, 0]] ^ labels
-    for place in range(1, chosen.shape[1]):
-        parity ^= columns[chosen[:, place]]
-    fits = np.flatnonzero(np.bitwise_count(parity).sum(axis=1) <= _TOLERATED * examples)
+    wrong = _parity(columns, chosen) ^ labels
+    fits = np.flatnonzero(np.bitwise_count(wrong).sum(axis=1) <= _TOLERATED * examples)
     return tuple(chosen[int(fits[0])].tolist()) if len(fits) else None

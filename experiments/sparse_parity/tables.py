@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import warnings
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from experiments.sparse_parity.agreement import agreement, compare_agreement, group_by_memory, group_solved
+from experiments.sparse_parity.instruments import agreement_of_instruments, find_instruments, order_processes
+from experiments.sparse_parity.parameters import ACCESS, EXAMPLES
 from joules.analysis import statistics
 from joules.analysis.inference import ExtremeSample
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
-from joules.means import Floats, MeanSample
+from joules.means import MeanSample
 from joules.study.design import Design, load_design
 
-# Metrics without a meter, then metrics with one; the others are proxies for the last.
+# Metrics that need a trace, then metrics with a meter; all are proxies for energy.
 TRACED = (
     "operations",
     "bytes_moved",
     "launches",
-    "average_reuse_distance_bytes",
+    "average_reuse_distance",
     "data_movement_distance",
+    "byte_movement_distance",
+    "live_byte_movement_distance",
+    "array_movement_distance",
     "peak_bytes",
 )
 METERED = ("time_per_solve_s", "cpu_per_solve_s")
 ENERGY = "energy_per_solve_j"
 PROXIES = (*TRACED, *METERED)
+METRICS = (*PROXIES, ENERGY)
 # Names of metrics in figures and tables.
 WORDS = {
     "operations": "operations",
     "bytes_moved": "bytes moved",
     "launches": "launches",
-    "average_reuse_distance_bytes": "reuse distance",
+    "average_reuse_distance": "reuse distance",
     "data_movement_distance": "movement distance",
+    "byte_movement_distance": "ByteDMD",
+    "live_byte_movement_distance": "live ByteDMD",
+    "array_movement_distance": "array distance",
     "peak_bytes": "peak memory",
     "time_per_solve_s": "time",
     "cpu_per_solve_s": "processor time",
@@ -44,8 +51,12 @@ WORDS = {
 BOARD, BOARD_PROBLEM = "language_models", "language models"
 # Least share of right answers of a process that solves a problem.
 SOLVED = 0.95
+# Least share of the array work of a solve that its trace has to record. Records of before this share was
+# recorded miss random numbers and labels.
+COMPLETE = 0.95
+INCOMPLETE = "these records count only a part of the work: measure it again"
 _PARAMETERS = ("process", "bits", "k", "noise")
-_RESAMPLES = 500
+_COUNTS = ("solves", "right", "wrong", "traced_right", "traced_share", "core_cache_bytes")
 _PER_SOLVE = {ENERGY: "energy_j", "time_per_solve_s": "duration_s", "cpu_per_solve_s": "cpu_s"}
 
 
@@ -58,27 +69,43 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
 
     Returns:
         `runs` (one row per run), `arms` (one row per process and problem), `agreement` (one row per pair of
-        metrics), `regret` (one row per problem and metric), `proxies` (one row per proxy) and `statistics`.
+        metrics and kind of memory), `regret` (one row per problem, access and metric), `proxies` (one row per
+        proxy), `orders` (one row per problem, access and pair of instruments) and `statistics`.
     """
-    runs = runs_table(
-        records.drop_experiments(BOARD), _PARAMETERS, ("solves", "right", "wrong", "traced_right", *TRACED)
-    )
+    own = records.drop_experiments(BOARD)
+    runs = runs_table(own, _PARAMETERS, (*_COUNTS, *TRACED))
     runs["noise"] = runs["noise"].fillna(0.0)
     runs.insert(2, "problem", [problem_of(run) for run in runs.to_dict("records")])
+    runs.insert(3, "access", runs["process"].map(ACCESS))
+    # A count of a part of the work is no number of a metric.
+    runs = runs.astype(dict.fromkeys((*TRACED, "traced_share", "core_cache_bytes"), float))
+    runs[[*TRACED]] = runs[[*TRACED]].where(runs["traced_share"] >= COMPLETE)
     for name, whole in _PER_SOLVE.items():
         runs[name] = runs[whole] / runs["solves"]
     solved, board = select_measured(runs), _board(records.select_experiments(BOARD))
     arms = pd.concat([sort_by_arm(_arms(solved), design), _arms(board)], ignore_index=True)
     good = pd.concat([solved, board], ignore_index=True)
-    regret = _regret(good, arms)
-    proxies = _proxies(arms)
+    problems = group_by_memory(arms)
+    regret, proxies = _regret(good, arms), _proxies(arms)
+    instruments = find_instruments(own)
+    orders = order_processes(runs, arms, instruments)
+    missing = "" if (solved["traced_share"] >= COMPLETE).all() else INCOMPLETE
+    rows = [
+        *_statistics(regret, proxies, missing),
+        compare_agreement(problems["all"], "data_movement_distance", "operations", missing),
+        agreement_of_instruments(orders, instruments),
+    ]
     return {
         "runs": runs,
         "arms": arms,
-        "agreement": agreement(arms),
+        "agreement": pd.concat(
+            [agreement(groups, METRICS).assign(memory=name) for name, groups in problems.items()],
+            ignore_index=True,
+        ),
         "regret": regret.drop(columns="sample"),
         "proxies": proxies,
-        "statistics": pd.DataFrame(_statistics(regret, proxies), columns=statistics.COLUMNS),
+        "orders": orders,
+        "statistics": pd.DataFrame(rows, columns=statistics.COLUMNS),
     }
 
 
@@ -95,10 +122,11 @@ def _board(records: Records) -> pd.DataFrame:
     accurate = runs["validation_accuracy"] >= gate
     runs = runs.assign(
         problem=BOARD_PROBLEM,
+        access=EXAMPLES,
         process=runs["arm"],
         solves=runs["trainings"],
         right=runs["trainings"].where(accurate, 0),
-        **dict.fromkeys((*TRACED, "bits", "k", "noise"), math.nan),
+        **dict.fromkeys((*TRACED, "traced_share", "core_cache_bytes", "bits", "k", "noise"), math.nan),
     )
     return runs.assign(**{name: runs[whole] / runs["solves"] for name, whole in _PER_SOLVE.items()})
 
@@ -119,12 +147,14 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "arm": arm,
-                **{name: group[name].iloc[0] for name in ("problem", *_PARAMETERS)},
+                **{name: group[name].iloc[0] for name in ("problem", "access", *_PARAMETERS)},
                 "blocks": len(group),
                 "solves": int(group["solves"].sum()),
                 "right_share": share,
                 "solved": bool(share >= SOLVED),
-                **{name: group[name].median() for name in TRACED},
+                "traced_share": group["traced_share"].min(skipna=False),
+                "core_cache_bytes": group["core_cache_bytes"].max(),
+                **{name: group[name].median(skipna=False) for name in TRACED},
                 **{name: statistics.geometric_mean(group[name].to_list())[0] for name in METERED},
                 ENERGY: energy_j,
                 "ci_low_j": low_j,
@@ -135,73 +165,24 @@ def _arms(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def agreement(arms: pd.DataFrame) -> pd.DataFrame:
-    """Kendall's tau of every pair of metrics over the processes that solve a problem, mean over problems.
-
-    The interval comes from resampling processes within problems.
-    """
-    metrics = [*PROXIES, ENERGY]
-    solved = [group[metrics].to_numpy(float) for group in _solved(arms) if len(group) >= 3]
-    random = np.random.default_rng(0)
-    means = np.full((len(metrics), len(metrics)), np.nan)
-    lows, highs = means.copy(), means.copy()
-    if solved:
-        drawn = [taus(one, random.integers(len(one), size=(_RESAMPLES, len(one)))) for one in solved]
-        with warnings.catch_warnings(category=RuntimeWarning, action="ignore"):
-            # Tau is NaN if all drawn processes are the same or if a metric is unknown for a problem.
-            means = np.nanmean([taus(one, np.arange(len(one))[None])[0] for one in solved], axis=0)
-            lows, highs = np.nanquantile(np.nanmean(drawn, axis=0), [0.025, 0.975], axis=0)
-    return pd.DataFrame(
-        [
-            [metrics[a], metrics[b], len(solved), means[a, b], lows[a, b], highs[a, b]]
-            for a, b in itertools.combinations(range(len(metrics)), 2)
-        ],
-        columns=["metric", "other", "problems", "tau", "tau_low", "tau_high"],
-    )
-
-
-def taus(values: Floats, chosen: NDArray[np.int64]) -> Floats:
-    """Kendall's tau-b of every pair of columns over resampled rows.
-
-    Args:
-        values: One row per process, one column per metric [n, metrics].
-        chosen: Rows of each resampling [draws, m].
-
-    Returns:
-        Taus [draws, metrics, metrics]; NaN where a column is constant.
-    """
-    signs = np.sign(values[:, None] - values[None, :])
-    drawn = signs[chosen[:, :, None], chosen[:, None, :]].reshape(len(chosen), -1, values.shape[1])
-    products = np.einsum("dia,dib->dab", drawn, drawn)
-    scale = np.sqrt(np.einsum("daa->da", products))
-    with np.errstate(invalid="ignore"):
-        return products / (scale[:, :, None] * scale[:, None, :])
-
-
-def _solved(arms: pd.DataFrame) -> list[pd.DataFrame]:
-    """The processes that solve each problem, in the order of the design."""
-    if arms.empty:
-        return []
-    return [group for _, group in arms[arms["solved"]].groupby("problem", sort=False)]
-
-
 def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """Cost of choosing by a metric, paired by the blocks that have both processes.
+    """Cost of choosing by a metric among processes with the same access to a problem.
 
     This is the energy of the process that the metric ranks first divided by the energy of the cheapest
-    process.
+    process, paired by the blocks that have both.
     """
     rows = []
-    for group in _solved(arms):
+    for group in group_solved(arms, least=2):
         wide = runs.pivot(index="block", columns="arm", values=ENERGY)
         cheapest = group.loc[group[ENERGY].idxmin()]
-        for metric in (name for name in (*PROXIES, ENERGY) if group[name].notna().all()):
+        for metric in (name for name in METRICS if group[name].notna().all()):
             winner = group.loc[group[metric].idxmin()]
             sample = MeanSample.from_ratios((wide[winner["arm"]] / wide[cheapest["arm"]]).dropna())
             low, high = sample.interval()
             rows.append(
                 {
                     "problem": winner["problem"],
+                    "access": winner["access"],
                     "metric": metric,
                     "winner": winner["process"],
                     "cheapest": cheapest["process"],
@@ -215,6 +196,7 @@ def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
             )
     columns = [
         "problem",
+        "access",
         "metric",
         "winner",
         "cheapest",
@@ -229,10 +211,10 @@ def _regret(runs: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _proxies(arms: pd.DataFrame) -> pd.DataFrame:
-    """Share of the variance of log energy that each proxy explains in processes left out of the fit."""
-    solved = (
-        pd.concat(_solved(arms)) if _solved(arms) else pd.DataFrame(columns=[*PROXIES, ENERGY, "process"])
-    )
+    """Share of the variance of log energy that each proxy explains in processes left out of the fit, of those
+    that learn from examples."""
+    groups = group_solved(arms[arms["access"] == EXAMPLES]) if len(arms) else []
+    solved = pd.concat(groups) if groups else pd.DataFrame(columns=[*METRICS, "process"])
     return pd.DataFrame([{"proxy": proxy, **_explained(solved, proxy)} for proxy in PROXIES])
 
 
@@ -257,7 +239,7 @@ def _explained(arms: pd.DataFrame, proxy: str) -> dict[str, float]:
     }
 
 
-def _statistics(regret: pd.DataFrame, proxies: pd.DataFrame) -> list[statistics.Row]:
+def _statistics(regret: pd.DataFrame, proxies: pd.DataFrame, missing: str) -> list[statistics.Row]:
     rows = []
     for metric in PROXIES:
         of_metric = regret[(regret["metric"] == metric) & (regret["n"] >= 2)]
@@ -271,13 +253,14 @@ def _statistics(regret: pd.DataFrame, proxies: pd.DataFrame) -> list[statistics.
             unit="ratio",
         )
         if of_metric.empty:
-            rows.append(cells | {"n": 0, "note": "no problem solved in two blocks"})
+            reason = missing if metric in TRACED else ""
+            rows.append(cells | {"n": 0, "note": reason or "no problem with two processes in two blocks"})
             continue
         worst = of_metric.loc[of_metric["regret"].idxmax()]
         rows.append(
             cells
             | statistics.estimate_cells(ExtremeSample(tuple(of_metric["sample"]), is_largest=True))
-            | {"note": f"worst of {len(of_metric)} problems: {worst['problem']}"}
+            | {"note": f"worst of {len(of_metric)}: {worst['problem']}, {worst['access']}"}
         )
     rows += [
         statistics.row(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.sparse_parity import algebra, metrics, networks, queries, subsets, transforms
+from experiments.sparse_parity import algebra, networks, problems, queries, subsets, transforms
+from experiments.sparse_parity.coverage import Coverage
+from experiments.sparse_parity.metrics import measure
 from experiments.sparse_parity.parameters import Parameters
 from experiments.sparse_parity.problems import Problem, draw
-from experiments.sparse_parity.tracing import Trace
+from experiments.sparse_parity.trace import Trace
+from experiments.sparse_parity.tracing import TracedRandom, place
 from joules.workload.repeat import make_synchronizer, repeat_work
 from joules.workload.session import Session
 
@@ -28,8 +33,10 @@ PROCESSES: dict[str, Callable[[Problem], tuple[int, ...] | None]] = {
     "subsets": subsets.one_by_one,
     "subsets_packed": subsets.packed,
     "subsets_random": subsets.at_random,
+    "meet_in_the_middle": subsets.meet_in_the_middle,
     "backtracking": subsets.backtracking,
     "queries": queries.kushilevitz_mansour,
+    "queries_single_bits": queries.single_bits,
 }
 
 
@@ -44,7 +51,7 @@ class Prepared:
 def build(values: Mapping[str, Any], seed: int) -> Prepared:
     """Draw the data sets of a block, and warm the code by solving the one for tracing."""
     parameters = Parameters.model_validate(values)
-    problems = [
+    drawn = [
         draw(
             parameters.bits,
             parameters.k,
@@ -54,20 +61,20 @@ def build(values: Mapping[str, Any], seed: int) -> Prepared:
         )
         for number in range(parameters.data_sets + 1)
     ]
-    PROCESSES[parameters.process](problems[-1])
-    return Prepared(problems, parameters)
+    PROCESSES[parameters.process](drawn[-1])
+    return Prepared(drawn, parameters)
 
 
 def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
     """Solve one data set after the other for the whole window, and check every answer."""
     parameters = prepared.parameters
     solve = PROCESSES[parameters.process]
-    problems = itertools.cycle(prepared.problems[:-1])
+    data_sets = itertools.cycle(prepared.problems[:-1])
     solves = right = wrong = 0
 
     def once() -> None:
         nonlocal solves, right, wrong
-        problem = next(problems)
+        problem = next(data_sets)
         answer = solve(problem)
         solves += 1
         right += answer == problem.secret
@@ -78,15 +85,38 @@ def run(prepared: Prepared, _session: Session) -> dict[str, Any]:
 
 
 def evaluate(prepared: Prepared) -> dict[str, Any]:
-    """Solve the data set for tracing once, with arrays that record their use.
+    """Solve the data set for tracing once, with arrays and random numbers that record their use.
 
     Returns:
-        Whether the answer is right, and the cost by every metric that needs no meter.
+        Whether the answer is right, the cost by every metric that needs no meter, the share of the array work
+        that is traced, and the cache of a core in bytes where the system tells it.
     """
-    problem, trace = prepared.problems[-1], Trace()
-    # A fixed state of the random numbers, so that the trace depends only on the block.
-    traced = dataclasses.replace(
-        problem, x=trace.array(problem.x), y=trace.array(problem.y), random=np.random.default_rng(0)
-    )
-    answer = PROCESSES[prepared.parameters.process](traced)
-    return {"traced_right": answer == problem.secret, **metrics.of(trace)}
+    problem, trace, coverage = prepared.problems[-1], Trace(), Coverage()
+    process = PROCESSES[prepared.parameters.process]
+    solve = coverage.watch(sys.modules[process.__module__])[process.__name__]
+    given = vars(problem) | {
+        "x": place(problem.x, trace),
+        "y": place(problem.y, trace),
+        # A fixed state of the random numbers, so that the trace depends only on the block.
+        "random": TracedRandom(np.random.default_rng(0), trace),
+    }
+    answer = solve(coverage.watch(problems)["Problem"](**given))
+    cache_bytes = core_cache_bytes()
+    return {
+        "traced_right": answer == problem.secret,
+        "traced_share": coverage.traced_share,
+        **measure(trace),
+        **({} if cache_bytes is None else {"core_cache_bytes": cache_bytes}),
+    }
+
+
+def core_cache_bytes(caches: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int | None:
+    """Size of the second-level cache of a core, the largest that it has for itself; None if unknown."""
+    for cache in sorted(caches.glob("index*")):
+        try:
+            level, size = ((cache / name).read_text().strip() for name in ("level", "size"))
+        except OSError:
+            continue
+        if level == "2" and size.endswith("K"):
+            return 1024 * int(size.removesuffix("K"))
+    return None

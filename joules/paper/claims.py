@@ -174,7 +174,11 @@ def _evaluate(claim: Claim, statistics: pd.DataFrame, models: pd.DataFrame) -> R
 
 
 def _verdict_of_row(claim: Claim, cells: Mapping[str, Any]) -> tuple[Verdict, str]:
-    return verdict_of(claim, *(float(cells[column]) for column in ("estimate", "ci_low", "ci_high")))
+    verdict, evidence = verdict_of(
+        claim, *(float(cells[column]) for column in ("estimate", "ci_low", "ci_high"))
+    )
+    says_why = pd.isna(cells["estimate"]) and isinstance(cells.get("note"), str)
+    return verdict, str(cells["note"]) if says_why else evidence
 
 
 def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str, object]:

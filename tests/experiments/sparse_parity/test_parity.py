@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.sparse_parity import figures, report, tables, workload
-from experiments.sparse_parity.parameters import NAMES, Parameters
+from experiments.sparse_parity import agreement, figures, report, tables, workload
+from experiments.sparse_parity.parameters import ACCESS, Parameters
 from experiments.sparse_parity.problems import draw
-from experiments.sparse_parity.subsets import subsets
+from experiments.sparse_parity.sets import all_sets
+from joules.analysis import sensitivity
 from joules.analysis.drawing import print_renderer
 from joules.analysis.records import Records
 from joules.analysis.steps import tabulate_records
+from joules.paper.claims import evaluate_claims
 from joules.paper.values import check_bands, check_values
 from joules.study.campaign import Campaign
 from joules.study.config import check_config
@@ -45,10 +47,12 @@ def test_labels_are_the_parity_of_the_secret():
 
 
 def test_subsets_are_all_of_them_in_order():
-    assert subsets(5, 3).tolist() == [list(each) for each in itertools.combinations(range(5), 3)]
+    assert all_sets(draw(5, 3, 0.0, 1, 0), 3).tolist() == [
+        list(each) for each in itertools.combinations(range(5), 3)
+    ]
 
 
-@pytest.mark.parametrize("process", NAMES)
+@pytest.mark.parametrize("process", ACCESS)
 @pytest.mark.parametrize(("bits", "k"), [(10, 2), (16, 3)])
 def test_every_process_finds_the_secret(process, bits, k):
     for seed in range(3):
@@ -56,8 +60,17 @@ def test_every_process_finds_the_secret(process, bits, k):
         assert workload.PROCESSES[process](problem) == problem.secret
 
 
-@pytest.mark.parametrize("process", ["elimination", "elimination_packed"])
-def test_one_wrong_label_breaks_elimination(process):
+@pytest.mark.parametrize(("bits", "k"), [(100, 3), (127, 3), (60, 5)])
+@pytest.mark.parametrize(
+    "process", ["elimination", "elimination_packed", "meet_in_the_middle", "queries_single_bits"]
+)
+def test_processes_for_many_bits_find_the_secret(process, bits, k):
+    problem = draw(bits, k, 0.0, 200, seed=3)
+    assert workload.PROCESSES[process](problem) == problem.secret
+
+
+@pytest.mark.parametrize("process", ["elimination", "elimination_packed", "meet_in_the_middle"])
+def test_one_wrong_label_breaks_exact_processes(process):
     problem = draw(20, 3, 0.0, 1000, 0)
     problem.y[5] ^= 1
     assert workload.PROCESSES[process](problem) != problem.secret
@@ -72,9 +85,9 @@ def test_wrong_labels_do_not_break_what_counts(process):
     assert workload.PROCESSES[process](problem) == problem.secret
 
 
-@pytest.mark.parametrize("process", NAMES)
+@pytest.mark.parametrize("process", ACCESS)
 def test_a_traced_solve_is_the_same_solve(process):
-    values = {"process": process, "bits": 14, "k": 3, "examples": 1000, "data_sets": 2, "window_s": 0.01}
+    values = {"process": process, "bits": 10, "k": 2, "examples": 1000, "data_sets": 2, "window_s": 0.01}
     prepared = workload.build(values, 0)
     results = workload.run(prepared, records.FakeSession())
     assert results["right"] == results["solves"] > 0
@@ -82,26 +95,30 @@ def test_a_traced_solve_is_the_same_solve(process):
     assert first["traced_right"]
     assert first == second
     assert all(first[metric] > 0 for metric in tables.TRACED)
+    assert first["traced_share"] == 1
 
 
 # Process: energy of a solve in joules, operations, whether it is right.
 PROCESSES = {
     "elimination": (4e-4, 5e3, True),
     "subsets_packed": (1e-4, 1e4, True),
-    "queries": (2e-4, 2e3, True),
+    "backtracking": (2e-4, 2e3, True),
     "fourier": (9e-4, 1e6, True),
     "network_sgd": (5e-5, 1e2, False),
 }
+ASKING = {"queries": (5e-6, 8e2, True), "queries_single_bits": (1e-6, 9e2, True)}
 
 
-def run(process, block, bits=20):
-    energy_j, operations, right = PROCESSES[process]
+def run(process, block, bits=20, **changed):
+    energy_j, operations, right = (PROCESSES | ASKING)[process]
     solves = 1000
     metrics = {
         "solves": solves,
         "right": solves if right else 0,
         "wrong": 0,
         "traced_right": right,
+        "traced_share": 1.0,
+        "core_cache_bytes": 1e4,
         **dict.fromkeys(tables.TRACED, 10.0 + operations),
     }
     whole_j = energy_j * solves * (1 + 0.01 * block)
@@ -111,14 +128,14 @@ def run(process, block, bits=20):
         whole_j,
         experiment="sparse_parity",
         parameters={"process": process, "bits": bits, "k": 3},
-        metrics=metrics | {"operations": operations},
+        metrics=metrics | {"operations": operations} | changed,
         duration_s=whole_j,
         contention=records.QUIET.model_copy(update={"duration_s": whole_j, "job_cpu_s": whole_j}),
     )
 
 
-def entries(blocks=3, processes=tuple(PROCESSES)):
-    return [run(process, block) for block in range(blocks) for process in processes] + [
+def entries(blocks=3, processes=tuple(PROCESSES), **changed):
+    return [run(process, block, **changed) for block in range(blocks) for process in processes] + [
         records.idle(block, position) for block in range(blocks) for position in ("before", "after")
     ]
 
@@ -134,15 +151,132 @@ def test_who_does_not_solve_takes_no_part(made):
     assert "network_sgd" not in set(made["regret"]["winner"])
 
 
+def test_processes_with_other_access_are_ranked_apart(made):
+    both = tables.tabulate(Records.from_sequence(entries(processes=(*PROCESSES, *ASKING))), DESIGN)
+    regret = both["regret"].set_index(["access", "metric"])
+    assert regret.loc[("membership queries", "energy_per_solve_j"), "winner"] == "queries_single_bits"
+    assert regret.loc[("membership queries", "operations"), "regret"] == pytest.approx(5)
+    # Two processes have no order to agree about.
+    assert set(both["agreement"].query("memory == 'all'")["problems"]) == {1}
+    from_examples = both["regret"].query("access == 'examples'")
+    pd.testing.assert_frame_equal(from_examples, made["regret"])
+    pd.testing.assert_frame_equal(both["proxies"], made["proxies"])
+
+
+# Columns that later steps of the analysis add.
+NO_BOUND = dict.fromkeys(
+    ["p_bound", *sensitivity.UNFLAGGED_COLUMNS, *sensitivity.MODEL_COLUMNS], float("nan")
+)
+
+
+@pytest.mark.parametrize("share", [None, 0.9])
+def test_incomplete_counts_claim_nothing(share):
+    """Records of before the traced share was recorded, and of a solve of which a tenth was not traced."""
+    made = tables.tabulate(Records.from_sequence(entries(traced_share=share)), DESIGN)
+    assert made["arms"][[*tables.TRACED]].isna().all(axis=None)
+    assert set(made["regret"]["metric"]) == {*tables.METERED, tables.ENERGY}
+    rows = made["statistics"].set_index("statistic")
+    for statistic in ("regret.operations", "agreement.data_movement_distance_over_operations"):
+        assert rows.loc[statistic, "note"] == tables.INCOMPLETE
+        assert pd.isna(rows.loc[statistic, "estimate"])
+    assert rows.loc["regret.time_per_solve_s", "estimate"] == pytest.approx(1)
+    keys = {value.key for value in check_values(report.values(made))}
+    assert "sparse_parity.traced" not in keys
+    assert "sparse_parity.regret.operations" not in keys
+    for name in DESIGN.figures:
+        plt.close(print_renderer.draw_figure(getattr(figures, name)(made)))
+    claims = evaluate_claims({"sparse_parity": made["statistics"].assign(**NO_BOUND)}, {})
+    assert set(claims["verdict"]) == {"inconclusive"}
+    assert set(claims["evidence"]) == {tables.INCOMPLETE}
+
+
+def test_complete_counts_say_so(made):
+    values = {value.key: value for value in check_values(report.values(made))}
+    assert values["sparse_parity.traced"].printed == "100"
+
+
+def test_problems_beyond_the_cache_of_a_core():
+    every = [
+        run(process, block, bits, peak_bytes=peak_bytes)
+        for block in range(3)
+        for process in PROCESSES
+        for bits, peak_bytes in ((20, 5e3), (50, 2e4))
+    ]
+    taus = tables.tabulate(Records.from_sequence(every), DESIGN)["agreement"]
+    assert taus.groupby("memory")["problems"].max().to_dict() == {"all": 2, "within": 1, "beyond": 1}
+
+
+# Joules of a solve by a sensor; a counter reads those of PROCESSES.
+SENSOR_J = {"elimination": 4e-4, "subsets_packed": 2.1e-4, "backtracking": 2e-4, "fourier": 9e-4}
+
+
+def read_twice(domain):
+    """Runs whose energy a counter of the processor and a sensor of `domain` read."""
+    every = []
+    sensor_j = SENSOR_J | {process: energy_j for process, (energy_j, _, _) in ASKING.items()}
+    for process, one in ((process, run(process, block)) for block in range(3) for process in sensor_j):
+        sampled_j = 1000 * sensor_j[process]
+        readings = [
+            records.reading(one.total.energy_j, source="rapl", provenance="counter"),
+            records.reading(sampled_j, domain=domain, source="hwmon-board", provenance="sampled"),
+        ]
+        every.append(one.model_copy(update={"readings": readings}))
+    return tables.tabulate(Records.from_sequence(every), DESIGN)
+
+
+def test_the_order_of_processes_is_read_by_two_instruments():
+    made = read_twice("machine")
+    orders = made["orders"].set_index("access")
+    row = orders.loc["examples"]
+    assert (row["instrument"], row["other"], row["processes"]) == ("rapl", "hwmon-board", 4)
+    assert row["order"] == "subsets_packed < backtracking < elimination < fourier"
+    assert row["other_order"] == "backtracking < subsets_packed < elimination < fourier"
+    # One pair of six is the other way round.
+    assert row["tau"] == pytest.approx(4 / 6)
+    assert orders.loc["membership queries", "tau"] == pytest.approx(1)
+    statistic = made["statistics"].set_index("statistic").loc["instruments.agreement"]
+    assert (statistic["n"], statistic["estimate"]) == (2, pytest.approx((4 / 6 + 1) / 2))
+    assert len(report.display(made)["parity_orders"]) == 2
+
+
+def test_instruments_of_different_parts_read_no_order_twice():
+    made = read_twice("gpu0")
+    statistic = made["statistics"].set_index("statistic").loc["instruments.agreement"]
+    assert made["orders"].empty
+    assert statistic["note"] == "no two of rapl, hwmon-board read the same part"
+
+
+def test_without_an_instrument_the_table_of_orders_says_why(made):
+    statistic = made["statistics"].set_index("statistic").loc["instruments.agreement"]
+    assert made["orders"].empty
+    assert statistic["n"] == 0
+    assert statistic["note"] == "no instrument counts or samples energy: it is modelled"
+    assert report.display(made)["parity_orders"].iloc[0, 0] == statistic["note"]
+
+
+def test_movement_is_compared_with_operations_problem_by_problem():
+    """Movement goes with energy in one problem, and with operations in the other."""
+    every = [
+        run(process, block, bits, data_movement_distance=PROCESSES[process][bits == 50])
+        for block in range(3)
+        for process in PROCESSES
+        for bits in (20, 50)
+    ]
+    rows = tables.tabulate(Records.from_sequence(every), DESIGN)["statistics"].set_index("statistic")
+    row = rows.loc["agreement.data_movement_distance_over_operations"]
+    tau = stats.kendalltau([4, 1, 2, 9], [5e3, 1e4, 2e3, 1e6]).statistic
+    assert (row["n"], row["estimate"]) == (2, pytest.approx((1 - tau) / 2))
+
+
 def test_choosing_by_a_proxy_costs_what_its_winner_does(made):
     regret = made["regret"].set_index("metric")
-    assert regret.loc["operations", "winner"] == "queries"
+    assert regret.loc["operations", "winner"] == "backtracking"
     assert regret.loc["operations", "cheapest"] == "subsets_packed"
     assert regret.loc["operations", "regret"] == pytest.approx(2.0)
     assert regret.loc["energy_per_solve_j", "regret"] == pytest.approx(1.0)
     row = made["statistics"].set_index("statistic").loc["regret.operations"]
     assert row["estimate"] == pytest.approx(2.0)
-    assert row["note"] == "worst of 1 problems: n = 20, k = 3"
+    assert row["note"] == "worst of 1: n = 20, k = 3, examples"
 
 
 def test_a_process_that_is_not_compared_takes_no_block_from_those_that_are(made):
@@ -155,17 +289,17 @@ def test_a_process_that_is_not_compared_takes_no_block_from_those_that_are(made)
 
 def test_tau_is_kendalls():
     values = np.random.default_rng(0).integers(0, 5, (9, 3)).astype(float)
-    found = tables.taus(values, np.arange(9)[None])[0]
+    found = agreement.taus(values, np.arange(9)[None])[0]
     for a, b in itertools.combinations(range(3), 2):
         assert found[a, b] == pytest.approx(stats.kendalltau(values[:, a], values[:, b]).statistic)
 
 
 def test_agreement_is_over_processes_that_solve(made):
-    agreement = made["agreement"].set_index(["metric", "other"])
+    taus = made["agreement"].query("memory == 'all'").set_index(["metric", "other"])
     # Energies 4, 1, 2, 9 against operations 5e3, 1e4, 2e3, 1e6: four pairs of six alike.
-    tau = agreement.loc[("operations", "energy_per_solve_j"), "tau"]
+    tau = taus.loc[("operations", "energy_per_solve_j"), "tau"]
     assert tau == pytest.approx(stats.kendalltau([4, 1, 2, 9], [5e3, 1e4, 2e3, 1e6]).statistic)
-    assert agreement.loc[("time_per_solve_s", "energy_per_solve_j"), "tau"] == pytest.approx(1.0)
+    assert taus.loc[("time_per_solve_s", "energy_per_solve_j"), "tau"] == pytest.approx(1.0)
 
 
 def test_a_proxy_that_is_energy_explains_all_of_it(made):
@@ -175,7 +309,7 @@ def test_a_proxy_that_is_energy_explains_all_of_it(made):
 
 
 @pytest.mark.parametrize("blocks", [1, 3])
-@pytest.mark.parametrize("processes", [tuple(PROCESSES), ("elimination", "queries"), ("network_sgd",)])
+@pytest.mark.parametrize("processes", [tuple(PROCESSES), ("elimination", "backtracking"), ("network_sgd",)])
 def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, processes):
     made = tables.tabulate(Records.from_sequence(entries(blocks, processes)), DESIGN)
     check_values(report.values(made))
@@ -186,15 +320,13 @@ def test_any_part_of_a_campaign_becomes_tables_figures_and_values(blocks, proces
 
 def test_runs_that_failed_are_kept_and_not_counted():
     made = tables.tabulate(
-        Records.from_sequence([run("queries", 0), records.failed(run("fourier", 0))]), DESIGN
+        Records.from_sequence([run("backtracking", 0), records.failed(run("fourier", 0))]), DESIGN
     )
-    assert list(made["arms"]["process"]) == ["queries"]
+    assert list(made["arms"]["process"]) == ["backtracking"]
     assert len(made["runs"]) == 2
 
 
 def test_no_joule_is_printed_without_its_band(made):
-    from joules.analysis import sensitivity
-
     whole = sensitivity.with_power_models(
         made, Records.from_sequence(entries()), lambda again: tables.tabulate(again, DESIGN)
     )
