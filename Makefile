@@ -39,7 +39,7 @@ format: setup ## rewrite the code in the house style
 	$(VENV)/bin/snakefmt Snakefile workflow/rules
 
 lock: ## choose package versions again from envs/requirements.in (needs uv)
-	for name in requirements peers setup; do uv pip compile --quiet --universal --generate-hashes \
+	for name in requirements peers trainers setup; do uv pip compile --quiet --universal --generate-hashes \
 		--python-version 3.11 --custom-compile-command "make lock" envs/$$name.in -o envs/$$name.lock; done
 	uv pip compile --quiet --universal --generate-hashes --no-deps --constraints $(LOCK) \
 		--python-version 3.11 --custom-compile-command "make lock" envs/measure.in -o envs/measure.lock
