@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
@@ -12,6 +12,15 @@ from joules.analysis.tables import list_tabulated, read_tables
 from joules.power.servers import choose_servers
 from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.manifest import Origin
+
+# What is stated of a campaign with its verdicts, and the columns of verdicts that are compared.
+SETTING = ["machine", "scale", "measured_on", "first_seed"]
+COMPARED = ["claim", "experiment", *SETTING, "unit", "n", "estimate", "ci_low", "ci_high", "verdict"]
+
+
+def read_verdicts(campaigns: Iterable[Campaign]) -> dict[str, pd.DataFrame]:
+    """The latest verdicts of campaigns by their name: of `COMPARED` those columns that each has."""
+    return {each.name: pd.read_csv(each.latest_claims, usecols=COMPARED.__contains__) for each in campaigns}
 
 
 def describe_setting(every: Collection[Records]) -> dict[str, object]:

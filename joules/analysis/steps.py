@@ -13,6 +13,7 @@ import pandas as pd
 
 from joules.analysis import sensitivity, tables
 from joules.analysis.contracts import CampaignEvidence, CampaignTables, Figure, PublishedTables, Tables
+from joules.analysis.origin import read_verdicts
 from joules.analysis.records import Records, TableSet, concat, load_records, read_stated
 from joules.analysis.statistics import with_p_bound
 from joules.errors import UserError
@@ -101,7 +102,7 @@ def _from_campaign(campaign: Campaign, experiment: str, config: Config, load: Lo
         config,
         campaign.name,
         read_stated(campaign.stated),
-        {other.name: pd.read_csv(other.latest_claims) for other in earlier_releases(campaign)},
+        read_verdicts(earlier_releases(campaign)),
     )
     return module.tabulate(evidence)
 

@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from joules.analysis.origin import COMPARED, SETTING
 from joules.analysis.pooling import PooledMachines
 from joules.analysis.statistics import holm
 from joules.means import MeanSample
 from joules.paper.claims import DECIDED, LEAST_CAMPAIGNS, OPEN, verdict_of
 from joules.paper.printing import cell, lay_out, spaced
-from joules.study.claims import load_claims
+from joules.study.claims import Claim, load_claims
 from joules.study.design import load_design
 
 # Levels of rows: an estimate of a campaign, of all on a machine, and over all machines.
 CAMPAIGN, MACHINE, MACHINES = "campaign", "machine", "machines"
-# What the table states of a campaign.
-SETTING = ["machine", "scale", "measured_on", "first_seed"]
+# Machines that fit on a page beside one another.
+_MOST_MACHINES = 4
 _NUMBERS = ["unit", "n", "estimate", "ci_low", "ci_high"]
 COLUMNS = [
     "claim",
@@ -48,7 +49,6 @@ COLUMNS = [
 ]
 # Columns that `decide_over_campaigns` adds to the verdicts.
 OVER = ["replicates", "over_low", "over_high", "campaign_verdict"]
-_KEPT = ["claim", "experiment", *SETTING, *_NUMBERS, "verdict"]
 
 
 def tabulate_replication(verdicts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -63,28 +63,29 @@ def tabulate_replication(verdicts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         a row over machines if there are two.
     """
     known = [
-        table[_KEPT].assign(campaign=name)
+        table[COMPARED].assign(campaign=name)
         for name, table in verdicts.items()
-        if set(_KEPT) <= set(table.columns)
+        if set(COMPARED) <= set(table.columns)
     ]
     rows: list[dict[str, Any]] = []
     if known:
         every = pd.concat(known, ignore_index=True).dropna(subset=["estimate", "first_seed"])
+        declared = {experiment: load_claims(str(experiment)) for experiment in every["experiment"].unique()}
         for (experiment, claim), group in every.groupby(["experiment", "claim"], sort=False):
-            if next(iter(verdicts)) in set(group["campaign"]):
-                bound = load_claims(experiment)[claim]
+            bound = declared[experiment].get(claim)
+            # Claims about readings of others are the same in every campaign.
+            if bound and bound.read_by is None and next(iter(verdicts)) in set(group["campaign"]):
                 named = {"claim": claim, "experiment": experiment}
                 named |= {"comparison": bound.comparison, "value": bound.value}
-                rows += [named | row for row in _rows_of_claim(group, experiment, claim)]
+                rows += [named | row for row in _rows_of_claim(group, bound, load_design(experiment).learns)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     compared = table["p_equal"].notna()
     table.loc[compared, "p_equal_holm"] = holm(table.loc[compared, "p_equal"].to_numpy(dtype=np.float64))
     return table
 
 
-def _rows_of_claim(group: pd.DataFrame, experiment: str, name: str) -> list[dict[str, Any]]:
-    learns = load_design(experiment).learns
-    claim, unit = load_claims(experiment)[name], group["unit"].iloc[0]
+def _rows_of_claim(group: pd.DataFrame, claim: Claim, learns: bool) -> list[dict[str, Any]]:
+    unit = group["unit"].iloc[0]
     is_ratio = unit == "ratio" and (group["estimate"] > 0).all()
     group = group.assign(
         value=np.log(group["estimate"]) if is_ratio else group["estimate"],
@@ -106,10 +107,10 @@ def _rows_of_claim(group: pd.DataFrame, experiment: str, name: str) -> list[dict
         numbers = {"estimate": restored.estimate, "ci_low": low, "ci_high": high, "replicates": sample.n}
         return numbers | {"level": level, "unit": unit, "verdict": verdict}
 
-    by_machine = {
-        str(machine): of_machine.groupby("replicate", sort=False)["value"].mean().to_numpy()
-        for machine, of_machine in group.groupby("machine", sort=False)
-    }
+    replicates: dict[str, list[float]] = {}
+    for (machine, _), mean in group.groupby(["machine", "replicate"], sort=False)["value"].mean().items():
+        replicates.setdefault(machine, []).append(mean)
+    by_machine = {machine: np.array(means) for machine, means in replicates.items()}
     for machine, values in by_machine.items():
         of_machine = pooled(MeanSample.from_values(values), MACHINE, LEAST_CAMPAIGNS)
         rows.append(
@@ -167,8 +168,10 @@ def _decide(row: dict[str, Any], machines: pd.DataFrame) -> dict[str, Any]:
 
 
 def print_replication(replication: pd.DataFrame) -> pd.DataFrame:
-    """The estimates of claims by machine, and over machines, as the paper prints them."""
-    machines = list(dict.fromkeys(replication.loc[replication["level"] == MACHINE, "machine"]))
+    """The estimates of claims by machine, for the machines with most replicates, and over all machines."""
+    of_machines = replication[replication["level"] == MACHINE]
+    counts = of_machines.groupby("machine", sort=False)["replicates"].sum()
+    machines = list(counts.sort_values(ascending=False, kind="stable").index[:_MOST_MACHINES])
     rows = []
     for claim, group in replication.groupby("claim", sort=False):
         by_machine = group[group["level"] == MACHINE].set_index("machine")

@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 
 from joules.analysis import sensitivity
+from joules.analysis.origin import SETTING
 from joules.analysis.statistics import row
 from joules.archive import reanalysis
 from joules.archive.verification import verify_campaign
 from joules.errors import UserError
-from joules.paper.replication import SETTING, tabulate_replication
+from joules.paper.replication import tabulate_replication
 from joules.study.campaign import Campaign
 from joules.study.manifest import read_manifest
 from tests import ROOT

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from joules.paper import replication
+from joules.analysis.origin import SETTING
 from joules.paper.claims import state_claim
 from joules.paper.replication import decide_over_campaigns, print_replication, tabulate_replication
 from joules.study.claims import load_claims
@@ -94,7 +94,7 @@ def test_a_claim_stays_decided_only_if_campaigns_together_decide_it_alike(others
     table = tabulate_replication(
         {"own": own} | {f"b{day}": verdicts(ratio, day) for day, ratio in enumerate(others, 2)}
     )
-    alone = own.drop(columns=replication.SETTING)
+    alone = own.drop(columns=SETTING)
     (row,) = decide_over_campaigns(alone, table, "own").to_dict("records")
     assert (row["verdict"], row["campaign_verdict"]) == (verdict, "supported")
     assert words in row["evidence"]
