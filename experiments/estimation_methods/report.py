@@ -10,7 +10,7 @@ import pandas as pd
 from experiments.estimation_methods.advice import positions, recommendations
 from experiments.estimation_methods.methods import METHODS, REFERENCE
 from joules.paper.printing import Cell, lay_out, number
-from joules.paper.rows import derive, pick
+from joules.paper.rows import derive, pick, published
 from joules.paper.values import Value, statistic_values
 
 
@@ -37,6 +37,9 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("methods.lowest", distinct.min("bias"), 2),
         Value("methods.highest", distinct.max("bias"), 2),
         Value("methods.blind", blind.count()),
+        Value(
+            "methods.published.operations", derive(published, "estimation_methods", "operations_miss_half"), 2
+        ),
         Value("carbon.lowest", carbon.min("ratio_to_world"), 2),
         Value("carbon.highest", carbon.max("ratio_to_world"), 2),
         *statistic_values("methods", tables),

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from joules.paper.printing import banded, lay_out, number, quotient
-from joules.paper.rows import Rows, derive, pick
+from joules.paper.rows import Rows, derive, pick, published
 from joules.paper.values import Value, cell_values, statistic_values
-from joules.study.claims import load_claims
 
 _ENERGY, _TIME = "energy_per_inference_j", "time_per_inference_s"
 _FITS = ("r2", "r2_low", "r2_high", "spearman")
@@ -40,7 +39,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value("flops.denormals", 100 * runs.max("denormal_share"), 2, r"\percent"),
         Value("flops.std.least", runs.min("activation_std_min"), 2),
         Value("flops.std.most", runs.max("activation_std_max"), 2),
-        Value("flops.published.r2", derive(published, "flops_do_not_predict_energy"), 2),
+        Value("flops.published.r2", derive(published, "flops_vs_energy", "flops_do_not_predict_energy"), 2),
         *_costs("flops.least", arms.least(_ENERGY)),
         *_costs("flops.most", arms.largest(_ENERGY)),
         Value("flops.cv", arms.median("cv_percent"), 2, r"\percent"),
@@ -57,11 +56,6 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         *statistic_values("flops", tables),
         *_predictor_values(tables),
     ]
-
-
-def published(claim: str) -> float:
-    """The published number of a claim of this experiment."""
-    return load_claims("flops_vs_energy")[claim].published or 0.0
 
 
 def _costs(key: str, arm: Rows) -> list[Value]:

@@ -22,6 +22,7 @@ from joules.analysis.sensitivity import HIGH, LOW
 from joules.errors import UserError
 from joules.paper.printing import listed
 from joules.paper.quantities import Cells, Quantity, Raw, place, plain
+from joules.study.claims import load_claims
 from joules.study.design import Scale, load_design
 
 Aggregation = Literal["min", "max", "sum", "median", "nunique", "mode", "names", "count", "cell"]
@@ -206,6 +207,12 @@ def derive(function: Callable[..., Any], *arguments: object) -> Quantity:
 def declared(experiment: str, scale: Scale, name: str) -> float:
     """A number that the design of an experiment declares for its analysis at a scale."""
     return float(load_design(experiment).at(scale).analysis[name])
+
+
+def published(experiment: str, claim: str) -> float:
+    """The published number that a claim of an experiment names; NaN if it names none."""
+    number = load_claims(experiment)[claim].published
+    return math.nan if number is None else number
 
 
 def _equality(column: str, value: object) -> str:
