@@ -40,8 +40,8 @@ def _explorer(browser: Any, picture: Path) -> None:
         page = browser.new_page(viewport={"width": 1000, "height": 760})
         page.goto(f"{file.as_uri()}#figure/{_FIGURE}")
         page.wait_for_selector("#proof.good")
-        page.locator(".mark-symbol.role-mark path").nth(3).hover()
-        page.wait_for_selector("#vg-tooltip-element.visible")
+        page.locator(".mark.point path").nth(3).hover()
+        page.wait_for_selector("#tip:not([hidden])")
         page.screenshot(path=picture)
 
 
@@ -49,20 +49,17 @@ def _live(browser: Any, picture: Path) -> None:
     command = [sys.executable, "-m", "joules", "live", "--no-browser"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    page = browser.new_page(viewport={"width": 1000, "height": 1560})
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
     try:
         page.goto(re.search(r"http://\S+", server.stdout.readline())[0])  # type: ignore[index]
-        page.select_option("[name=architecture]", "mlp")
-        page.fill("[name=steps]", "6000")
-        page.click("#begin")
-        page.wait_for_function("latest && latest.step > 50", timeout=120_000)
-        page.click("#draw")
+        page.wait_for_selector("#region option", state="attached")
+        page.evaluate("act('begin', {architecture: 'mlp', steps: 3000})")
         page.wait_for_function(
-            "latest.stops.plateau && latest.step > 2 * latest.stops.plateau.step", timeout=120_000
+            """() => /has ended/.test(document.getElementById('told').textContent)
+            && [...document.querySelectorAll('#answers td:nth-child(4)')].every(each => each.textContent)""",
+            timeout=600_000,
         )
-        page.click("#draw")
-        page.wait_for_function("document.querySelectorAll('#answers p').length > 1")
-        page.screenshot(path=picture, full_page=True)
+        page.screenshot(path=picture)
     finally:
         page.close()
         server.send_signal(signal.SIGINT)

@@ -122,7 +122,7 @@ def _watched(browser: Any, seed: int) -> list[dict[str, Any]]:
             page.goto(address)
             page.evaluate("choices => act('begin', choices)", {**_CHOICES, "seed": seed})
             page.wait_for_function(
-                "/has ended|failed/.test(document.getElementById('told').textContent)", timeout=600_000
+                "() => /has ended|failed/.test(document.getElementById('told').textContent)", timeout=600_000
             )
         finally:
             page.close()

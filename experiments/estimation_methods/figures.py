@@ -16,7 +16,8 @@ from joules.analysis.drawing.description import (
     draw_bands,
     draw_reference,
 )
-from joules.analysis.drawing.palette import BLUE, COLOURS, PALE, Look
+from joules.analysis.drawing.palette import BLUE, COLOURS, INK, PALE, Look
+from joules.analysis.sensitivity import HIGH
 
 # Estimates within this relative difference of the reading are also shown on a linear axis.
 _CLOSE = 0.1
@@ -88,14 +89,17 @@ def methods_carbon(tables: Tables) -> Figure:
     places = places.assign(place_number=np.arange(len(places)), nothing=0.0)
     places = places.assign(top=places["place_number"] - 0.4, bottom=places["place_number"] + 0.4)
     named = places.dropna(subset=["generated_by"])
+    # Words stand behind the longest of bar and line.
+    ends = named.filter(regex=f"^emissions_g({HIGH})?$")
     named = named.assign(
-        words=[f"{row.generated_by} {row.generated_percent:.0f} %" for row in named.itertuples()]
+        words=[f"{row.generated_by} {row.generated_percent:.0f} %" for row in named.itertuples()],
+        end=ends.max(axis=1),
     )
     tips = ("place", "level", "emissions_g", "intensity_g_per_kwh", "ratio_to_world", "source")
     layers = [
         Layer("rect", places, "nothing", "top", "emissions_g", "bottom", by="level", tips=tips),
         *draw_bands(places, "emissions_g", y="place_number"),
-        Layer("text", named, "emissions_g", "place_number", text="words", size=7, tips=tips),
+        Layer("text", named, "end", "place_number", text="words", size=7, look=Look(INK), tips=tips),
     ]
     how = describe_provenance(records.select_measured(tables["runs"]))
     x = Axis(f"emissions in g CO₂e (energy {how})", limits=(0, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -178,8 +179,21 @@ class Watching:
         return {
             "grok_step": self._grok_step,
             "predicted_step": self._predicted,
+            "prediction_outcome": self._judge_prediction(latest.step),
             "stops": {name: _since(step, at_j, energies_j) for name, (step, at_j) in self._stops.items()},
         }
+
+    def _judge_prediction(self, step: int) -> str | None:
+        """What became of the prediction; None while it is open. An interval that holds every step of the
+        schedule would be right whatever happens."""
+        if self._predicted is None:
+            return None
+        _, low, high = self._predicted
+        if high - low >= self._given.steps:
+            return "interval wider than the schedule"
+        if self._grok_step is None:
+            return "missed" if step > high else None
+        return "hit" if low <= self._grok_step <= high else "missed"
 
 
 def _since(step: int, at_j: Energies, now_j: Energies) -> dict[str, float]:
@@ -258,13 +272,33 @@ def _released() -> list[Campaign]:
     return sorted(found, key=lambda each: measured[each.name], reverse=True)
 
 
+def _replayable() -> list[Campaign]:
+    """For each kind of machine the released campaign that can be shown best: a whole one, or the newest."""
+    from joules.study.manifest import read_manifest
+
+    best: dict[str, tuple[tuple[bool, str], Campaign]] = {}
+    for campaign in campaigns():
+        if campaign.is_local or not (campaign.manifest.exists() and (campaign.runs / _EXPERIMENT).is_dir()):
+            continue
+        origin = read_manifest(campaign).origin
+        rank = (campaign.tables(_EXPERIMENT).is_dir(), origin.last_measured_at)
+        if origin.words not in best or rank > best[origin.words][0]:
+            best[origin.words] = (rank, campaign)
+    return [campaign for _, campaign in sorted(best.values(), key=lambda each: each[0], reverse=True)]
+
+
+@functools.cache
 def list_replays() -> list[str]:
-    """Runs of the full schedule in the newest released campaign, as '<campaign>: <arm>, block <n>'."""
+    """Runs of the full schedule in a released campaign of each kind of machine, as
+    '<campaign>: <arm>, block <n>'."""
+    from joules.analysis import records
+    from joules.bench.record import Run
+
     return [
         f"{campaign.name}: {run_.arm}, block {run_.block}"
-        for campaign in _released()[:1]
-        for run_ in _tables(campaign)["runs"].itertuples()
-        if run_.rule == "fixed"
+        for campaign in _replayable()
+        for run_ in records.load_records(sorted((campaign.runs / _EXPERIMENT).iterdir()))
+        if isinstance(run_, Run) and run_.failure is None and run_.parameters.get("rule", "fixed") == "fixed"
     ]
 
 

@@ -17,23 +17,20 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import vl_convert
 from pandas import DataFrame
 
 from joules.analysis import columns, contracts, tables
-from joules.analysis.drawing.page_renderer import VEGA_LITE, show_figure
+from joules.analysis.drawing.page_renderer import chart_script, show_figure
 from joules.analysis.drawing.sidecar import read_sidecar
 from joules.archive.verification import list_files
-from joules.study.campaign import (
-    Campaign,
-    compared_releases,
-    tables_of,
-)
+from joules.study.campaign import Campaign, tables_of
 from joules.study.design import load_design
 from joules.study.files import read_content
 from joules.study.manifest import read_manifest
 
 _PAGE = Path(__file__).parent / "page"
+# Parts of the page's script, in order.
+_SCRIPTS = ("files", "elements", "pointing", "figures", "walk", "lists", "app")
 
 
 def write_page(campaign: Campaign) -> Path:
@@ -48,28 +45,26 @@ def write_page(campaign: Campaign) -> Path:
 
 def render_page(campaign: Campaign) -> str:
     """The explorer of a campaign as HTML, the same for the same files."""
-    experiments = read_manifest(campaign).experiments
-    others = compared_releases(campaign)
+    manifest = read_manifest(campaign)
+    charts: dict[str, Any] = {}
+    files = {campaign.relative(path): _packed(path) for path in _shown(campaign)}
     meta = {
         "campaign": campaign.name,
         "title": f"Campaign {campaign.name}",
         "manifest": campaign.relative(campaign.manifest),
-        "questions": [_question(campaign, name) for name in experiments],
-        "meanings": _meanings(campaign, experiments),
-        "others": [{"name": other.name, "file": campaign.relative(other.claims)} for other in others],
+        "origin": manifest.origin.model_dump(exclude={"fingerprints"}),
+        "questions": [_question(campaign, name, charts) for name in manifest.experiments],
+        "meanings": _meanings(campaign, manifest.experiments),
+        "files": list(files),
     }
-    files = {campaign.relative(path): {"content": _packed(path)} for path in _shown(campaign)}
-    files |= {
-        campaign.relative(other.claims): {"content": _packed(other.claims), "of": other.name}
-        for other in others
-    }
+    scripts = [chart_script(), *((_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)]
     return Template((_PAGE / "page.html").read_text(encoding="utf-8")).substitute(
         title=meta["title"],
         style=(_PAGE / "style.css").read_text(encoding="utf-8"),
-        app=_script((_PAGE / "app.js").read_text(encoding="utf-8")),
-        vega=_script(bundle_vega()),
+        app="\n".join(scripts),
         meta=_json(meta),
-        files=_json(files),
+        charts=_carry("chart", {name: _json(chart) for name, chart in charts.items()}),
+        files=_carry("file", files),
     )
 
 
@@ -80,36 +75,34 @@ def _shown(campaign: Campaign) -> Iterator[Path]:
     yield from (path for path in list_files(campaign) if Path(campaign.relative(path)).suffix in kinds)
 
 
-def _question(campaign: Campaign, name: str) -> dict[str, Any]:
+def _question(campaign: Campaign, name: str, charts: dict[str, Any]) -> dict[str, Any]:
+    """What the page says of an experiment; adds its figures to `charts`."""
     design = load_design(name)
     table_set = tables.read_tables(campaign, name)
-    return {
-        "name": name,
-        "title": design.title,
-        "question": design.question,
-        "figures": [
-            _figure(campaign, figure, caption, table_set) for figure, caption in design.figures.items()
-        ],
-    }
+    figures = []
+    for figure, caption in design.figures.items():
+        described, charts[figure] = _figure(campaign, figure, table_set)
+        figures.append({"name": figure, "caption": " ".join(caption.split())} | described)
+    return {"name": name, "title": design.title, "question": design.question, "figures": figures}
 
 
 def _figure(
-    campaign: Campaign, name: str, caption: str, table_set: Mapping[str, DataFrame]
-) -> dict[str, Any]:
+    campaign: Campaign, name: str, table_set: Mapping[str, DataFrame]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Where a figure comes from, and its charts by cost."""
     sidecar = read_sidecar(campaign, name)
     module = importlib.import_module(f"experiments.{sidecar.experiment}.figures")
     describe: contracts.Figure = getattr(module, name)
     used = _Noted(table_set)
     figure = describe(used)
-    return {
-        "name": name,
-        "caption": " ".join(caption.split()),
-        "costs": {cost: show_figure(told) for cost, told in (figure.costs or {"energy": figure}).items()},
+    origin = {
         "tables": list(used.names),
         "source": f"experiments/{sidecar.experiment}/figures.py, {name}",
         "code": sidecar.code_fingerprint[:16],
         "sha256": sidecar.files[f"{name}.pdf"][:16],
     }
+    costs = figure.costs or {"energy": figure}
+    return origin, {cost: show_figure(told) for cost, told in costs.items()}
 
 
 class _Noted(Mapping[str, DataFrame]):
@@ -147,6 +140,12 @@ def _words(path: Path, experiment: str, table: str) -> dict[str, str]:
     return {column: words for column, words in meanings.items() if words is not None}
 
 
+def _carry(kind: str, texts: Mapping[str, str]) -> str:
+    return "\n".join(
+        f'<script type="text/plain" data-{kind}="{name}">{text}</script>' for name, text in texts.items()
+    )
+
+
 def _packed(path: Path) -> str:
     return base64.b64encode(gzip.compress(read_content(path), mtime=0)).decode("ascii")
 
@@ -154,13 +153,3 @@ def _packed(path: Path) -> str:
 def _json(body: object) -> str:
     # In HTML, '</' would end the script that contains it.
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
-
-
-def _script(text: str) -> str:
-    return text.replace("</script", "<\\/script")
-
-
-def bundle_vega() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, from the package vl-convert."""
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
-    return bundle

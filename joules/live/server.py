@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Annotated, Any, cast
 
 import uvicorn
-import vl_convert
 from pydantic import Field, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -26,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from joules.analysis.drawing.page_renderer import VEGA_LITE
+from joules.analysis.drawing.page_renderer import chart_script
 from joules.errors import UserError
 from joules.instrument import carbon
 from joules.live.contracts import Live
@@ -44,7 +43,7 @@ _PAGE = Path(__file__).parent / "page"
 # The page loads nothing from elsewhere, and other sites can neither frame nor read it.
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
         "connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -59,7 +58,7 @@ class Replayed(Closed):
     """Which recorded run to replay, and how many times as fast."""
 
     name: Annotated[str, Field(max_length=200)]
-    speed: Annotated[float, Field(ge=0.1, le=1000.0)] = 10.0
+    speed: Annotated[float, Field(ge=0.1, le=1000.0)] = 1.0
 
 
 class Stage:
@@ -293,16 +292,13 @@ def _page(live: Live, config: Config) -> str:
             "kwh": one.energy_kwh,
             "usd": one.price_usd,
             "household_h": one.household_h,
-            "boiled_litres": one.boiled_litres,
-            "lamp_h": one.lamp_h,
+            "phone_charges": one.energy_kwh / carbon.PHONE_CHARGE_KWH,
         },
+        "car_g_per_km": carbon.CAR_G_PER_KM,
     }
+    parts = [(_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in ("live", "quiz", "charts")]
     return Template((_PAGE / "live.html").read_text(encoding="utf-8")).substitute(
-        meta=json.dumps(meta).replace("</", "<\\/"),
-        app=(_PAGE / "live.js").read_text(encoding="utf-8").replace("</script", "<\\/script"),
-        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE).replace(
-            "</script", "<\\/script"
-        ),
+        meta=json.dumps(meta).replace("</", "<\\/"), app="\n".join([chart_script(), *parts])
     )
 
 

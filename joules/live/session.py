@@ -30,15 +30,21 @@ class LiveSession(Session):
     def pause_if_due(self, progress: float, answer: Callable[[Any], Any]) -> None:
         """Pauses if the last pause was at least `PAUSE_EVERY_S` ago. The window is closed during a pause.
 
+        The last pause, at a progress of 1, is repeated for as long as the parent asks questions.
+
         Args:
             progress: Share of the work done so far, from 0 to 1.
             answer: Answers one question of the parent.
         """
-        if time.monotonic() - self._resumed_s < PAUSE_EVERY_S:
+        is_last = progress >= 1
+        if not is_last and time.monotonic() - self._resumed_s < PAUSE_EVERY_S:
             return
-        self._mark("pause", progress=progress)
-        questions = self._wait()
-        if isinstance(questions, list):
-            self._mark("answers", answers=[answer(question) for question in questions])
-        self._mark("start")
+        is_asked = True
+        while is_asked:
+            self._mark("pause", progress=progress)
+            questions = self._wait()
+            if isinstance(questions, list):
+                self._mark("answers", answers=[answer(question) for question in questions])
+            self._mark("start")
+            is_asked = is_last and bool(questions) and isinstance(questions, list)
         self._resumed_s = time.monotonic()

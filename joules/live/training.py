@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import queue
 import threading
@@ -28,6 +29,8 @@ from joules.live.session import LiveSession
 _TIME_LIMIT_S = 3600.0
 # How often a paused run checks whether it is to continue.
 _CHECK_EVERY_S = 0.05
+# How often a replay shows what is new.
+_REPLAYED_EVERY_S = 0.25
 
 Tell = Callable[[dict[str, Any]], None]
 Point = tuple[float, dict[str, Any]]
@@ -185,12 +188,15 @@ class Training(Show):
 
     def _play(self) -> None:
         holder = f"joules live {self._experiment}"
-        with machine_lock(
-            holder, lambda words: self._tell({"event": "waits", "reason": words}), self._check_stopped
-        ):
-            self._train()
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(
+                machine_lock(
+                    holder, lambda words: self._tell({"event": "waits", "reason": words}), self._check_stopped
+                )
+            )
+            self._train(lock.close)
 
-    def _train(self) -> None:
+    def _train(self, release_machine: Callable[[], None]) -> None:
         self._tell({"event": "prepares"})
         job = Job(has_pauses=True)
         sources, _ = discover(job)
@@ -213,6 +219,7 @@ class Training(Show):
             self._tell(
                 {
                     "event": "begins",
+                    "can_be_asked": True,
                     "parameters": self._parameters,
                     "seed": self._seed,
                     "provenance": {
@@ -224,13 +231,16 @@ class Training(Show):
             )
             try:
                 self._run_turns(worker, sampler, floor_w)
+                release_machine()
+                self._tell({"event": "ends"})
+                self._answer_until_stopped(worker)
             finally:
                 worker.kill()
-        self._tell({"event": "ends"})
 
     def _run_turns(self, worker: _LiveWorker, sampler: Sampler, floor_w: float) -> None:
+        """Trains until the last pause, in which the network is kept."""
         is_paused = worker.run_turn()
-        while is_paused:
+        while is_paused and worker.window.progress < 1:
             self._account(worker, sampler, floor_w)
             self._wait_while_paused()
             is_paused = worker.run_turn(self._take_questions())
@@ -238,6 +248,18 @@ class Training(Show):
         if worker.window.failure:
             raise RuntimeError(worker.window.failure)
         self._account(worker, sampler, floor_w)
+
+    def _answer_until_stopped(self, worker: _LiveWorker) -> None:
+        """Answers questions with the trained network, whose process is suspended in between."""
+        while not self._is_stopped.wait(_CHECK_EVERY_S):
+            questions = self._take_questions()
+            if questions and worker.run_turn(questions):
+                self._tell_answers(worker)
+
+    def _tell_answers(self, worker: _LiveWorker) -> None:
+        answers, worker.answers = worker.answers, []
+        if answers:
+            self._tell({"event": "answers", "answers": answers})
 
     def _account(self, worker: _LiveWorker, sampler: Sampler, floor_w: float) -> None:
         """Reports the points of the segment that has just ended, with the energy until each of them."""
@@ -262,13 +284,12 @@ class Training(Show):
             self._extend_point(data, self._worked_s + at_s - segment.start_s, energies_until(at_s))
             for at_s, data in worker.points
         ]
-        answers, worker.points, worker.answers = worker.answers, [], []
+        worker.points = []
         self._before = {name: self._before.get(name, 0.0) + all_j for name, all_j in taken.items()}
         self._before.setdefault(READ, 0.0)
         self._worked_s += segment.duration_s
         sampler.discard_before(segment.start_s)
-        if answers:
-            self._tell({"event": "answers", "answers": answers})
+        self._tell_answers(worker)
         if points:
             self._tell({"event": "seen", "points": points})
 
@@ -308,6 +329,7 @@ class Replay(Show):
         self._tell(
             {
                 "event": "begins",
+                "can_be_asked": False,
                 "parameters": recorded.parameters,
                 "seed": recorded.seed,
                 "provenance": recorded.provenance,
@@ -316,9 +338,8 @@ class Replay(Show):
         shown_s, waiting = 0.0, []
         for point, time_s, energies_j in recorded.points:
             waiting.append(self._extend_point(point, time_s, energies_j))
-            # As often as a metered run reports.
             due_s = (time_s - shown_s) / self._speed
-            if due_s >= 1.0:
+            if due_s >= _REPLAYED_EVERY_S:
                 self._wait(due_s)
                 self._tell({"event": "seen", "points": waiting})
                 shown_s, waiting = time_s, []

@@ -73,7 +73,7 @@ def begin(page, **choices):
     # The page may show what is left of the training before.
     page.evaluate("anew()")
     page.click("#begin")
-    page.wait_for_function("latest !== null", timeout=LATER_MS)
+    page.wait_for_function("() => latest !== null", timeout=LATER_MS)
 
 
 def told(page, words):
@@ -84,12 +84,12 @@ def told(page, words):
 
 def ask(page):
     """Ask about a held-out pair; returns 'right' or 'wrong'."""
-    before = page.locator("#answers p").count()
+    before = page.locator("#answers tr").count()
     page.click("#draw")
     page.wait_for_function(
-        "n => document.querySelectorAll('#answers p').length > n", arg=before, timeout=SOON_MS
+        "n => document.querySelectorAll('#answers tr').length > n", arg=before, timeout=SOON_MS
     )
-    return page.locator("#answers p").first.get_attribute("class")
+    return page.locator("#answers tr").last.locator("td:nth-child(3)").get_attribute("class")
 
 
 def trainings(process):
@@ -105,9 +105,10 @@ def test_a_training_is_watched_until_its_waste_grows(watched):
     page, _ = watched
     begin(page, learning_rate=0.005)
     assert "wrong" in [ask(page) for _ in range(2)]
-    page.wait_for_function("latest.grok_step !== null", timeout=LATER_MS)
-    page.wait_for_function("latest.stops.plateau", timeout=LATER_MS)
+    page.wait_for_function("() => latest.grok_step !== null", timeout=LATER_MS)
+    page.wait_for_function("() => latest.stops.plateau", timeout=LATER_MS)
     first = page.evaluate("latest.stops.plateau.wasted_j")
+    first_stop = page.evaluate("latest.stops.plateau.step")
     page.wait_for_function("before => latest.stops.plateau.wasted_j > before", arg=first, timeout=SOON_MS)
     assert [ask(page) for _ in range(3)].count("right") == 3
     frozen = page.evaluate("points.filter(p => p.stops.plateau).map(p => p.stops.plateau.energy_j)")
@@ -116,8 +117,13 @@ def test_a_training_is_watched_until_its_waste_grows(watched):
         "['wasted_low_j', 'wasted_j', 'wasted_high_j'].map(name => latest.stops.plateau[name])"
     )
     assert low <= middle <= high
-    assert "hit" in page.inner_text("#numbers") or "missed" in page.inner_text("#numbers")
-    assert "J since step" in page.inner_text("#waste")
+    outcome = page.evaluate("latest.prediction_outcome")
+    assert outcome in ("hit", "missed", "interval wider than the schedule")
+    assert outcome in page.inner_text("#facts")
+    usual, stopped, wasted = page.locator("#sides .side").all_inner_texts()
+    assert "Usual training" in usual
+    assert f"step {first_stop:,}" in stopped
+    assert all(word in wasted for word in (" J", "CO₂e", "US", "%"))
     wasted = page.inner_text("#year")
     page.locator("#fleet").fill("6")
     assert page.inner_text("#year") != wasted
@@ -161,6 +167,7 @@ def test_a_page_that_is_closed_ends_the_training(watched):
 
 def test_a_recorded_training_is_played_again(watched):
     page, _ = watched
+    assert page.input_value("#speed") == "1"
     page.fill("#speed", "100")
     page.select_option("#recorded", label=page.inner_text("#recorded option >> nth=-1"))
     page.click("#replay button")
@@ -168,6 +175,42 @@ def test_a_recorded_training_is_played_again(watched):
     assert page.evaluate("latest.step") > 1000
     page.click("#draw")
     told(page, "no run is active")
+
+
+def test_the_network_is_asked_the_same_questions_before_and_after(watched):
+    page, process = watched
+    begin(page, steps=200, train_fraction=0.8)
+    told(page, "The run has ended. Its network can still be asked.")
+    page.wait_for_function(
+        """() => document.querySelectorAll('#answers tr').length === 3
+        && [...document.querySelectorAll('#answers td:nth-child(4)')].every(each => each.textContent)""",
+        timeout=SOON_MS,
+    )
+    latest = page.locator("#answers td:nth-child(4)").all_inner_texts()
+    assert all("step 200" in text for text in latest)
+    assert all("step 200" not in text for text in page.locator("#answers td:nth-child(3)").all_inner_texts())
+    assert ask(page) in ("right", "wrong")
+    page.click("#stop")
+    page.wait_for_function("() => true")
+    begin(page)
+    assert len(trainings(process)) == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_everything_is_in_view(watched, width, height):
+    page, _ = watched
+    page.set_viewport_size({"width": width, "height": height})
+    page.fill("#speed", "1000")
+    page.select_option("#recorded", index=0)
+    page.click("#replay button")
+    told(page, "The run has ended.")
+    beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert beyond <= 0
+    assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+    if width > 1000:
+        for shown in ("#sides", "#accuracy svg", "#energy svg", "#fleet", "#answers"):
+            box = page.locator(shown).bounding_box()
+            assert box["y"] + box["height"] <= height, shown
 
 
 def test_it_waits_while_a_campaign_measures(watched):

@@ -77,11 +77,9 @@ def marks_of_print(figure):
 def marks_of_page(shown):
     """The same numbers for a figure in a page, without brackets, which print draws as lines."""
     found = dict.fromkeys(("point", "rule", "rect"), 0)
-    for panel in shown["spec"]["concat"] if shown["spec"] else ():
-        for layer in panel["layer"]:
-            kind, is_seen = layer["mark"]["type"], layer["mark"].get("opacity", 1) > 0
-            if kind in found and is_seen and "value" not in layer["encoding"]["y"]:
-                found[kind] += len(layer["data"]["values"])
+    for layer in [layer for panel in shown["panels"] for layer in panel["layers"]]:
+        if layer["mark"] in found:
+            found[layer["mark"]] += len(layer["rows"])
     return found
 
 

@@ -1,1 +1,1 @@
-"""Figures: described once as layers, printed by matplotlib, shown in a page by Vega-Lite."""
+"""Figures: described once as layers, printed by matplotlib, shown in a page by a script."""

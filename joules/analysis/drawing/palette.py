@@ -18,7 +18,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = HUES = (
     "#56B4E9",
 )
 COLOURS = (*HUES, INK)
-# Names of Vega; matplotlib's are in `print_renderer`.
+# Names of `chart.js`; matplotlib's are in `print_renderer`.
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 
 Dash = Literal["solid", "dashed", "dotted"]

@@ -1,4 +1,3 @@
-"use strict";
 // Shows one run. The server sends all events since its start, also to clients that connect late.
 
 const META = JSON.parse(document.getElementById("meta").textContent);
@@ -6,10 +5,14 @@ const element = (id) => document.getElementById(id);
 const told = (text) => (element("told").textContent = text);
 const MOST_POINTS_DRAWN = 400;
 // Numbers are updated with each event. Charts are drawn less often: on a small machine drawing slows the run.
-const DRAW_EVERY_MS = 3000;
+const DRAW_EVERY_MS = 1000;
+// Time after which all events of a run so far have come, also to a page that was loaded again.
+const SETTLED_MS = 400;
 let points = [];
 let latest = null;
 let isPaused = false;
+// A replay has no network that could be asked.
+let hasNetwork = false;
 
 // --- choices -----------------------------------------------------------------------------------------------
 
@@ -90,56 +93,85 @@ function banded(middle, low, high, unit) {
   return `${say(middle)}${band} ${unit}`;
 }
 
-function numbers(place, pairs) {
-  element(place).replaceChildren(
-    ...pairs.map(([name, text]) => {
-      const box = document.createElement("div");
-      const bold = document.createElement("b");
-      bold.textContent = text;
-      box.append(name, bold);
-      return box;
-    }),
-  );
-}
-
 const stopNow = () => latest?.stops[element("rule").value] ?? null;
 
-// The predicted step, and whether it was right.
-function prediction() {
-  if (!latest?.predicted_step) return "not yet";
-  const [step, low, high] = latest.predicted_step;
-  const outcome = latest.grok_step === null ? "" : latest.grok_step >= low && latest.grok_step <= high ? ": hit" : ": missed";
-  return `step ${say(step)} (${say(low)} to ${say(high)})${outcome}`;
+// The largest of some units in which a number is at least one.
+function inUnit(value, units) {
+  const [unit, size] = Object.entries(units).find(([, each]) => Math.abs(value) >= each) ?? Object.entries(units).at(-1);
+  return `${say(value / size)} ${unit}`;
+}
+const GRAMS = { t: 1e6, kg: 1e3, g: 1, mg: 1e-3, "µg": 1e-6 };
+const KWH = { GWh: 1e6, MWh: 1e3, kWh: 1, Wh: 1e-3, mWh: 1e-6 };
+const DOLLARS = { "US dollars": 1, "US cents": 1e-2 };
+
+const gridNow = () => META.grids.find((each) => each.region === element("region").value);
+
+// What an energy means: name and words of each.
+function meaning(energy_j) {
+  const { kwh, usd } = META.impact;
+  return [
+    ["energy", inUnit(energy_j * kwh, KWH)],
+    ["carbon", `${inUnit(energy_j * kwh * gridNow().g_per_kwh, GRAMS)} CO₂e`],
+    ["money", inUnit(energy_j * usd, DOLLARS)],
+  ];
+}
+
+function list(pairs) {
+  return pairs.flatMap(([name, text]) => ["dt", "dd"].map((tag, number) => Object.assign(document.createElement(tag), { textContent: [name, text][number] })));
+}
+
+function side(kind, title, number, pairs) {
+  const box = Object.assign(document.createElement("div"), { className: `side ${kind}` });
+  const facts = document.createElement("dl");
+  facts.append(...list(pairs));
+  box.append(title, Object.assign(document.createElement("b"), { textContent: number }), facts);
+  return box;
 }
 
 function tick() {
   const stop = stopNow();
-  const scaled = (factor, unit) =>
-    stop ? banded(stop.wasted_j * factor, stop.wasted_low_j * factor, stop.wasted_high_j * factor, unit) : "–";
-  const grid = META.grids.find((each) => each.region === element("region").value);
-  const { kwh, usd, household_h, boiled_litres, lamp_h } = META.impact;
-  element("waste").textContent = stop ? `${scaled(1, "J")} since step ${stop.step}` : "not yet";
-  numbers("numbers", [
-    ["energy", latest ? banded(latest.energy_j, latest.energy_low_j, latest.energy_high_j, "J") : "–"],
-    ["time", latest ? `${say(latest.time_s)} s` : "–"],
+  const { kwh, usd, household_h, phone_charges } = META.impact;
+  const until_j = latest ? Math.min(latest.energy_j, stop?.energy_j ?? Infinity) : 0;
+  const wasted_j = stop?.wasted_j ?? 0;
+  element("sides").replaceChildren(
+    side("usual", "Usual training", latest ? banded(latest.energy_j, latest.energy_low_j, latest.energy_high_j, "J") : "– J", meaning(latest?.energy_j ?? 0)),
+    side("stopped", stop ? `Stopped by the rule at step ${say(stop.step, 6)}` : "Stopped by the rule: not yet", latest ? `${say(until_j)} J` : "– J", meaning(until_j)),
+    side("wasted", "Wasted since then", stop ? banded(wasted_j, stop.wasted_low_j, stop.wasted_high_j, "J") : "not yet",
+      [...meaning(wasted_j).slice(1), ["share", stop ? `${say((100 * wasted_j) / latest.energy_j)} %` : "–"]]),
+  );
+  const facts = [
     ["step", latest ? say(latest.step, 6) : "–"],
-    ["accuracy, held-out pairs", latest ? `${say(100 * latest.accuracy)} %` : "–"],
-    ["accuracy, training pairs", latest ? `${say(100 * latest.train_accuracy)} %` : "–"],
-    ["has grokked", latest?.grok_step ? `at step ${latest.grok_step}` : "not yet"],
+    ["time", latest ? `${say(latest.time_s)} s` : "–"],
+    ["held-out pairs right", latest ? `${say(100 * latest.accuracy)} %` : "–"],
+    ["training pairs right", latest ? `${say(100 * latest.train_accuracy)} %` : "–"],
+    ["grokked", latest?.grok_step ? `at step ${say(latest.grok_step, 6)}` : "not yet"],
     ["predicted to grok", prediction()],
-    ["wasted share", stop ? `${say((100 * stop.wasted_j) / latest.energy_j)} %` : "–"],
-    ["wasted", scaled(1 / 3600, "Wh")],
-    ["light of a 10 W lamp", scaled(lamp_h * 60, "minutes")],
-  ]);
+  ];
+  element("facts").replaceChildren(...facts.map(([name, text]) => {
+    const part = document.createElement("span");
+    part.append(`${name} `, Object.assign(document.createElement("b"), { textContent: text }));
+    return part;
+  }));
   const times = Math.round(10 ** Number(element("fleet").value));
   element("times").textContent = `${times.toLocaleString("en")} runs`;
-  numbers("year", [
-    ["wasted per year", scaled(times * kwh, "kWh")],
-    ["carbon dioxide", scaled((times * kwh * grid.g_per_kwh) / 1000, "kg")],
-    ["money", scaled(times * usd, "US dollars")],
-    ["water boiled", scaled(times * boiled_litres, "litres")],
-    ["average U.S. household", scaled((times * household_h) / 24, "days")],
-  ]);
+  const fleet_j = times * wasted_j;
+  const told_ = (value, unit) => (stop ? `${say(value)} ${unit}` : "–");
+  element("year").replaceChildren(...list([
+    ["wasted", stop ? inUnit(fleet_j * kwh, KWH) : "–"],
+    ["carbon", stop ? `${inUnit(fleet_j * kwh * gridNow().g_per_kwh, GRAMS)} CO₂e` : "–"],
+    ["money", told_(fleet_j * usd, "US dollars")],
+    ["charges of a phone", told_(fleet_j * phone_charges, "")],
+    ["driven by car", told_((fleet_j * kwh * gridNow().g_per_kwh) / META.car_g_per_km, "km")],
+    ["a U.S. household", told_((fleet_j * household_h) / 24, "days")],
+  ]));
+}
+
+// The predicted step, and what became of the prediction.
+function prediction() {
+  if (!latest?.predicted_step) return "not yet";
+  const [step, low, high] = latest.predicted_step;
+  const outcome = latest.prediction_outcome ? `: ${latest.prediction_outcome}` : "";
+  return `step ${say(step)} (${say(low)} to ${say(high)})${outcome}`;
 }
 
 for (const id of ["region", "fleet"]) element(id).addEventListener("input", tick);
@@ -147,122 +179,6 @@ element("rule").addEventListener("input", () => {
   tick();
   redraw();
 });
-
-// --- charts ------------------------------------------------------------------------------------------------
-
-const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-const time = { field: "time_s", type: "quantitative", title: "time in s", scale: { domainMin: 0, nice: false } };
-// Marks of every chart, each on its own line.
-const MARKED = ["rule stops", "grokked", "predicted"];
-
-function lines(names, title, description) {
-  const fields = Object.keys(names);
-  return {
-    description,
-    width: "container",
-    height: 130,
-    layer: [
-      {
-        data: { name: "points" },
-        transform: [
-          { fold: fields, as: ["field", "value"] },
-          { calculate: `${JSON.stringify(names)}[datum.field]`, as: "what" },
-          { filter: "isValid(datum.value)" },
-        ],
-        mark: { type: "line" },
-        encoding: {
-          x: time,
-          y: { field: "value", type: "quantitative", title },
-          color: { field: "what", type: "nominal", title: "", scale: { range: ["#0072B2", "#D55E00", "#009E73"] } },
-          strokeDash: { field: "what", type: "nominal", title: "" },
-        },
-      },
-      {
-        data: { name: "marks" },
-        mark: { type: "rule", strokeDash: [4, 4], color: "#7F7F7F" },
-        encoding: { x: time },
-      },
-      ...MARKED.map((words, line) => ({
-        data: { name: "marks" },
-        transform: [{ filter: `datum.words === "${words}"` }],
-        mark: { type: "text", align: "left", dx: 3, dy: 12 * line - 58, color: isDark() ? "#ececec" : "#1b1b1b" },
-        encoding: { x: time, text: { field: "words" } },
-      })),
-    ],
-    // Aligns the time axes of all charts.
-    config: { legend: { orient: "top" }, axisY: { minExtent: 40, maxExtent: 40 } },
-  };
-}
-
-const CHARTS = {
-  accuracy: lines({ accuracy: "held out", train_accuracy: "training" }, "accuracy", "Accuracy over time, on held-out and on training pairs."),
-  energy: lines({ energy_j: "full schedule", stopped_j: "stopped by the rule" }, "energy in J", "Energy over time, of the full schedule and as stopped by the rule."),
-  power: lines({ power_w: "power" }, "power in W", "Power over time."),
-  norm: lines({ loss: "loss, held out", train_loss: "loss, training", weight_norm: "weight norm / 10" }, "loss, norm", "Losses, and one tenth of the weight norm, over time."),
-};
-let views = {};
-let isDrawing = false;
-let isStale = false;
-let drawn_ms = -Infinity;
-
-// One drawing at a time; later events are drawn together after it.
-async function redraw() {
-  isStale = true;
-  if (isDrawing) return;
-  isDrawing = true;
-  while (isStale) {
-    isStale = false;
-    drawn_ms = performance.now();
-    await drawOnce();
-  }
-  isDrawing = false;
-}
-
-async function viewOf(name) {
-  if (!views[name]) {
-    const made = await vegaEmbed(element(name), { ...CHARTS[name], datasets: { points: [], marks: [] } }, {
-      renderer: "canvas",
-      actions: false,
-      theme: isDark() ? "dark" : undefined,
-      config: { background: "transparent" },
-      // Without warnings about empty data.
-      logLevel: 1,
-    });
-    views[name] = made.view;
-  }
-  return views[name];
-}
-
-async function drawOnce() {
-  if (!latest) {
-    for (const view of Object.values(views)) view.finalize();
-    for (const name of Object.keys(CHARTS)) element(name).replaceChildren();
-    views = {};
-    return;
-  }
-  const stop = stopNow();
-  const stride = Math.max(1, Math.ceil(points.length / MOST_POINTS_DRAWN));
-  const shown = points
-    .filter((point, place) => place % stride === 0 || place === points.length - 1)
-    .map((point) => ({
-      ...point,
-      weight_norm: point.weight_norm / 10,
-      stopped_j: stop ? Math.min(point.energy_j, stop.energy_j) : point.energy_j,
-    }));
-  const marks = [];
-  const at = (step) => points.find((point) => point.step >= step)?.time_s;
-  if (stop) marks.push({ time_s: at(stop.step), words: MARKED[0] });
-  if (latest?.grok_step) marks.push({ time_s: at(latest.grok_step), words: MARKED[1] });
-  if (latest?.predicted_step) {
-    const step = latest.predicted_step[0];
-    // Assumes steps of equal duration.
-    marks.push({ time_s: (latest.time_s * step) / latest.step, words: MARKED[2] });
-  }
-  for (const name of Object.keys(CHARTS)) {
-    const view = await viewOf(name);
-    await view.data("points", shown).data("marks", marks).resize().runAsync();
-  }
-}
 
 // --- events ------------------------------------------------------------------------------------------------
 
@@ -278,6 +194,7 @@ const HEARD = {
   },
   begins(event) {
     anew();
+    hasNetwork = event.can_be_asked;
     setOn(true);
     const { task, architecture } = event.parameters;
     const read = Object.entries(event.provenance).map(([domain, how]) => `${domain} ${how}`);
@@ -288,6 +205,7 @@ const HEARD = {
     latest = points.at(-1);
     tick();
     if (performance.now() - drawn_ms > DRAW_EVERY_MS) redraw();
+    if (points.length === event.points.length) setTimeout(askFirst, SETTLED_MS);
   },
   paused() {
     setPaused(true);
@@ -299,25 +217,31 @@ const HEARD = {
     told("Resumed.");
   },
   stopped() {
+    hasNetwork = false;
     over("Stopped.");
   },
   ends() {
-    over("The run has ended.");
+    over(hasNetwork ? "The run has ended. Its network can still be asked." : "The run has ended.");
+    setTimeout(askAgain, SETTLED_MS);
   },
   failed(event) {
+    hasNetwork = false;
     over(`The run failed: ${event.reason}`);
   },
   answers(event) {
-    for (const answer of event.answers) showAnswer(answer);
+    for (const answer of event.answers) noteAnswer(answer);
+    showAnswers();
   },
 };
 
 function anew() {
+  hasNetwork = false;
   points = [];
   latest = null;
   drawn_ms = -Infinity;
   setPaused(false);
-  element("answers").replaceChildren();
+  asked = new Map();
+  showAnswers();
   tick();
   redraw();
 }
@@ -327,18 +251,6 @@ function over(words) {
   setPaused(false);
   redraw();
   told(words);
-}
-
-function showAnswer({ a, b, answer, right, is_held_out, shares }) {
-  const line = document.createElement("p");
-  const isRight = answer === right;
-  const verdict = right === null ? "not defined" : isRight ? "right" : `wrong, the answer is ${right}`;
-  const best = shares.map((share, number) => [share, number]).sort((one, other) => other[0] - one[0]).slice(0, 3);
-  line.className = isRight ? "right" : "wrong";
-  line.textContent =
-    `${a} ∘ ${b} = ${answer}: ${verdict} (step ${latest?.step ?? 0}, ${is_held_out ? "held out" : "training"}; ` +
-    `${best.map(([share, number]) => `${number} with ${say(100 * share)} %`).join(", ")})`;
-  element("answers").prepend(line);
 }
 
 function listen() {
@@ -354,5 +266,10 @@ function listen() {
   source.onerror = () => told("No connection to the server: it has ended or is busy.");
 }
 
-tick();
-listen();
+const phone_wh = (1000 * META.impact.kwh) / META.impact.phone_charges;
+element("factors").textContent = `Phones: ${say(phone_wh)} Wh a charge; cars: ${say(META.car_g_per_km)} g of CO₂ a kilometre (U.S. EPA).`;
+
+addEventListener("DOMContentLoaded", () => {
+  tick();
+  listen();
+});

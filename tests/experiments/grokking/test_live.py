@@ -68,6 +68,40 @@ def test_the_predicted_step_is_that_of_the_exported_coefficients():
     assert sum(hits) / len(hits) > 0.8
 
 
+def test_an_interval_wider_than_the_schedule_is_no_hit(monkeypatch):
+    recorded = live.load_replay(f"{CAMPAIGN}: add_mlp, block 0")
+    steps = recorded.parameters["steps"]
+    outcomes = {}
+    for name, predicted in {
+        "wide": (500.0, 1.0, steps + 1.0),
+        "right": (500.0, 1.0, steps - 1.0),
+        "early": (2.0, 1.0, 3.0),
+    }.items():
+        monkeypatch.setattr(live, "predict_step", lambda *_given, _predicted=predicted: _predicted)
+        watch = live.start_watch(recorded.parameters)
+        outcomes[name] = [
+            watch.observe(point, energies_j)["prediction_outcome"] for point, _, energies_j in recorded.points
+        ]
+    assert {name: each[-1] for name, each in outcomes.items()} == {
+        "wide": "interval wider than the schedule",
+        "right": "hit",
+        "early": "missed",
+    }
+    assert outcomes["right"][0] is None
+
+
+def test_runs_of_two_kinds_of_machine_can_be_replayed():
+    machines = [name.partition("-")[0] for name in live.list_replays()]
+    assert {"epyc", "xeon"} <= set(machines)
+    name = next(name for name in live.list_replays() if name.startswith("xeon"))
+    recorded = live.load_replay(name)
+    times = [time_s for _, time_s, _ in recorded.points]
+    energies = [energies_j[READ] for _, _, energies_j in recorded.points]
+    assert times == sorted(times)
+    assert energies == sorted(energies)
+    assert energies[-1] > 0
+
+
 def test_nothing_is_predicted_before_its_window_is_over():
     _, seen = played("add_mlp", 0)
     assert [each["predicted_step"] for each in seen[:19]] == [None] * 19

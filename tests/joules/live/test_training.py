@@ -1,6 +1,8 @@
 """Energies of a training run that is watched, by the models that wall meters do not refute."""
 
 import importlib
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -44,6 +46,44 @@ def shown(monkeypatch):
         return [point for event in events for point in event["points"]]
 
     return run
+
+
+class _Kept:
+    """A child that is held in its last pause."""
+
+    def __init__(self):
+        self.answers = []
+
+    def run_turn(self, questions):
+        self.answers = [{"answer": question} for question in questions]
+        return True
+
+
+def test_a_trained_network_answers_until_it_is_stopped(monkeypatch):
+    monkeypatch.setattr(
+        importlib, "import_module", lambda _name: SimpleNamespace(start_watch=lambda _parameters: _Watch())
+    )
+    events = []
+    run_ = training.Training("any", {}, 0, None, None, events.append)
+    thread = threading.Thread(target=run_._answer_until_stopped, args=(_Kept(),))
+    thread.start()
+    for question in (1, 2):
+        run_.ask(question)
+        while len([each for event in events for each in event["answers"]]) < question:
+            time.sleep(0.01)
+    run_.interrupt()
+    thread.join(10)
+    assert [each for event in events for each in event["answers"]] == [{"answer": 1}, {"answer": 2}]
+
+
+def test_the_last_pause_lasts_while_questions_come():
+    from joules.live.session import LiveSession
+
+    sent, replies = [], [["a"], ["b", "c"], []]
+    session = LiveSession(lambda mark: sent.append((mark[0], mark[2])), lambda: replies.pop(0), lambda: None)
+    session.pause_if_due(1.0, str.upper)
+    assert [name for name, _ in sent] == ["pause", "answers", "start"] * 3
+    assert [data["answers"] for name, data in sent if name == "answers"] == [["A"], ["B", "C"], []]
 
 
 def test_the_range_is_over_the_power_models(shown):
