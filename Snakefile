@@ -37,6 +37,13 @@ onstart:
         print(missing, file=sys.stderr, flush=True)
 
 
+# Errors of steps are far above what Snakemake prints of the commands that failed.
+onerror:
+    failures = describe_failures(CAMPAIGN.results / "logs", STARTED_S)
+    if failures:
+        print(failures, file=sys.stderr, flush=True)
+
+
 onsuccess:
     spent = summarize_times(Campaign(LOCAL).times_file, STARTED_S, time.time())
     print(

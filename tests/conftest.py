@@ -27,17 +27,17 @@ class Repository:
         self.temporary.mkdir()
         self.environment = os.environ | {"TMPDIR": str(self.temporary)}
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def snakemake(self, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
         """Runs Snakemake, which says what rules it runs."""
-        return self.run("-m", "snakemake", "--quiet", "host", *arguments)
+        return self.run("-m", "snakemake", "--quiet", "host", *arguments, python=python)
 
     def joules(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "joules", *arguments)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs this interpreter in the copy; standard error is merged into the output."""
+    def run(self, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+        """Runs an interpreter, by default this one, in the copy; standard error is merged into the output."""
         return subprocess.run(
-            [sys.executable, *arguments],
+            [python, *arguments],
             cwd=self.path,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -61,6 +61,12 @@ class Repository:
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{file} has no {old!r}"
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def link_environment(folder: Path) -> str:
+    """Makes a folder the environment that the tests run in; returns its interpreter."""
+    folder.symlink_to(Path(sys.executable).parent.parent)
+    return str(folder / "bin" / Path(sys.executable).name)
 
 
 def _copy(to: Path) -> Repository:

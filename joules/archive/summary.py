@@ -1,8 +1,9 @@
-"""The message at the end of a build: where results are, what they say, what they cost, what to do next."""
+"""The message at the end of a build: results, verdicts, cost and what to do next, or what failed."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -37,6 +38,27 @@ def summarize_campaign(campaign: Campaign) -> str:
         "next": proof + ("; joules reproduction" if campaign.is_local else ""),
     }
     return "\n".join(f"{name:10} {text}" for name, text in lines.items())
+
+
+def describe_failures(logs: Path, since_s: float) -> str:
+    """The error in each log of a step that has failed, one a line.
+
+    Args:
+        logs: Folder of the logs.
+        since_s: Logs written before this instant are left out, in seconds since 1970.
+
+    Returns:
+        The last line of each log, and where the log is.
+    """
+    lines = []
+    for log in sorted(logs.rglob("*.log")):
+        if log.stat().st_mtime < since_s:
+            continue
+        printed = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        last = next(filter(str.strip, reversed(printed)), "")
+        if re.match(r"error: |[\w.]*(Error|Exception|Interrupt)\b", last):
+            lines.append(f"failed: {last.removeprefix('error: ')} (log: {log})")
+    return "\n".join(lines)
 
 
 def _total(rows: list[dict[str, str]], column: str) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from joules.study.design import load_design
 from tests import experiments_with_runs
+from tests.conftest import link_environment
 from tests.workflow import SMOKE, rules_run
 
 
@@ -42,9 +43,10 @@ def test_a_key_that_stands_twice_is_refused_before_anything_is_measured(reposito
     assert "duplicate key 'scale'" in refused.stdout
 
 
-def test_on_a_cluster_a_block_takes_a_node(repository):
+def test_on_a_cluster_a_block_takes_a_node(repository, tmp_path):
+    python = link_environment(tmp_path / "environment")
     cluster = ("--workflow-profile", "profiles/slurm", "--config", "scale=smoke")
-    unsaid = repository.snakemake(*cluster, "--slurm-init-seconds-before-status-checks", "1")
+    unsaid = repository.snakemake(*cluster, "--slurm-init-seconds-before-status-checks", "1", python=python)
     assert unsaid.returncode != 0
     assert "give the number of logical processors of a node" in unsaid.stdout
     asked = ("--set-threads", "measure=48", "--set-resources", "measure:gpu=1")
@@ -54,6 +56,28 @@ def test_on_a_cluster_a_block_takes_a_node(repository):
     blocks = sum(load_design(name).at("smoke").blocks for name in experiments_with_runs())
     assert planned.stdout.count("slurm_extra=--exclusive") == blocks
     assert planned.stdout.count("gpu=1") >= 10
+
+
+def test_on_a_cluster_an_environment_with_a_blank_in_its_path_is_refused(repository, tmp_path):
+    python = link_environment(tmp_path / "an environment")
+    cluster = (
+        "--workflow-profile",
+        "profiles/slurm",
+        "--set-threads",
+        "measure=2",
+        "--config",
+        "scale=smoke",
+    )
+    refused = repository.snakemake(*cluster, python=python)
+    assert refused.returncode != 0
+    assert f"has a blank or a special character ({python})" in " ".join(refused.stdout.split())
+    assert rules_run(refused.stdout) == []
+
+
+def test_a_home_folder_that_cannot_be_written_stops_nothing(repository):
+    repository.environment |= {"HOME": "/dev/null/none", "XDG_CACHE_HOME": ""}
+    planned = repository.snakemake("--cores", "all", "-n", "--config", "scale=smoke")
+    assert planned.returncode == 0, planned.stdout
 
 
 def test_a_question_that_lacks_a_file_is_refused_before_anything_is_measured(repository):

@@ -1,3 +1,5 @@
+import os
+import re
 import shlex
 import sys
 import time
@@ -19,13 +21,22 @@ configfile: "workflow/config.yaml"
 # environment is activated.
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
-# Snakemake formats shell commands, so braces in a path are doubled.
-_PROGRAMS = (
-    shlex.quote(str(Path(sys.executable).parent)).replace("{", "{{").replace("}", "}}")
-)
-shell.prefix(f'export PATH={_PROGRAMS}:"$PATH"; unset PYTHONSAFEPATH; ')
 
-from joules.archive.summary import summarize_campaign
+
+# Snakemake formats shell commands, so braces in a path are doubled.
+def _quote(path):
+    return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
+
+
+_PROGRAMS = _quote(Path(sys.executable).parent)
+_PREFIX = f'export PATH={_PROGRAMS}:"$PATH"; unset PYTHONSAFEPATH; '
+# Libraries keep caches and settings there.
+if not os.access(os.path.expanduser("~"), os.W_OK | os.X_OK):
+    _PREFIX += f"export HOME={_quote(ROOT / '.snakemake' / 'home')}; "
+    _PREFIX += 'mkdir -p "$HOME"; '
+shell.prefix(_PREFIX)
+
+from joules.archive.summary import describe_failures, summarize_campaign
 from joules.bench.progress import summarize_times
 from joules.errors import UserError
 from joules.paper.letters import check_citation
@@ -50,6 +61,15 @@ from joules.study.fingerprint import code_fingerprint, file_sha256, run_fingerpr
 from joules.study.timestamps import order_file_times
 
 STARTED_S = time.time()
+
+# On a cluster, Snakemake writes the path of this interpreter unquoted into the command of each job.
+if workflow.resource_settings.cores is None and not re.fullmatch(
+    r"[\w/.+@:=-]+", sys.executable
+):
+    raise WorkflowError(
+        f"the path of the environment has a blank or a special character ({sys.executable}), with which every job "
+        "on a cluster would fail: create the environment elsewhere and activate it, or move the clone"
+    )
 
 try:
     # Snakemake's own parser accepts a key that occurs twice.
