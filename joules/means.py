@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# Tests of comparisons that a design declares, and the test of means that may be skewed.
 Test = Literal["paired_t", "sign_flip"]
+MeanTest = Test | Literal["skewed_t"]
 CONFIDENCE = 0.95
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -63,16 +66,17 @@ class MeanSample:
 
     Attributes:
         values: logarithms where `is_log`.
-        test: Student's t test or the sign-flip test.
+        test: Student's t test, the sign-flip test, or for values that may be skewed the larger p of Student's
+            t test and of Hall's.
         is_log: whether estimate and bound are ratios, tested on logarithms.
     """
 
     values: tuple[float, ...]
-    test: Test = "paired_t"
+    test: MeanTest = "paired_t"
     is_log: bool = False
 
     @classmethod
-    def from_values(cls, values: ArrayLike, test: Test = "paired_t") -> MeanSample:
+    def from_values(cls, values: ArrayLike, test: MeanTest = "paired_t") -> MeanSample:
         """A sample for an arithmetic mean."""
         return cls(tuple(np.asarray(values, dtype=np.float64).tolist()), test)
 
@@ -134,18 +138,22 @@ class DifferenceSample:
         return 2 * student_tail(self.freedom, abs(self.estimate - bound) / self.standard_error)
 
 
-def p_value(contrasts: Floats, test: Test) -> float:
+def p_value(contrasts: Floats, test: MeanTest) -> float:
     """Two-sided p of paired contrasts (log ratios or differences) where there is no difference: Student's t,
-    or the sign-flip test, which is exact where it `is_counted`. NaN for fewer than two contrasts."""
+    the larger of its p and Hall's, or the sign-flip test, which is exact where it `is_counted`. NaN for fewer
+    than two contrasts."""
     return _p_value(tuple(contrasts.tolist()), test)
 
 
 # Quantities without energy, such as times, are equal under all power models: computed once.
 @functools.cache
-def _p_value(contrasts: tuple[float, ...], test: Test) -> float:
+def _p_value(contrasts: tuple[float, ...], test: MeanTest) -> float:
     if len(contrasts) < 2 or any(map(math.isnan, contrasts)):
         return math.nan
-    return _sign_flip(contrasts) if test == "sign_flip" else _student(contrasts)
+    if test == "sign_flip":
+        return _sign_flip(contrasts)
+    p = _student(contrasts)
+    return max(p, _hall(contrasts)) if test == "skewed_t" else p
 
 
 def _student(contrasts: tuple[float, ...]) -> float:
@@ -156,6 +164,23 @@ def _student(contrasts: tuple[float, ...]) -> float:
         return 1.0 if abs(values[0]) < _ROUNDING else 0.0
     t = values.mean() / np.sqrt(values.var(ddof=1) / len(values))
     return 2 * student_tail(len(values) - 1, abs(float(t)))
+
+
+def _skewness(values: Floats) -> float:
+    """Third central moment over the cubed standard deviation; 0 where values are equal."""
+    deviations = values - values.mean()
+    scale = float(np.sqrt(np.mean(deviations**2)))
+    return float(np.mean(deviations**3)) / scale**3 if np.ptp(values) >= _ROUNDING else 0.0
+
+
+def _hall(contrasts: tuple[float, ...]) -> float:
+    """p of Student's t after the cubic transformation that removes its skewness (Hall 1992)."""
+    values, n = np.asarray(contrasts), len(contrasts)
+    if np.ptp(values) < _ROUNDING:
+        return 0.0
+    t, skewness = float(values.mean() / np.std(values, ddof=1)), _skewness(values)
+    cubic = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / (6 * n)
+    return 2 * student_tail(n - 1, math.sqrt(n) * abs(cubic))
 
 
 def _sign_flip(contrasts: tuple[float, ...]) -> float:
@@ -198,13 +223,14 @@ def _rejected(contrasts: int, confidence: float) -> int:
     return math.floor((1 - confidence) / 2 * 2**contrasts + _ROUNDING)
 
 
-def mean_interval(values: Floats, test: Test = "paired_t", confidence: float = CONFIDENCE) -> Interval:
+def mean_interval(values: Floats, test: MeanTest = "paired_t", confidence: float = CONFIDENCE) -> Interval:
     """Interval of a mean by inverting its test.
 
     Args:
         values: shape [n].
         test: `paired_t` gives Student's interval, `sign_flip` the means of subsets of values that the
-            sign-flip test does not reject (Hartigan 1969).
+            sign-flip test does not reject (Hartigan 1969), `skewed_t` the bounds that either Student's or
+            Hall's test does not reject.
         confidence: 0 to 1.
 
     Returns:
@@ -212,8 +238,7 @@ def mean_interval(values: Floats, test: Test = "paired_t", confidence: float = C
     """
     if len(values) < 2:
         return UNKNOWN
-    invert = _invert_sign_flip if test == "sign_flip" else _invert_student
-    return invert(tuple(values.tolist()), confidence)
+    return _INVERTED[test](tuple(values.tolist()), confidence)
 
 
 def _invert_student(values: tuple[float, ...], confidence: float) -> Interval:
@@ -223,6 +248,20 @@ def _invert_student(values: tuple[float, ...], confidence: float) -> Interval:
     half /= math.sqrt(len(values))
     mean = float(np.mean(values))
     return mean - half, mean + half
+
+
+def _invert_skewed(values: tuple[float, ...], confidence: float) -> Interval:
+    low, high = _invert_student(values, confidence)
+    skewness, n = _skewness(np.asarray(values)), len(values)
+    if abs(skewness) < _ROUNDING:
+        return low, high
+    mean, scale = float(np.mean(values)), float(np.std(values, ddof=1))
+    reach = student_quantile(n - 1, (1 + confidence) / 2) / math.sqrt(n)
+    ends = [
+        mean - scale * 3 / skewness * (np.cbrt(1 + skewness * (end - skewness / (6 * n))) - 1)
+        for end in (reach, -reach)
+    ]
+    return min(low, float(ends[0])), max(high, float(ends[1]))
 
 
 @functools.cache
@@ -251,3 +290,10 @@ def _search_low(values: tuple[float, ...], confidence: float) -> float:
         else:
             rejected = middle
     return kept
+
+
+_INVERTED: dict[MeanTest, Callable[[tuple[float, ...], float], Interval]] = {
+    "paired_t": _invert_student,
+    "skewed_t": _invert_skewed,
+    "sign_flip": _invert_sign_flip,
+}

@@ -179,31 +179,33 @@ def geometric_mean(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def mean_with_interval(values: ArrayLike) -> tuple[float, float, float]:
-    """Arithmetic mean with Student's interval: (mean, low, high). The interval is NaN for fewer than two
-    values, the mean too for none."""
-    sample = MeanSample.from_values(values)
+    """Arithmetic mean with the interval for values that may be skewed: (mean, low, high). The interval is NaN
+    for fewer than two values, the mean too for none."""
+    sample = MeanSample.from_values(values, "skewed_t")
     return sample.estimate, *sample.interval()
 
 
 def mean_row(
     statistic: str, values: ArrayLike, family: str, metric: str, unit: str = "1", **cells: object
 ) -> Row:
-    """A row with the arithmetic mean of `values` and Student's interval, and no test against zero."""
+    """A row with the arithmetic mean of `values`, which may be skewed, and no test against zero."""
     named = {"statistic": statistic, "family": family, "test": "none", "metric": metric, "unit": unit}
-    return row(**named) | estimate_cells(MeanSample.from_values(values)) | cells
+    return row(**named) | estimate_cells(MeanSample.from_values(values, "skewed_t")) | cells
 
 
 def association(x: Floats, y: Floats) -> dict[str, float]:
     """R squared, Pearson and Spearman of two columns with their 95 % intervals (nan below four points).
 
-    Pearson's interval is Fisher's; Spearman's is Fisher's with the variance 1.06 / (n - 3) of Fieller,
-    Hartley and Pearson 1957. R squared's is Pearson's squared, from 0 where that spans 0.
+    Pearson's interval is that of `CorrelationSample`; Spearman's is Fisher's with the variance
+    1.06 / (n - 3) of Fieller, Hartley and Pearson 1957. R squared's is Pearson's squared, from 0 where that
+    spans 0.
     """
     from scipy import stats
 
-    pearson = float(stats.pearsonr(x, y).statistic)
+    sample = CorrelationSample.from_columns(x, y)
+    pearson = sample.correlation
     spearman = float(stats.spearmanr(x, y).statistic)
-    p_low, p_high = fisher_interval(pearson, len(x))
+    p_low, p_high = sample.correlation_interval()
     s_low, s_high = fisher_interval(spearman, len(x), variance=1.06)
     squares = sorted((p_low**2, p_high**2))
     return {
@@ -223,11 +225,9 @@ def association(x: Floats, y: Floats) -> dict[str, float]:
 def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> Row:
     """R squared of a straight line of `y` on `x`, as Henderson et al. report it.
 
-    The interval is that of Pearson's r by Fisher's transformation, squared (0 where it spans 0), and p is of
-    the same transformation; both need four points. `n` counts points.
+    The interval is that of Pearson's r by `CorrelationSample`, squared (0 where it spans 0), and p is of the
+    same test; both need four points. `n` counts points.
     """
-    from scipy import stats
-
     cells = row(
         statistic=name,
         family="determination",
@@ -239,7 +239,7 @@ def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> R
     )
     if len(x) < 3:
         return cells | {"note": "fewer than three members"}
-    sample = CorrelationSample(float(stats.pearsonr(x, y).statistic), len(x))
+    sample = CorrelationSample.from_columns(x, y)
     cells |= estimate_cells(sample) | {"effect_size": sample.correlation}
     if math.isnan(sample.interval()[0]):
         return cells | {"note": "too few points for an interval"}

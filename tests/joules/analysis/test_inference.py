@@ -53,6 +53,9 @@ def of(n, location=0.3):
         MeanSample.from_ratios(of(5)),
         *(MeanSample.from_values(of(n), "sign_flip") for n in (6, 8, 10, 16, 17, 41)),
         MeanSample.from_ratios(of(9), "sign_flip"),
+        *(MeanSample.from_values(sign * of(n), "skewed_t") for n in (2, 3, 4, 8, 28) for sign in (-1, 1)),
+        CorrelationSample.from_columns(of(12), of(12) ** 2 + np.cos(np.arange(12))),
+        CorrelationSample.from_columns(of(20), -of(20) + 3 * np.cos(np.arange(20))),
         CorrelationSample(-0.8, 12),
         CorrelationSample(0.2, 12),
         DifferenceSample(0.4, 0.2, 3.7, 3),
@@ -73,6 +76,30 @@ def test_an_interval_holds_what_its_test_does_not_reject(sample):
         assert sample.p_value(inside) > 0.05
         # R squared is not below 0.
         assert sample.p_value(outside) <= 0.05 or outside < 0
+
+
+def test_the_interval_of_skewed_values_is_wider_on_the_side_of_the_tail():
+    values = of(8)
+    low, high = means.mean_interval(values)
+    wide_low, wide_high = means.mean_interval(values, "skewed_t")
+    assert wide_low == pytest.approx(low)
+    assert wide_high > high
+    symmetric = np.array([-3.0, -1.0, 1.0, 3.0])
+    assert means.mean_interval(symmetric, "skewed_t") == pytest.approx(means.mean_interval(symmetric))
+    assert means.mean_interval(np.ones(4), "skewed_t") == (1.0, 1.0)
+    assert means.p_value(np.ones(4), "skewed_t") == 0.0
+
+
+def test_the_jackknife_leaves_out_each_point():
+    x, y = of(11), of(11) ** 2 + np.cos(np.arange(11))
+    without = [
+        np.arctanh(stats.pearsonr(np.delete(x, place), np.delete(y, place)).statistic) for place in range(11)
+    ]
+    squares = np.sum((np.array(without) - np.mean(without)) ** 2)
+    assert CorrelationSample.from_columns(x, y).error == pytest.approx(math.sqrt(10 / 11 * squares))
+    # Too few points, and points on a line.
+    assert CorrelationSample.from_columns(x[:9], y[:9]).error == 0
+    assert CorrelationSample.from_columns(x, 2 * x + 1).interval() == pytest.approx((1.0, 1.0))
 
 
 def test_a_sign_flip_of_five_blocks_has_no_interval():
