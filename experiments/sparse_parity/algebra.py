@@ -24,7 +24,8 @@ def dense(problem: Problem) -> tuple[int, ...] | None:
         matrix[pivot] = matrix[column]
         matrix[column] = row
         others = np.flatnonzero(matrix[:, column])
-        matrix[others[others != column]] ^= row
+        # The row is zero in the columns before.
+        matrix[others[others != column], column:] ^= row[column:]
     if matrix[problem.bits :, problem.bits].any():
         return None
     return tuple(np.flatnonzero(matrix[: problem.bits, problem.bits]).tolist())

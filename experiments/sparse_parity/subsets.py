@@ -13,7 +13,7 @@ from experiments.sparse_parity.sets import all_sets
 
 # Largest share of labels that a correct set fails to explain; a wrong set fails on half.
 _TOLERATED = 0.25
-_AT_ONCE = 1024
+_AT_ONCE = 4096
 _WORD = 64
 
 
@@ -28,7 +28,7 @@ def one_by_one(problem: Problem) -> tuple[int, ...] | None:
 
 
 def packed(problem: Problem) -> tuple[int, ...] | None:
-    """Try every set in order, a thousand at once, with 64 examples per word."""
+    """Try every set in order, many at once, with 64 examples per word."""
     columns, labels = _words(problem)
     every = all_sets(problem, problem.k)
     for start in range(0, len(every), _AT_ONCE):
