@@ -21,6 +21,7 @@ __all__ = [
     "Window",
     "Windows",
     "__version__",
+    "load_ipython_extension",
 ]
 
 __version__ = VERSION
@@ -49,3 +50,8 @@ else:
         if name in _MODULES:
             return getattr(import_module(_MODULES[name]), name)
         raise AttributeError(f"module 'joules' has no attribute '{name}'")
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Registers `%%joules` in a notebook: `%load_ext joules`."""
+    import_module("joules.instrument.notebook").register_magic(ipython)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from joules.cli.command import Command, Options
 from joules.cli.failures import print_error
 from joules.cli.process import block_signals
 from joules.errors import UserError
+
+if TYPE_CHECKING:
+    from joules.instrument.carbon import Grid
+    from joules.instrument.command import MeteredCommand
 
 
 def number_from(minimum: float) -> Callable[[str], float]:
@@ -56,6 +62,24 @@ def _declare_meter(parser: argparse.ArgumentParser) -> None:
         "--pue", type=from_one, default=1.0, help="power usage effectiveness of the building (default: 1)"
     )
     parser.add_argument(
+        "--intensity",
+        type=from_zero,
+        metavar="G_PER_KWH",
+        help="carbon intensity of the electricity, in g of CO2 equivalent per kWh (default: the region's)",
+    )
+    parser.add_argument(
+        "--sci",
+        type=number_from(1e-9),
+        metavar="UNITS",
+        help="also show the Software Carbon Intensity (ISO/IEC 21031) of so many functional units",
+    )
+    parser.add_argument(
+        "--emissions", metavar="FILE", help="also append a row to a CSV file as CodeCarbon writes it"
+    )
+    parser.add_argument(
+        "--boamps", metavar="FILE", help="also write a report as JSON in the format of BoAmps"
+    )
+    parser.add_argument(
         "--price", type=from_zero, metavar="USD", help="price of 1 kWh in US dollars (default: 0.151)"
     )
     parser.add_argument(
@@ -78,12 +102,14 @@ def _meter(options: Options) -> int:
         raise UserError("no command to meter: use 'joules meter -- COMMAND ...'")
     with block_signals():
         from joules.instrument import carbon
-        from joules.instrument.command import meter_command, report
+        from joules.instrument.command import meter_command
+        from joules.instrument.command_report import report
 
     grid = carbon.grid(options.region)
-    path = Path(options.json) if options.json else None
-    if path is not None:
-        check_writable(path)
+    if options.intensity is not None:
+        grid = dataclasses.replace(grid, intensity_g_per_kwh=options.intensity, source="given")
+    for file in filter(None, (options.json, options.emissions, options.boamps)):
+        check_writable(Path(file))
     metered = meter_command(
         command,
         grid,
@@ -93,15 +119,10 @@ def _meter(options: Options) -> int:
         options.floor,
         options.wait,
         without_gpu=options.without_gpu,
+        functional_units=options.sci,
     )
-    # From here on the exit status is the command's. The file is written before anything is printed.
-    if path is not None:
-        try:
-            # Arguments of a command are bytes; JSON escapes those that are not text.
-            text = json.dumps(metered.model_dump(), indent=2)
-            path.write_text(text + "\n", encoding="utf-8")
-        except OSError as fault:
-            print_error(not_writable(path, fault))
+    # From here on the exit status is the command's. Files are written before anything is printed.
+    _write_files(options, metered, grid)
     with contextlib.suppress(OSError):
         print(
             report(metered, grid, options.models).encode("utf-8", "backslashreplace").decode(),
@@ -109,6 +130,29 @@ def _meter(options: Options) -> int:
             flush=True,
         )
     return metered.exit_code
+
+
+def _write_files(options: Options, metered: MeteredCommand, grid: Grid) -> None:
+    """Writes the files that were asked for; prints an error where that fails."""
+    from joules.instrument.exchange import append_emissions, describe_boamps
+
+    writers: dict[str, Callable[[Path], object]] = {
+        # Arguments of a command are bytes; JSON escapes those that are not text.
+        "json": lambda path: path.write_text(
+            json.dumps(metered.model_dump(), indent=2) + "\n", encoding="utf-8"
+        ),
+        "emissions": lambda path: append_emissions(metered, grid, path),
+        "boamps": lambda path: path.write_text(describe_boamps(metered, grid), "utf-8"),
+    }
+    for option, write in writers.items():
+        file = getattr(options, option)
+        try:
+            if file:
+                write(Path(file))
+        except OSError as fault:
+            print_error(not_writable(Path(file), fault))
+        except UserError as fault:
+            print_error(str(fault))
 
 
 def check_writable(path: Path) -> None:

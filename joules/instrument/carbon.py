@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,10 @@ CAR_G_PER_KM = 8887 / 22.2 / 1.609344
 _BOIL_J_PER_LITRE = 4186.0 * 80.0
 _LAMP_W = 10.0
 _HOURS_PER_YEAR = 8766.0
+
+# What costs less has no equivalents worth a sentence.
+_LEAST_PRICE_USD = 0.001
+_SMALL, _LARGE = "mµnpf", "kMGTP"
 
 _FOLDER = "data/private_infra"
 _GENERATORS = {
@@ -196,7 +201,7 @@ def impact(energy_j: float, grid_: Grid, pue: float, price_usd_per_kwh: float) -
 
 
 def statement(impact_: Impact, grid_: Grid, how: str, factors: tuple[float, float] | None = None) -> str:
-    """A carbon impact statement.
+    """A carbon impact statement; with equivalents where the electricity costs something.
 
     Args:
         impact_: The impact.
@@ -204,16 +209,34 @@ def statement(impact_: Impact, grid_: Grid, how: str, factors: tuple[float, floa
         how: How the energy was read.
         factors: Least and largest energy over the power models, as a multiple of the energy.
     """
-    low, median, high = impact_.social_cost_usd
     spread = "" if factors is None else f"; {factors[0]:.2g} to {factors[1]:.2g} times that over power models"
-    return (
-        f"{impact_.energy_kwh:.3g} kWh ({how}{spread}; power usage effectiveness {impact_.pue:g}) emitted "
-        f"{impact_.emissions_g:.3g} g of CO2 equivalent on the grid '{grid_.name}' "
-        f"({grid_.intensity_g_per_kwh:g} g/kWh, {grid_.source}). It cost {impact_.price_usd:.2g} US dollars "
-        f"of electricity and {median:.2g} ({low:.2g} to {high:.2g}) of harm to society, and would boil "
-        f"{impact_.boiled_litres:.2g} litres of water or run a mean U.S. household for "
-        f"{60 * impact_.household_h:.2g} minutes."
+    sentence = (
+        f"{format_si(1000 * impact_.energy_kwh, 'Wh')} ({how}{spread}; power usage effectiveness "
+        f"{impact_.pue:g}) emitted {format_si(impact_.emissions_g, 'g')} of CO2 equivalent on the grid "
+        f"'{grid_.name}' ({grid_.intensity_g_per_kwh:g} g/kWh, {grid_.source})."
     )
+    if impact_.price_usd < _LEAST_PRICE_USD:
+        return sentence
+    low, median, high = impact_.social_cost_usd
+    return (
+        f"{sentence} It cost {impact_.price_usd:.2g} US dollars of electricity and {median:.2g} "
+        f"({low:.2g} to {high:.2g}) of harm to society, and would boil {impact_.boiled_litres:.2g} litres of "
+        f"water or run a mean U.S. household for {60 * impact_.household_h:.2g} minutes."
+    )
+
+
+def format_si(value: float, unit: str) -> str:
+    """A quantity with three digits and a prefix of the SI.
+
+    Example:
+        >>> format_si(0.00123, "g")
+        '1.23 mg'
+    """
+    rounded = float(f"{abs(value):.3g}")
+    power = math.floor(math.log10(rounded) / 3) if rounded else 0
+    power = min(max(power, -len(_SMALL)), len(_LARGE))
+    prefix = ("", *_LARGE)[power] if power >= 0 else _SMALL[-power - 1]
+    return f"{value / 1000.0**power:.3g} {prefix}{unit}"
 
 
 def _packaged(name: str) -> tuple[dict[str, Any], str] | None:

@@ -14,14 +14,12 @@ from pathlib import Path
 
 from joules.errors import UserError
 from joules.instrument import carbon
-from joules.instrument.estimates import Estimate
+from joules.instrument.carbon_intensity import SoftwareCarbonIntensity, measure_intensity
 from joules.instrument.host import machine
 from joules.instrument.host.contention import watch_descendants
-from joules.instrument.host.gpus import GpuUse
 from joules.instrument.host.processes import DESCENDANTS, descendants
-from joules.instrument.measurement import Measurement, significant
+from joules.instrument.measurement import Measurement
 from joules.instrument.meter import Meter
-from joules.instrument.reading import Reading
 from joules.instrument.source import Source
 
 # Origin of a signal that the kernel sends for a terminal (SI_KERNEL of asm-generic/siginfo.h).
@@ -41,6 +39,7 @@ class MeteredCommand(Measurement):
         machine: The machine.
         notices: What its sources say of parts of the machine that they cannot read.
         impact: Price and emissions of the energy; None if the energy was not read.
+        carbon_intensity: Software Carbon Intensity; None unless asked for.
     """
 
     command: list[str]
@@ -49,6 +48,7 @@ class MeteredCommand(Measurement):
     machine: machine.Machine
     notices: list[str]
     impact: carbon.Impact | None
+    carbon_intensity: SoftwareCarbonIntensity | None = None
 
 
 def meter_command(
@@ -61,6 +61,7 @@ def meter_command(
     wait: bool = False,
     sources: Sequence[Source] | None = None,
     without_gpu: bool = False,
+    functional_units: float | None = None,
 ) -> MeteredCommand:
     """Runs a command and measures its energy.
 
@@ -76,6 +77,7 @@ def meter_command(
         wait: Wait for background processes of the command.
         sources: Sources of energy; None for all that this machine has.
         without_gpu: Leave GPUs out.
+        functional_units: Functional units of the command for its Software Carbon Intensity; None for none.
 
     Raises:
         UserError: If the command cannot be started, or no energy can be read.
@@ -89,103 +91,22 @@ def meter_command(
     ):
         notices = [str(notice) for notice in meter.notices() if notice.level == "warning"]
         exit_code, still_running = run_command(command, wait)
-    measured = window.measurement
+    measured, here = window.measurement, machine.describe()
     total = measured.total
     return MeteredCommand(
         **dict(measured),
         command=list(command),
         exit_code=exit_code,
         still_running=still_running,
-        machine=machine.describe(),
+        machine=here,
         notices=notices,
         impact=carbon.impact(total.energy_j, grid, pue, price_usd_per_kwh) if total else None,
+        carbon_intensity=measure_intensity(
+            total.energy_j, measured.duration_s, here, grid.intensity_g_per_kwh, pue, functional_units
+        )
+        if total and functional_units
+        else None,
     )
-
-
-def report(metered: MeteredCommand, grid: carbon.Grid, with_models: bool = False) -> str:
-    """A table of the readings for a terminal; `with_models`, with the energy under every power model."""
-    best, job = metered.domains, metered.attributed_domains
-    others = [
-        reading
-        for reading in metered.readings
-        if reading.scope == "machine"
-        and reading not in best.values()
-        and (with_models or reading.provenance != "modelled" or best[reading.domain].provenance != "modelled")
-    ]
-    use = metered.contention
-    lines = [
-        "",
-        f" Energy of '{' '.join(metered.command)}' on a {metered.machine.words}:",
-        "",
-        f"{metered.duration_s:>14,.3f} s  elapsed",
-        f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_words}",
-        *(_row(reading, metered, job.get(domain)) for domain, reading in best.items()),
-        *(
-            f"{_row(reading, None, None, metered.duration_s)}  "
-            f"({'cross-check' if reading.domain in best else 'included'})"
-            for reading in others
-        ),
-        "",
-        _total_row(metered),
-        *(_model_row(each) for each in metered.models if with_models),
-        *([f"{use.job_instructions:>14,} instructions in user mode"] if use.job_instructions else []),
-        *(_gpu_row(gpu) for gpu in metered.gpu_use),
-        *_left_behind(metered.still_running),
-        *(f"  flag: {flag}" for flag in metered.flags),
-        *(f"  note: {notice}" for notice in metered.notices),
-        "",
-    ]
-    if metered.impact and metered.total:
-        provenance, factors = metered.total.provenance, metered.interval_factors
-        lines += [f" {carbon.statement(metered.impact, grid, provenance, factors)}", ""]
-    return "\n".join(lines)
-
-
-def _total_row(metered: MeteredCommand) -> str:
-    total = metered.total
-    if total is None:
-        return "  total energy is missing: the energy of a domain was not read"
-    floored = ", raised to the floor" if total.floored else ""
-    return f"{significant(total.energy_j):>14} J  total ({metered.doubt}){floored}"
-
-
-def _model_row(estimate: Estimate) -> str:
-    if estimate.energy_j is None:
-        return f"{'':14}    {estimate.words}: {estimate.gap}"
-    doubt = "" if estimate.takes_part else " (wall meters refute it at this load)"
-    return f"{significant(estimate.energy_j):>14} J  by {estimate.words}{doubt}"
-
-
-def _left_behind(count: int) -> list[str]:
-    if not count:
-        return []
-    who = "1 background process is" if count == 1 else f"{count} background processes are"
-    return [f"  {who} still running: later energy is not included (use --wait)"]
-
-
-def _row(
-    reading: Reading, metered: MeteredCommand | None, job: Reading | None, duration_s: float | None = None
-) -> str:
-    if reading.energy_j is None:
-        return f"{'missing':>14} J  {reading.domain}: {reading.detail}"
-    seconds = metered.duration_s if metered else duration_s or 0.0
-    net = ""
-    if metered and reading.domain in metered.idle_power_w:
-        net = f", {reading.energy_j - metered.idle_power_w[reading.domain] * seconds:,.2f} J above idle"
-    attributed = f", {job.energy_j:,.2f} J attributed" if job and job.energy_j is not None else ""
-    power_w = reading.energy_j / seconds
-    return (
-        f"{reading.energy_j:>14,.2f} J  {reading.domain} ({power_w:.2f} W{net}{attributed}), "
-        f"{reading.provenance}: {reading.detail}"
-    )
-
-
-def _gpu_row(gpu: GpuUse) -> str:
-    load = "?" if gpu.load is None else f"{gpu.load:.0%}"
-    share = (
-        "share of this command unknown" if gpu.job_share is None else f"{gpu.job_share:.0%} by this command"
-    )
-    return f"{load:>14}    of the time {gpu.domain} was busy, {share}"
 
 
 def _start(command: Sequence[str], output: int | None) -> subprocess.Popen[bytes]:

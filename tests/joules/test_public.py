@@ -2,7 +2,10 @@
 
 import importlib.util
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,22 @@ def test_a_generated_page_is_current(script):
     assert reference.PAGE.read_text(encoding="utf-8") == reference.render_page(), (
         f"run 'python docs/{script}.py'"
     )
+
+
+SCRIPT = Path(__file__).with_name("uses_public_names.py")
+
+
+def test_a_typed_script_uses_every_public_name():
+    text = SCRIPT.read_text(encoding="utf-8")
+    assert [name for name in joules.__all__ if not re.search(rf"\b{name}\b", text)] == []
+    for command in (["-m", "mypy", "--strict", "--follow-imports=silent"], []):
+        done = subprocess.run(
+            [sys.executable, *command, str(SCRIPT)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "window 'unknown' is not open" in done.stdout

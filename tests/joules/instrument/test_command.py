@@ -12,7 +12,8 @@ import pytest
 
 from joules.errors import UserError
 from joules.instrument import carbon, command
-from joules.instrument.command import meter_command, report
+from joules.instrument.command import meter_command
+from joules.instrument.command_report import report
 from joules.instrument.host.processes import DESCENDANTS
 from joules.instrument.reading import primary
 from joules.instrument.source import Host
