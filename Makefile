@@ -24,6 +24,7 @@ test: setup latex browser ## run every test, the workflow at the smoke scale inc
 docs: setup ## build the site in docs/_build; warnings are errors
 	$(VENV)/bin/python docs/cli_reference.py
 	$(VENV)/bin/python docs/power_reference.py
+	$(VENV)/bin/python docs/artifact_reference.py
 	$(VENV)/bin/sphinx-build -W -q -b html docs docs/_build
 
 lint: setup ## check style, types, borders between modules and the workflow
