@@ -10,10 +10,16 @@ from joules.analysis.steps import cached_loader, tabulate_records
 from joules.archive.verification import check_records, read_config
 from joules.errors import UserError
 from joules.paper.claims import evaluate_tables
-from joules.study.campaign import Campaign
+from joules.study.campaign import Campaign, other_releases
+from joules.study.config import LOCAL
 from joules.study.fingerprint import file_sha256
 from joules.study.manifest import read_manifest, store_manifest
 from joules.version import VERSION
+
+
+def list_retired() -> list[Campaign]:
+    """Released campaigns of which only records and claims are kept."""
+    return [each for each in other_releases(Campaign(LOCAL)) if read_manifest(each).is_retired]
 
 
 def reanalyse_campaign(campaign: Campaign) -> Path:
@@ -25,11 +31,11 @@ def reanalyse_campaign(campaign: Campaign) -> Path:
         Path of the verdicts.
 
     Raises:
-        UserError: If this version made the campaign whole, or a record does not match the manifest.
+        UserError: If the campaign is not retired, or a record does not match the manifest.
     """
     manifest = read_manifest(campaign)
-    if manifest.is_whole:
-        raise UserError(f"campaign '{campaign.name}' is whole: {campaign.rerun_hint('evaluate')}")
+    if not manifest.is_retired:
+        raise UserError(f"campaign '{campaign.name}' is not retired: {campaign.rerun_hint('evaluate')}")
     config = read_config(campaign, manifest)
     load = cached_loader(campaign, config)
     loaded = check_records(campaign, manifest, load)

@@ -76,10 +76,21 @@ def _cite(options: Options) -> None:
     print(cite(select_campaign(options), options.file))
 
 
-def _reanalyse(options: Options) -> None:
-    from joules.archive.reanalysis import reanalyse_campaign
+def _declare_reanalyse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "campaigns",
+        nargs="*",
+        metavar="CAMPAIGN",
+        help="folders of results/ (default: all retired campaigns)",
+    )
 
-    print(reanalyse_campaign(select_campaign(options)))
+
+def _reanalyse(options: Options) -> None:
+    from joules.archive.reanalysis import list_retired, reanalyse_campaign
+    from joules.study.campaign import Campaign
+
+    for campaign in map(Campaign, options.campaigns) if options.campaigns else list_retired():
+        print(reanalyse_campaign(campaign), flush=True)
 
 
 def _retire(options: Options) -> None:
@@ -119,9 +130,9 @@ COMMANDS = {
         declare_campaign,
     ),
     "reanalyse": Command(
-        "evaluate the claims of the paper at hand on the records of a retired campaign",
+        "evaluate the claims of the paper at hand on the records of retired campaigns",
         _reanalyse,
-        declare_campaign,
+        _declare_reanalyse,
         is_exact=True,
     ),
 }

@@ -190,7 +190,8 @@ def print_replication(replication: pd.DataFrame) -> pd.DataFrame:
             **{machine: itemgetter(machine) for machine in machines},
             "over machines": lambda row: _span(row, "ci_low", "ci_high"),
             "a machine not seen": lambda row: _span(row, "predicted_low", "predicted_high"),
-            "p of equal machines": lambda row: cell(row["p_equal_holm"]),
+            "p of equal machines": lambda row: cell(row["p_equal"]),
+            "after Holm": lambda row: cell(row["p_equal_holm"]),
         },
         empty="no claim of this campaign",
     )

@@ -13,8 +13,8 @@ from joules.archive.verification import verify_campaign
 from joules.errors import UserError
 from joules.paper.replication import tabulate_replication
 from joules.study.campaign import Campaign
-from joules.study.manifest import read_manifest
-from tests import ROOT
+from joules.study.manifest import read_manifest, store_manifest
+from tests import RELEASED, ROOT
 
 RETIRED = "epyc-2core-quick-2026-11-26"
 
@@ -66,3 +66,18 @@ def test_a_campaign_whose_records_were_modified_is_not_analysed(campaign):
     with pytest.raises(UserError, match="was copied or renamed, restore it"):
         reanalysis.reanalyse_campaign(campaign)
     assert not campaign.reanalysis.exists()
+
+
+def test_only_retired_campaigns_are_analysed(campaign):
+    manifest = read_manifest(campaign)
+    assert manifest.is_retired
+    store_manifest(campaign, manifest.model_copy(update={"is_retired": False}))
+    with pytest.raises(UserError, match="is not retired: run 'snakemake"):
+        reanalysis.reanalyse_campaign(campaign)
+
+
+def test_by_default_all_retired_campaigns_are_analysed(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names = {campaign.name for campaign in reanalysis.list_retired()}
+    assert RETIRED in names
+    assert RELEASED.name not in names
