@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pandas as pd
@@ -26,15 +26,17 @@ from joules.study.published import check_source, load_sources
 
 # Number of rows that are listed of a value's table, and number of leading columns that name a row.
 _LISTED, _NAMED_BY = 20, 5
+# Number of values that are listed where none has a key.
+_SIMILAR = 5
 
 
 def trace(target: str, campaign: Campaign) -> Iterator[str]:
     """Traces something back to the runs it was made from.
 
     Args:
-        target: File of a figure (its path names the campaign), key of a value, or cell of a table as
-            `<experiment>/<table>.csv:<row>:<column>`, where the first cell names the row. A star is in column
-            'stars' of statistics.csv.
+        target: File of a figure (its path names the campaign), key or printed text of a value, or cell of a
+            table as `<experiment>/<table>.csv:<row>:<column>`, where the first cell names the row. A star is
+            in column 'stars' of statistics.csv.
         campaign: The campaign, unless `target` is a figure.
 
     Yields:
@@ -50,6 +52,11 @@ def trace(target: str, campaign: Campaign) -> Iterator[str]:
         table, _, place = target.partition(".csv:")
         row, _, column = place.rpartition(":")
         yield from _cell(campaign, table, row, column)
+    elif target.endswith(".csv"):
+        raise UserError(
+            f"'{target}' is a whole table: name a cell of it, as in "
+            f"'{path.parent.name or '<experiment>'}/{path.name}:<row>:<column>'"
+        )
     else:
         yield from _value(campaign, target)
 
@@ -88,19 +95,59 @@ def _cell(campaign: Campaign, table: str, row: str, column: str) -> Iterator[str
     words = columns.meaning(experiment, name, column)
     if words:
         yield f"  {column}: {words}"
-    yield from _tables(campaign, experiment)
+    yield from _tables(campaign, experiment, _arms_of(matches) if name == "statistics" else set())
 
 
 def _value(campaign: Campaign, key: str) -> Iterator[str]:
     listing = read_values(campaign)
     if key not in listing.index:
-        raise UserError(f"unknown value '{key}' ({did_you_mean(key, listing.index)})")
+        printed = listing.index[listing["printed"].str.lower() == key.lower()]
+        if len(printed) != 1:
+            yield from _similar_values(listing, key)
+            return
+        key = printed[0]
     row = listing.loc[key]
-    yield f"{key} = {row['raw']} (printed {row['printed']} {row['unit']})"
+    yield f"{key} = {row['raw']} (printed {_printed(row)})"
     yield f"  from {row['experiment']}: {row['source']}"
+    arms: set[str] = set()
     for cells in read_cells(row.get("cells", "[]")):
         yield from _rows(campaign, row["experiment"], cells)
-    yield from _tables(campaign, row["experiment"])
+        if cells.table == "statistics":
+            path = campaign.tables(row["experiment"]) / "statistics.csv"
+            arms |= _arms_of(cells.select(pd.read_csv(path)))
+    yield from _tables(campaign, row["experiment"], arms)
+
+
+def _printed(row: pd.Series) -> str:
+    """The text of a value with its unit, which is one of LaTeX's siunitx."""
+    return " ".join([row["printed"], *row["unit"].replace("\\", " ").split()])
+
+
+def _arms_of(statistics: pd.DataFrame) -> set[str]:
+    """What rows of statistics.csv compare. A family may be all that is said of one arm."""
+    named = statistics.reindex(columns=["group", "base", "family"])
+    return {str(name) for name in named.to_numpy().ravel() if not pd.isna(name)}
+
+
+def _similar_values(listing: pd.DataFrame, text: str) -> Iterator[str]:
+    """The values that are printed like a text, contain it, or are nearest to it as a number."""
+    heads = {"is printed by": listing[listing["printed"].str.lower() == text.lower()]}
+    raw = pd.to_numeric(listing["raw"], errors="coerce").dropna()
+    try:
+        order = (raw - float(text.replace(",", ""))).abs().sort_values(kind="stable").index
+        heads["is nearest to"] = listing.loc[order]
+    except ValueError:
+        has = listing["printed"].str.contains(text, case=False, regex=False)
+        heads["is in"] = listing[has | listing.index.str.contains(text, case=False, regex=False)]
+    for head, found in heads.items():
+        if len(found):
+            yield f"no value has the key '{text}': '{text}' {head}"
+            for key, row in found.head(_SIMILAR).iterrows():
+                yield f"  {key} = {_printed(row)} ({row['experiment']})"
+            if len(found) > _SIMILAR and head != "is nearest to":
+                yield f"  and {len(found) - _SIMILAR} more"
+            return
+    raise UserError(f"unknown value '{text}' ({did_you_mean(text, listing.index)})")
 
 
 def _rows(campaign: Campaign, experiment: str, cells: Cells) -> Iterator[str]:
@@ -119,7 +166,8 @@ def _rows(campaign: Campaign, experiment: str, cells: Cells) -> Iterator[str]:
         yield f"    and {len(rows) - _LISTED} more"
 
 
-def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
+def _tables(campaign: Campaign, experiment: str, arms: Set[str] = frozenset()) -> Iterator[str]:
+    """Tables of an experiment with their records, of `arms` alone if any of them was measured."""
     folder = campaign.tables(experiment)
     for name in verify_tables(campaign, experiment):
         path = folder / f"{name}.csv"
@@ -136,15 +184,16 @@ def _tables(campaign: Campaign, experiment: str) -> Iterator[str]:
             )
         yield f"    {path}  sha256 {digest}"
         yield from source
-        for run in load_records([path]) if stated.endswith(".jsonl") else []:
-            if isinstance(run, Run):
-                energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
-                kind = run.total.provenance if run.total else "missing"
-                yield (
-                    f"      {run.arm} block {run.block}: {energy} ({kind}), {run.measured_at}, "
-                    f"{run.machine.words}, code {run.fingerprint[:16]}, "
-                    + ", ".join(f"{package} {version}" for package, version in run.versions.items())
-                )
+        runs = load_records([path]) if stated.endswith(".jsonl") else []
+        measured = [run for run in runs if isinstance(run, Run)]
+        for run in [run for run in measured if run.arm in arms] or measured:
+            energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
+            kind = run.total.provenance if run.total else "missing"
+            yield (
+                f"      {run.arm} block {run.block}: {energy} ({kind}), {run.measured_at}, "
+                f"{run.machine.words}, code {run.fingerprint[:16]}, "
+                + ", ".join(f"{package} {version}" for package, version in run.versions.items())
+            )
 
 
 def _source(path: Path) -> Iterator[str]:

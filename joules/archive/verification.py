@@ -104,12 +104,13 @@ def verify_campaign(campaign: Campaign) -> Iterator[str]:
         campaign: A campaign with a manifest.
 
     Yields:
-        A line for each step that has succeeded.
+        A line before the first step, and for each step that has succeeded.
 
     Raises:
         UserError: At the first file that is missing, added or modified.
     """
     manifest = read_manifest(campaign)
+    yield f"campaign {campaign.name}: hashing {len(manifest.files)} files"
     config = read_config(campaign, manifest)
     load = cached_loader(campaign, config)
     stated = {campaign.file_of(name): digest for name, digest in manifest.files.items()}
@@ -207,13 +208,13 @@ def _recompute(campaign: Campaign, config: Config, load: Load) -> Iterator[str]:
         for name, _ in zip(others, (parallel_map if is_small else map)(tables_of, others), strict=True):
             _check_same_files(campaign, again, again.tables(name))
             yield f"tables of {name} follow from their evidence"
-        for _ in parallel_map(draw_figures, experiments):
-            pass
+        for name, _ in zip(experiments, parallel_map(draw_figures, experiments), strict=True):
+            yield f"figures of {name} are drawn again"
         for name in of_campaign:
             _check_same_files(campaign, again, again.tables(name))
             yield f"tables of {name} follow from their evidence"
         _check_same_files(campaign, again, again.figures)
-        yield "figures follow from the tables"
+        yield "figures follow from the tables; verdicts and values are made again"
         steps.evaluate_claims(again, experiments)
         _check_same(again.claims, campaign.claims)
         steps.export_values(again, experiments)

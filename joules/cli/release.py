@@ -24,7 +24,8 @@ def _declare_trace(parser: argparse.ArgumentParser) -> None:
         "target",
         nargs="?",
         metavar="TARGET",
-        help="figures/<campaign>/<figure>.pdf, a value key or <experiment>/<table>.csv:<row>:<column>",
+        help="figures/<campaign>/<figure>.pdf, the key or printed text of a value, or "
+        "<experiment>/<table>.csv:<row>:<column>",
     )
     parser.add_argument("--verify", action="store_true", help="first verify every file of the campaign")
 
@@ -32,15 +33,25 @@ def _declare_trace(parser: argparse.ArgumentParser) -> None:
 def _trace(options: Options) -> None:
     from joules.archive.lineage import trace
     from joules.archive.verification import verify_campaign
+    from joules.study.manifest import newest_whole_release
 
-    campaign = select_campaign(options)
-    if options.target is None and not options.verify:
+    campaign, target = select_campaign(options), options.target
+    if target is None and not options.verify:
         raise UserError("nothing to trace: name a figure, a value or a table cell, or use --verify")
+    if campaign.is_local and not campaign.runs.is_dir():
+        released = newest_whole_release()
+        if released is None:
+            raise UserError(
+                f"campaign '{campaign.name}' has no records: run the workflow first, or use --campaign"
+            )
+        print(f"campaign '{campaign.name}' was not measured here: this is {released.name}", flush=True)
+        local = f"figures/{campaign.name}/"
+        campaign, target = released, target and target.replace(local, f"figures/{released.name}/", 1)
     if options.verify:
         for line in verify_campaign(campaign):
-            print(line)
-    if options.target is not None:
-        for line in trace(options.target, campaign):
+            print(line, flush=True)
+    if target is not None:
+        for line in trace(target, campaign):
             print(line)
 
 

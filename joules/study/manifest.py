@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from joules.errors import UserError
 from joules.models import Closed, read_json
-from joules.study.campaign import Campaign
+from joules.study.campaign import Campaign, other_releases
+from joules.study.config import LOCAL
 from joules.version import VERSION
 
 
@@ -83,3 +85,9 @@ def read_manifest(campaign: Campaign) -> Manifest:
     if manifest is None or manifest.campaign != campaign.name:
         raise UserError(f"{campaign.manifest} was modified, it is not that of {campaign.name}: {rebuild}")
     return manifest
+
+
+def newest_whole_release(root: Path = Path()) -> Campaign | None:
+    """The campaign released last whose tables are in the tree; None if there is none."""
+    whole = [each for each in other_releases(Campaign(LOCAL, root)) if each.tables("campaign").is_dir()]
+    return max(whole, key=lambda each: read_manifest(each).origin.last_measured_at, default=None)

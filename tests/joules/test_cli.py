@@ -10,6 +10,7 @@ import pytest
 
 from joules import METER_VERSION, cli
 from joules.cli.command import Command
+from joules.study.campaign import Campaign
 from joules.version import VERSION
 from tests import ROOT, make_repository
 
@@ -112,6 +113,20 @@ def test_a_campaign_is_worked_on_from_any_folder(tmp_path, place):
     traced = joules(*arguments, cwd=tmp_path if place else ROOT / "paper")
     assert traced.returncode == 0, traced.stderr
     assert traced.stdout.startswith("rl.runs = ")
+
+
+def test_without_a_local_campaign_the_released_one_is_traced(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(
+        "joules.study.campaign.Campaign.is_local", property(lambda self: self.name == "never")
+    )
+    monkeypatch.setattr(
+        "joules.study.manifest.newest_whole_release", lambda: Campaign("epyc-2core-standard-2026-11-26b")
+    )
+    assert cli.main(["trace", "--campaign", "never", "rl.runs"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "campaign 'never' was not measured here: this is epyc-2core-standard-2026-11-26b"
+    assert said[1].startswith("rl.runs = ")
 
 
 def test_outside_of_a_clone_the_remedy_is_said(tmp_path):

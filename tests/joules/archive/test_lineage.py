@@ -5,6 +5,7 @@ import pytest
 
 from experiments.flops_vs_energy import report
 from joules.archive import lineage
+from joules.errors import UserError
 from joules.paper.values import check_values, listing
 from joules.study.campaign import Campaign
 from tests import ROOT
@@ -43,3 +44,52 @@ def test_of_many_rows_the_first_are_listed(traced):
     assert rows == f"  {count} rows: arms.csv where factor.isna()"
     assert len(listed) == 20
     assert more == f"    and {count - 20} more"
+
+
+LISTING = pd.DataFrame(
+    [
+        ("a.share", "14.93", "14.9", r"\percent"),
+        ("a.time", "14.91", "14.9", ""),
+        ("b.energy", "15.2", "15.2", r"\joule"),
+        ("b.name", "AMD EPYC", "AMD EPYC", ""),
+        *((f"c.{number}", str(100 + number), str(100 + number), "") for number in range(9)),
+    ],
+    columns=["key", "raw", "printed", "unit"],
+).assign(experiment="x", source="")
+
+
+@pytest.fixture
+def found(monkeypatch):
+    monkeypatch.setattr(lineage, "read_values", lambda _campaign: LISTING.set_index("key"))
+    monkeypatch.setattr(lineage, "_tables", lambda *_arguments: iter(()))
+    return lambda text: list(lineage.trace(text, RELEASED))
+
+
+def test_values_are_found_by_their_printed_text(found):
+    assert found("14.9") == [
+        "no value has the key '14.9': '14.9' is printed by",
+        "  a.share = 14.9 percent (x)",
+        "  a.time = 14.9 (x)",
+    ]
+    assert found("15.2")[0] == "b.energy = 15.2 (printed 15.2 joule)"
+    assert found("epyc")[1:] == ["  b.name = AMD EPYC (x)"]
+
+
+def test_the_five_nearest_values_are_named_where_none_is_printed_so(found):
+    head, *nearest = found("15.0")
+    assert head == "no value has the key '15.0': '15.0' is nearest to"
+    assert [line.split()[0] for line in nearest] == ["a.share", "a.time", "b.energy", "c.0", "c.1"]
+
+
+def test_what_resembles_no_value_is_refused(found):
+    with pytest.raises(UserError, match=r"unknown value 'a\.shore' \(did you mean 'a\.share'"):
+        found("a.shore")
+    with pytest.raises(UserError, match=r"whole table: name a cell of it, as in 'grokking/arms\.csv:<row>:"):
+        found("results/local/tables/grokking/arms.csv")
+
+
+def test_a_star_lists_the_runs_of_its_arms_alone():
+    target = "layer_kinds/statistics.csv:equal_flops_layers.linear_vs_conv1x1:stars"
+    lines = list(lineage.trace(target, RELEASED))
+    arms = [line.split()[0] for line in lines if line.startswith("      ") and " block " in line]
+    assert set(arms) == {"linear", "conv1x1"}
