@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from experiments.estimation_methods.methods import EQUIPMENT, METHODS, REFERENCE, Known, Unavailable
 from experiments.estimation_methods.operators import operators_of_work
@@ -342,6 +341,8 @@ def _tau(x: pd.Series, y: pd.Series) -> float | None:
     first, second = ([float(f"{value:.12g}") for value in column] for column in (x, y))
     if any(len({value for value in values if not math.isnan(value)}) < 2 for values in (first, second)):
         return None
+    from scipy import stats
+
     return float(stats.kendalltau(first, second).statistic)
 
 

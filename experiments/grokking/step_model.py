@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from experiments.grokking.rules import Evaluation
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 FEATURES = [
     "log_gradient_norm",
@@ -130,5 +131,10 @@ def coefficients(runs: pd.DataFrame) -> pd.DataFrame:
 
 def fit_step_model(runs: pd.DataFrame) -> Pipeline:
     """Fit the ridge regression of the logarithm of the grokking step on the early features of `runs`."""
+    # Its import takes a second, which figures and values do not need.
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     model = make_pipeline(StandardScaler(), Ridge(alpha=_PENALTY))
     return model.fit(runs[FEATURES].to_numpy(), np.log(runs["grok_step"]))

@@ -42,7 +42,7 @@ class OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        if not _is_view(func):
+        if not is_view(func):
             self.operators += 1
             self.bytes_moved += _bytes((args, kwargs))
             self.bytes_moved += _bytes(output if func._schema.returns else _written(func, args, kwargs or {}))
@@ -100,7 +100,8 @@ def count_work(work: Callable[[], object]) -> dict[str, float]:
     return {"flops": flops.get_total_flops(), "bytes_moved": operators.bytes_moved}
 
 
-def _is_view(func: Any) -> bool:
+def is_view(func: Any) -> bool:
+    """Whether an operator returns a view of its input, which moves no bytes."""
     returned = [value.alias_info for value in func._schema.returns]
     return any(alias is not None and not alias.is_write for alias in returned)
 

@@ -25,7 +25,6 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.path import Path as Line
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox
-from statannotations.Annotator import Annotator
 
 from joules.analysis.drawing import description as described
 from joules.analysis.drawing.description import Axis, Layer, Panel
@@ -243,6 +242,9 @@ def _draw_stars(axes: Axes, stars: described.Stars) -> None:
     """Brackets with the marks of statistics.csv. Nothing is tested here."""
     if stars.pairs.empty:
         return
+    # Its import takes a second, which figures without stars do not need.
+    from statannotations.Annotator import Annotator
+
     # Brackets lie above the axis that ends at its stated limit.
     low, high = axes.get_ylim()
     axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high])

@@ -12,12 +12,11 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
 
 from joules.analysis.roofline import Operator
-from joules.workload.counting import OperatorCounter
-
-_DRAWS = {torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default}
+from joules.workload.counting import OperatorCounter, is_view
 
 
 @functools.cache
@@ -25,9 +24,9 @@ def operators_of_model(model: str, image_size: int, batch_size: int) -> tuple[Op
     """The operators of a forward pass of a torchvision network, on tensors of the processor: those without
     numbers would be taken apart into other operators than those that run."""
     auxiliary = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
-    with _NoArithmetic():  # type: ignore[no-untyped-call]
+    with _NothingDrawn():  # type: ignore[no-untyped-call]
         network = torchvision.models.get_model(model, weights=None, **auxiliary).eval()
-    return operators_of(network, torch.zeros(batch_size, 3, image_size, image_size))
+    return operators_of(network, torch.empty(batch_size, 3, image_size, image_size))
 
 
 # Not in inference mode, which hands over composite operators whole.
@@ -37,28 +36,46 @@ def operators_of(network: nn.Module, value: Tensor) -> tuple[Operator, ...]:
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with _NoArithmetic(), _Listing() as listing:  # type: ignore[no-untyped-call]
+        with _NothingComputed(), _Listing() as listing:  # type: ignore[no-untyped-call]
             network(value)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return tuple(listing.found)
 
 
-class _NoArithmetic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Weights are zero, not drawn, and products not computed: an operator is its kind and its sizes. To draw
-    the weights of a VGG takes longer than its pass."""
+class _NothingDrawn(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Weights are not drawn: to draw those of a VGG takes longer than its pass."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func in _DRAWS:
+        if func is torch.ops.aten.uniform_.default:
+            return args[0]
+        if func is torch.ops.aten.normal_.default:
+            # A truncated distribution is drawn until all numbers are within its ends.
             return args[0].zero_()
-        # Operators that PyTorch counts, except fused ones, which return more than their product.
-        if func._overloadpacket in flop_registry and len(func._schema.returns) == 1:
-            sizes = [value.to("meta") if isinstance(value, Tensor) else value for value in args]
-            output = func(*sizes, **(kwargs or {}))
-            return torch.zeros(output.shape, dtype=output.dtype)
         return func(*args, **(kwargs or {}))
+
+
+class _NothingComputed(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """An operator is its kind and its sizes, and those of its output are known without numbers."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.ops.aten.native_batch_norm.default:
+            # The processor's saves no statistics in inference, other than the one of meta tensors.
+            return torch.empty_like(args[0]), torch.empty(0), torch.empty(0)
+        if func._schema.is_mutable:
+            return args[0]
+        if is_view(func):
+            return func(*args, **(kwargs or {}))
+        sizes = tree_map_only(Tensor, lambda value: value.to("meta"), args)
+        return tree_map_only(Tensor, _without_numbers, func(*sizes, **(kwargs or {})))
+
+
+def _without_numbers(value: Tensor) -> Tensor:
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype)
 
 
 class _Listing(OperatorCounter):  # type: ignore[no-untyped-call]
