@@ -10,6 +10,7 @@ energy attributed to the work, with bootstrap intervals.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from validation.summary import median_interval
 
 WORK = [sys.executable, "-c", "sum(i * i for i in range(30_000_000))"]
 # Started by a shell that ends at once, before the meter adopts orphans: not a descendant of this process.
-NEIGHBOUR = f"setsid {sys.executable} -c 'while True: pass' >/dev/null 2>&1 & echo $!"
+NEIGHBOUR = f"setsid {shlex.quote(sys.executable)} -c 'while True: pass' >/dev/null 2>&1 & echo $!"
 
 
 def measure_work() -> MeteredCommand:

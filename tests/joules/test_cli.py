@@ -94,22 +94,16 @@ def joules(*arguments, cwd, **variables):
         [sys.executable, "-c", "import sys; from joules.cli import main; sys.exit(main())", *arguments],
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
-        timeout=60,
+        timeout=300,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-@pytest.mark.parametrize("place", ["--root={root}", "--root {root}", ""])
+@pytest.mark.parametrize("place", [[f"--root={ROOT}"], ["--root", str(ROOT)], []], ids=len)
 def test_a_campaign_is_worked_on_from_any_folder(tmp_path, place):
-    arguments = [
-        "trace",
-        *place.format(root=ROOT).split(),
-        "--campaign",
-        "epyc-2core-standard-2026-11-26b",
-        "rl.runs",
-    ]
+    arguments = ["trace", *place, "--campaign", "epyc-2core-standard-2026-11-26b", "rl.runs"]
     traced = joules(*arguments, cwd=tmp_path if place else ROOT / "paper")
     assert traced.returncode == 0, traced.stderr
     assert traced.stdout.startswith("rl.runs = ")

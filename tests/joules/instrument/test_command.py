@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from shlex import quote
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +22,9 @@ from joules.instrument.sources.codecarbon_model import CodeCarbonModel
 from joules.instrument.sources.nvml import Nvml
 from tests import ROOT
 from tests.driver import Driver
+
+# The program in the language of a shell.
+JOULES = f"{quote(sys.executable)} -m joules"
 
 
 def meter(*arguments):
@@ -194,7 +198,7 @@ def test_a_script_that_cannot_be_started_is_told_why(tmp_path, fault):
 def test_closed_streams_change_nothing(tmp_path, closed):
     """No traceback; the command's exit status and a complete JSON file."""
     file = tmp_path / "energy.json"
-    command = f"{sys.executable} -m joules meter --idle 0 --json {file} -- sh -c 'echo said; exit 7' {closed}"
+    command = f"{JOULES} meter --idle 0 --json {quote(str(file))} -- sh -c 'echo said; exit 7' {closed}"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 7
     assert "Traceback" not in done.stderr
@@ -208,7 +212,7 @@ def test_closed_streams_change_nothing(tmp_path, closed):
 )
 def test_every_command_bears_closed_streams(words, closed):
     done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m joules {words} {closed}"],
+        ["sh", "-c", f"{JOULES} {words} {closed}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -220,9 +224,8 @@ def test_every_command_bears_closed_streams(words, closed):
 
 def test_a_reader_that_goes_away_takes_neither_the_status_nor_the_reading(tmp_path):
     file = tmp_path / "energy.json"
-    command = (
-        f"{sys.executable} -m joules meter --idle 0 --json {file} -- sh -c 'exit 4' 2>&1 >/dev/null | true"
-    )
+    metered = f"--idle 0 --json {quote(str(file))} -- sh -c 'exit 4'"
+    command = f"{JOULES} meter {metered} 2>&1 >/dev/null | true"
     done = subprocess.run(["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], cwd=ROOT, check=False)
     assert done.returncode == 4
     assert json.loads(file.read_text())["exit_code"] == 4
