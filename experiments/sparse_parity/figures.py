@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.sparse_parity.parameters import EXAMPLES, QUERIES
+from experiments.sparse_parity.parameters import EXAMPLES
 from experiments.sparse_parity.tables import METRICS, PROXIES, WORDS
 from joules.analysis.drawing.description import (
     Axis,
@@ -81,8 +81,7 @@ def parity_agreement(tables: Tables) -> Figure:
 def parity_regret(tables: Tables) -> Figure:
     """Regret by metric: one group of points per metric, one point with interval per problem."""
     arms, regret = tables["arms"], tables["regret"]
-    asked = regret["access"].map({QUERIES: ", by queries"}).fillna("")
-    regret = regret.assign(problem=regret["problem"] + asked)
+    regret = regret[regret["access"] == EXAMPLES]
     problems = list(dict.fromkeys(regret["problem"]))
     aside = {
         problem: 0.6 * (number - (len(problems) - 1) / 2) / len(problems)
@@ -100,4 +99,4 @@ def parity_regret(tables: Tables) -> Figure:
     x = Axis(names=[WORDS[name] for name in PROXIES], slant=45)
     kinds = describe_provenance(arms) if len(arms) else "missing"
     y = Axis(f"energy over that of the cheapest\n({kinds})", "log")
-    return Figure([Panel(layers, x, y)], 3.6, assign_looks(problems), width=0.8)
+    return Figure([Panel(layers, x, y)], 3.6, assign_looks(problems))

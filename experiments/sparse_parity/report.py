@@ -72,14 +72,14 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Printed tables: processes, regret and proxies."""
     arms = tables["arms"].dropna(subset=["bits"])
     chosen_by = [
-        {"problem": problem, "told by": access, "processes": str(group["processes"].iloc[0])}
+        {"problem": problem, "access": access, "processes": str(group["processes"].iloc[0])}
         | {
             WORDS[row["metric"]]: f"{spaced(row['winner'])} ({cell(row['regret'])})"
             for row in group[group["metric"].isin(_CHOSEN_BY)].to_dict("records")
         }
         for (problem, access), group in tables["regret"].groupby(RANKED, sort=False)
     ]
-    heads = ["problem", "told by", "processes", *(WORDS[metric] for metric in _CHOSEN_BY)]
+    heads = ["problem", "access", "processes", *(WORDS[metric] for metric in _CHOSEN_BY)]
     taus = tables["agreement"].query("other == @ENERGY and memory == 'all'").drop(columns="other")
     return {
         "parity_arms": lay_out(
@@ -87,7 +87,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             {
                 "problem": "{problem}",
                 "process": name("process"),
-                "told by": "{access}",
+                "access": "{access}",
                 "correct in %": number("right_share", 100),
                 "ms": number("time_per_solve_s", 1e3),
                 "processor ms": number("cpu_per_solve_s", 1e3),
@@ -116,7 +116,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             tables["orders"],
             {
                 "problem": "{problem}",
-                "told by": "{access}",
+                "access": "{access}",
                 "instruments": "{instrument}, {other}",
                 "order by the first": name("order"),
                 "order by the second": name("other_order"),
