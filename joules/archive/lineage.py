@@ -184,8 +184,8 @@ def _tables(campaign: Campaign, experiment: str, arms: Set[str] = frozenset()) -
             )
         yield f"    {path}  sha256 {digest}"
         yield from source
-        runs = load_records([path]) if stated.endswith(".jsonl") else []
-        measured = [run for run in runs if isinstance(run, Run)]
+        is_record = stated.endswith(".jsonl")
+        measured = [run for run in load_records([path]) if isinstance(run, Run)] if is_record else []
         for run in [run for run in measured if run.arm in arms] or measured:
             energy = f"{run.total.energy_j:.4g} J" if run.total else "no energy"
             kind = run.total.provenance if run.total else "missing"
