@@ -111,3 +111,17 @@ def test_a_clone_has_the_same_bytes_where_git_converts_line_endings(tmp_path):
     cloned = run([*git, "clone", "-q", "--config", "core.autocrlf=true", origin, clone], tmp_path)
     assert cloned.returncode == 0, cloned.stdout
     assert {name: (clone / name).read_bytes() for name in files} == files
+
+
+@pytest.mark.parametrize("failing", [None, "test"])
+def test_the_suite_is_run_where_the_path_has_a_blank_and_an_accent(tmp_path, programs, failing):
+    clone = tmp_path / "clone"
+    (clone / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", clone / ".ci")
+    (clone / ".hidden").touch()
+    programs("make", f'pwd >> "$NOTES"; [ -e .hidden ] && [ "$1" != "{failing}" ]')
+    done = run(["bash", clone / ".ci" / "run"], tmp_path)
+    assert done.returncode == (1 if failing else 0), done.stdout
+    folder = f"{clone}/.ci/a cl\u00f4ne"
+    assert notes(tmp_path) == ["make lint", folder, "make test", folder]
+    assert {path.name for path in (clone / ".ci").iterdir()} == {"run"}

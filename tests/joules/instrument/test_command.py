@@ -104,7 +104,7 @@ def test_an_interrupt_still_prints_what_was_read():
 def test_a_file_that_can_no_longer_be_written_loses_no_reading(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
-    done = meter("--json", str(folder / "file"), "--", "sh", "-c", f"rm -r {folder}; exit 3")
+    done = meter("--json", str(folder / "file"), "--", "sh", "-c", f"rm -r '{folder}'; exit 3")
     assert done.returncode == 3
     assert "cannot write" in done.stderr
     assert "J  total" in done.stderr
@@ -273,7 +273,7 @@ def test_what_a_daemon_uses_later_is_said_and_can_be_waited_for(tmp_path):
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
 def test_a_signal_to_the_meter_alone_reaches_the_command(tmp_path, name):
     trapped = tmp_path / "trapped"
-    script = f"trap 'echo {name} > {trapped}; exit 9' {name}; echo up; while :; do sleep 0.05; done"
+    script = f"trap 'echo {name} > \"{trapped}\"; exit 9' {name}; echo up; while :; do sleep 0.05; done"
     process = subprocess.Popen(
         [sys.executable, "-m", "joules", "meter", "--idle", "0", "--", "sh", "-c", script],
         cwd=ROOT,
