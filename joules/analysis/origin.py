@@ -19,8 +19,15 @@ COMPARED = ["claim", "experiment", *SETTING, "unit", "n", "estimate", "ci_low", 
 
 
 def read_verdicts(campaigns: Iterable[Campaign]) -> dict[str, pd.DataFrame]:
-    """The latest verdicts of campaigns by their name: of `COMPARED` those columns that each has."""
-    return {each.name: pd.read_csv(each.latest_claims, usecols=COMPARED.__contains__) for each in campaigns}
+    """The latest verdicts of campaigns by their name, each that of the campaign alone: of `COMPARED` those
+    columns that a campaign has."""
+    return {each.name: _read_verdicts(each) for each in campaigns}
+
+
+def _read_verdicts(campaign: Campaign) -> pd.DataFrame:
+    alone = "campaign_verdict"
+    table = pd.read_csv(campaign.latest_claims, usecols=[*COMPARED, alone].__contains__)
+    return table.assign(verdict=table.pop(alone)) if alone in table else table
 
 
 def describe_setting(every: Collection[Records]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from joules.analysis.origin import origin_of
+from joules.analysis.origin import origin_of, read_verdicts
 from joules.analysis.steps import statistics_of
 from joules.analysis.tables import list_tabulated, read_tables
 from joules.errors import UserError
@@ -231,7 +231,8 @@ def display(others: list[Comparison]) -> dict[str, pd.DataFrame]:
 
 def _claims(campaign: Campaign) -> pd.DataFrame:
     """Verdicts, by claim."""
-    return pd.read_csv(campaign.latest_claims).set_index("claim").rename_axis("name")
+    (table,) = read_verdicts([campaign]).values()
+    return table.set_index("claim").rename_axis("name")
 
 
 def _statistics(campaign: Campaign, other: Campaign, config: Config) -> pd.DataFrame:

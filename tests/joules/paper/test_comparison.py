@@ -179,6 +179,15 @@ def test_estimates_of_repeats_fall_within_each_others_intervals_that_often():
     )
 
 
+def test_verdicts_of_each_campaign_alone_are_compared():
+    own, other = (campaign(name, {"holds": "supported"}, near=(1.0, 0.8, 1.2)) for name in ("local", "other"))
+    table = pd.read_csv(own.claims)
+    table.assign(verdict="inconclusive", campaign_verdict="contradicted").to_csv(own.claims, index=False)
+    (compared_with,) = comparison.compare_with_releases(own)
+    assert compared_with.other == other
+    assert compared_with.opposed == ["holds"]
+
+
 def test_campaigns_without_an_experiment_in_common_have_no_numbers(report):
     own = campaign("local", {"holds": "supported"}, near=(1.0, 0.8, 1.2))
     campaign("server", {"other": "supported"}, experiment="learning", far=(1.0, 0.8, 1.2))
