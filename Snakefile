@@ -1,5 +1,15 @@
 # What to build. How is in workflow/rules; where and what a campaign is, in joules/study/campaign.py.
 
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+if not Path("workflow/config.yaml").is_file():
+    raise WorkflowError(
+        f"{Path.cwd()} is not the clone of this workflow: run 'cd {workflow.basedir}' first, or add "
+        f"'--directory {workflow.basedir}'"
+    )
+
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/measure.smk"

@@ -31,6 +31,17 @@ _MOST_LISTED = 20
 _FEW_LISTED = 5
 
 
+def printable(text: str, most: int = 200) -> str:
+    """Text for a terminal: control characters replaced, and cut at `most` characters.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a?[2Jb'
+    """
+    cut = text if len(text) <= most else f"{text[: most - 3]}..."
+    return "".join(letter if letter.isprintable() else "?" for letter in cut)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint with the closest known word, or with all of them (a few, where they are many) if none is close.
 

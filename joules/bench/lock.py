@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from joules.errors import UserError
+from joules.models import printable
 
 LOCK_NAME = "energy-of-machine-learning.lock"
 _ANNOUNCE_S = 30.0
@@ -76,7 +77,7 @@ def _acquire(file: int, announce: Callable[[str], None], check: Callable[[], obj
         except BlockingIOError:
             if time.monotonic() - told_s >= _ANNOUNCE_S:
                 told_s = time.monotonic()
-                holder = os.pread(file, 200, 0).decode(errors="replace")
+                holder = printable(os.pread(file, 200, 0).decode(errors="replace"))
                 announce(f"waiting: this machine is in use by {holder or 'another process'}")
             check()
             time.sleep(0.2)

@@ -14,6 +14,7 @@ from typing import Any
 
 from joules.bench.record import Run
 from joules.errors import UserError
+from joules.models import printable
 from joules.study.campaign import Campaign, other_releases
 from joules.study.design import Scale
 from joules.study.files import read_content
@@ -204,7 +205,7 @@ def summarize_times(file: Path, since_s: float, now_s: float) -> str:
 
 def _outcome(run: Run) -> str:
     if run.failure:
-        return f"failed: {run.failure}"
+        return f"failed: {printable(run.failure)}"
     if run.total is None:
         return "energy missing"
     flags = f" [{', '.join(flag.split(':')[0] for flag in run.flags)}]" if run.flags else ""

@@ -14,8 +14,8 @@ _USER_ERROR = 2
 _INTERRUPTED = 128 + signal.SIGINT
 _CLOSED_PIPE = 128 + signal.SIGPIPE
 _REMEDIES = {
-    errno.ENOSPC: "free disk space, then run again (recorded runs are kept)",
-    errno.EDQUOT: "free disk space, then run again (recorded runs are kept)",
+    errno.ENOSPC: "free disk space, then run again",
+    errno.EDQUOT: "free disk space, then run again",
     errno.EROFS: "work in a copy of the repository on a writable file system",
     errno.EACCES: "change its permissions, or work in a copy that you own",
     errno.EMFILE: "raise the limit of open files with 'ulimit -n 1024'",
@@ -42,7 +42,8 @@ def report_failure(failure: BaseException, command: str) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return _CLOSED_PIPE
         case KeyboardInterrupt():
-            print_error("interrupted: run again to continue (recorded runs are kept)")
+            kept = ": run again to continue (recorded runs are kept)" if command == "measure" else ""
+            print_error(f"interrupted{kept}")
             return _INTERRUPTED
         case UserError():
             print_error(str(failure))

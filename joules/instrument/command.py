@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,9 +22,12 @@ from joules.instrument.host.processes import DESCENDANTS, descendants
 from joules.instrument.measurement import Measurement
 from joules.instrument.meter import Meter
 from joules.instrument.source import Source
+from joules.models import printable
 
 # Origin of a signal that the kernel sends for a terminal (SI_KERNEL of asm-generic/siginfo.h).
 _FROM_KERNEL = 0x80
+# A program with one of these in its name is most likely a line that a shell was to read.
+_SHELL_CHARACTERS = frozenset(" |&;<>$`*?\n\t")
 # How often to check for a signal that a library's thread has received.
 _CHECK_S = 0.1
 
@@ -131,7 +135,12 @@ def _start(command: Sequence[str], output: int | None) -> subprocess.Popen[bytes
 
 
 def _not_found(program: str) -> str:
-    """Why a program was not found; it may be a script whose interpreter is missing."""
+    """Why a program was not found; it may be a line for a shell, or a script whose interpreter is missing."""
+    if not _SHELL_CHARACTERS.isdisjoint(program) and not Path(program).exists():
+        line = shlex.quote(program)
+        return (
+            f"'{printable(program)}' is a line for a shell: write 'joules meter -- sh -c {printable(line)}'"
+        )
     path = shutil.which(program) or program
     try:
         with Path(path).open("rb") as file:

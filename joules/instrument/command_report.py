@@ -8,6 +8,7 @@ from joules.instrument.estimates import Estimate
 from joules.instrument.host.gpus import GpuUse
 from joules.instrument.measurement import significant
 from joules.instrument.reading import Reading
+from joules.models import printable
 
 
 def report(metered: MeteredCommand, grid: carbon.Grid, with_models: bool = False) -> str:
@@ -23,7 +24,7 @@ def report(metered: MeteredCommand, grid: carbon.Grid, with_models: bool = False
     use = metered.contention
     lines = [
         "",
-        f" Energy of '{' '.join(metered.command)}' on a {metered.machine.words}:",
+        f" Energy of '{printable(' '.join(metered.command))}' on a {metered.machine.words}:",
         "",
         f"{metered.duration_s:>14,.3f} s  elapsed",
         f"{use.job_cpu_s:>14,.3f} s  of processor time; other programs used {use.foreign_words}",

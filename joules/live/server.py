@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import importlib
 import json
 import secrets
+import socket
 import tempfile
 import time
 import webbrowser
@@ -312,6 +314,18 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def _bind(port: int) -> socket.socket:
+    """A socket on a port. Raises UserError where it cannot be opened; uvicorn would print its own error."""
+    try:
+        return socket.create_server((HOST, port))
+    except PermissionError:
+        raise UserError(f"port {port} is reserved for administrators: use 1024 to 65535, or 0") from None
+    except OSError as fault:
+        if fault.errno != errno.EADDRINUSE:
+            raise
+        raise UserError(f"port {port} is in use: choose another, or 0 for any free port") from None
+
+
 def serve(experiment: str, config: Config, port: int, *, opens_browser: bool) -> None:
     """Serves the page until interrupted, and prints its URL.
 
@@ -322,7 +336,7 @@ def serve(experiment: str, config: Config, port: int, *, opens_browser: bool) ->
         opens_browser: Open the page in a browser.
 
     Raises:
-        UserError: If the port is in use.
+        UserError: If the port is in use or reserved.
     """
     # Takes seconds; import it before the first visitor comes.
     importlib.import_module(f"experiments.{experiment}.live")
@@ -336,15 +350,11 @@ def serve(experiment: str, config: Config, port: int, *, opens_browser: bool) ->
             timeout_graceful_shutdown=1,
         )
         server = _Server(settings)
-        try:
-            socket = settings.bind_socket()
-        except SystemExit:
-            raise UserError(f"port {port} is in use: choose another, or 0 for any free port") from None
         # Clients that connect before the server runs will wait.
-        socket.listen()
-        address = f"http://{HOST}:{socket.getsockname()[1]}/{token}/"
+        bound = _bind(port)
+        address = f"http://{HOST}:{bound.getsockname()[1]}/{token}/"
         print(f"open {address} (Ctrl-C to stop)", flush=True)
         if opens_browser:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[socket])
+            server.run(sockets=[bound])

@@ -10,6 +10,7 @@ import pytest
 
 from joules import METER_VERSION, cli
 from joules.cli.command import Command
+from joules.cli.failures import report_failure
 from joules.study.campaign import Campaign
 from joules.version import VERSION
 from tests import ROOT, make_repository
@@ -44,6 +45,18 @@ def test_a_disk_that_takes_nothing_is_said_in_a_sentence(monkeypatch, capsys, fa
     monkeypatch.setitem(cli.COMMANDS, "schemas", Command("fails", fail))
     assert cli.main(["schemas"]) == 2
     assert capsys.readouterr().err.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("meter", "error: interrupted\n"),
+        ("measure", "error: interrupted: run again to continue (recorded runs are kept)\n"),
+    ],
+)
+def test_an_interrupt_promises_what_the_command_keeps(capsys, command, sentence):
+    assert report_failure(KeyboardInterrupt(), command) == 128 + signal.SIGINT
+    assert capsys.readouterr().err == sentence
 
 
 def test_other_faults_are_not_hidden(monkeypatch):

@@ -102,3 +102,33 @@ def test_a_long_path_of_temporary_files_ends_in_a_sentence(repository):
     assert measured.returncode == 2
     assert "error: path of the folder for temporary files is too long" in measured.stderr
     assert "Traceback" not in measured.stderr
+
+
+def test_from_another_folder_it_says_how_to_run_the_workflow(repository, tmp_path):
+    snakefile = str(repository.path / "Snakefile")
+    refused = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "-s", snakefile],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert f"add '--directory {repository.path}'" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("experiments=grokking", "write a list"),
+        ("experiments=[grokking,grokking]", "'grokking' is listed 2 times"),
+        ("text=empty.txt", "has 0 characters"),
+    ],
+)
+def test_options_are_checked_before_anything_is_measured(repository, given, sentence):
+    (repository.path / "empty.txt").touch()
+    refused = repository.snakemake("--cores", "all", "-n", "--config", "scale=smoke", given)
+    assert refused.returncode != 0
+    assert sentence in refused.stdout
+    assert rules_run(refused.stdout) == []

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from joules.models import printable
+
 _PROC = Path("/proc")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _ROUNDING_S = 0.05
@@ -175,9 +177,9 @@ def _reported_cpu_s(pid: int) -> float:
 
 
 def name_of(pid: int) -> str:
-    """Name of a process; empty where it has ended."""
+    """Name of a process, fit for a terminal; empty where it has ended."""
     try:
-        return (_PROC / f"{pid}/comm").read_text(errors="replace").strip()
+        return printable((_PROC / f"{pid}/comm").read_text(errors="replace").strip())
     except OSError:
         return ""
 

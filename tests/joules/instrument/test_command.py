@@ -132,6 +132,8 @@ def test_a_file_that_cannot_be_written_is_said_before_the_command_starts(tmp_pat
         (["--price", "cheap", "--", "true"], "argument --price: invalid value 'cheap': use a number"),
         (["--pue", "0.5", "--", "true"], "argument --pue: invalid value '0.5': use a number of at least 1"),
         (["--", "/etc/passwd/program"], "part of its path is a file"),
+        (["--", "echo hi | wc"], "is a line for a shell: write 'joules meter -- sh -c 'echo hi | wc''"),
+        (["--", "sleep 1"], "is a line for a shell"),
     ],
 )
 def test_what_cannot_be_metered_is_said(arguments, sentence):
@@ -152,6 +154,14 @@ def test_the_doctor_says_what_is_measured_and_what_is_modelled():
     assert "MODELLED" in done.stdout or "MEASURED" in done.stdout
     assert "TDP" in done.stdout
     assert "right now" in done.stdout
+
+
+def test_a_command_is_printed_without_control_characters_and_cut():
+    done = meter("--", sys.executable, "-c", "pass", "\x1b[2J\n", "x" * 100_000)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stderr
+    assert "-c pass ?[2J? xxx" in done.stderr
+    assert len(done.stderr) < 5_000
 
 
 def test_impact_follows_from_energy_pue_and_grid():

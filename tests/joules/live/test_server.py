@@ -1,14 +1,17 @@
 """The server answers any invalid request with an error message and trains nothing."""
 
 import asyncio
+import errno
 import json
+import socket
 import string
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from joules.live.server import make_application
+from joules.errors import UserError
+from joules.live.server import make_application, serve
 from joules.study.config import check_config
 from tests import ROOT
 
@@ -117,3 +120,23 @@ def test_no_file_of_the_disk_is_served():
     for path in ("/README.md", f"/{TOKEN}/../README.md", f"/{TOKEN}/live.js", "/joules/live/page/live.js"):
         status, _ = requested(path, b"", method="GET")
         assert status in (404, 405), path
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            "port 80 is reserved for administrators: use 1024",
+        ),
+        (OSError(errno.EADDRINUSE, "Address already in use"), "port 80 is in use: choose another"),
+    ],
+)
+def test_a_port_that_cannot_be_had_is_said_once(monkeypatch, capfd, fault, sentence):
+    def refuse(_address):
+        raise fault
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(UserError, match=sentence):
+        serve("grokking", check_config({"scale": "smoke"}), 80, opens_browser=False)
+    assert capfd.readouterr().err == ""
