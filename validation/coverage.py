@@ -8,8 +8,9 @@ true value in 95 % of the trials. A claim that the value is larger than its true
 if the interval lies above it, and one that it is smaller if it lies below; either should happen in at most
 5 %. Two primary claims of a question are corrected together: of two such claims, one or both should be
 supported in at most 5 % ("of two", for the worse side). A star marks an interval that holds the true value in
-less than 93 %; "not in use" says that these values are skewed and that the statistics are of logarithms of
-ratios or of paired differences, which are not.
+less than 93 %, a plus one that decides claims wrongly in more than 5 %, beyond the error of the simulation;
+"not in use" says that these values are skewed and that the statistics are of logarithms of ratios or of
+paired differences, which are not.
 """
 
 from __future__ import annotations
@@ -79,6 +80,14 @@ class Coverage:
     above: float
     below: float
     of_two: float
+
+    def describe(self, trials: int) -> str:
+        """A star where the interval holds the true value in less than `LEAST`, a plus where claims are
+        decided wrongly in more than `LEVEL`, each beyond two standard errors of the simulation."""
+        errors = 2 * math.sqrt(LEAST * (1 - LEAST) / trials), 2 * math.sqrt(LEVEL * (1 - LEVEL) / trials)
+        is_short = self.held < LEAST - errors[0]
+        is_wrong = max(self.above, self.below, self.of_two) > LEVEL + errors[1]
+        return (" *" if is_short else "") + (" +" if is_wrong else "")
 
 
 def shapes() -> dict[str, Draw]:
@@ -184,7 +193,7 @@ def main() -> None:
                 got = measure_coverage(kind, n, draw, trials)
                 shares = (got.held, got.above, got.below)
                 printed = "".join(f"{100 * share:7.1f}" for share in shares)
-                mark = "" if got.held >= LEAST else " *"
+                mark = got.describe(trials)
                 mark += " not in use" if mark and kind in LOGARITHMS and name in SKEWED else ""
                 print(f"{kind:20}{n:4}  {name:14}{printed}{100 * got.of_two:8.1f}{mark}", flush=True)
 

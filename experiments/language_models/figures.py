@@ -66,7 +66,7 @@ def language_reached(tables: Tables) -> Figure:
     """Accuracy of networks during training, and of tables of all orders, against energy."""
     curves, board, runs = tables["curves"], tables["board"], tables["runs"]
     whole = runs[(runs["entry"] == "kneser_ney") & (runs["share"] == 1)]
-    chain = board[board["arm"].isin(set(whole["arm"]) - {"deep_backoff"})]
+    chain = board[board["arm"].isin(set(whole["arm"]) - {"deep_backoff", "kneser_ney_8_one_discount"})]
     curves = curves.assign(words=to_words(curves["arm"]))
     costs = {
         "energy": (

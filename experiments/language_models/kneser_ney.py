@@ -1,4 +1,4 @@
-"""Board entry: chained n-grams with the modified discounts of Kneser–Ney."""
+"""Board entry: chained n-grams with the discounts of Kneser–Ney, modified (by count) or one for all."""
 
 from __future__ import annotations
 
@@ -31,4 +31,5 @@ class Chain:
 
 def train(text: Symbols, alphabet: int, parameters: Parameters, seed: int, device: str, note: Note) -> Chain:
     """Count. Nothing is random, and no checkpoints are reported."""
-    return Chain(kneser_ney(text, parameters.lengths, alphabet))
+    one = parameters.discounts == 1
+    return Chain(kneser_ney(text, parameters.lengths, alphabet, has_one_discount=one))

@@ -81,7 +81,9 @@ class NGrams:
         return sum(table.nbytes for table in self.tables)
 
 
-def kneser_ney(text: Symbols, lengths: Sequence[int], alphabet: int) -> NGrams:
+def kneser_ney(
+    text: Symbols, lengths: Sequence[int], alphabet: int, *, has_one_discount: bool = False
+) -> NGrams:
     """Build the chain of contexts of `lengths`, each of which backs off to the next shorter one.
 
     The longest n-grams are counted in the text. A shorter n-gram is counted by the number of distinct left
@@ -91,6 +93,7 @@ def kneser_ney(text: Symbols, lengths: Sequence[int], alphabet: int) -> NGrams:
         text: Symbols.
         lengths: Context lengths, rising from 0.
         alphabet: Number of symbols.
+        has_one_discount: Discount every n-gram alike, as Kneser and Ney 1995 do, and not by its count.
     """
     tables = []
     positions = np.arange(lengths[-1], len(text))
@@ -104,7 +107,8 @@ def kneser_ney(text: Symbols, lengths: Sequence[int], alphabet: int) -> NGrams:
             grams, first, counts = np.unique(keys, return_index=True, return_counts=True)
             positions = positions[first]
             keys = packing.gram_keys(text, positions, shorter or 0)
-        discounts = np.concatenate([[0.0], modified_discounts(counts)])[np.minimum(counts, 3)]
+        by_count = np.repeat(one_discount(counts), 3) if has_one_discount else modified_discounts(counts)
+        discounts = np.concatenate([[0.0], by_count])[np.minimum(counts, 3)]
         tables.append(tabulate(packing, length, grams, counts - discounts, discounts))
     return NGrams(tables[::-1], alphabet)
 
@@ -158,6 +162,12 @@ def modified_discounts(counts: NDArray[np.int64]) -> Floats:
         0.05,
         [0.95, 1.95, 2.95],
     )
+
+
+def one_discount(counts: NDArray[np.int64]) -> float:
+    """The discount of all n-grams (Ney, Essen and Kneser 1994); half a count where the text is too short."""
+    once, twice = (float(np.count_nonzero(counts == number)) for number in (1, 2))
+    return once / (once + 2 * twice) if once and twice else 0.5
 
 
 def _starts(contexts: Keys) -> Indices:

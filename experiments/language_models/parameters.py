@@ -27,17 +27,19 @@ class Parameters(Closed):
     """A character model trained from nothing on the leading `share` of the training text.
 
     Tables have contexts of up to `order` - 1 symbols, and contexts of the lengths `longer` (separated by
-    spaces). If another model learns on top of them, tables count only the leading `table_share` of the text.
-    Networks see `window` symbols, use `batch` windows per iteration, and train for `length` times their
-    `iterations`. Training is repeated until the metered window is `least_s` long; it is run once if
-    checkpoints are kept. Models are scored on `stretches` stretches of each of the two held-out texts; models
-    at `checkpoints` instants during training are scored on `checkpoint_stretches` stretches of the validation
-    text. `text` names a file to learn instead of the plays.
+    spaces), and discount n-grams by three numbers, for one, two and more counts, or by one. If another
+    model learns on top of them, tables count only the leading `table_share` of the text. Networks see
+    `window` symbols, use `batch` windows per iteration, and train for `length` times their `iterations`.
+    Training is repeated until the metered window is `least_s` long; it is run once if checkpoints are
+    kept. Models are scored on `stretches` stretches of each of the two held-out texts; models at
+    `checkpoints` instants during training are scored on `checkpoint_stretches` stretches of the
+    validation text. `text` names a file to learn instead of the plays.
     """
 
     entry: Entry
     share: Share = 1.0
     order: PositiveInt | None = None
+    discounts: Literal[1, 3] = 3
     longer: Annotated[str, Field(pattern=r"^(\d+( \d+)*)?$")] = ""
     table_share: Share | None = None
     uncertain_bits: PositiveFloat | None = None

@@ -32,7 +32,7 @@ def text(length=4000, seed=1):
     return np.array(symbols, dtype=np.uint8)
 
 
-def slow_kneser_ney(symbols, lengths, history, alphabet):
+def slow_kneser_ney(symbols, lengths, history, alphabet, has_one_discount=False):
     """Probabilities after `history`, computed with dictionaries by the published formula."""
     symbols = symbols.tolist()
     grams = Counter(tuple(symbols[end - lengths[-1] : end + 1]) for end in range(lengths[-1], len(symbols)))
@@ -50,6 +50,8 @@ def slow_kneser_ney(symbols, lengths, history, alphabet):
             y = n1 / (n1 + 2 * n2)
             off = {1: 1 - 2 * y * n2 / n1, 2: 2 - 3 * y * n3 / n2, 3: 3 - 4 * y * n4 / n3}
             off = {number: min(max(each, 0.05), number - 0.05) for number, each in off.items()}
+        if has_one_discount:
+            off = dict.fromkeys((1, 2, 3), n1 / (n1 + 2 * n2) if n1 and n2 else 0.5)
         context = tuple(history[len(history) - length :])
         following = {gram[-1]: count for gram, count in table.items() if gram[:-1] == context}
         if not following:
@@ -64,15 +66,17 @@ def slow_kneser_ney(symbols, lengths, history, alphabet):
 
 @pytest.mark.parametrize(("alphabet", "first"), [(ALPHABET, 0), (256, 256 - ALPHABET)])
 @pytest.mark.parametrize("lengths", [[0, 1], [0, 1, 2, 3], [0, 1, 3], [0, 1, 2, 11], [0, 1, 7, 10, 12]])
-def test_kneser_ney_is_its_formula(lengths, alphabet, first):
+@pytest.mark.parametrize("has_one_discount", [False, True])
+def test_kneser_ney_is_its_formula(lengths, alphabet, first, has_one_discount):
     symbols, held_out = text() + np.uint8(first), text(400, seed=2) + np.uint8(first)
     # Long contexts of the training text come again in what is predicted.
     held_out[100:300] = symbols[1000:1200]
-    fitted = ngrams.kneser_ney(symbols, lengths, alphabet)
+    fitted = ngrams.kneser_ney(symbols, lengths, alphabet, has_one_discount=has_one_discount)
     positions = np.arange(20, 400, 7)
     found = fitted.probabilities(held_out, positions)
     for place, chances in zip(positions, found, strict=True):
-        wanted = slow_kneser_ney(symbols, lengths, held_out[:place].tolist(), alphabet)
+        history = held_out[:place].tolist()
+        wanted = slow_kneser_ney(symbols, lengths, history, alphabet, has_one_discount)
         np.testing.assert_allclose(chances, wanted, rtol=1e-9)
 
 
