@@ -11,7 +11,7 @@ from joules.analysis.records import Records
 from joules.analysis.tables import list_tabulated, read_tables
 from joules.power.servers import choose_servers
 from joules.study.campaign import CAMPAIGN, Campaign
-from joules.study.manifest import Origin
+from joules.study.manifest import Origin, released_claims
 
 # What is stated of a campaign with its verdicts, and the columns of verdicts that are compared.
 SETTING = ["machine", "scale", "measured_on", "first_seed"]
@@ -26,7 +26,7 @@ def read_verdicts(campaigns: Iterable[Campaign]) -> dict[str, pd.DataFrame]:
 
 def _read_verdicts(campaign: Campaign) -> pd.DataFrame:
     alone = "campaign_verdict"
-    table = pd.read_csv(campaign.latest_claims, usecols=[*COMPARED, alone].__contains__)
+    table = pd.read_csv(released_claims(campaign), usecols=[*COMPARED, alone].__contains__)
     return table.assign(verdict=table.pop(alone)) if alone in table else table
 
 

@@ -13,6 +13,7 @@ from joules.analysis.parallel import parallel_map
 from joules.errors import UserError
 from joules.models import read_json
 from joules.study.campaign import Campaign
+from joules.study.files import existing_file
 from joules.study.fingerprint import check_unchanged, file_sha256
 
 MANIFEST = "manifest.json"
@@ -127,6 +128,18 @@ def read_inputs(campaign: Campaign, experiment: str) -> dict[str, str]:
         UserError: where their manifest is missing or damaged.
     """
     return _manifest(campaign, experiment)["inputs"]
+
+
+def check_inputs(campaign: Campaign, experiment: str) -> None:
+    """Checks an experiment's tables, and the files that they were made from, against their manifest.
+
+    Raises:
+        UserError: where one is missing or was modified since.
+    """
+    verify_tables(campaign, experiment)
+    for name, stated in read_inputs(campaign, experiment).items():
+        path = existing_file(campaign.evidence_folder(experiment) / name)
+        check_unchanged(path, stated, "tabulated", _remedy(campaign, experiment))
 
 
 def _manifest(campaign: Campaign, experiment: str) -> dict[str, dict[str, str]]:

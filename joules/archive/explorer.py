@@ -26,6 +26,7 @@ from joules.archive.verification import list_files
 from joules.study.campaign import Campaign, tables_of
 from joules.study.design import load_design
 from joules.study.files import read_content
+from joules.study.fingerprint import check_unchanged
 from joules.study.manifest import read_manifest
 
 _PAGE = Path(__file__).parent / "page"
@@ -47,7 +48,11 @@ def render_page(campaign: Campaign) -> str:
     """The explorer of a campaign as HTML, the same for the same files."""
     manifest = read_manifest(campaign)
     charts: dict[str, Any] = {}
-    files = {campaign.relative(path): _packed(path) for path in _shown(campaign)}
+    files = {campaign.relative(campaign.manifest): _packed(campaign.manifest)}
+    for path in _shown(campaign):
+        name = campaign.relative(path)
+        check_unchanged(path, manifest.files[name], "listed", campaign.rerun_hint("manifest"))
+        files[name] = _packed(path)
     meta = {
         "campaign": campaign.name,
         "title": f"Campaign {campaign.name}",
@@ -69,8 +74,7 @@ def render_page(campaign: Campaign) -> str:
 
 
 def _shown(campaign: Campaign) -> Iterator[Path]:
-    """The manifest, and the listed files that the page shows."""
-    yield campaign.manifest
+    """The listed files that the page shows."""
     kinds = (".csv", ".jsonl")
     yield from (path for path in list_files(campaign) if Path(campaign.relative(path)).suffix in kinds)
 

@@ -12,7 +12,7 @@ from pandas.api.types import is_float_dtype
 from joules.analysis import columns
 from joules.analysis.drawing.sidecar import read_sidecar
 from joules.analysis.records import load_records
-from joules.analysis.tables import MANIFEST, read_inputs, verify_tables
+from joules.analysis.tables import read_inputs, verify_tables
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.models import did_you_mean
@@ -57,6 +57,11 @@ def trace(target: str, campaign: Campaign) -> Iterator[str]:
             f"'{target}' is a whole table: name a cell of it, as in "
             f"'{path.parent.name or '<experiment>'}/{path.name}:<row>:<column>'"
         )
+    elif path.exists():
+        raise UserError(
+            f"'{target}' is not traced: use figures/<campaign>/<figure>.pdf, a value of the paper or a cell, "
+            "<experiment>/<table>.csv:<row>:<column>"
+        )
     else:
         yield from _value(campaign, target)
 
@@ -66,9 +71,6 @@ def _figure(campaign: Campaign, figure: str) -> Iterator[str]:
     for name, digest in sidecar.files.items():
         yield f"{campaign.figures / name}  sha256 {digest}"
     yield f"  drawn by code {sidecar.code_fingerprint[:16]}"
-    folder = campaign.root / sidecar.tables
-    if file_sha256(folder / MANIFEST) != sidecar.manifest_sha256:
-        raise UserError(f"{folder} does not match this figure: {campaign.redraw_hint(figure)}")
     yield from _tables(campaign, sidecar.experiment)
 
 

@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from joules.analysis.drawing.sidecar import SIDECAR
+from joules.analysis.drawing.sidecar import SIDECAR, read_sidecar
 from joules.analysis.origin import origin_of
 from joules.analysis.parallel import parallel_map
 from joules.analysis.records import Records
 from joules.analysis.steps import Load, cached_loader, draw, tabulate
+from joules.analysis.tables import check_inputs
 from joules.errors import UserError
 from joules.paper import steps
 from joules.study.campaign import Campaign, figures_of, other_releases
@@ -50,10 +51,11 @@ def write_manifest(campaign: Campaign, experiments: Sequence[str], config: Confi
         Path of the manifest.
 
     Raises:
-        UserError: If a file is missing.
+        UserError: If a file is missing, or is not what the step wrote that made it.
     """
     # An experiment can use records of the experiments that this campaign has, no others.
     config = config.model_copy(update={"experiments": list(experiments)})
+    _check_made(campaign, experiments)
     options = config.model_dump(mode="json", include=set(_OPTIONS))
     if not campaign.is_local:
         # The scale of a released campaign is that of its records.
@@ -69,6 +71,20 @@ def write_manifest(campaign: Campaign, experiments: Sequence[str], config: Confi
     )
     store_manifest(campaign, manifest)
     return campaign.manifest
+
+
+def _check_made(campaign: Campaign, experiments: Sequence[str]) -> None:
+    """Holds each file of a campaign against what the step that made it has written down.
+
+    Raises:
+        UserError: At the first that was modified since, or was made from other files.
+    """
+    for name in experiments:
+        check_inputs(campaign, name)
+        for figure in figures_of(name):
+            read_sidecar(campaign, figure)
+    steps.read_verdicts(campaign, experiments)
+    steps.check_exported(campaign)
 
 
 def list_files(campaign: Campaign) -> list[Path]:

@@ -19,7 +19,7 @@ from joules.paper.rows import derive
 from joules.paper.values import Value
 from joules.study.campaign import Campaign, other_releases
 from joules.study.config import Config
-from joules.study.manifest import Origin, read_manifest
+from joules.study.manifest import Origin, read_manifest, released_claims
 
 _INTERVAL = ["estimate", "ci_low", "ci_high"]
 _DECIDED = ("supported", "contradicted")
@@ -71,6 +71,7 @@ def compare_with_releases(campaign: Campaign) -> list[Comparison]:
     here = _claims(campaign)
     compared = []
     for other in other_releases(campaign):
+        released_claims(other)
         origin, there = read_manifest(other).origin, _claims(other)
         names = list(dict.fromkeys([*here.index, *there.index]))
         verdicts = {"here": here["verdict"].reindex(names), "there": there["verdict"].reindex(names)}

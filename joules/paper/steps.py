@@ -61,7 +61,7 @@ def _tables_named(table: str, read: Mapping[str, Mapping[str, pd.DataFrame]]) ->
     }
 
 
-def _verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
+def read_verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     """The verdicts as they are stored. Raises UserError where they are not those that the tables give."""
     if campaign.claims.read_text(encoding="utf-8") != _evaluated(campaign, experiments):
         raise UserError(
@@ -96,7 +96,7 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
         report = cast(Report, importlib.import_module(f"experiments.{experiment}.report"))
         collected += _of(experiment, report.values(table_set))
         printed |= report.display(table_set)
-    verdicts = _verdicts(campaign, experiments)
+    verdicts = read_verdicts(campaign, experiments)
     collected += claims.values(verdicts)
     compared = comparison.compare_with_releases(campaign) if campaign.is_local else []
     collected += _of(CAMPAIGN, comparison.values(compared))
@@ -152,7 +152,7 @@ def typeset_paper(campaign: Campaign) -> list[Path]:
 
     Raises UserError if a number, table, caption or figure was changed after it was exported or drawn.
     """
-    _check_exported(campaign)
+    check_exported(campaign)
     for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
     cited = citation()
@@ -170,11 +170,12 @@ def read_values(campaign: Campaign) -> pd.DataFrame:
 
     Raises UserError if there are none or if they were changed after they were exported.
     """
-    _check_exported(campaign)
+    check_exported(campaign)
     return pd.read_csv(campaign.build / "values.csv", dtype=str, keep_default_na=False).set_index("key")
 
 
-def _check_exported(campaign: Campaign) -> None:
+def check_exported(campaign: Campaign) -> None:
+    """Raises UserError where what LaTeX reads was changed after it was exported."""
     path = campaign.build / EXPORTED
     stated = read_json(
         path, f"build the paper of campaign {campaign.name} first", campaign.rerun_hint("export")

@@ -13,6 +13,7 @@ from joules.errors import UserError
 from joules.models import Closed, read_json
 from joules.study.campaign import Campaign, other_releases
 from joules.study.config import LOCAL
+from joules.study.fingerprint import check_unchanged, present_sha256
 from joules.version import VERSION
 
 
@@ -70,13 +71,42 @@ def store_manifest(campaign: Campaign, manifest: Manifest) -> None:
     campaign.manifest.write_text(json.dumps(body, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def read_manifest(campaign: Campaign) -> Manifest:
-    """The manifest of a campaign.
+def check_listed_records(campaign: Campaign) -> None:
+    """Holds the records of a released campaign against its manifest, before anything is built from them.
+
+    A campaign without a manifest is about to be released.
+
+    Raises:
+        UserError: a file of records is missing, was modified, or is not listed.
+    """
+    if campaign.is_local or not campaign.manifest.exists():
+        return
+    remedy = f"restore it, or delete {campaign.manifest} to release other records"
+    stated = {
+        campaign.file_of(name): digest
+        for name, digest in read_manifest(campaign, remedy).files.items()
+        if campaign.file_of(name).is_relative_to(campaign.runs)
+    }
+    for path, digest in stated.items():
+        present = present_sha256(path)
+        if present != digest:
+            fault = "is missing" if present is None else "was modified"
+            raise UserError(f"{path} {fault}, {campaign.manifest} lists it: {remedy}")
+    for path in sorted(path for path in campaign.runs.rglob("*") if path.is_file()):
+        if path not in stated:
+            raise UserError(
+                f"{path} is not listed in {campaign.manifest}: delete it, "
+                f"or delete {campaign.manifest} to release other records"
+            )
+
+
+def read_manifest(campaign: Campaign, remedy: str | None = None) -> Manifest:
+    """The manifest of a campaign; `remedy` is what to do where it is not one.
 
     Raises:
         UserError: it is missing, incomplete or another campaign's.
     """
-    rebuild = campaign.rerun_hint("manifest")
+    rebuild = remedy or campaign.rerun_hint("manifest")
     body = read_json(campaign.manifest, "run the workflow first", rebuild)
     try:
         manifest = Manifest.model_validate(body)
@@ -91,3 +121,12 @@ def newest_whole_release(root: Path = Path()) -> Campaign | None:
     """The campaign released last whose tables are in the tree; None if there is none."""
     whole = [each for each in other_releases(Campaign(LOCAL, root)) if each.tables("campaign").is_dir()]
     return max(whole, key=lambda each: read_manifest(each).origin.last_measured_at, default=None)
+
+
+def released_claims(campaign: Campaign) -> Path:
+    """The latest verdicts on a released campaign. Raises UserError where its manifest lists other ones."""
+    path = campaign.latest_claims
+    stated = read_manifest(campaign).files.get(campaign.relative(path))
+    if stated is not None:
+        check_unchanged(path, stated, "released", "restore it")
+    return path

@@ -58,6 +58,7 @@ from joules.study.config import (
 from joules.study.design import check_complete, check_parameters, load_design
 from joules.study.documents import list_sources
 from joules.study.fingerprint import code_fingerprint, file_sha256, run_fingerprint
+from joules.study.manifest import check_listed_records
 from joules.study.timestamps import order_file_times
 
 STARTED_S = time.time()
@@ -92,6 +93,7 @@ try:
     if not CAMPAIGN.is_local:
         for name in EXPERIMENTS:
             CAMPAIGN.block_files(name, CONFIG)
+        check_listed_records(CAMPAIGN)
         order_file_times(CAMPAIGN)
 except UserError as fault:
     raise WorkflowError(str(fault)) from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from joules.analysis.tables import MANIFEST
 from joules.errors import UserError
 from joules.models import Closed, read_json
 from joules.study.campaign import Campaign
-from joules.study.fingerprint import check_unchanged
+from joules.study.fingerprint import check_unchanged, present_sha256
 
 # How the name of the file ends.
 SIDECAR = ".provenance.json"
@@ -27,7 +28,8 @@ class Sidecar(Closed):
 
 
 def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
-    """The provenance of a figure. Raises UserError where a file of the figure was changed."""
+    """The provenance of a figure. Raises UserError where a file of the figure was changed, or its tables were
+    made again after it was drawn."""
     path = campaign.figure_file(figure, SIDECAR)
     again = campaign.redraw_hint(figure)
     body = read_json(path, "draw the figure first", again)
@@ -37,4 +39,7 @@ def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
         raise UserError(f"{path} is incomplete or was modified: {again}") from None
     for name, stated in sidecar.files.items():
         check_unchanged(campaign.figures / name, stated, "drawn", again)
+    tables = campaign.tables(sidecar.experiment)
+    if present_sha256(tables / MANIFEST) != sidecar.manifest_sha256:
+        raise UserError(f"{tables} does not match figure {figure}: {again}")
     return sidecar

@@ -3,7 +3,7 @@
 import pytest
 
 from joules.bench.flags import find_flags
-from joules.bench.record import Sentinel
+from joules.bench.record import AfterWindow, Sentinel
 from joules.bench.window import Threads
 from joules.instrument.flags import SHORT_WINDOW_S
 from joules.instrument.sources.nvml import GpuUse
@@ -30,6 +30,7 @@ def test_a_quiet_run_has_no_flag():
         ({"contention": QUIET.model_copy(update={"suspended_s": 30.0})}, "suspended"),
         ({"contention": QUIET.model_copy(update={"clock_step_s": -5.0})}, "clock-step"),
         ({"duration_s": 0.5}, "short-window"),
+        ({"after": AfterWindow(cpu_s=1.5, evaluation_cpu_s=1.0)}, "after-window"),
         ({"failure": "the child was killed by SIGKILL"}, "failed"),
         ({"readings": [reading(None, domain="gpu0")]}, "missing-reading"),
         (
@@ -85,6 +86,10 @@ def test_an_environment_that_changes_a_run_is_flagged():
     assert find_flags(run(), 0.02, [], interference=["PYTHONPATH is set"]) == [
         "environment: PYTHONPATH is set"
     ]
+
+
+def test_an_evaluation_after_the_window_is_not_flagged():
+    assert find_flags(run(after=AfterWindow(cpu_s=9.1, evaluation_cpu_s=9.0)), 0.02, []) == []
 
 
 @pytest.mark.parametrize("experiment", experiments_with_runs())
