@@ -33,6 +33,8 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], inputs: Mappi
         inputs: SHA-256 of the files that they were made from, by name in the campaign's folder of evidence.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Where writing is interrupted, no manifest says what the tables are, and they are made again.
+    (folder / MANIFEST).unlink(missing_ok=True)
     for path in folder.glob("*.csv"):
         if path.stem not in tables:
             path.unlink()
@@ -105,7 +107,12 @@ def list_tabulated(campaign: Campaign) -> list[str]:
 
     An experiment has records without tables if a build was interrupted and the next one leaves it out.
     """
-    return [name for name in campaign.measured_experiments() if (campaign.tables(name) / MANIFEST).exists()]
+    return [name for name in campaign.measured_experiments() if is_tabulated(campaign, name)]
+
+
+def is_tabulated(campaign: Campaign, experiment: str) -> bool:
+    """Whether the tables of an experiment were made."""
+    return (campaign.tables(experiment) / MANIFEST).exists()
 
 
 def verify_tables(campaign: Campaign, experiment: str) -> list[str]:

@@ -55,12 +55,13 @@ def write_manifest(campaign: Campaign, experiments: Sequence[str], config: Confi
     """
     # An experiment can use records of the experiments that this campaign has, no others.
     config = config.model_copy(update={"experiments": list(experiments)})
-    _check_made(campaign, experiments)
     options = config.model_dump(mode="json", include=set(_OPTIONS))
     if not campaign.is_local:
         # The scale of a released campaign is that of its records.
         del options["scale"]
-    files = {campaign.relative(path): file_sha256(path) for path in _files(campaign, experiments, config)}
+    paths = _files(campaign, experiments, config)
+    _check_made(campaign, experiments)
+    files = {campaign.relative(path): file_sha256(path) for path in paths}
     manifest = Manifest(
         campaign=campaign.name,
         version=VERSION,
