@@ -57,7 +57,7 @@ def trace(target: str, campaign: Campaign) -> Iterator[str]:
             f"'{target}' is a whole table: name a cell of it, as in "
             f"'{path.parent.name or '<experiment>'}/{path.name}:<row>:<column>'"
         )
-    elif path.exists():
+    elif path.is_file():
         raise UserError(
             f"'{target}' is not traced: use figures/<campaign>/<figure>.pdf, a value of the paper or a cell, "
             "<experiment>/<table>.csv:<row>:<column>"
