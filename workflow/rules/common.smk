@@ -97,10 +97,11 @@ try:
         check_listed_records(CAMPAIGN)
         order_file_times(CAMPAIGN)
     # Snakemake takes the outputs of a step that refused an edited table for current: a later command would say nothing.
-    FORCED = workflow.dag_settings.forcerun
     for name in EXPERIMENTS:
-        is_made_again = workflow.dag_settings.forceall or f"tabulate_{name}" in FORCED
-        if is_tabulated(CAMPAIGN, name) and not is_made_again:
+        remedies = ("--forceall", "-F", f"tabulate_{name}")
+        if is_tabulated(CAMPAIGN, name) and not any(
+            word.endswith(remedies) for word in sys.argv
+        ):
             verify_tables(CAMPAIGN, name)
 except UserError as fault:
     raise WorkflowError(str(fault)) from None
