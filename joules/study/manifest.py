@@ -124,9 +124,9 @@ def newest_whole_release(root: Path = Path()) -> Campaign | None:
 
 
 def released_claims(campaign: Campaign) -> Path:
-    """The latest verdicts on a released campaign. Raises UserError where its manifest lists other ones."""
+    """The latest verdicts on a campaign. Raises UserError where a released one's manifest lists others."""
     path = campaign.latest_claims
-    stated = read_manifest(campaign).files.get(campaign.relative(path))
+    stated = None if campaign.is_local else read_manifest(campaign).files.get(campaign.relative(path))
     if stated is not None:
         check_unchanged(path, stated, "released", "restore it")
     return path
