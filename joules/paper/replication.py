@@ -88,7 +88,7 @@ def _rows_of_claim(group: pd.DataFrame, claim: Claim, learns: bool) -> list[dict
     unit = group["unit"].iloc[0]
     is_ratio = unit == "ratio" and (group["estimate"] > 0).all()
     group = group.assign(
-        value=np.log(group["estimate"]) if is_ratio else group["estimate"],
+        scaled=np.log(group["estimate"]) if is_ratio else group["estimate"],
         replicate=group["first_seed" if learns else "measured_on"],
     )
     earliest = group.sort_values("measured_on", kind="stable").groupby("first_seed")["campaign"].first()
@@ -108,7 +108,7 @@ def _rows_of_claim(group: pd.DataFrame, claim: Claim, learns: bool) -> list[dict
         return numbers | {"level": level, "unit": unit, "verdict": verdict}
 
     replicates: dict[str, list[float]] = {}
-    for (machine, _), mean in group.groupby(["machine", "replicate"], sort=False)["value"].mean().items():
+    for (machine, _), mean in group.groupby(["machine", "replicate"], sort=False)["scaled"].mean().items():
         replicates.setdefault(machine, []).append(mean)
     by_machine = {machine: np.array(means) for machine, means in replicates.items()}
     for machine, values in by_machine.items():

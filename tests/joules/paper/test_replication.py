@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.campaign import figures
 from joules.analysis.origin import SETTING
 from joules.paper.claims import state_claim
 from joules.paper.replication import decide_over_campaigns, print_replication, tabulate_replication
@@ -43,6 +44,7 @@ def test_campaigns_of_one_day_are_averaged_and_days_are_replicates():
     assert machine["ci_high"] == pytest.approx(np.exp(logs.mean() + half), rel=1e-3)
     assert machine["tau_campaigns"] == pytest.approx(logs.std(ddof=1))
     assert "machines" not in set(table["level"])
+    assert set(table["value"]) == {1.25}
 
 
 def test_the_same_seeds_are_no_replication_of_learning():
@@ -110,3 +112,16 @@ def test_verdicts_of_earlier_versions_are_left_out():
         {"own": verdicts(1.5, 1), "old": verdicts(1.5, 2).drop(columns=["unit", "first_seed"])}
     )
     assert set(table["campaign"].dropna()) == {"own"}
+
+
+def test_the_figure_shows_every_campaign_beside_the_bound_of_the_claim():
+    table = tabulate_replication({"own": verdicts(1.5, 1), "b": verdicts(2.5, 2, machine="Xeon")})
+    (panel,) = figures.replication({"replication": table}).panels
+    campaigns, over = (
+        next(layer for layer in panel.layers if layer.mark == "point" and getattr(layer, by) == value)
+        for by, value in (("by", "machine"), ("name", "all machines"))
+    )
+    assert campaigns.data["estimate"].to_list() == pytest.approx([1.2, 2.0])
+    assert over.data["estimate"].to_list() == pytest.approx([np.sqrt(1.2 * 2.0)])
+    alone = tabulate_replication({"own": verdicts(1.5, 1)})
+    assert figures.replication({"replication": alone}).note == "no ratio was measured in two campaigns"
