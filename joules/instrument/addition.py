@@ -62,7 +62,10 @@ def add_measurements(measured: Mapping[str, Measurement]) -> list[str]:
             f"{significant(each.energy_j or 0.0):>14} J  {file}: {each.host}, {each.provenance}"
             for file, each in counted.items()
         ),
-        *(f"{'not added':>14}    {file}: {measured[file].faults[0]}" for file in sorted(left_out)),
+        *(
+            f"{'not added':>14}    {file}: rank 0 of its node meters {measured[file].host}"
+            for file in sorted(left_out)
+        ),
         f"{significant(total_j):>14} J  total of {machines} machine{'s'[: machines != 1]} "
         f"({low_j} to {high_j} J; {weakest}), {total_j / JOULES_PER_KWH:.3g} kWh",
     ]

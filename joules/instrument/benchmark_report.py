@@ -13,6 +13,8 @@ from joules.instrument.measurement import significant
 from joules.instrument.repeats import Repeat, Repeats
 
 _FORMATS = (".json", ".csv", ".md")
+# Share of the energy below which what is above idle is noise.
+_LEAST_ABOVE_IDLE = 0.01
 
 
 def check_format(path: Path) -> Path:
@@ -47,7 +49,7 @@ def report(benchmark: Benchmark) -> str:
         low_s, high_s = each.duration_interval_s
         lines += [
             f"Command {number}: {each.name}",
-            f"  energy   {_energy(each)}{_above_idle(benchmark, each)}",
+            f"  energy   {_energy(each)}{_above_idle(benchmark, each)}{_attributed(each)}",
             f"  time     {each.duration_s:.4g} s ({low_s:.4g} to {high_s:.4g}), "
             f"{_mean_cpu_s(each):.4g} s of processor time",
             f"  repeats  {_describe_repeats(each)}",
@@ -75,10 +77,15 @@ def _energy(each: Repeats) -> str:
 
 
 def _above_idle(benchmark: Benchmark, each: Repeats) -> str:
-    idle_w = benchmark.mean_idle_w
-    if idle_w is None:
-        return ""
-    return f"; {max(each.energy_j - idle_w * each.duration_s, 0.0):.3g} J above idle"
+    """Energy above that of the idle machine, unless others worked as much while it was measured."""
+    above_j = each.energy_j - (benchmark.mean_idle_w or 0.0) * each.duration_s
+    is_known = benchmark.mean_idle_w is not None and above_j > _LEAST_ABOVE_IDLE * each.energy_j
+    return f"; {significant(above_j)} J above idle" if is_known else ""
+
+
+def _attributed(each: Repeats) -> str:
+    known_j = each.energies_attributed_j
+    return "" if known_j is None else f"; {significant(sum(known_j) / len(known_j))} J attributed"
 
 
 def _mean_cpu_s(each: Repeats) -> float:
@@ -89,11 +96,11 @@ def _describe_repeats(each: Repeats) -> str:
     again = len(each.repeats) - each.n
     words = [str(each.n)]
     if again:
-        words.append(f"{again} disturbed and repeated")
+        words.append(f"{again} others were disturbed and measured again")
     if each.disturbed:
         kinds = Counter(word for repeat in each.counted for word in repeat.disturbances)
         names = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-        words.append(f"{each.disturbed} disturbed all the same ({names})")
+        words.append(f"{each.disturbed} of the {each.n} were disturbed all the same ({names})")
     return "; ".join(words)
 
 

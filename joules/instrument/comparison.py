@@ -123,7 +123,7 @@ class Condition:
             is_met |= all(ends)
             verdict = "met" if all(ends) else "undecided, measure longer" if any(ends) else "not met"
             sentences.append(
-                f"{_METRICS[self.metric]} {self.comparison} {self.bound:g}: {verdict} by '{ratio.name}' "
+                f"{_METRICS[self.metric]} {self.comparison} {self.bound:g} for '{ratio.name}': {verdict} "
                 f"({ratio.low:.4f} to {ratio.high:.4f})"
             )
         return is_met, sentences

@@ -30,6 +30,9 @@ class OtherRank(Source):
     def channels(self) -> tuple[Channel, ...]:
         return (self._channel,)
 
+    def notices(self) -> Sequence[Notice]:
+        return (Notice("meter", self._reason, "flag"),)
+
     def read(self) -> Mapping[Channel, float]:
         raise SourceError(self._reason)
 

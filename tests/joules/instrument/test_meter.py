@@ -356,9 +356,9 @@ def test_a_function_is_profiled_until_its_mean_is_known(meter):
 def test_of_the_ranks_of_a_node_one_reads_the_machine(monkeypatch):
     monkeypatch.setenv("SLURM_LOCALID", "3")
     with Meter() as meter, meter.window("rank") as window:
-        time.sleep(0.05)
+        time.sleep(1.2)
     assert (window.energy_j, window.provenance) == (None, "missing")
-    assert window.duration_s >= 0.05
+    assert window.duration_s >= 1.2
     assert any("SLURM_LOCALID is 3: rank 0 of this node meters the machine" in flag for flag in window.flags)
 
 
