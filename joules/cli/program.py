@@ -6,6 +6,7 @@ import argparse
 import gc
 import sys
 import textwrap
+import warnings
 from collections.abc import Sequence
 
 from joules.cli import bench, extend, meter, release, steps, views
@@ -76,6 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _prepare_process(command: Command, options: Options, given: Sequence[str]) -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    if not command.needs_repository:
+        # Of the meter's own warnings, without the line of code.
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     if command.needs_repository:
         enter_repository(options.root, given)
     if command.is_exact:
