@@ -22,9 +22,7 @@ test: setup latex browser ## run every test, the workflow at the smoke scale inc
 	$(VENV)/bin/python -m pytest -m alone
 
 docs: setup ## build the site in docs/_build; warnings are errors
-	$(VENV)/bin/python docs/cli_reference.py
-	$(VENV)/bin/python docs/power_reference.py
-	$(VENV)/bin/python docs/artifact_reference.py
+	for script in docs/*_reference.py; do $(VENV)/bin/python $$script || exit 1; done
 	$(VENV)/bin/sphinx-build -W -q -b html docs docs/_build
 
 lint: setup ## check style, types, borders between modules and the workflow

@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
+from urllib.parse import unquote, urldefrag
 
 import pandas as pd
 import pytest
@@ -142,8 +144,57 @@ def test_no_link_of_a_page_is_dead(page):
     assert dead == []
 
 
-def test_the_site_is_built_without_a_warning(tmp_path):
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", ROOT / "docs", tmp_path]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
+def build_site(folder, docs=ROOT / "docs"):
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", docs, folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+class _Links(HTMLParser):
+    """Links of a page, references that are plain text, and ids."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.links, self.plain, self.ids, self._depth = [], [], set(), 0
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        stated = dict(attributes)
+        self.ids.add(stated.get("id"))
+        if tag == "a":
+            self._depth += 1
+            self.links.append(stated.get("href") or "")
+        elif "xref" in (stated.get("class") or "") and not self._depth:
+            self.plain.append(stated)
+
+    def handle_endtag(self, tag):
+        self._depth -= tag == "a"
+
+
+def test_the_site_is_built_and_every_link_works(tmp_path):
+    built = build_site(tmp_path)
     assert built.returncode == 0, built.stderr
-    assert "Your first campaign" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "First steps" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    pages = {path.resolve(): _Links(path) for path in tmp_path.rglob("*.html")}
+    faults = []
+    for path, page in pages.items():
+        faults += [(path.name, plain) for plain in page.plain]
+        for link in page.links:
+            name, fragment = urldefrag(unquote(link))
+            there = (path.parent / name).resolve() if name else path
+            is_local = link and not re.match("[a-z]+:", link)
+            if is_local and (not there.exists() or (fragment and fragment not in pages[there].ids)):
+                faults.append((path.name, link))
+    assert faults == []
+    assert sum(len(page.links) for page in pages.values()) > 1000
+    found = (tmp_path / "searchindex.js").read_text(encoding="utf-8").lower()
+    for word in ("price_usd_per_kwh", "energy_attributed_j"):
+        assert word in found, f"the search does not find {word}"
+
+
+def test_a_link_to_nothing_stops_the_build(copy_repository, tmp_path):
+    clone = copy_repository()
+    page = clone.path / "docs" / "how-to" / "extend.md"
+    page.write_text(page.read_text(encoding="utf-8") + "\nSee [this](../../NOWHERE.md).\n", encoding="utf-8")
+    built = build_site(tmp_path / "site", clone.path / "docs")
+    assert built.returncode != 0
+    assert "NOWHERE" in built.stderr
