@@ -23,8 +23,7 @@ _ROUNDING = 1e-9
 # Largest number of values for which all signed sums are counted, and for which the means of all subsets are
 # listed.
 _COUNTED, _LISTED = 40, 16
-# Nodes and weights of Gauss and Legendre, and the logarithm of what is small beside 1.
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
+# The logarithm of what is small beside 1.
 _SMALL = -45.0
 
 
@@ -40,9 +39,16 @@ def student_tail(freedom: float, t: float) -> float:
     fall = math.exp(_SMALL / (freedom - 1)) if freedom > 1 else 0.0
     end = math.acos(math.cos(start) * fall)
     half = (end - start) / 2
-    density = np.cos(start + half * (1 + _NODES)) ** (freedom - 1)
+    nodes, weights = _gauss_legendre()
+    density = np.cos(start + half * (1 + nodes)) ** (freedom - 1)
     scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
-    return float(scale * half * (_WEIGHTS @ density))
+    return float(scale * half * (weights @ density))
+
+
+@functools.cache
+def _gauss_legendre() -> tuple[Floats, Floats]:
+    """Nodes and weights of Gauss and Legendre; not on import, which a meter pays for."""
+    return np.polynomial.legendre.leggauss(64)
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from typing import Any
 
@@ -189,6 +188,8 @@ class Measurement(Closed):
 
     def _repr_html_(self) -> str:
         """A table for notebooks: energy with its uncertainty, domains, time and flags."""
+        import html
+
         rows = [(f"<b>{_joules(self.energy_j)}</b>", "whole machine", self.doubt)]
         rows += [
             (_joules(reading.energy_j), reading.domain, f"{reading.provenance}: {reading.detail}")

@@ -17,7 +17,6 @@ from joules.instrument.host.node import MachineClaim, local_rank
 from joules.instrument.host.processes import WITH_THIS_PROCESS, Job
 from joules.instrument.measurement import Measurement
 from joules.instrument.reading import floor_power_w, primary
-from joules.instrument.repeats import Precision, Repeats, repeat_in_blocks
 from joules.instrument.sampler import Sampler
 from joules.instrument.segments import close_segment, measure, open_segment
 from joules.instrument.source import Notice, Source
@@ -26,7 +25,7 @@ from joules.instrument.sources.other_meter import OtherRank, SecondMeter
 from joules.instrument.window import Window, Windows
 
 if TYPE_CHECKING:
-    pass
+    from joules.instrument.repeats import Repeats
 
 
 class Meter:
@@ -237,6 +236,8 @@ class Meter:
         Raises:
             UserError: If the energy of a domain cannot be read.
         """
+        from joules.instrument.repeats import Precision, repeat_in_blocks
+
         named = name or name_of(function)
 
         def measure_once(_index: int) -> Measurement:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -151,6 +150,8 @@ class Repeats(Closed):
         return f"<Repeats {self}>"
 
     def _repr_html_(self) -> str:
+        import html
+
         return html.escape(str(self))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
-import html
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +70,8 @@ class Window:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        import asyncio
+
         # Counters are waited for; other tasks go on meanwhile.
         await asyncio.to_thread(self._meter.end_window, self)
 
@@ -129,6 +129,8 @@ class Window:
         return f"<Window {self}>"
 
     def _repr_html_(self) -> str:
+        import html
+
         return html.escape(str(self)) if self._measurement is None else self._measurement._repr_html_()
 
 

@@ -263,8 +263,18 @@ def takes_part(model: str, loads: Sequence[float] | NDArray[np.float64]) -> NDAr
     """Whether a model takes part in verdicts at each of `loads` (0 to 1): where 1 lies within the 5th to 95th
     percentile of its ratio to the wall over servers, interpolated between the metered loads. The ends and the
     other convention of the default model take part where it does."""
-    rows = [row for row in read_rows("model_errors") if row["power_model"] == model]
-    if not rows:
+    ends = _ratios_to_wall().get(model)
+    if ends is None:
         return np.ones(len(loads), dtype=bool)
-    at, p05, p95 = (np.array([float(row[name]) for row in rows]) for name in ("load", "p05", "p95"))
+    at, p05, p95 = np.array(ends).T
     return np.asarray((np.interp(loads, at, p05) <= 1) & (np.interp(loads, at, p95) >= 1))
+
+
+@functools.cache
+def _ratios_to_wall() -> dict[str, list[tuple[float, ...]]]:
+    """Metered loads, and the 5th and 95th percentile of a model's ratio to the wall there, by model."""
+    ratios: dict[str, list[tuple[float, ...]]] = {}
+    for row in read_rows("model_errors"):
+        ends = tuple(float(row[name]) for name in ("load", "p05", "p95"))
+        ratios.setdefault(row["power_model"], []).append(ends)
+    return ratios
