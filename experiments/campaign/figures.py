@@ -58,7 +58,7 @@ def power_calibration(tables: Tables) -> Figure:
         _LEARNING: Look(GREEN, "cross"),
         _HERE: Look(INK, "diamond"),
         _KNOWN: Look(PURPLE),
-        _UNKNOWN: Look(GREY, dash="dashed"),
+        _UNKNOWN: Look(PURPLE, dash="dashed"),
     }
     watts = Panel(
         layers,

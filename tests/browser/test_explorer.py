@@ -5,6 +5,7 @@ import csv
 import gzip
 import importlib
 import io
+import json
 import re
 
 import matplotlib.pyplot as plt
@@ -89,6 +90,20 @@ def test_its_numbers_are_those_of_the_csvs(page, files, go, campaign):
                     assert float(cell) == value, (name, column)
                 else:
                     assert cell == (value or ""), (name, column)
+
+
+@pytest.mark.parametrize("campaign", CAMPAIGNS)
+def test_a_name_has_one_look_and_a_figure_few_colours(files, campaign):
+    found = re.findall(r'data-chart="([^"]*)">(.*?)</script>', files[campaign].read_text(encoding="utf-8"))
+    looks = {}
+    for figure, text in found:
+        for shown in json.loads(text).values():
+            assert len({one["colour"] for one in shown["series"]}) <= 7, figure
+            assert all(panel["layers"] for panel in shown["panels"]), f"{figure} has an empty panel"
+            for one in shown["series"]:
+                looks.setdefault(one["name"], {})[figure] = one["colour"]
+    assert {name: by for name, by in looks.items() if len(set(by.values())) > 1} == {}
+    assert len(looks) > 30
 
 
 def test_it_says_what_agrees_and_with_what_to_compare(page, files, go):
