@@ -116,12 +116,12 @@ def children(pid: int) -> list[int]:
 
     No process but this one is looked into: others may be hidden (hidepid), and there may be thousands.
     """
-    if not (_PROC / "thread-self" / "children").exists():
+    if not os.access(f"{_PROC}/thread-self/children", os.F_OK):
         return [each.pid for each in psutil.process_iter(["ppid"]) if each.info["ppid"] == pid]
     found: list[int] = []
     with contextlib.suppress(OSError):
-        for task in (_PROC / f"{pid}/task").iterdir():
-            found.extend(int(child) for child in (task / "children").read_text().split())
+        for task in os.listdir(f"{_PROC}/{pid}/task"):  # noqa: PTH208
+            found.extend(map(int, _read_text(f"{pid}/task/{task}/children").split()))
     return found
 
 
@@ -179,7 +179,7 @@ def _reported_cpu_s(pid: int) -> float:
 def name_of(pid: int) -> str:
     """Name of a process, fit for a terminal; empty where it has ended."""
     try:
-        return printable((_PROC / f"{pid}/comm").read_text(errors="replace").strip())
+        return printable(_read_text(f"{pid}/comm").strip())
     except OSError:
         return ""
 
@@ -188,9 +188,15 @@ def stat_fields(pid: int) -> list[str]:
     """Fields of /proc/<pid>/stat from the state on; empty where the process has ended."""
     try:
         # The command name in parentheses may hold spaces; fields are counted after it.
-        return (_PROC / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return _read_text(f"{pid}/stat").rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def _read_text(name: str) -> str:
+    """Text of a file below /proc. A sample reads several; to make objects of their paths takes longer."""
+    with open(f"{_PROC}/{name}", "rb", buffering=0) as file:  # noqa: PTH123
+        return file.read().decode(errors="replace")
 
 
 def _reaped_s(pid: int) -> float:
@@ -200,7 +206,7 @@ def _reaped_s(pid: int) -> float:
 def _ignores_child_signals(pid: int) -> bool:
     """Whether a process ignores SIGCHLD, so that its children leave no trace of their time with it."""
     try:
-        text = (_PROC / f"{pid}/status").read_text(errors="replace")
+        text = _read_text(f"{pid}/status")
     except OSError:
         return False
     ignored = text.partition("SigIgn:")[2].split(maxsplit=1)[:1]
