@@ -41,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
-    options = parser.parse_args(given)
+    options, rest = parser.parse_known_args(given)
+    if rest and options.command == "bench" and not any(word.startswith("-") for word in rest):
+        # argparse takes the commands in front of an option, and leaves those behind it.
+        options.commands += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command is None:
         parser.error("no command is given: run 'joules --help' for a list")
     command = COMMANDS[options.command]

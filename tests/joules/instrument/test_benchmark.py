@@ -292,6 +292,8 @@ def test_parameters_and_the_shell(tmp_path):
         (["bench", "sleep 1", "--within", "200%"], "invalid share '200%'"),
         (["bench", "sleep 1", "sleep 1"], "two commands are named 'sleep 1'"),
         (["bench", "a", "b", "--name", "x"], "1 names for 2 commands"),
+        (["bench", "--name", "x", "a", "--name", "y", "b", "--name", "z"], "3 names for 2 commands"),
+        (["bench", "a", "--names", "x"], "unrecognized arguments: --names"),
         (["bench", "'"], "invalid command '''"),
         (["bench", "--idle", "0", "false"], "'false' ended with status 1"),
         (["bench", "--idle", "0", "no-such-program"], "'no-such-program' not found"),
