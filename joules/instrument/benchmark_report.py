@@ -53,6 +53,7 @@ def report(benchmark: Benchmark) -> str:
             f"  time     {each.duration_s:.4g} s ({low_s:.4g} to {high_s:.4g}), "
             f"{_mean_cpu_s(each):.4g} s of processor time",
             f"  repeats  {_describe_repeats(each)}",
+            *_describe_flags(each),
             "",
         ]
     if benchmark.ratios:
@@ -98,10 +99,18 @@ def _describe_repeats(each: Repeats) -> str:
     if again:
         words.append(f"{again} others were disturbed and measured again")
     if each.disturbed:
-        kinds = Counter(word for repeat in each.counted for word in repeat.disturbances)
-        names = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-        words.append(f"{each.disturbed} of the {each.n} were disturbed all the same ({names})")
+        words.append(f"{each.disturbed} of the {each.n} were disturbed all the same")
     return "; ".join(words)
+
+
+def _describe_flags(each: Repeats) -> list[str]:
+    """A line on each kind of disturbance, with the evidence of its last flag."""
+    evidence: dict[str, str] = {}
+    kinds: Counter[str] = Counter()
+    for repeat in each.counted:
+        kinds.update(repeat.disturbances)
+        evidence |= dict(flag.split(": ", 1) for flag in repeat.flags if ": " in flag)
+    return [f"  flag     {kind} in {count}, lastly: {evidence[kind]}" for kind, count in kinds.most_common()]
 
 
 def _render_csv(benchmark: Benchmark) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from joules.errors import UserError
 from joules.instrument.measurement import Measurement, significant
 from joules.instrument.reading import RecordedProvenance
+from joules.instrument.source import PREFERENCE
 from joules.means import Interval, MeanSample
 from joules.models import Closed
 
@@ -194,7 +195,8 @@ def repeat_in_blocks(
                 repeats = [*results[index].repeats, repeat]
                 update = {
                     "repeats": repeats,
-                    "provenance": measured.provenance,
+                    # The weakest of all repeats.
+                    "provenance": max(results[index].provenance, measured.provenance, key=PREFERENCE.index),
                     "factors": measured.interval_factors,
                 }
                 results[index] = results[index].model_copy(update=update)

@@ -26,7 +26,7 @@ VARIES = (
     (r"-?\d[\d.,]*(e[+-]?\d+)?", "#"),
     (r" +", " "),
 )
-UNSTEADY = ("  repeats", "The budget of", "  attributed")
+UNSTEADY = ("  repeats", "  flag", "The budget of", "  attributed")
 
 
 def mask(text):

@@ -127,6 +127,20 @@ def test_it_stops_at_the_precision_or_at_the_budget():
     assert counted(0.03, 0.0).n == 3
 
 
+def test_the_weakest_reading_names_the_provenance_and_flags_are_shown(benchmark):
+    kinds = iter(["counter", "modelled", "counter"])
+
+    def measure_once(_index):
+        total = Total(energy_j=1.0, uncertainty_j=0.1, provenance=next(kinds, "counter"), floored=False)
+        return measurement(total=total, flags=["cpu-steal: the hypervisor took 0.50 cores"])
+
+    (result,) = repeat_in_blocks(["a"], measure_once, NO_HURRY)
+    assert result.provenance == "modelled"
+    text = report(benchmark[0].model_copy(update={"results": [result], "ratios": []}))
+    assert "10; 10 others were disturbed and measured again; 10 of the 10 were disturbed all the same" in text
+    assert "  flag     cpu-steal in 10, lastly: the hypervisor took 0.50 cores" in text
+
+
 def test_energy_that_is_missing_is_refused():
     with pytest.raises(UserError, match="the energy of 'work' is missing"):
         repeat_in_blocks(["a"], lambda _index: measurement(total=None), NO_HURRY)
