@@ -201,7 +201,7 @@ class Measurement(Closed):
             *(("", "flag", flag) for flag in self.flags),
         ]
         cells = "".join(
-            f"<tr><td style='text-align:right'>{value}</td><td>{html.escape(name)}</td>"
+            f"<tr><td style='text-align:right;white-space:nowrap'>{value}</td><td>{html.escape(name)}</td>"
             f"<td style='text-align:left'>{html.escape(words)}</td></tr>"
             for value, name, words in rows
         )

@@ -405,6 +405,7 @@ from joules.cli import main
 with Meter() as meter, meter.window("light") as window:
     sum(range(10**6))
 print(window)
+assert main(["bench", "--idle", "0", "--budget", "0.1s", "true", "sleep 0.01"]) == 0
 sys.exit(main(["meter", "--idle", "0", "--", sys.executable, "-c", "pass"]))
 """
 # What `pip install .` brings along.
@@ -426,5 +427,6 @@ def test_metering_needs_few_packages_no_home_and_no_clone(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("light: ")
+    assert "Beside 'true', 95 % intervals:" in done.stdout
     assert "J  total" in done.stderr
     assert list(tmp_path.iterdir()) == []
