@@ -25,6 +25,8 @@ from joules.analysis.origin import read_verdicts
 from joules.paper.replication import print_replication, tabulate_replication
 from joules.study.campaign import Campaign, earlier_releases
 from joules.study.config import LOCAL
+from joules.study.fingerprint import file_sha256
+from joules.study.manifest import read_manifest, store_manifest
 from validation.arguments import parse_numbers
 
 REPOSITORY = Path(__file__).parent.parent
@@ -36,13 +38,13 @@ _MACHINES_SPREAD, _CAMPAIGNS_SPREAD = 0.2, 0.05
 def build_registry(root: Path, campaigns: int) -> None:
     """Writes the verdicts of so many campaigns, and those of the reader's own."""
     released = pd.read_csv(Campaign(SOURCE, REPOSITORY).latest_claims)
+    manifest = read_manifest(Campaign(SOURCE, REPOSITORY))
     random = np.random.default_rng(0)
     machines = random.lognormal(0, _MACHINES_SPREAD, (campaigns // _ON_A_MACHINE + 1, len(released)))
     first = datetime.date(2026, 1, 1)
     for number in range(campaigns):
         campaign = Campaign(LOCAL if number == 0 else f"simulated-{number}", root)
         campaign.runs.mkdir(parents=True)
-        campaign.manifest.touch()
         factors = machines[number // _ON_A_MACHINE] * random.lognormal(0, _CAMPAIGNS_SPREAD, len(released))
         verdicts = released.assign(
             **{name: released[name] * factors for name in ("estimate", "ci_low", "ci_high")},
@@ -51,6 +53,8 @@ def build_registry(root: Path, campaigns: int) -> None:
             first_seed=10_000 + number,
         )
         verdicts.to_csv(campaign.claims, index=False)
+        files = {campaign.relative(campaign.claims): file_sha256(campaign.claims)}
+        store_manifest(campaign, manifest.model_copy(update={"campaign": campaign.name, "files": files}))
 
 
 def compare_registry(root: Path) -> pd.DataFrame:
