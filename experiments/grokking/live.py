@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from joules.live.contracts import READ, Energies, Recorded
 from joules.live.session import LiveSession
 from joules.models import Closed
 from joules.study.campaign import Campaign, campaigns
+from joules.study.files import read_content
 
 RULES = {"plateau": "high plateau", "predictor": "predicted step"}
 
@@ -291,14 +293,14 @@ def _replayable() -> list[Campaign]:
 def list_replays() -> list[str]:
     """Runs of the full schedule in a released campaign of each kind of machine, as
     '<campaign>: <arm>, block <n>'."""
-    from joules.analysis import records
-    from joules.bench.record import Run
-
     return [
-        f"{campaign.name}: {run_.arm}, block {run_.block}"
+        f"{campaign.name}: {entry['arm']}, block {entry['block']}"
         for campaign in _replayable()
-        for run_ in records.load_records(sorted((campaign.runs / _EXPERIMENT).iterdir()))
-        if isinstance(run_, Run) and run_.failure is None and run_.parameters.get("rule", "fixed") == "fixed"
+        for path in sorted((campaign.runs / _EXPERIMENT).iterdir())
+        for entry in map(json.loads, read_content(path).splitlines())
+        if entry["kind"] == "run"
+        and entry["failure"] is None
+        and entry["parameters"].get("rule", "fixed") == "fixed"
     ]
 
 

@@ -4,7 +4,7 @@
 async function showClaims() {
   const claims = await csv(claimsFile);
   const under = Object.keys(claims[0] ?? {}).filter((column) => column.startsWith("under_"));
-  const judged = ["verdict", "uncorrected_verdict", "unflagged_verdict", ...under].filter((column) => claims.some((claim) => claim[column]));
+  const judged = ["verdict", "campaign_verdict", "uncorrected_verdict", "unflagged_verdict", ...under].filter((column) => claims.some((claim) => claim[column]));
   const verdicts = [...new Set(claims.flatMap((claim) => judged.map((column) => claim[column])))].filter(Boolean).sort();
   const place = make("div");
 

@@ -1,6 +1,7 @@
 // Charts of a run over time.
 
-const HEIGHT_PX = 190;
+// As high as the window leaves room for.
+const heightNow = () => (matchMedia("(min-width: 60rem) and (min-height: 50rem)").matches ? 300 : 190);
 const [BLUE, VERMILION, GREEN] = ["#0072B2", "#D55E00", "#009E73"];
 // The lines of each chart: of what, its column and its colour.
 const CHARTS = {
@@ -45,7 +46,7 @@ function describe({ unit, lines }, shown, marks) {
     { ...layer, mark: "rule", x: "x", y: "low", y2: "high", colour: "var(--soft)", size: 1, dash: "4 4", rows: seen },
     { ...layer, mark: "text", x: "x", y: "y", text: "words", align: "left", colour: "var(--ink)", size: 11, rows: seen },
   ];
-  return { columns: 1, heights: [HEIGHT_PX], panels: [{ title: "", x: axis("time in s", [0, end]), y: axis(unit, [0, high]), layers, stars: [] }] };
+  return { columns: 1, heights: [heightNow()], panels: [{ title: "", x: axis("time in s", [0, end]), y: axis(unit, [0, high]), layers, stars: [] }] };
 }
 
 addEventListener("resize", redraw);
