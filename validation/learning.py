@@ -64,7 +64,8 @@ CARTPOLE: dict[str, dict[str, Any]] = {
         "buffer_size": 100_000,
         "learning_starts": 1000,
         "train_every": 2,
-        "target_every": 10,
+        # RL Zoo updates 128 times after 256 steps, with one target network.
+        "target_every": 256,
         "minibatch_size": 64,
         "exploration_fraction": 0.16,
         "learning_rate": 2.3e-3,

@@ -156,7 +156,7 @@ class Result:
 def _evaluate(claim: Claim, statistics: pd.DataFrame, models: pd.DataFrame) -> Result:
     found = statistics[statistics["statistic"] == claim.statistic].to_dict("records")
     if not found:
-        return Result(claim, None, (OPEN, "not measured at this scale"), {}, [], OPEN, math.nan)
+        return Result(claim, None, (OPEN, "not measured in this campaign"), {}, [], OPEN, math.nan)
     (cells,) = found
     as_read = _verdict_of_row(claim, cells)
     by_model = {
@@ -241,7 +241,7 @@ def holds(claim: Claim | Elsewhere, value: float) -> bool:
 def verdict_of(claim: Claim | Elsewhere, estimate: float, low: float, high: float) -> tuple[Verdict, str]:
     """The verdict and its evidence in words: decided only if the whole interval lies on one side."""
     if pd.isna(estimate):
-        return OPEN, "not measured at this scale"
+        return OPEN, "not measured in this campaign"
     if pd.isna(low) or pd.isna(high):
         return OPEN, f"estimate {estimate:.3g} has no interval"
     sides = [holds(claim, bound) for bound in (low, high)]

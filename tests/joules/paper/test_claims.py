@@ -91,7 +91,7 @@ def test_a_claim_that_was_declared_after_the_data_says_so(monkeypatch):
         "3e2ff087a9",
         "one two",
     ]
-    assert state_claim(table[:1]).endswith("(not measured at this scale; exploratory).")
+    assert state_claim(table[:1]).endswith("(not measured in this campaign; exploratory).")
     assert claims.display(table)["declared"].to_list() == [
         "exploratory, 2026-11-25",
         "before the data, 2026-01-01",
