@@ -244,6 +244,15 @@ def test_the_axis_can_be_told_in_time_and_linearly(page, go):
     page.wait_for_function("before => document.querySelector('main .chart').innerHTML !== before", arg=before)
 
 
+def test_ticks_of_a_linear_axis_differ(page, go):
+    go("#figure/flops_scatter?linear=1")
+    drawn(page)
+    texts = page.locator("main .chart svg > g:first-of-type > text").all_text_contents()
+    assert "2×10¹⁰" in texts
+    # Both axes have a 0.
+    assert len(set(texts)) == len(texts) - 1
+
+
 def test_families_can_be_left_out(page, go):
     go("#figure/flops_scatter")
     every = drawn(page)

@@ -11,7 +11,7 @@ const CHARTS = {
   norm: { unit: "loss, norm", lines: [["loss, held out", "loss", BLUE], ["loss, training", "train_loss", VERMILION], ["a tenth of the weight norm", "norm", GREEN]] },
 };
 for (const [name, { lines }] of Object.entries(CHARTS)) {
-  element(`of-${name}`).append(...lines.flatMap(([words_, , colour]) => [symbolOf({ colour, dash: "" }), ` ${words_} `]));
+  element(`of-${name}`).append(...lines.flatMap(([text, , colour]) => [symbolOf({ colour, dash: "" }), ` ${text} `]));
 }
 let drawn_ms = -Infinity;
 

@@ -155,14 +155,14 @@ function tick() {
   const times = Math.round(10 ** Number(element("fleet").value));
   element("times").textContent = `${times.toLocaleString("en")} runs`;
   const fleet_j = times * wasted_j;
-  const told_ = (value, unit) => (stop ? `${say(value)} ${unit}` : "–");
+  const inYear = (value, unit) => (stop ? `${say(value)} ${unit}` : "–");
   element("year").replaceChildren(...list([
     ["wasted", stop ? inUnit(fleet_j * kwh, KWH) : "–"],
     ["carbon", stop ? `${inUnit(fleet_j * kwh * gridNow().g_per_kwh, GRAMS)} CO₂e` : "–"],
-    ["money", told_(fleet_j * usd, "US dollars")],
-    ["charges of a phone", told_(fleet_j * phone_charges, "")],
-    ["driven by car", told_((fleet_j * kwh * gridNow().g_per_kwh) / META.car_g_per_km, "km")],
-    ["a U.S. household", told_((fleet_j * household_h) / 24, "days")],
+    ["money", inYear(fleet_j * usd, "US dollars")],
+    ["charges of a phone", inYear(fleet_j * phone_charges, "")],
+    ["driven by car", inYear((fleet_j * kwh * gridNow().g_per_kwh) / META.car_g_per_km, "km")],
+    ["a U.S. household", inYear((fleet_j * household_h) / 24, "days")],
   ]));
 }
 
