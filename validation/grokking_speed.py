@@ -1,6 +1,6 @@
 """Training steps per second, compared with a plain eager loop of the same network.
 
-    python -m validation.grokking_speed [ROUNDS]
+    python -m validation.grokking_speed [ROUNDS] [SECONDS]
 
 Plain means `naive` with the default AdamW of torch. Rounds alternate between the two; the ratio is the median
 over rounds.
@@ -20,14 +20,12 @@ from experiments.grokking import workload
 from joules.study.design import load_design
 from validation.arguments import parse_numbers, use_environment_of_a_run
 
-_ROUND_S = 4.0
 
-
-def rate(step: Callable[[], object]) -> float:
-    """Calls per second over a few seconds."""
+def rate(step: Callable[[], object], least_s: float) -> float:
+    """Calls per second over at least `least_s` seconds."""
     step()
     count, start_s = 0, time.perf_counter()
-    while time.perf_counter() - start_s < _ROUND_S:
+    while time.perf_counter() - start_s < least_s:
         step()
         count += 1
     return count / (time.perf_counter() - start_s)
@@ -48,14 +46,14 @@ def plain(prepared: workload.Prepared) -> Callable[[], object]:
     return step
 
 
-def main(rounds: int) -> None:
+def main(rounds: int, least_s: float) -> None:
     arms = load_design("grokking").runs("standard")
     for arm in ("add_transformer", "add_mlp"):
         pairs = []
         for seed in range(rounds):
             prepared = workload.build(arms[arm], seed)
-            own = rate(functools.partial(workload.step, prepared))
-            pairs.append((rate(plain(workload.build(arms[arm], seed))), own))
+            own = rate(functools.partial(workload.step, prepared), least_s)
+            pairs.append((rate(plain(workload.build(arms[arm], seed)), least_s), own))
         ratios = [own / theirs for theirs, own in pairs]
         print(
             f"{arm}: plain {statistics.median(p[0] for p in pairs):.1f}, "
@@ -66,6 +64,6 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    rounds = parse_numbers(__doc__, rounds=3).rounds
+    given = parse_numbers(__doc__, rounds=3, seconds=4.0)
     use_environment_of_a_run("validation.grokking_speed")
-    main(rounds)
+    main(given.rounds, given.seconds)

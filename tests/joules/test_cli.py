@@ -165,6 +165,17 @@ def test_code_that_is_not_the_clones_is_refused_after_one_try(tmp_path, monkeypa
     assert f"instead of the code of {tmp_path}" in capsys.readouterr().err
 
 
+def test_a_back_end_that_a_notebook_names_is_replaced(monkeypatch):
+    """Before anything imports matplotlib, which refuses a name that it does not know."""
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    monkeypatch.chdir(ROOT)
+    seen = []
+    show = Command("", lambda _: seen.append(os.environ["MPLBACKEND"]))
+    monkeypatch.setitem(cli.COMMANDS, "schemas", show)
+    assert cli.main(["schemas"]) == 0
+    assert seen == ["agg"]
+
+
 def test_text_is_printed_where_the_terminal_has_no_letters_for_it(tmp_path):
     code = (
         "from joules import cli; from joules.cli.command import Command;"

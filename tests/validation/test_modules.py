@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import subprocess
 import sys
 
 import pytest
@@ -13,6 +14,38 @@ MODULES = sorted(
     for path in (ROOT / "validation").glob("*.py")
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 )
+# Numbers with which a module has the least to do.
+SMALLEST = {
+    "accuracy": ["2"],
+    "bench_intervals": ["1", "0.5"],
+    "coverage": ["20"],
+    "grokking_speed": ["1", "0.1"],
+    "learning": ["0.001", "0", "1"],
+    "neighbour": ["1"],
+    "overhead": ["1"],
+    "peers": ["0.5"],
+    "pooling": ["20"],
+    "recompute_published": [],
+    "registry": ["10"],
+    "rl_throughput": ["0", "1"],
+    "same_arm": ["20"],
+    "tuning": ["1"],
+}
+# These need a GPU, a browser, or a campaign that is built, or build one: minutes each.
+LONG = {"counter", "explorer", "nothing_to_do", "pictures", "records", "watching"}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("module", SMALLEST)
+def test_a_module_does_its_smallest_work(module):
+    command = [sys.executable, "-m", f"validation.{module}", *SMALLEST[module]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_no_module_is_forgotten():
+    assert sorted([*SMALLEST, *LONG]) == MODULES
 
 
 @pytest.mark.parametrize("module", MODULES)

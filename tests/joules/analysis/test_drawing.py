@@ -290,7 +290,8 @@ def test_a_users_settings_of_matplotlib_change_no_byte(tmp_path):
         ("plain", "", {}),
         (
             "own",
-            "lines.linewidth: 9\nfont.size: 20\naxes.grid: True\nsvg.fonttype: none\n",
+            "lines.linewidth: 9\nfont.size: 20\naxes.grid: True\nsvg.fonttype: none\nfont.family: cursive\n"
+            "text.usetex: True\nsavefig.facecolor: red\nsavefig.dpi: 30\nfigure.autolayout: True\n",
             {"MPLBACKEND": "nonsense"},
         ),
     ):
