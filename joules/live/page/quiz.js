@@ -21,7 +21,7 @@ function showAnswers() {
   };
   element("answers").replaceChildren(...[...asked.entries()].map(([key, { right, first, last }]) => {
     const row = document.createElement("tr");
-    const text = (words_) => Object.assign(document.createElement("td"), { textContent: words_ });
+    const text = (textContent) => Object.assign(document.createElement("td"), { textContent });
     row.append(text(key), text(right ?? "none"), cell(first), cell(last));
     return row;
   }));
