@@ -40,7 +40,7 @@ def installed_memory_bytes() -> int:
     """Memory of this machine."""
     try:
         return int(psutil.virtual_memory().total)
-    except OSError:
+    except (OSError, KeyError):
         # Without /proc/meminfo.
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
@@ -49,7 +49,7 @@ def _available_memory_bytes() -> int:
     """Memory that can be used without swapping; without /proc/meminfo, that which nothing uses."""
     try:
         return int(psutil.virtual_memory().available)
-    except OSError:
+    except (OSError, KeyError):
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -47,11 +47,12 @@ def test_children_are_found_where_the_kernel_does_not_list_them(monkeypatch, tmp
     assert {shell.pid, sleeping} <= processes.descendants()
 
 
-def test_memory_is_known_without_a_file_of_it(monkeypatch):
+@pytest.mark.parametrize("fault", [FileNotFoundError("/proc/meminfo"), KeyError("MemTotal:")], ids=repr)
+def test_memory_is_known_without_a_file_of_it(monkeypatch, fault):
     whole_bytes, described = limits.installed_memory_bytes(), machine.describe()
 
     def fail():
-        raise FileNotFoundError("/proc/meminfo")
+        raise fault
 
     monkeypatch.setattr(psutil, "virtual_memory", fail)
     assert limits.installed_memory_bytes() == whole_bytes
