@@ -116,6 +116,8 @@ def _of_file(named: str) -> tuple[str, str, str]:
     path = Path(named.rpartition("#")[0])
     try:
         text = path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ValueError(f"{path} cannot be read ({fault.strerror}): choose another file") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a text in UTF-8: convert it") from None
     if len(text) < _LEAST_CHARACTERS:

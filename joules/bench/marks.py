@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,13 +63,15 @@ def parse_mark(content: bytes) -> Mark:
         raise InvalidMark("what it sent is not a mark")
     for key, kind in _DATA.get(name, {}).items():
         value = data.get(key)
-        if not (_is_number(value) if kind is float else type(value) is kind):
+        is_kind = _is_number(value) if kind is float else type(value) is kind
+        if not is_kind or (isinstance(value, int) and abs(value) >= 2**63):
             raise InvalidMark(f"mark '{name}' has no {key}")
     return Mark(name, float(at_s), data)
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    """Whether a value is a number that a float can hold: an integer of JSON has any size."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _refuse_constant(name: str) -> None:

@@ -50,6 +50,19 @@ class OpenCounter(Protocol):
     def close(self) -> None: ...
 
 
+def read_integer(file: Path) -> int:
+    """Reads a number that the kernel shows.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is not an integer of 64 bits.
+    """
+    number = int(file.read_text())
+    if abs(number) >= 2**64:
+        raise ValueError(f"{file.name} has more than 64 bits")
+    return number
+
+
 @dataclass(frozen=True)
 class Host:
     """The machine as a source sees it; tests and the laboratory replace every part.

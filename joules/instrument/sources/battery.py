@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from joules.instrument.calibration import UNSTATED
-from joules.instrument.source import MACHINE, Channel, CounterGap, Host, Source, SourceError
+from joules.instrument.source import MACHINE, Channel, CounterGap, Host, Source, SourceError, read_integer
 
 
 class Battery(Source):
@@ -65,8 +65,8 @@ def open_sources(host: Host) -> Sequence[Source]:
 
 def _power_w(battery: Path) -> float:
     if (battery / "power_now").exists():
-        return abs(int(_text(battery / "power_now"))) * 1e-6
-    return abs(int(_text(battery / "current_now"))) * int(_text(battery / "voltage_now")) * 1e-12
+        return abs(read_integer(battery / "power_now")) * 1e-6
+    return abs(read_integer(battery / "current_now")) * read_integer(battery / "voltage_now") * 1e-12
 
 
 def _text(file: Path) -> str:

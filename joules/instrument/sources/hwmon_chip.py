@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from joules.instrument.calibration import Calibration
-from joules.instrument.source import MACHINE, Channel
+from joules.instrument.source import MACHINE, Channel, read_integer
 
 # No card, socket or machine draws more than this.
 MOST_CARD_W = 2000.0
@@ -71,7 +71,7 @@ class Loads:
         if self.seen and now_s - self.seen[-1][0] < 1.0:
             return
         try:
-            self.seen.append((now_s, int(self.file.read_text()) / 100))
+            self.seen.append((now_s, read_integer(self.file) / 100))
         except (OSError, ValueError):
             return
 
@@ -128,8 +128,8 @@ def sampled_channel(
 
 
 def read_micro(file: Path) -> float:
-    return int(file.read_text()) * 1e-6
+    return read_integer(file) * 1e-6
 
 
 def read_milli(file: Path) -> float:
-    return int(file.read_text()) * 1e-3
+    return read_integer(file) * 1e-3

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from joules.instrument.calibration import RAPL_MEMORY, RAPL_PACKAGE, RAPL_PLATFORM, Calibration
 from joules.instrument.counter import Accumulator
-from joules.instrument.source import MACHINE, Channel, CounterGap, Host, Notice, Source, SourceError
+from joules.instrument.source import (
+    MACHINE,
+    Channel,
+    CounterGap,
+    Host,
+    Notice,
+    Source,
+    SourceError,
+    read_integer,
+)
 from joules.instrument.sources.power_pmu import PowerPmu
 
 # No package with its memory draws more than this; one that states its limits is held to twice the largest.
@@ -58,7 +67,7 @@ class _Zone:
         return f"{self.name} ({self.path.name})"
 
     def read_j(self) -> float:
-        return int((self.path / "energy_uj").read_text()) * 1e-6
+        return read_integer(self.path / "energy_uj") * 1e-6
 
 
 class Rapl(Source):
@@ -245,7 +254,7 @@ def _ranges_j(path: Path) -> tuple[float, ...]:
 
 def _integer(file: Path) -> int | None:
     try:
-        return int(file.read_text())
+        return read_integer(file)
     except (OSError, ValueError):
         return None
 

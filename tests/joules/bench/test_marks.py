@@ -15,7 +15,7 @@ from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
 from joules.workload.session import Session
 from tests.replay import Replay
-from validation.fuzz.bench import SentWorker
+from validation.fuzz_bench import SentWorker
 
 GOOD = [
     ("devices", {"gpu": False}),
@@ -127,6 +127,8 @@ def test_a_mark_is_read_as_it_was_written():
         b'["metrics", 1, {"loss": NaN}]',
         b'["metrics", 1, {"name": "\\ud800"}]',
         b'["metrics", 1, []]',
+        b'["end", 1' + b"0" * 400 + b", {}]",
+        b'["step", 1, {"index": 1' + b"0" * 20 + b"}]",
         b"[" * 100_000,
     ],
 )
