@@ -73,6 +73,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     arms = tables["arms"].dropna(subset=["bits"])
     chosen_by = [
         {"problem": problem, "access": access, "processes": str(group["processes"].iloc[0])}
+        | dict.fromkeys((WORDS[metric] for metric in _CHOSEN_BY), "--")
         | {
             WORDS[row["metric"]]: f"{spaced(row['winner'])} ({cell(row['regret'])})"
             for row in group[group["metric"].isin(_CHOSEN_BY)].to_dict("records")
@@ -111,7 +112,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
                 "peak": number("peak_bytes", digits=2),
             },
         ),
-        "parity_regret": pd.DataFrame(chosen_by, columns=heads).fillna("--"),
+        "parity_regret": pd.DataFrame(chosen_by, columns=heads),
         "parity_orders": lay_out(
             tables["orders"],
             {
