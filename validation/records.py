@@ -3,13 +3,14 @@
     python -m validation.records [RUNS ...]
 
 Makes campaigns with more and more runs of one experiment, from the records of a released campaign and in a
-copy of the repository, and runs every step on each. Prints time and peak memory of each step, child processes
-included, and the ratio of its time to that of the previous campaign.
+copy of the repository, and runs every step on each. Prints elapsed time, processor time and peak memory of
+each step, child processes included, and the ratio of its processor time to that of the previous campaign.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import subprocess
 import sys
@@ -61,9 +62,10 @@ def main() -> None:
             print(f"{runs} runs in {size_mb:.0f} MB of records{times_more}", flush=True)
             taken: dict[str, float] = {}
             for words, step in _STEPS.items():
-                taken[words], peak_gb = _run(campaign, step)
+                elapsed_s, taken[words], peak_gb = _run(campaign, step)
                 ratio = f"  {taken[words] / before[words]:6.1f} times" if before else ""
-                print(f"  {words:20} {taken[words]:8.1f} s  {peak_gb:5.2f} GB{ratio}", flush=True)
+                spent = f"{elapsed_s:8.1f} s {taken[words]:8.1f} s of processors"
+                print(f"  {words:20} {spent}  {peak_gb:5.2f} GB{ratio}", flush=True)
             before, smaller = taken, runs
 
 
@@ -90,8 +92,8 @@ def _make_campaign(folder: Path, runs: int) -> Campaign:
     return campaign
 
 
-def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
-    """(seconds, peak memory in GB) of one command on the campaign."""
+def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float, float]:
+    """(seconds elapsed, seconds of processor time, peak memory in GB) of one command on the campaign."""
     command = [
         sys.executable,
         "-m",
@@ -102,7 +104,7 @@ def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
         "--root",
         str(campaign.root),
     ]
-    begun_s = time.perf_counter()
+    begun_s, spent_s = time.perf_counter(), _processor_s()
     process = subprocess.Popen(command, cwd=campaign.root, stdout=subprocess.DEVNULL)
     peak_bytes = 0.0
     while process.poll() is None:
@@ -114,7 +116,12 @@ def _run(campaign: Campaign, step: tuple[str, ...]) -> tuple[float, float]:
     duration_s = time.perf_counter() - begun_s
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    return duration_s, peak_bytes / 1e9
+    return duration_s, _processor_s() - spent_s, peak_bytes / 1e9
+
+
+def _processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

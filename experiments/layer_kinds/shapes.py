@@ -9,8 +9,7 @@ import pandas as pd
 
 from joules.analysis import statistics
 from joules.analysis.inference import ExtremeSample
-from joules.analysis.records import Records
-from joules.bench.record import Run
+from joules.analysis.records import Records, runs_table, select_measured
 from joules.means import MeanSample
 
 SETTING = ["layout", "batch", "channels", "image_size", "stride"]
@@ -27,19 +26,22 @@ def compare_layers(records: Records) -> pd.DataFrame:
     Returns:
         One row per block, shape, layout and batch: `time_ratio` and `bytes_ratio`.
     """
+    metrics = ("layer_shapes", "layer_latencies_s")
+    # By columns: records themselves are made again under every power model, which takes five times as long.
+    runs = select_measured(runs_table(records, ("layout", "batch"), metrics)).dropna(subset=[*metrics])
+    runs = runs.fillna({"layout": "contiguous", "batch": 1}).astype({"batch": int})
     rows = []
-    for run in records:
-        if not isinstance(run, Run) or not run.has_result or "layer_latencies_s" not in run.metrics:
-            continue
-        shapes = np.array(run.metrics["layer_shapes"], dtype=np.float64)
-        per_operation = np.array(run.metrics["layer_latencies_s"]) / shapes[:, 3]
+    for run in runs.itertuples():
+        shapes = np.array(run.layer_shapes, dtype=np.float64)
+        per_operation = np.array(run.layer_latencies_s) / shapes[:, 3]
         bytes_per_operation = shapes[:, 4] / shapes[:, 3]
-        setting = run.parameters.get("layout", "contiguous"), run.parameters.get("batch", 1)
         for place in range(0, len(shapes), 2):
             time_ratio, bytes_ratio = (
                 each[place] / each[place + 1] for each in (per_operation, bytes_per_operation)
             )
-            rows.append([run.block, *setting, *shapes[place, :3].astype(int), time_ratio, bytes_ratio])
+            rows.append(
+                [run.block, run.layout, run.batch, *shapes[place, :3].astype(int), time_ratio, bytes_ratio]
+            )
     return pd.DataFrame(rows, columns=_COLUMNS).sort_values([*SETTING, "block"], ignore_index=True)
 
 
