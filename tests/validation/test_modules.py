@@ -19,6 +19,7 @@ SMALLEST = {
     "accuracy": ["2"],
     "bench_intervals": ["1", "0.5"],
     "coverage": ["20"],
+    "fuzz": ["config", "--inputs", "2"],
     "grokking_speed": ["1", "0.1"],
     "learning": ["0.001", "0", "1"],
     "neighbour": ["1"],
