@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from joules.bench.record import Run
+from pydantic import BaseModel, ValidationError
+
+from joules.bench.record import Run, Spent
 from joules.errors import UserError
 from joules.models import printable
 from joules.study.campaign import Campaign, other_releases
@@ -46,6 +48,26 @@ class Expectation:
         )
 
 
+class _Processor(BaseModel):
+    processor: str
+
+
+class _Provenance(BaseModel):
+    provenance: str
+
+
+class _Run(BaseModel):
+    """What of a run's record an expectation needs."""
+
+    kind: Literal["run"]
+    arm: str
+    scale: str
+    measured_at: str
+    machine: _Processor
+    spent: Spent
+    total: _Provenance | None
+
+
 def load_expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expectation | None:
     """What runs took in the newest other released campaign at a scale; None if there is none."""
     newest: tuple[str, Expectation] | None = None
@@ -54,14 +76,14 @@ def load_expectation(campaign: Campaign, experiment: str, scale: Scale) -> Expec
         energy_j: dict[str, list[float]] = {}
         machine, measured_at = "", ""
         kinds: dict[str, None] = {}
-        for record in _read_unverified(other, experiment):
-            if record.get("kind") == "run" and record["scale"] == scale:
-                seconds.setdefault(record["arm"], []).append(record["spent"]["duration_s"])
-                if record["spent"]["energy_j"] is not None:
-                    energy_j.setdefault(record["arm"], []).append(record["spent"]["energy_j"])
-                kinds[record["total"]["provenance"] if record["total"] else "missing"] = None
-                machine = record["machine"]["processor"]
-                measured_at = max(measured_at, record["measured_at"])
+        for run in _read_unverified(other, experiment):
+            if run.scale == scale:
+                seconds.setdefault(run.arm, []).append(run.spent.duration_s)
+                if run.spent.energy_j is not None:
+                    energy_j.setdefault(run.arm, []).append(run.spent.energy_j)
+                kinds[run.total.provenance if run.total else "missing"] = None
+                machine = run.machine.processor
+                measured_at = max(measured_at, run.measured_at)
         if seconds and (newest is None or measured_at > newest[0]):
             provenance = "/".join(kinds)
             newest = (
@@ -75,13 +97,14 @@ def _means(numbers: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.fmean(each) for name, each in numbers.items()}
 
 
-def _read_unverified(campaign: Campaign, experiment: str) -> Iterator[dict[str, Any]]:
-    """Records without a check of their hashes, which an estimate of a duration does not need."""
+def _read_unverified(campaign: Campaign, experiment: str) -> Iterator[_Run]:
+    """Runs without a check of their hashes, which an estimate of a duration does not need."""
     for path in sorted((campaign.runs / experiment).glob("block-*")):
         # The campaign's own steps report a bad file.
-        with suppress(UserError, OSError, ValueError, KeyError, TypeError):
+        with suppress(UserError, OSError):
             for line in read_content(path).splitlines():
-                yield json.loads(line)
+                with suppress(ValidationError):
+                    yield _Run.model_validate_json(line)
 
 
 @dataclass(frozen=True)
@@ -187,7 +210,7 @@ def summarize_times(file: Path, since_s: float, now_s: float) -> str:
     """
     measured_s = waited_s = 0.0
     # A full disk may have left a line incomplete; the message is not worth a failure.
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, ValueError, TypeError, RecursionError):
         for line in file.read_text(encoding="utf-8").splitlines():
             times = Times(**json.loads(line))
             if times.finished_at_s >= since_s:
