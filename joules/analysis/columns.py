@@ -61,6 +61,10 @@ class Columns(Closed):
     A star in a column's name stands for a part that differs."""
 
     rows: dict[str, str] = Field(default_factory=dict)
+    text: list[str] = Field(
+        default_factory=list,
+        description="columns of text, as `column` or `table/column`, also where all cells are empty",
+    )
     columns: dict[str, dict[str, str]]
 
 
@@ -70,6 +74,19 @@ def unit(column: str) -> str | None:
     for end in _ENDS:
         whole = whole.removesuffix(end)
     return next((unit for suffix, unit in _UNITS.items() if whole.endswith(suffix)), None)
+
+
+def text_columns(experiment: str, table: str) -> set[str]:
+    """The columns of an experiment's table that hold text."""
+    listed = [
+        name
+        for folder in (experiments_folder() / experiment, SHARED)
+        if (found := _file(folder)) is not None
+        for name in found.text
+    ]
+    return {
+        name.removeprefix(f"{table}/") for name in listed if "/" not in name or name.startswith(f"{table}/")
+    }
 
 
 def row_meaning(experiment: str, table: str) -> str | None:

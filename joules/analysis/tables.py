@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from joules.analysis.columns import text_columns
 from joules.analysis.parallel import parallel_map
 from joules.errors import UserError
 from joules.models import read_json
@@ -73,6 +74,13 @@ def _printed(numbers: pd.Series) -> pd.Series:
     return pd.Series(np.where(numbers.isna(), "", texts), index=numbers.index, dtype=object)
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """Reads a table, which is in a folder named as its experiment. A column that is declared as text is one
+    where all of its cells are empty, too."""
+    text = text_columns(path.parent.name, path.stem)
+    return pd.read_csv(path, dtype=dict.fromkeys(text, "str"))
+
+
 class StoredTables(Mapping[str, pd.DataFrame]):
     """Tables of a folder by name, each read when it is first used."""
 
@@ -83,7 +91,7 @@ class StoredTables(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         table = self._read[name]
         if table is None:
-            table = self._read[name] = pd.read_csv(self._folder / f"{name}.csv")
+            table = self._read[name] = read_table(self._folder / f"{name}.csv")
         return table
 
     def __iter__(self) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pandas.api.types import is_float_dtype
 from joules.analysis import columns
 from joules.analysis.drawing.sidecar import read_sidecar
 from joules.analysis.records import load_records
-from joules.analysis.tables import read_inputs, verify_tables
+from joules.analysis.tables import read_inputs, read_table, verify_tables
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.models import did_you_mean
@@ -157,7 +157,7 @@ def _rows(campaign: Campaign, experiment: str, cells: Cells) -> Iterator[str]:
     path = campaign.claims if cells.table == "claims" else campaign.tables(experiment) / f"{cells.table}.csv"
     if not path.exists():
         return
-    rows = cells.select(pd.read_csv(path))
+    rows = cells.select(read_table(path))
     yield f"  {len(rows)} row{'' if len(rows) == 1 else 's'}: {cells}"
     values = rows.eval(cells.column, engine="python") if cells.column else pd.Series("", rows.index)
     names = [column for column in rows.columns[:_NAMED_BY] if not is_float_dtype(rows[column])]

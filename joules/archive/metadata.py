@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from joules.analysis.tables import read_table
 from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.citation import citation
 
@@ -36,9 +37,9 @@ def describe_provenance(campaign: Campaign) -> str:
 
 def read_machine(campaign: Campaign) -> pd.Series:
     """The row of a campaign's table 'machine'."""
-    return pd.read_csv(campaign.tables(CAMPAIGN) / "machine.csv").iloc[0]
+    return read_table(campaign.tables(CAMPAIGN) / "machine.csv").iloc[0]
 
 
 def read_instruments(campaign: Campaign) -> pd.DataFrame:
     """A campaign's table 'instruments', one row per domain and source."""
-    return pd.read_csv(campaign.tables(CAMPAIGN) / "instruments.csv")
+    return read_table(campaign.tables(CAMPAIGN) / "instruments.csv")

@@ -3,9 +3,10 @@
 import csv
 import functools
 
+import pandas as pd
 import pytest
 
-from joules.analysis import columns
+from joules.analysis import columns, tables
 from joules.study.design import experiment_names, load_design
 from tests import QUESTIONS, RELEASED, measured_campaigns
 
@@ -92,3 +93,26 @@ def test_what_nobody_explained_has_no_meaning():
 )
 def test_the_unit_of_a_column_is_in_its_name(column, unit):
     assert columns.unit(column) == unit
+
+
+def test_a_column_of_text_is_text_where_a_campaign_has_none(tmp_path):
+    folder = tmp_path / "language_models"
+    folder.mkdir()
+    (folder / "board.csv").write_text("arm,disqualified,rank\nnanogpt,,1\nmodern,,\n")
+    table = tables.read_table(folder / "board.csv")
+    assert not table["disqualified"].str.contains("accuracy", na=False).any()
+    assert table.query("disqualified.str.contains('time')", engine="python").empty
+    assert table["rank"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("campaign", [RELEASED], ids=lambda each: each.name)
+def test_columns_that_hold_text_are_declared(campaign):
+    undeclared = {
+        f"{path.parent.name}/{path.stem}/{column}"
+        for path in campaign.results.glob("tables/*/*.csv")
+        for column, cells in pd.read_csv(path, low_memory=False).items()
+        if pd.api.types.is_string_dtype(cells.dtype)
+        and column not in columns.text_columns(path.parent.name, path.stem)
+        and not set(cells.dropna().astype(str)) <= {"True", "False", "true", "false"}
+    }
+    assert undeclared == set()
