@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 import time
@@ -216,7 +217,7 @@ def summarize_times(file: Path, since_s: float, now_s: float) -> str:
             if times.finished_at_s >= since_s:
                 measured_s += times.measured_s
                 waited_s += times.waited_s
-    if not measured_s:
+    if not measured_s or not math.isfinite(measured_s + waited_s):
         return ""
     built_s = max(now_s - since_s - measured_s - waited_s, 0.0)
     return (
