@@ -66,6 +66,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
             Value(
                 f"{_KEY}.ratio.{place}",
                 statistics.where(statistic=f"{RATIO}.{rules[end]:g}").cell("estimate"),
+                3,
                 on_demand=True,
             )
             for place, end in (("first", "least_level"), ("last", "most_level"))

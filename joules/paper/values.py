@@ -31,6 +31,10 @@ _STATISTIC_COLUMNS = {
 }
 
 
+# Significant digits of a number for which none are said.
+_DIGITS = 3
+
+
 @dataclass(frozen=True)
 class Value:
     """What `\\val{key}` prints.
@@ -54,11 +58,12 @@ class Value:
 
     @property
     def raw(self) -> Raw:
-        """The number or word; a number without `digits` is a count."""
+        """The number or word; a whole number without `digits` is a count."""
         raw = self.quantity.raw
         if isinstance(raw, str):
             return raw
-        return int(raw) if self.digits is None and math.isfinite(raw) else float(raw)
+        is_count = self.digits is None and math.isfinite(raw) and raw == int(raw)
+        return int(raw) if is_count else float(raw)
 
     @property
     def source(self) -> str:
@@ -73,9 +78,9 @@ class Value:
     @property
     def printed(self) -> str:
         """The number as rounded for print, without its unit."""
-        if isinstance(self.raw, str) or self.digits is None:
+        if isinstance(self.raw, str | int):
             return str(self.raw)
-        return significant(float(self.raw), self.digits)
+        return significant(self.raw, self.digits or _DIGITS)
 
     @property
     def latex(self) -> str:
@@ -85,7 +90,7 @@ class Value:
         number = f"\\qty{{{self.printed}}}{{{self.unit}}}" if self.unit else f"\\num{{{self.printed}}}"
         if self.band is None:
             return number
-        low, high = (significant(end, self.digits or 2) for end in self.band)
+        low, high = (significant(end, self.digits or _DIGITS) for end in self.band)
         return f"{number} [\\num{{{low}}}, \\num{{{high}}}]"
 
 

@@ -142,7 +142,7 @@ def test_the_readme_says_what_each_column_means(copied):
     package = json.loads((copied / "datapackage.json").read_text())
     readme = (copied / "README.md").read_text()
     for resource in package["resources"]:
-        _, _, described = readme.partition(f"\n`{resource['path']}`\n")
+        _, _, described = readme.partition(f"\n`{resource['path']}`: {resource['description']}\n")
         for field in resource["schema"]["fields"]:
             line = f"| `{field['name']}` | {field.get('unit', '')} | {field['description']} |"
             assert line in described.partition("###")[0]

@@ -135,6 +135,16 @@ def test_a_value_cannot_be_typed(typed):
         Value("any", typed)
 
 
+def test_a_number_that_is_no_count_keeps_its_decimals():
+    tables = {"any": pd.DataFrame({"number": [9.8736, 12.0]})}
+    first, second = (
+        Value("any", pick(tables, "any").where(f"number == {number}").cell("number"))
+        for number in (9.8736, 12.0)
+    )
+    assert (first.raw, first.printed) == (9.8736, "9.87")
+    assert (second.raw, second.printed) == (12, "12")
+
+
 def test_no_report_types_a_source():
     assert len(REPORTS) >= 9
     for report in REPORTS:
