@@ -102,7 +102,8 @@ def _draw_ratios(calibration: pd.DataFrame) -> Panel:
 
 def energy_operations(tables: Tables) -> Figure:
     """Operations against joules, a panel a system, families coloured: this machine and meters of others."""
-    networks = tables["networks"]
+    # EfficientNet-lite is among them.
+    networks = tables["networks"].replace({"family": {"EfficientNet": "EfficientNets"}})
     x, y = "multiply_adds_m", "energy_per_inference_j"
     limits = {name: (0.7 * networks[name].min(), 1.4 * networks[name].max()) for name in (x, y)}
     tips = ("network", "family", "meter", x, y)
