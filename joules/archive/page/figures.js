@@ -30,7 +30,8 @@ async function showOverview() {
   const primary = claims.filter((claim) => claim.kind === "primary");
   const cards = META.questions.map((question) => {
     const [first] = question.figures;
-    const chart = first && make("div", { class: "chart" });
+    const figure = first && { name: first.name, ...Object.values(chartOf(first.name))[0] };
+    const chart = figure?.panels.length ? make("div", { class: "chart" }) : null;
     const own = claims.filter((claim) => claim.experiment === question.name);
     const answers = own.filter((claim) => primary.includes(claim));
     const card = make("section", { class: "card" },
@@ -39,7 +40,7 @@ async function showOverview() {
       (answers.length ? answers : own.slice(0, 2)).map((claim) => make("p", { class: "answer" }, verdict(claim.verdict), ": ", link(["claim", claim.claim], claim.statement))),
       chart && make("a", { href: `#figure/${first.name}`, "aria-label": `Figure ${spaced(first.name)}` }, chart),
       make("p", { class: "path" }, "Figures: ", question.figures.flatMap((figure, number) => [number ? ", " : "", link(["figure", figure.name], spaced(figure.name))])));
-    return { card, chart, figure: first && { name: first.name, ...Object.values(chartOf(first.name))[0] } };
+    return { card, chart, figure };
   });
   show("Overview",
     facts([
@@ -51,7 +52,7 @@ async function showOverview() {
     make("h3", {}, "Evidence on the primary claims"),
     await evidenceTable(primary),
     make("p", {}, link(["claims"], `All ${claims.length} claims`)));
-  for (const { chart, figure } of cards) if (figure?.panels.length) drawFigure(chart, beginningOf(figure), { label: spaced(figure.name) });
+  for (const { chart, figure } of cards) if (chart) drawFigure(chart, beginningOf(figure), { label: spaced(figure.name) });
 }
 
 // The first panels of a figure, for a card.
@@ -105,9 +106,11 @@ async function showFigure(name) {
 
   function redraw() {
     const told = costs[remembered("cost")] ?? Object.values(costs)[0];
-    note.textContent = told.note ? ` ${told.note.replaceAll("\n", " ")}.` : "";
+    const words = told.note ? `${told.note.replaceAll("\n", " ")}.` : "";
+    const isDrawn = told.panels.length > 0;
+    note.textContent = isDrawn && words ? ` ${words}` : "";
     hideTip();
-    if (!told.panels.length) return;
+    if (!isDrawn) return chart.replaceChildren(make("p", { class: "note" }, words));
     attend(chart, drawFigure(chart, told, { linear: remembered("linear") !== "", without, label: figure.caption }), leadOf(question.name));
   }
 
@@ -130,15 +133,18 @@ async function showFigure(name) {
       else without.add(one.name);
       remember("without", [...without].join("|"));
     }, symbolOf(one), one.name)));
+  const isEmpty = Object.values(costs).every((told) => !told.panels.length);
+  const pictures = isEmpty ? [] : [
+    button("SVG", () => save(`${name}.svg`, "image/svg+xml", writeSvg(chart.querySelector("svg")))),
+    button("PNG", () => savePng(chart.querySelector("svg"), name)),
+  ];
   const tables = figure.tables.map((table) => tableFile(question.name, table));
   show(spaced(name),
     make("p", { class: "path" }, question.title),
     controls,
     make("figure", {}, chart, make("figcaption", {}, figure.caption, note)),
     series.length ? legend : null,
-    make("div", { class: "controls" }, "Download:", tables.map(downloadCsv),
-      button("SVG", () => save(`${name}.svg`, "image/svg+xml", writeSvg(chart.querySelector("svg")))),
-      button("PNG", () => savePng(chart.querySelector("svg"), name)), copyLink()));
+    make("div", { class: "controls" }, "Download:", tables.map(downloadCsv), pictures, copyLink()));
   redraw();
   new ResizeObserver(([entry]) => {
     if (chart.isConnected && Math.abs(entry.contentRect.width - chart.firstChild?.clientWidth) > 2) redraw();
