@@ -48,6 +48,8 @@ def render_page(campaign: Campaign) -> str:
     """The explorer of a campaign as HTML, the same for the same files."""
     manifest = read_manifest(campaign)
     charts: dict[str, Any] = {}
+    # First what each step has written of its own files: its remedy makes an edited table again.
+    questions = [_question(campaign, name, charts) for name in manifest.experiments]
     files = {campaign.relative(campaign.manifest): _packed(campaign.manifest)}
     for path in _shown(campaign):
         name = campaign.relative(path)
@@ -58,7 +60,7 @@ def render_page(campaign: Campaign) -> str:
         "title": f"Campaign {campaign.name}",
         "manifest": campaign.relative(campaign.manifest),
         "origin": manifest.origin.model_dump(exclude={"fingerprints"}),
-        "questions": [_question(campaign, name, charts) for name in manifest.experiments],
+        "questions": questions,
         "meanings": _meanings(campaign, manifest.experiments),
         "files": list(files),
     }

@@ -43,7 +43,7 @@ def trace(target: str, campaign: Campaign) -> Iterator[str]:
         Lines of text, from the target down to its runs.
 
     Raises:
-        UserError: If the target does not exist, or a hash does not match.
+        UserError: If the target does not exist, values only resemble it, or a hash does not match.
     """
     path = Path(target)
     if path.parent.parent.name == "figures":
@@ -106,7 +106,7 @@ def _value(campaign: Campaign, key: str) -> Iterator[str]:
         printed = listing.index[listing["printed"].str.lower() == key.lower()]
         if len(printed) != 1:
             yield from _similar_values(listing, key)
-            return
+            raise UserError(f"no value has the key '{key}': use one of the keys listed")
         key = printed[0]
     row = listing.loc[key]
     yield f"{key} = {row['raw']} (printed {_printed(row)})"
@@ -143,7 +143,7 @@ def _similar_values(listing: pd.DataFrame, text: str) -> Iterator[str]:
         heads["is in"] = listing[has | listing.index.str.contains(text, case=False, regex=False)]
     for head, found in heads.items():
         if len(found):
-            yield f"no value has the key '{text}': '{text}' {head}"
+            yield f"'{text}' {head}"
             for key, row in found.head(_SIMILAR).iterrows():
                 yield f"  {key} = {_printed(row)} ({row['experiment']})"
             if len(found) > _SIMILAR and head != "is nearest to":

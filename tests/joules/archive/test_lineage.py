@@ -65,19 +65,30 @@ def found(monkeypatch):
     return lambda text: list(lineage.trace(text, RELEASED))
 
 
-def test_values_are_found_by_their_printed_text(found):
-    assert found("14.9") == [
-        "no value has the key '14.9': '14.9' is printed by",
+@pytest.fixture
+def listed(found):
+    def collect(text):
+        lines = []
+        with pytest.raises(UserError, match=f"no value has the key '{text}': use one of the keys listed"):
+            lines.extend(lineage.trace(text, RELEASED))
+        return lines
+
+    return collect
+
+
+def test_values_are_found_by_their_printed_text(found, listed):
+    assert listed("14.9") == [
+        "'14.9' is printed by",
         "  a.share = 14.9 percent (x)",
         "  a.time = 14.9 (x)",
     ]
     assert found("15.2")[0] == "b.energy = 15.2 (printed 15.2 joule)"
-    assert found("epyc")[1:] == ["  b.name = AMD EPYC (x)"]
+    assert listed("epyc")[1:] == ["  b.name = AMD EPYC (x)"]
 
 
-def test_the_five_nearest_values_are_named_where_none_is_printed_so(found):
-    head, *nearest = found("15.0")
-    assert head == "no value has the key '15.0': '15.0' is nearest to"
+def test_the_five_nearest_values_are_named_where_none_is_printed_so(listed):
+    head, *nearest = listed("15.0")
+    assert head == "'15.0' is nearest to"
     assert [line.split()[0] for line in nearest] == ["a.share", "a.time", "b.energy", "c.0", "c.1"]
 
 
