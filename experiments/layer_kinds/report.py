@@ -24,7 +24,8 @@ _PRINTED = {
 def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
     """Values that the paper prints about this experiment."""
     arms, shares = pick(tables, "arms"), pick(tables, "shares")
-    alone = arms.where("model.isna()", "factor.isna()")
+    # A layer by itself, as its kind is named, on one core.
+    alone = arms.where("arm == kind")
     busy = "cpu_per_pass_s / time_per_pass_s"
     origins = {"here": "this campaign", "published": "published"}
     return [

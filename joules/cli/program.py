@@ -40,6 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse_arguments(given)
+    command = COMMANDS[options.command]
+    try:
+        _prepare_process(command, options, given)
+        status = command.run(options)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as failure:
+        return report_failure(failure, options.command)
+    return status or 0
+
+
+def parse_arguments(given: Sequence[str]) -> Options:
+    """Parses a command line without the program's name. Exits with status 2 if it is not one."""
     parser = build_parser()
     options, rest = parser.parse_known_args(given)
     if rest and options.command == "bench" and not any(word.startswith("-") for word in rest):
@@ -49,14 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command is None:
         parser.error("no command is given: run 'joules --help' for a list")
-    command = COMMANDS[options.command]
-    try:
-        _prepare_process(command, options, given)
-        status = command.run(options)
-        sys.stdout.flush()
-    except (Exception, KeyboardInterrupt) as failure:
-        return report_failure(failure, options.command)
-    return status or 0
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:

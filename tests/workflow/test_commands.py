@@ -26,7 +26,10 @@ _PLACES = {
     "<name>": _CAMPAIGN,
     "<logical processors of a node>": "64",
     "<experiment>": "grokking",
+    # Long enough to learn from.
+    "text=FILE": "text=experiments/published_measurements/reference/mlperf_v3.0.csv",
     "FILE": "README.md",
+    "name=value": "scale=smoke",
     "COMMAND": "true",
     "<key>": "flops.least.energy",
 }
@@ -83,7 +86,8 @@ def _parsed(clone, words):
     # A page may name the command alone.
     if " ".join(words[1:]).startswith(_READS) and words != ["joules", "trace"] and _LONG not in words:
         return clone.joules(*words[1:])
-    cli.build_parser().parse_args(words[1:])
+    if words[1:] not in [[name] for name in cli.COMMANDS]:
+        cli.parse_arguments(words[1:])
     return None
 
 

@@ -259,7 +259,9 @@ def test_the_printed_sentence_follows_the_verdict():
         # What is refuted at the wall is not said to decide.
         under |= {"under_time_alone": "contradicted", "deciding_models": "codecarbon boavizta"}
         verdicts = {"as_read_verdict": "supported", "unflagged_verdict": "supported", "band_reason": None}
-        printed = claims.values(pd.DataFrame([row | under | verdicts]).assign(campaign_verdict="supported"))
+        printed = claims.values(
+            pd.DataFrame([row | under | verdicts]).assign(campaign_verdict="supported", replicates=1)
+        )
         return next(value.raw for value in printed if value.key == "claim.c")
 
     assert sentence("supported").startswith("Cows fly (")
@@ -308,7 +310,7 @@ def test_primary_claims_are_corrected_for_their_number_and_secondary_ones_are_no
     assert set(primary["verdict"]) == {"inconclusive"}
     assert secondary["p_holm"].isna().all()
     assert "before the correction" in primary["evidence"].iloc[0]
-    alone = primary.assign(campaign_verdict=primary["verdict"])
+    alone = primary.assign(campaign_verdict=primary["verdict"], replicates=1)
     printed = {value.key: value.raw for value in claims.values(alone)}
     assert (printed["claims.primary"], printed["claims.corrected"]) == (4, 4)
 
