@@ -45,12 +45,13 @@ element("region").append(
 );
 
 async function act(name, body = {}) {
-  const answer = await fetch(name, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  if (!answer.ok) told((await answer.json()).error);
+  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  try {
+    const answer = await fetch(name, request);
+    if (!answer.ok) told((await answer.json()).error);
+  } catch {
+    told("joules live does not answer: start it again");
+  }
 }
 
 element("choices").addEventListener("submit", (event) => {
