@@ -64,7 +64,7 @@ class TracedArray(Array):
             # Python code of functions that are recorded when it calls them.
             return super().__array_function__(function, types, args, kwargs)
         if name not in _FUNCTIONS:
-            raise NotImplementedError(f"the tracer does not know numpy.{name}: add it to _FUNCTIONS")
+            raise TypeError(f"the tracer does not know numpy.{name}: add it to _FUNCTIONS")
         plain = [_plain_tree(value) for value in args]
         result = getattr(np, name)(*plain, **{key: _plain_tree(value) for key, value in kwargs.items()})
         if name == "asanyarray":
@@ -123,7 +123,7 @@ _METHODS = {"reshape", "copy", "astype", "tolist", "argmax", "nonzero"} | {
 
 def _refuse(name: str) -> Callable[..., Any]:
     def method(*_: Any, **__: Any) -> Any:
-        raise NotImplementedError(f"the tracer does not know ndarray.{name}: record it in TracedArray")
+        raise TypeError(f"the tracer does not know ndarray.{name}: record it in TracedArray")
 
     return method
 
@@ -181,7 +181,7 @@ def _count_ufunc(
 def _sides(first: Array, second: Array) -> tuple[int, int, int]:
     """(m, p, n) of the product of a matrix [m, p] and a matrix [p, n]; a vector is a row or a column."""
     if first.ndim > 2 or second.ndim > 2:
-        raise NotImplementedError("the tracer knows products of matrices and vectors only")
+        raise TypeError("the tracer knows products of matrices and vectors only")
     return first.size // first.shape[-1], first.shape[-1], second.size // second.shape[0]
 
 

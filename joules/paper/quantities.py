@@ -7,6 +7,7 @@ The sentence is never typed: it is made of what computed the number. Rows of tab
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -36,18 +37,18 @@ class Cells:
         return frame
 
 
-class Quantity:
+class Quantity(ABC):
     """A number or word with its source. Combine quantities with `*` and `/`."""
 
-    @cached_property
+    @property
+    @abstractmethod
     def raw(self) -> Raw:
         """The number or word itself."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def source(self) -> str:
         """How `raw` was computed, as a sentence from which a reader can compute it again."""
-        raise NotImplementedError
 
     @property
     def cells(self) -> tuple[Cells, ...]:
