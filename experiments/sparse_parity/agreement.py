@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from joules.analysis import statistics
 from joules.means import Floats, MeanSample
 
-# What is ranked together: processes that solve the same problem and are told the same.
+# Processes are ranked together if they solve the same problem with the same access to labels.
 RANKED = ["problem", "access"]
 # Fewer processes have no order to agree about.
 LEAST_PROCESSES = 3

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from joules.models import Closed, did_you_mean
 
-# What a process is told: labels of given inputs, or of inputs that it chooses.
+# Access to labels: of given examples, or of inputs that the process chooses.
 EXAMPLES, QUERIES = "examples", "membership queries"
 ACCESS = {
     "network_sgd": EXAMPLES,

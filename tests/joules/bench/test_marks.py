@@ -15,22 +15,8 @@ from joules.instrument.sampler import Sampler
 from joules.instrument.source import Channel
 from joules.workload.session import Session
 from tests.replay import Replay
-from validation.fuzz_bench import SentWorker
+from validation.fuzz_bench import GOOD, SentWorker
 
-GOOD = [
-    ("devices", {"gpu": False}),
-    ("ready", {}),
-    ("start", {}),
-    ("phase_start", {"name": "training"}),
-    ("step", {"index": 1}),
-    ("phase_end", {"name": "training"}),
-    ("pause", {"progress": 0.5}),
-    ("start", {}),
-    ("end", {}),
-    ("threads", {"given": 2, "asked": 2, "at_work": 1}),
-    ("evaluated", {"cpu_s": 0.5}),
-    ("metrics", {"loss": 1.0}),
-]
 NAMES = list(dict.fromkeys(name for name, _ in GOOD))
 DATA = dict(GOOD)
 # Marks that may follow each number of the good ones.
