@@ -20,6 +20,7 @@ from pathlib import Path
 
 from joules.errors import UserError
 from joules.instrument.source import SourceError
+from joules.models import did_you_mean
 from validation.fuzz_bench import fuzz_marks
 from validation.fuzz_driver import fuzz_driver
 from validation.fuzz_readers import BESIDE, Reader, readers
@@ -123,8 +124,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the inputs (default: 0)")
     options = parser.parse_args()
     folder, failed = Path(tempfile.mkdtemp(prefix="joules-fuzz-")), 0
+    known = cases(folder)
+    for name in options.names:
+        if name not in known:
+            parser.error(f"nothing that is fuzzed is called '{name}' ({did_you_mean(name, known)})")
     print(f"{'what reads':20}{'inputs':>8}{'well':>8}{'sentence':>10}{'other':>7}{'seconds':>9}")
-    for name, case in cases(folder).items():
+    for name, case in known.items():
         if options.names and name not in options.names:
             continue
         began_s = time.monotonic()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from joules.errors import UserError
 from joules.study.config import check_config, parse_option
+from validation import fuzz
 from validation.fuzz import cases, fuzz_reader, run_case
 from validation.fuzz_readers import readers
 
@@ -52,3 +53,11 @@ def test_a_file_that_is_absent_or_a_folder_ends_in_a_sentence(name, tmp_path):
 def test_an_option_ends_in_a_value_or_a_sentence(text):
     with contextlib.suppress(UserError):
         check_config(dict([parse_option(text)]))
+
+
+def test_a_name_of_nothing_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fuzz", "recods"])
+    with pytest.raises(SystemExit) as refused:
+        fuzz.main()
+    assert refused.value.code == 2
+    assert "nothing that is fuzzed is called 'recods'" in capsys.readouterr().err
