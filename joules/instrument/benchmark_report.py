@@ -63,7 +63,7 @@ def report(benchmark: Benchmark) -> str:
         lines.append("")
     if any(each.half_width > benchmark.within for each in benchmark.results):
         lines.append(
-            f"The budget of {benchmark.budget_s:g} s ended before ±{benchmark.within:.2%}: raise --budget"
+            f"The budget of {benchmark.budget_s:g} s ended before ±{100 * benchmark.within:g}%: raise --budget"
         )
     return "\n".join(lines).rstrip() + "\n"
 
@@ -74,7 +74,7 @@ def _energy(each: Repeats) -> str:
     if each.factors is None:
         return words
     least, most = each.factors
-    return f"{words} (all repeats alike: {least:.2g} to {most:.2g} times that)"
+    return f"{words} (same error in all repeats: {least:.2g} to {most:.2g} times that)"
 
 
 def _above_idle(benchmark: Benchmark, each: Repeats) -> str:

@@ -16,7 +16,7 @@ from tests import ROOT
 PAGES = ROOT / "docs" / "how-to"
 # Measured numbers, what depends on the machine, and what depends on how long or how quietly was measured.
 VARIES = (
-    (r"(modelled|counter|sampled)( \(all repeats alike: [^)]*\))?", "read"),
+    (r"(modelled|counter|sampled)( \(same error in all repeats: [^)]*\))?", "read"),
     (r"(; [^;]* J above idle)?(; [^;]* J attributed)?$", ""),
     (r"90 % of unmetered servers; read from [^)]*|± [^)]*; read", "doubt"),
     (r"(json: )\S+(, read)", r"\1host\2"),
