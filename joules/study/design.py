@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import keyword
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -201,11 +202,12 @@ def check_name(name: str) -> None:
 
 def experiment_folder(name: str) -> Path:
     """The folder of an experiment. Raises UserError where none has this name, or its name is not one."""
-    known = experiment_names()
-    if name not in known:
-        raise UserError(f"no experiment is called '{name}' ({did_you_mean(name, known)})")
+    folder = experiments_folder() / name
+    is_listed = folder.name == name and not name.startswith("_") and os.path.isfile(folder / "design.yaml")  # noqa: PTH113
+    if not is_listed:
+        raise UserError(f"no experiment is called '{name}' ({did_you_mean(name, experiment_names())})")
     check_name(name)
-    return experiments_folder() / name
+    return folder
 
 
 def load_design(experiment: str) -> Design:

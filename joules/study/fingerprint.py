@@ -23,6 +23,7 @@ from joules.errors import UserError
 from joules.instrument import METER_VERSION
 from joules.study.design import Scalar
 from joules.study.files import COMPRESSED
+from joules.study.fingerprint_cache import FingerprintCache
 from joules.study.repository import repository_root
 
 # Packages of the repository. All others are pinned by the lock in `envs/` and count only by their names.
@@ -93,8 +94,8 @@ def code_fingerprint(module: str, names: Iterable[str]) -> str:
 
 @functools.cache
 def source_tree(root: Path) -> SourceTree:
-    """The sources of the repository at `root`; each file is read once per process."""
-    return SourceTree(root)
+    """The sources of the repository at `root`; each file is read at most once per process."""
+    return SourceTree(root, FingerprintCache(root, _OWN_PACKAGES))
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ _MARK = "\ue000"
 class SourceTree:
     """The own packages below `root` as syntax trees."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cache: FingerprintCache | None = None) -> None:
         self._root = root
+        self._cache = cache
         self._modules: dict[str, dict[str, list[ast.stmt]] | None] = {}
         self._fingerprints: dict[tuple[str, tuple[str, ...], tuple[str, ...]], str] = {}
         self._written: dict[tuple[_Place, tuple[str, ...]], _Written] = {}
@@ -140,8 +142,17 @@ class SourceTree:
         """
         key = (module, names, not_followed)
         if key not in self._fingerprints:
-            self._fingerprints[key] = _Walk(self, module, names, not_followed).digest()
+            self._fingerprints[key] = self._cached(*key)
         return self._fingerprints[key]
+
+    def _cached(self, module: str, names: tuple[str, ...], not_followed: tuple[str, ...]) -> str:
+        key = json.dumps([module, names, not_followed])
+        known = self._cache.get(key) if self._cache else None
+        if known is None:
+            known = _Walk(self, module, names, not_followed).digest()
+            if self._cache:
+                self._cache.keep(key, known)
+        return known
 
     def written(self, place: _Place, not_followed: tuple[str, ...]) -> _Written:
         """The definition at a place; it is written once and reused by all fingerprints."""

@@ -18,6 +18,9 @@ from joules.models import read_yaml
         (b"a: [1", "is not valid YAML"),
         (b"? [1]\n: 2", "a key must be a word"),
         (b"when: 2026-02-31", "is not valid YAML"),
+        # Deep enough to overflow the stack of libyaml.
+        (b"[" * 100_000, "is not valid YAML"),
+        (b"- " * 100_000, "is not valid YAML"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, content, sentence):

@@ -11,6 +11,7 @@ import pytest
 from joules.study import fingerprint
 from joules.study.design import load_design
 from joules.study.fingerprint import SourceTree
+from joules.study.fingerprint_cache import FingerprintCache
 from tests import ROOT, experiments_with_runs
 
 CODE = '''
@@ -178,6 +179,47 @@ def test_a_file_is_parsed_once(tmp_path):
         for name in ("run", "other", "Thing"):
             sources.fingerprint("joules.fake.work", (name,))
     assert sources.parsed <= len(FILES)
+
+
+def _rewrite_with_its_times(folder):
+    """Another constant of the same length, under the file's old time of modification."""
+    path = folder / "constants.py"
+    times = path.stat()
+    path.write_text("FACTOR = 6\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_kept"),
+    [
+        (lambda _: None, True),
+        (_rewrite_with_its_times, False),
+        (lambda folder: (folder / "added.py").touch(), False),
+        (lambda folder: (folder / "more.py").rename(folder / "moved.py"), False),
+        (lambda folder: (folder.parents[1] / ".snakemake" / "fingerprints.json").write_text("{"), False),
+    ],
+)
+def test_fingerprints_are_kept_until_a_file_changes(tmp_path, change, is_kept):
+    folder = write(tmp_path)
+    (tmp_path / ".snakemake").mkdir()
+
+    def computed():
+        sources = SourceTree(tmp_path, FingerprintCache(tmp_path, ("experiments", "joules")))
+        return sources.fingerprint("joules.fake.work", ("run",)), sources.parsed
+
+    first, parsed = computed()
+    assert parsed
+    change(folder)
+    again, parsed = computed()
+    assert bool(parsed) != is_kept
+    assert again == SourceTree(tmp_path).fingerprint("joules.fake.work", ("run",))
+    assert not is_kept or again == first
+
+
+def test_without_the_folder_of_snakemake_no_fingerprint_is_kept(tmp_path):
+    write(tmp_path)
+    FingerprintCache(tmp_path, ("joules",)).keep("key", "value")
+    assert [path.name for path in tmp_path.iterdir()] == ["joules"]
 
 
 INTERPRETERS = sorted(
