@@ -115,7 +115,7 @@ def counts_in_use() -> dict[str, list[int]]:
     paths = sorted(REPOSITORY.glob("results/*/tables/*/statistics.csv"))
     rows = pd.concat([pd.read_csv(path) for path in paths]).dropna(subset=["ci_low"])
     is_median = rows["group"].astype(str).str.startswith("median over")
-    is_ratio = rows["test"].eq("none") & rows["unit"].eq("ratio")
+    is_ratio = rows["test"].eq("none") & rows["contrast"].eq("ratio")
     kinds = rows["test"].mask(is_ratio, "ratio").mask(is_median, "median").map(KINDS)
     rows = rows.assign(kind=kinds, n=rows["n"].clip(upper=_MOST))
     counts: dict[str, list[int]] = {}

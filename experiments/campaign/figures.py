@@ -127,7 +127,7 @@ def energy_operations(tables: Tables) -> Figure:
 
 def power_headlines(tables: Tables) -> Figure:
     """Ratios that decide claims: one row per ratio, one point with interval per power model."""
-    ratios = tables["headlines"].query("unit == 'ratio'").dropna(subset=["estimate"])
+    ratios = tables["headlines"].query("contrast == 'ratio'").dropna(subset=["estimate"])
     ratios = ratios[ratios["power_model"].isin(POWER_MODELS)]
     # Rows are sorted by their spread between models, the largest first.
     spread = ratios.groupby("claim")["estimate"].agg(lambda each: np.log(each.max() / each.min()))
@@ -156,7 +156,7 @@ def power_headlines(tables: Tables) -> Figure:
 
 def replication(tables: Tables) -> Figure:
     """Ratios over the bounds of their claims: a point a campaign, and mean and prediction over machines."""
-    ratios = tables["replication"].query("unit == 'ratio' and value > 0")
+    ratios = tables["replication"].query("contrast == 'ratio' and value > 0")
     counts = ratios[ratios["level"] == "campaign"]["claim"].value_counts()
     order = [claim for claim in dict.fromkeys(ratios["claim"]) if counts.get(claim, 0) > 1]
     if not order:

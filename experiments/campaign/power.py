@@ -213,12 +213,12 @@ def headlines(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
     Returns:
         One row per claim and power model.
     """
-    parts = [pd.DataFrame(columns=["experiment", "claim", *MODEL_TABLE_COLUMNS, "unit", "base"])]
+    parts = [pd.DataFrame(columns=["experiment", "claim", *MODEL_TABLE_COLUMNS, "contrast", "unit", "base"])]
     for experiment, of_experiment in tables.items():
         if TABLE not in of_experiment:
             continue
         table = of_experiment[TABLE]
-        facts = of_experiment["statistics"].set_index("statistic")[["unit", "base"]]
+        facts = of_experiment["statistics"].set_index("statistic")[["contrast", "unit", "base"]]
         for name, claim in load_claims(experiment).items():
             rows = table[table["statistic"] == claim.statistic].join(facts, on="statistic")
             parts.append(rows.assign(experiment=experiment, claim=name))

@@ -282,7 +282,7 @@ def _contrast(arm: str, method: str, ratios: Floats) -> statistics.Row:
         metric="energy_kwh",
         group=method,
         base=REFERENCE,
-        unit="ratio",
+        contrast="ratio",
         p=1.0 if same else (sample.p_value(1.0) if len(logs) > 1 else None),
         effect_size=float(logs.mean()) / spread if spread > 1e-12 else None,
         **statistics.estimate_cells(sample),

@@ -278,7 +278,7 @@ def _over_families(statistic: str, logs: pd.Series, **cells: object) -> statisti
     return statistics.row(
         statistic=statistic,
         metric="factor of error",
-        unit="ratio",
+        contrast="ratio",
         p=sample.p_value(1.0) if is_tested else None,
         **statistics.estimate_cells(sample),
         **cells,

@@ -130,7 +130,7 @@ def against_flops(errors: pd.DataFrame, families: pd.Series) -> list[Row]:
                 metric="factor of error on families left out of the fit",
                 group=name,
                 base="flops",
-                unit="ratio",
+                contrast="ratio",
                 p=sample.p_value(1.0),
                 **estimate_cells(sample),
             )

@@ -137,7 +137,6 @@ def frontier_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
             statistic="frontier.plateau_over_every_safe_rule",
             test="intersection_union",
             base=closest,
-            unit="1",
             note=f"{len(rivals)} safe rivals",
             **shared,
             **statistics.estimate_cells(least),
@@ -217,7 +216,6 @@ def step_statistics(fixed: pd.DataFrame, trainings: Trainings) -> list[statistic
             metric="grok_step",
             n=len(grokked),
             estimate=float(grokked["grok_step"].quantile(share)),
-            unit="steps",
         )
         for name, share in (("quarter", 0.25), ("median", 0.5), ("three_quarters", 0.75), ("last", 1.0))
     ]
@@ -237,7 +235,7 @@ def step_statistics(fixed: pd.DataFrame, trainings: Trainings) -> list[statistic
             family="step_energy",
             test="none",
             metric="energy_per_step_j",
-            unit="ratio",
+            contrast="ratio",
             **statistics.estimate_cells(MeanSample.from_logs(by_block)),
         )
     )

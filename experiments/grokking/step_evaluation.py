@@ -75,18 +75,18 @@ def predictor_statistics(predictions: pd.DataFrame, fixed: pd.DataFrame) -> list
             rows += [
                 statistics.row(
                     **shared, statistic=f"{way}_error.{architecture}", metric="median factor off",
-                    estimate=factor, unit="ratio",
+                    estimate=factor, contrast="ratio",
                 ),
                 statistics.row(
                     **shared, statistic=f"{way}_r2.{architecture}", metric="R squared of logarithms",
-                    estimate=r2, unit="1",
+                    estimate=r2,
                 ),
             ]  # fmt: skip
     early = fixed["grok_step"] <= step_model.WINDOW_STEPS
     rows.append(
         statistics.row(
             statistic="grokked_within_window", family="predictor", test="none", metric="runs",
-            n=len(fixed), estimate=int(early.sum()), unit="runs",
+            n=len(fixed), estimate=int(early.sum()),
         )
     )  # fmt: skip
     return rows

@@ -58,9 +58,9 @@ def rule_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
     """Energy saved and accuracy lost by each rule, and how often it stops before grokking."""
     rows = []
     for rule, group in rules.groupby("rule", sort=False):
-        for column, unit in (("saved", "1"), ("lost_points", "points"), ("accuracy", "1")):
+        for column in ("saved", "lost_points", "accuracy"):
             means = group.groupby("block")[column].mean()
-            rows.append(statistics.mean_row(f"rule_{column}.{rule}", means.to_list(), "rules", column, unit))
+            rows.append(statistics.mean_row(f"rule_{column}.{rule}", means.to_list(), "rules", column))
         rows.append(
             statistics.mean_row(
                 f"rule_too_early.{rule}", group["too_early"].astype(float).to_list(), "rules", "share"
@@ -80,7 +80,5 @@ def live_losses(good: pd.DataFrame) -> list[statistics.Row]:
         )
         if {arm, base} <= set(wide.columns):
             lost = 100 * (wide[base] - wide[arm]).dropna()
-            rows.append(
-                statistics.mean_row(f"live_loss.{arm}", lost.to_list(), "live_loss", "accuracy", "points")
-            )
+            rows.append(statistics.mean_row(f"live_loss.{arm}", lost.to_list(), "live_loss", "lost_points"))
     return rows

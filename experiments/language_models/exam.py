@@ -34,7 +34,7 @@ def margin(statistics: pd.DataFrame) -> Row:
         metric="least benefit",
         group=CANDIDATE,
         base=BASE,
-        unit="ratio",
+        contrast="ratio",
     )
     by_family = statistics.set_index("family")
     if not set(CRITERIA) <= set(by_family.index):

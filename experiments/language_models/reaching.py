@@ -112,7 +112,7 @@ def _cells(name: str, metric: str, test: str = "none") -> statistics.Row:
         metric=metric,
         group="cheapest network",
         base="cheapest tables",
-        unit="ratio",
+        contrast="ratio",
     )
 
 

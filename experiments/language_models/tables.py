@@ -205,7 +205,7 @@ def estimate_noise(runs: pd.DataFrame) -> list[statistics.Row]:
             test="none",
             metric="energy_per_training_j",
             n=len(logs),
-            unit="ratio",
+            contrast="ratio",
             estimate=math.exp(two * float(spread)),
         )
         for name, spread in (("median", spreads.median()), ("largest", spreads.max()))

@@ -83,7 +83,7 @@ def _row(statistic: str, sample: MeanSample | ExtremeSample, test: str, metric: 
         family=statistic.partition(".")[0],
         test=test,
         metric=metric,
-        unit="ratio",
+        contrast="ratio",
         **statistics.estimate_cells(sample),
     )
 

@@ -137,7 +137,7 @@ def _ratios_of_shares(shares: pd.DataFrame) -> list[statistics.Row]:
                 test="none",
                 metric="energy share over operations share",
                 group=kind,
-                unit="ratio",
+                contrast="ratio",
                 **statistics.estimate_cells(MeanSample.from_ratios(ratios)),
             )
         )

@@ -11,7 +11,7 @@ import pandas as pd
 from experiments.published_measurements import inference, learning
 from experiments.published_measurements.estimates import estimate_runs
 from experiments.published_measurements.readings import concat_rounds, read_sources
-from joules.analysis import statistics
+from joules.analysis import columns, statistics
 from joules.means import MeanSample
 
 # Least final accuracy of a training of which it is asked when its accuracy was final.
@@ -107,15 +107,15 @@ def _systems(runs: pd.DataFrame) -> pd.DataFrame:
 def _inference_rows(made: dict[str, pd.DataFrame]) -> Iterator[statistics.Row]:
     determinations = made["determinations"]
     for (networks, predictor), group in determinations.groupby(["networks", "predictor"], sort=False):
-        yield _median(f"r2.{predictor}.{networks}", "r2", group, "r2", "1")
-    yield _median("power_ratio", "power", made["power_spreads"], "power_ratio")
-    yield _median("int8_vs_float32", "precision", made["precision_ratios"], "ratio")
-    yield _median("singlestream_vs_offline", "scenario", made["scenario_ratios"], "ratio")
-    yield _median("equal_operations", "operations", made["equal_operations"], "ratio")
+        yield _median(f"r2.{predictor}.{networks}", "r2", group, "r2")
+    yield _median("power_ratio", "power", made["power_spreads"], "power_ratio", contrast="ratio")
+    yield _median("int8_vs_float32", "precision", made["precision_ratios"], "ratio", contrast="ratio")
+    yield _median("singlestream_vs_offline", "scenario", made["scenario_ratios"], "ratio", contrast="ratio")
+    yield _median("equal_operations", "operations", made["equal_operations"], "ratio", contrast="ratio")
 
 
 def _median(
-    statistic: str, family: str, table: pd.DataFrame, metric: str, unit: str = "ratio", by: str = "system"
+    statistic: str, family: str, table: pd.DataFrame, metric: str, by: str = "system", **cells: object
 ) -> statistics.Row:
     return statistics.row(
         statistic=statistic,
@@ -123,7 +123,8 @@ def _median(
         test="none",
         metric=metric,
         group=f"median over {by.replace('_', ' ')}s",
-        unit=unit,
+        unit=columns.unit(metric) or "1",
+        **cells,
         **statistics.estimate_cells(inference.median_over_groups(table, metric, by)),
     )
 
@@ -142,7 +143,7 @@ def _estimate_rows(estimates: pd.DataFrame) -> list[statistics.Row]:
                 metric="ratio",
                 group=method,
                 base="wall",
-                unit="ratio",
+                contrast="ratio",
                 p=sample.p_value(1.0) if len(ratios) > 2 else None,
                 **statistics.estimate_cells(sample),
                 note=None if len(ratios) > 2 else "too few systems to test",
@@ -161,8 +162,7 @@ def _learning_rows(made: dict[str, pd.DataFrame]) -> Iterator[statistics.Row]:
         yield _difference_row(f"pair.{place}", "pairs", pair)
     whole = whole_trainings(made["stopping"])
     for column in whole.columns[whole.columns.str.startswith(("share_after", "patience"))]:
-        unit = "percentage points" if column.endswith("points") else "1"
-        yield _median(f"stopping.{column}", "stopping", whole, column, unit, "dataset")
+        yield _median(f"stopping.{column}", "stopping", whole, column, "dataset")
 
 
 def _difference_row(statistic: str, family: str, difference: dict[str, Any]) -> statistics.Row:
@@ -173,7 +173,7 @@ def _difference_row(statistic: str, family: str, difference: dict[str, Any]) -> 
         metric="score",
         group=difference["algorithm"],
         base=difference["other"],
-        unit="difference",
+        contrast="difference",
         p=difference["p"],
         **statistics.estimate_cells(difference["sample"]),
     )

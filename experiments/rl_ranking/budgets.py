@@ -117,7 +117,7 @@ def over_budgets(
                 metric="area_score",
                 group=group,
                 base=base,
-                unit="difference",
+                contrast="difference",
                 **statistics.estimate_cells(ExtremeSample(parts, is_largest=name == "most")),
             )
             for name in ("least", "most")

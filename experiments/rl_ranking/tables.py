@@ -212,7 +212,6 @@ def _statistics(runs: pd.DataFrame, arms: pd.DataFrame, design: Design) -> list[
                 gains,
                 "above_random",
                 "final_return - random_return",
-                "points",
                 group=arm,
             )
         )

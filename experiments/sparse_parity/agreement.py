@@ -86,7 +86,6 @@ def compare_agreement(
         metric=_ENERGY,
         group=metric,
         base=other,
-        unit="1",
     )
     if len(known) < 2:
         return cells | {"n": len(known), "note": missing or "fewer than two problems with three processes"}

@@ -91,7 +91,7 @@ def agreement_of_instruments(
     """Mean agreement of two instruments about the order of processes, over problems and pairs of instruments;
     the reason where there is none."""
     cells = statistics.row(
-        statistic="instruments.agreement", family="instruments", test="none", metric="energy", unit="1"
+        statistic="instruments.agreement", family="instruments", test="none", metric="energy"
     )
     known = orders["tau"].dropna()
     if len(known):

@@ -250,7 +250,7 @@ def _statistics(regret: pd.DataFrame, proxies: pd.DataFrame, missing: str) -> li
             metric=ENERGY,
             group=f"first by {metric}",
             base="cheapest",
-            unit="ratio",
+            contrast="ratio",
         )
         if of_metric.empty:
             reason = missing if metric in TRACED else ""
@@ -271,7 +271,6 @@ def _statistics(regret: pd.DataFrame, proxies: pd.DataFrame, missing: str) -> li
             group=row["proxy"],
             n=row["n"],
             estimate=row["r2"],
-            unit="1",
         )
         for row in proxies.dropna(subset=["r2"]).to_dict("records")
     ]

@@ -22,7 +22,7 @@ SHARED = Path(__file__).parent
 ANY = "any"
 
 # Units by how a column's name ends, longest first.
-_UNITS = {
+_BY_NAME = {
     "bytes_moved_per_decision": "byte",
     "bytes_moved_per_update": "byte",
     "bytes_moved_per_step": "byte",
@@ -52,6 +52,7 @@ _UNITS = {
     "_h": "h",
     "_g": "g",
 }
+UNITS = {"1", *_BY_NAME.values()}
 _ENDS = {"_low": "lower", "_high": "upper"}
 _BAND_ENDS = {"_band_low": "least", "_band_high": "largest"}
 
@@ -73,7 +74,7 @@ def unit(column: str) -> str | None:
     whole = column.removesuffix("_band_low").removesuffix("_band_high")
     for end in _ENDS:
         whole = whole.removesuffix(end)
-    return next((unit for suffix, unit in _UNITS.items() if whole.endswith(suffix)), None)
+    return next((unit for suffix, unit in _BY_NAME.items() if whole.endswith(suffix)), None)
 
 
 def text_columns(experiment: str, table: str) -> set[str]:

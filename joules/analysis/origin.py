@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Collection, Iterable
 
 import pandas as pd
@@ -11,11 +12,23 @@ from joules.analysis.records import Records
 from joules.analysis.tables import list_tabulated, read_tables
 from joules.power.servers import choose_servers
 from joules.study.campaign import CAMPAIGN, Campaign
+from joules.study.design import Contrast
 from joules.study.manifest import Origin, released_claims
 
 # What is stated of a campaign with its verdicts, and the columns of verdicts that are compared.
 SETTING = ["machine", "scale", "measured_on", "first_seed"]
-COMPARED = ["claim", "experiment", *SETTING, "unit", "n", "estimate", "ci_low", "ci_high", "verdict"]
+COMPARED = [
+    "claim",
+    "experiment",
+    *SETTING,
+    "n",
+    "contrast",
+    "estimate",
+    "unit",
+    "ci_low",
+    "ci_high",
+    "verdict",
+]
 
 
 def read_verdicts(campaigns: Iterable[Campaign]) -> dict[str, pd.DataFrame]:
@@ -27,6 +40,9 @@ def read_verdicts(campaigns: Iterable[Campaign]) -> dict[str, pd.DataFrame]:
 def _read_verdicts(campaign: Campaign) -> pd.DataFrame:
     alone = "campaign_verdict"
     table = pd.read_csv(released_claims(campaign), usecols=[*COMPARED, alone].__contains__)
+    if "unit" in table and "contrast" not in table:
+        # Verdicts of earlier versions state the contrast as the unit.
+        table["contrast"] = table["unit"].where(table["unit"].isin(typing.get_args(Contrast)))
     return table.assign(verdict=table.pop(alone)) if alone in table else table
 
 

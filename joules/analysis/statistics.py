@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from joules.analysis import columns
 from joules.analysis.inference import CorrelationSample, Sample, fisher_interval
 from joules.means import Floats, MeanSample, mean_interval
 from joules.study.design import Comparison
@@ -25,6 +26,7 @@ COLUMNS = [
     "group",
     "base",
     "n",
+    "contrast",
     "estimate",
     "unit",
     "ci_low",
@@ -46,8 +48,17 @@ Row = dict[str, object]
 
 
 def row(**cells: object) -> Row:
-    """A row of `statistics.csv` with `cells` in it and None elsewhere."""
-    return dict.fromkeys(COLUMNS) | cells
+    """A row of `statistics.csv` with `cells` in it and None elsewhere.
+
+    Its unit is 1 if no other is given: that of ratios, shares and counts.
+
+    Raises:
+        ValueError: where the unit is none of `columns.UNITS`.
+    """
+    made = dict.fromkeys(COLUMNS) | {"unit": "1"} | cells
+    if made["unit"] not in columns.UNITS:
+        raise ValueError(f"unknown unit '{made['unit']}' of '{made['statistic']}': use one of columns.UNITS")
+    return made
 
 
 def estimate_cells(sample: Sample) -> Row:
@@ -150,8 +161,9 @@ def _pair(wide: pd.DataFrame, comparison: Comparison, group: str, base: str) -> 
         metric=comparison.metric,
         group=group,
         base=base,
-        unit=comparison.contrast,
         n=len(pairs),
+        contrast=comparison.contrast,
+        unit="1" if comparison.contrast == "ratio" else columns.unit(comparison.metric) or "1",
     )
     if len(pairs) < 2:
         return cells | {"note": "not measured in two common blocks"}
@@ -185,12 +197,15 @@ def mean_with_interval(values: ArrayLike) -> tuple[float, float, float]:
     return sample.estimate, *sample.interval()
 
 
-def mean_row(
-    statistic: str, values: ArrayLike, family: str, metric: str, unit: str = "1", **cells: object
-) -> Row:
-    """A row with the arithmetic mean of `values`, which may be skewed, and no test against zero."""
-    named = {"statistic": statistic, "family": family, "test": "none", "metric": metric, "unit": unit}
-    return row(**named) | estimate_cells(MeanSample.from_values(values, "skewed_t")) | cells
+def mean_row(statistic: str, values: ArrayLike, family: str, metric: str, **cells: object) -> Row:
+    """A row with the arithmetic mean of `values`, which may be skewed, and no test against zero. Its unit is
+    that of its metric."""
+    named = {"statistic": statistic, "family": family, "test": "none", "metric": metric}
+    return (
+        row(**named, unit=columns.unit(metric) or "1")
+        | estimate_cells(MeanSample.from_values(values, "skewed_t"))
+        | cells
+    )
 
 
 def association(x: Floats, y: Floats) -> dict[str, float]:
@@ -235,7 +250,6 @@ def determination(name: str, x: Floats, y: Floats, metric: str, group: str) -> R
         metric=metric,
         group=group,
         n=len(x),
-        unit="1",
     )
     if len(x) < 3:
         return cells | {"note": "fewer than three members"}

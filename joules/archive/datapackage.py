@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from joules.analysis import columns
+from joules.analysis.tables import read_table
 from joules.archive.metadata import DATA_LICENCE, describe_campaign
 from joules.errors import UserError
 from joules.study.campaign import Campaign
@@ -67,7 +68,7 @@ def describe_table(path: Path, experiment: str, title: str) -> dict[str, Any]:
     Raises:
         UserError: If a column or the rows have no description.
     """
-    table = pd.read_csv(path)
+    table = read_table(path)
     schema: dict[str, Any] = {"fields": _fields(table, experiment, path.stem), "missingValues": [""]}
     key = find_primary_key(table)
     if key:

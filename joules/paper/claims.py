@@ -44,6 +44,7 @@ COLUMNS = [
     "verdict",
     "statement",
     "statistic",
+    "contrast",
     "estimate",
     "ci_low",
     "ci_high",
@@ -207,7 +208,7 @@ def _row(experiment: str, name: str, result: Result, p_holm: float) -> dict[str,
     reason = _reason(result) if is_kept else _correction(result.verdict, p_holm)
     return row | {
         **{column: float(cells[column]) for column in ("estimate", "ci_low", "ci_high")},
-        **{column: cells.get(column) for column in ("n", "unit")},
+        **{column: cells.get(column) for column in ("n", "contrast", "unit")},
         **{column: cells[column] for column in sensitivity.MODEL_COLUMNS},
         **unflagged,
         "unflagged_verdict": verdict_of(claim, *ends)[0],

@@ -42,7 +42,7 @@ def display(statistics: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 def _test(row: pd.Series) -> str:
     if row["test"] == "r_squared":
         return "Fisher's transformation of Pearson's r"
-    words = _TESTS.get((row["test"], row["unit"]), str(row["test"]).replace("_", " "))
+    words = _TESTS.get((row["test"], row["contrast"]), str(row["test"]).replace("_", " "))
     if row["test"] == "sign_flip" and not is_counted(int(row["n"])):
         return f"{words.removeprefix('exact ')}, sums taken to be normal"
     return words

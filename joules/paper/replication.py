@@ -27,7 +27,7 @@ from joules.study.design import load_design
 CAMPAIGN, MACHINE, MACHINES = "campaign", "machine", "machines"
 # Machines that fit on a page beside one another.
 _MOST_MACHINES = 4
-_NUMBERS = ["unit", "n", "estimate", "ci_low", "ci_high"]
+_NUMBERS = ["n", "contrast", "estimate", "unit", "ci_low", "ci_high"]
 COLUMNS = [
     "claim",
     "experiment",
@@ -85,9 +85,11 @@ def tabulate_replication(verdicts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _rows_of_claim(group: pd.DataFrame, claim: Claim, learns: bool) -> list[dict[str, Any]]:
-    unit = group["unit"].iloc[0]
-    is_ratio = unit == "ratio" and (group["estimate"] > 0).all()
+    # Earlier versions state other units.
+    scale = {name: group[name].iloc[0] for name in ("contrast", "unit")}
+    is_ratio = scale["contrast"] == "ratio" and (group["estimate"] > 0).all()
     group = group.assign(
+        **scale,
         scaled=np.log(group["estimate"]) if is_ratio else group["estimate"],
         replicate=group["first_seed" if learns else "measured_on"],
     )
@@ -105,7 +107,7 @@ def _rows_of_claim(group: pd.DataFrame, claim: Claim, learns: bool) -> list[dict
         low, high = restored.interval() if sample.n >= 2 else (np.nan, np.nan)
         verdict = verdict_of(claim, restored.estimate, low, high)[0] if sample.n >= least else None
         numbers = {"estimate": restored.estimate, "ci_low": low, "ci_high": high, "replicates": sample.n}
-        return numbers | {"level": level, "unit": unit, "verdict": verdict}
+        return numbers | scale | {"level": level, "verdict": verdict}
 
     replicates: dict[str, list[float]] = {}
     for (machine, _), mean in group.groupby(["machine", "replicate"], sort=False)["scaled"].mean().items():

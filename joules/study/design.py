@@ -21,6 +21,7 @@ from joules.study.repository import repository_root
 Scale = Literal["smoke", "quick", "standard", "paper"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Scalar = str | bool | int | float
+Contrast = Literal["ratio", "difference"]
 # What the tables of an experiment are made from: runs that it measures, records and tables of the whole
 # campaign, or files of published readings.
 Evidence = Literal["runs", "campaign", "published"]
@@ -54,7 +55,7 @@ class Comparison(Closed):
     family: Name
     metric: str
     test: Test
-    contrast: Literal["ratio", "difference"] = "ratio"
+    contrast: Contrast = "ratio"
     pairs: list[tuple[Name, Name]] = Field(min_length=1)
 
 

@@ -31,7 +31,7 @@ def tabulate(sources):
     servers = pd.read_csv(path)
     ratios = servers["wall_w"] / servers["data_sheet_w"]
     row = statistics.row(
-        statistic="wall.ratio", family="wall", test="none", metric="wall_w", group="wall", unit="ratio",
+        statistic="wall.ratio", family="wall", test="none", metric="wall_w", group="wall", contrast="ratio",
         **statistics.estimate_cells(MeanSample.from_ratios(ratios)),
     )
     return {"servers": servers, "statistics": pd.DataFrame([row], columns=statistics.COLUMNS)}

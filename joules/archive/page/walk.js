@@ -4,7 +4,7 @@
 const COURSE_PX = 150;
 
 function statisticsTable(question, rows, caption) {
-  const columns = ["statistic", "estimate", "ci_low", "ci_high", "unit", "n", "p_holm", "stars", "band_low", "band_high"];
+  const columns = ["statistic", "estimate", "ci_low", "ci_high", "contrast", "unit", "n", "p_holm", "stars", "band_low", "band_high"];
   return grid(rows, {
     caption,
     key: "statistics",

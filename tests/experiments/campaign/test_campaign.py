@@ -97,7 +97,9 @@ def test_the_statistic_of_each_claim_is_listed_under_every_power_model():
             "estimate": [2.0, 3.0, 4.0],
         }
     )
-    statistics = pd.DataFrame({"statistic": [claim.statistic, "another"], "unit": "ratio", "base": "b"})
+    statistics = pd.DataFrame(
+        {"statistic": [claim.statistic, "another"], "contrast": "ratio", "unit": "1", "base": "b"}
+    )
     listed = power.headlines(
         {
             "layer_kinds": {POWER_MODELS: of_model, "statistics": statistics},

@@ -321,14 +321,38 @@ def test_the_correction_counts_the_claims_of_one_question_only(four_claims):
     assert set(primary["verdict"]) == {"supported"}
 
 
+@pytest.mark.parametrize(
+    ("metric", "contrast", "unit"),
+    [
+        ("energy_j", "ratio", "1"),
+        ("energy_j", "difference", "J"),
+        ("lost_points", "difference", "percentage points"),
+        ("final_return", "difference", "1"),
+    ],
+)
+def test_a_difference_has_the_unit_of_its_metric(metric, contrast, unit):
+    family = Comparison(family="f", metric=metric, test="paired_t", contrast=contrast, pairs=[("a", "b")])
+    runs = blocks(a=[2.0, 2.2], b=[1.0, 1.1]).rename(columns={"energy": metric})
+    (compared,) = statistics.compare(runs, family)
+    assert (compared["contrast"], compared["unit"]) == (contrast, unit)
+
+
+def test_a_word_is_no_unit():
+    assert statistics.mean_row("a", [1.0, 2.0], "f", "lost_points")["unit"] == "percentage points"
+    with pytest.raises(ValueError, match="unknown unit 'points' of 'a': use one of"):
+        statistics.row(statistic="a", unit="points")
+
+
 def test_the_paper_names_the_test_of_each_family():
     rows = [
-        statistics.row(family="a", test="paired_t", metric="m", unit="ratio", n=4, p=0.1, p_holm=0.2),
-        statistics.row(family="a", test="paired_t", metric="m", unit="ratio", n=3, p=0.1, p_holm=0.2),
-        statistics.row(family="b", test="sign_flip", metric="m", unit="difference", n=10, p=0.1, p_holm=0.1),
-        statistics.row(family="c", test="r_squared", metric="m", unit="1", n=28, p=0.1),
-        statistics.row(family="d", test="none", metric="m", unit="1", n=3),
-        statistics.row(family="e", test="sign_flip", metric="m", unit="ratio", n=41, p=0.1, p_holm=0.1),
+        statistics.row(family="a", test="paired_t", metric="m", contrast="ratio", n=4, p=0.1, p_holm=0.2),
+        statistics.row(family="a", test="paired_t", metric="m", contrast="ratio", n=3, p=0.1, p_holm=0.2),
+        statistics.row(
+            family="b", test="sign_flip", metric="m", contrast="difference", n=10, p=0.1, p_holm=0.1
+        ),
+        statistics.row(family="c", test="r_squared", metric="m", n=28, p=0.1),
+        statistics.row(family="d", test="none", metric="m", n=3),
+        statistics.row(family="e", test="sign_flip", metric="m", contrast="ratio", n=41, p=0.1, p_holm=0.1),
     ]
     printed = families.display({"any": pd.DataFrame(rows)})["families"].set_index("family")
     assert list(printed.index) == ["a", "b", "c", "e"]

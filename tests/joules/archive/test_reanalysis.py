@@ -29,7 +29,7 @@ def campaign(tmp_path, monkeypatch):
 
     def tabulate(experiment, records):
         assert len(records)
-        decided = row(statistic="equal_flops_layers.depthwise3x3_vs_conv1x1", n=4, unit="ratio")
+        decided = row(statistic="equal_flops_layers.depthwise3x3_vs_conv1x1", n=4, contrast="ratio")
         decided |= {"estimate": 5.0, "ci_low": 4.0, "ci_high": 6.0, "p_bound": 0.001} | empty
         models = pd.DataFrame(columns=sensitivity.MODEL_TABLE_COLUMNS)
         return {"statistics": pd.DataFrame([decided]), "power_models": models}

@@ -34,6 +34,14 @@ def test_units_and_types_of_a_column():
     assert "unit" not in datapackage.describe_column("words_s", pd.Series(["x"]))
 
 
+def test_units_are_text_where_each_is_1(tmp_path):
+    table = tmp_path / "grokking" / "statistics.csv"
+    table.parent.mkdir()
+    table.write_text("statistic,unit\na,1\nb,1\n")
+    fields = datapackage.describe_table(table, "grokking", "title")["schema"]["fields"]
+    assert [field["type"] for field in fields] == ["string", "string"]
+
+
 def test_a_table_refers_to_the_arms_and_statistics_that_it_names():
     keys = {
         resource["path"]: [

@@ -100,7 +100,7 @@ def test_a_claim_that_was_declared_after_the_data_says_so(monkeypatch):
 
 def test_tables_that_do_not_say_which_models_take_part_are_to_be_made_again():
     models = pd.DataFrame({"statistic": ["a"], "power_model": ["codecarbon"], "estimate": [1.0]})
-    statistics = pd.DataFrame({"statistic": ["a"], "unit": ["ratio"], "estimate": [1.0]})
+    statistics = pd.DataFrame({"statistic": ["a"], "contrast": ["ratio"], "unit": ["1"], "estimate": [1.0]})
     with pytest.raises(UserError, match="lacks takes_part, p_bound: run 'joules tabulate layer_kinds'"):
         claims.evaluate_claims({"layer_kinds": statistics}, {"layer_kinds": models})
 

@@ -16,13 +16,15 @@ NUMBERS = {"estimate": 3.0, "ci_low": 2.0, "ci_high": 4.0}
 @pytest.fixture
 def table():
     """Evidence where this campaign and wall meters disagree about batches, and two releases came before."""
-    here = [row(statistic="factors.resnet50_batch8_vs_resnet50", unit="ratio", n=8, **NUMBERS)]
+    here = [row(statistic="factors.resnet50_batch8_vs_resnet50", contrast="ratio", n=8, **NUMBERS)]
     others = [
-        row(statistic=asked.statistic, unit="ratio", n=21, **NUMBERS)
+        row(statistic=asked.statistic, contrast="ratio", n=21, **NUMBERS)
         for claim in load_claims("flops_vs_energy").values()
         for asked in claim.elsewhere
     ]
-    others.append(row(statistic="int8_vs_float32", unit="ratio", n=8, estimate=0.5, ci_low=0.4, ci_high=0.6))
+    others.append(
+        row(statistic="int8_vs_float32", contrast="ratio", n=8, estimate=0.5, ci_low=0.4, ci_high=0.6)
+    )
     empty = [*sensitivity.UNFLAGGED_COLUMNS, *sensitivity.MODEL_COLUMNS]
     tables = {
         name: {"statistics": pd.DataFrame(rows, columns=[*COLUMNS, *empty]).assign(p_bound=0.001)}
