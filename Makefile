@@ -5,11 +5,12 @@ VENV := .venv
 LOCK := envs/requirements.lock
 DATA := envs/data.lock
 READY := $(VENV)/.ready
+TRAINERS := $(VENV)/.trainers
 
 .DEFAULT_GOAL := help
 # Each step needs those before it, also with `make -j`.
 .NOTPARALLEL:
-.PHONY: help reproduce test docs lint format lock setup latex browser
+.PHONY: help reproduce test docs lint format lock setup trainers latex browser
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,7 +18,7 @@ help: ## list these commands
 reproduce: setup latex ## measure on this machine and build the paper (SCALE=smoke, quick or standard)
 	$(VENV)/bin/snakemake --cores all $(if $(SCALE),--config scale=$(SCALE))
 
-test: setup latex browser ## run every test, the workflow at the smoke scale included
+test: setup trainers latex browser ## run every test, the workflow at the smoke scale included
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(VENV)/bin/python -m pytest -m alone
 
@@ -49,6 +50,12 @@ setup: $(READY) ## create .venv with the pinned packages
 
 $(READY): $(LOCK) $(DATA) envs/setup.lock envs/setup-python.sh
 	@bash envs/setup-python.sh $(PYTHON) $(VENV) $(LOCK) $(DATA)
+	@touch $@
+
+trainers: $(TRAINERS) ## add the pinned trainers whose callbacks are tested
+
+$(TRAINERS): $(READY) envs/trainers.lock
+	@bash envs/setup-python.sh $(PYTHON) $(VENV) envs/trainers.lock
 	@touch $@
 
 latex: ## make sure that LaTeX is there
