@@ -102,10 +102,15 @@ def trainings(process):
     return found
 
 
+def test_a_network_that_has_not_learned_yet_answers_wrongly(watched):
+    page, _ = watched
+    begin(page, learning_rate=1e-4, train_fraction=0.2)
+    assert [ask(page) for _ in range(3)].count("wrong") >= 2
+
+
 def test_a_training_is_watched_until_its_waste_grows(watched):
     page, _ = watched
     begin(page, learning_rate=0.005)
-    assert "wrong" in [ask(page) for _ in range(2)]
     page.wait_for_function("() => latest.grok_step !== null", timeout=LATER_MS)
     page.wait_for_function("() => latest.stops.plateau", timeout=LATER_MS)
     first = page.evaluate("latest.stops.plateau.wasted_j")
