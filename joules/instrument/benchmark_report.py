@@ -62,9 +62,8 @@ def report(benchmark: Benchmark) -> str:
         lines += [f"  {ratio.name:{width}}  {ratio}" for ratio in benchmark.ratios]
         lines.append("")
     if any(each.half_width > benchmark.within for each in benchmark.results):
-        lines.append(
-            f"The budget of {benchmark.budget_s:g} s ended before ±{100 * benchmark.within:g}%: raise --budget"
-        )
+        aim = f"±{100 * benchmark.within:g}%"
+        lines.append(f"The budget of {benchmark.budget_s:g} s ended before {aim}: raise --budget")
     return "\n".join(lines).rstrip() + "\n"
 
 
