@@ -31,7 +31,7 @@ def summarize_campaign(campaign: Campaign) -> str:
     )
     proof = "joules trace --verify" + ("" if campaign.is_local else f" --campaign {campaign.name}")
     lines = {
-        "paper": campaign.relative(campaign.build / "paper.pdf"),
+        "paper": f"{campaign.relative(campaign.build / 'paper.html')}, and as .pdf",
         "explorer": campaign.relative(campaign.explorer),
         "claims": ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common()),
         "measuring": took,

@@ -35,7 +35,7 @@ _BUILT = (
     "details.tex",
     steps.EXPORTED,
     "campaign.tex",
-    *(f"{document}.pdf" for document in DOCUMENTS),
+    *(f"{document}.{kind}" for document in DOCUMENTS for kind in ("pdf", "html")),
 )
 
 

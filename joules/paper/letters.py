@@ -37,6 +37,11 @@ def letter_in_latex(letter: str) -> str | None:
     return printed
 
 
+def vietnamese_letter(place: int) -> str:
+    """The letter at a place of the encoding T5, as `\\vietnamese` is handed it."""
+    return next(letter for letter, its_place in _VIETNAMESE.items() if its_place == place)
+
+
 def check_citation() -> None:
     """Raises UserError if the title or an author in `CITATION.cff` has a letter that no font has."""
     cited = citation()

@@ -1,4 +1,4 @@
-"""The steps from tables to the PDF. Each reads files, writes files and keeps no state."""
+"""The steps from tables to the paper. Each reads files, writes files and keeps no state."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from joules.paper import claims, comparison, families, printing, prose, replicat
 from joules.paper.contracts import Report
 from joules.paper.rows import derive
 from joules.paper.typeset import run_latex
+from joules.paper.webpages import write_pages
 from joules.study.campaign import CAMPAIGN, Campaign, figures_of
 from joules.study.citation import author_name, citation
 from joules.study.claims import load_claims
@@ -148,7 +149,7 @@ def name_campaign(campaign: str) -> str:
 
 
 def typeset_paper(campaign: Campaign) -> list[Path]:
-    """Typesets the paper of a campaign and its supplement; returns the PDFs.
+    """Typesets the paper of a campaign and its supplement; returns the PDFs and the web pages.
 
     Raises UserError if a number, table, caption or figure was changed after it was exported or drawn.
     """
@@ -162,7 +163,8 @@ def typeset_paper(campaign: Campaign) -> list[Path]:
         "figurefolder": f"figures/{campaign.name}",
         "explorerpage": Path(os.path.relpath(campaign.explorer, campaign.build)).as_posix(),
     }
-    return run_latex(repository_root() / "paper", campaign.figures.parent, campaign.build, macros)
+    places = (repository_root() / "paper", campaign.figures.parent, campaign.build, macros)
+    return [*run_latex(*places), *write_pages(*places)]
 
 
 def read_values(campaign: Campaign) -> pd.DataFrame:
@@ -234,7 +236,7 @@ def _caption(campaign: Campaign, instruments: pd.DataFrame, figure: str, text: s
     chain = f"\\hyperref[tab:provenance]{{\\texttt{{{digest}}}}}"
     walk = printing.Link("open in the explorer", f"figure/{figure}").latex()
     line = (
-        f"{spread}energy {printing.escape(words)}; {chain}, drawn by "
+        f"{spread}{'energy' if spread else 'Energy'} {printing.escape(words)}; {chain}, drawn by "
         f"\\source{{{source}}}{{{printing.escape(source)}}}; {walk}."
     )
     spoken = text.encode("utf-16-be").hex().upper()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from joules.study.repository import repository_root
 
-# What is typeset, each to a PDF of its name.
+# What is typeset, each to a PDF and a web page of its name.
 DOCUMENTS = ("paper", "supplement")
 
 

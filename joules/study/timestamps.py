@@ -50,7 +50,7 @@ def _stage(campaign: Campaign, path: Path) -> int:
         name = path.relative_to(campaign.results).parts[0]
         return {"runs": 0, "tables": 1, "claims.csv": 2, "manifest.json": 6}.get(name, 7)
     if path.is_relative_to(campaign.build):
-        return 5 if path.suffix == ".pdf" else 4
+        return 5 if path.suffix in (".pdf", ".html") else 4
     if path.is_relative_to(campaign.figures):
         return 3
     return 7 if path == campaign.archive else 0

@@ -5,7 +5,10 @@ import re
 import signal
 import time
 
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
+from pypdf import PdfReader
 
 # The first test measures and typesets a whole campaign.
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(3600)]
@@ -68,6 +71,31 @@ def test_the_paper_is_built(built):
         assert max(too_wide_pt, default=0.0) < 10, document
     page = built.path / "results/local/explorer.html"
     assert b"epyc-2core-standard" in page.read_bytes(), "released campaigns are missing"
+
+
+def test_the_paper_is_for_all_readers(built):
+    build = built.path / "paper/build/local"
+    keys = {f"#value/{key}" for key in pd.read_csv(build / "values.csv")["key"]}
+    for document in ("paper", "supplement"):
+        page = BeautifulSoup((build / f"{document}.html").read_text(encoding="utf-8"), "html.parser")
+        figures = page.find_all("img")
+        assert figures
+        for figure in figures:
+            assert len(figure["alt"]) > 20
+            assert (build / figure["src"]).is_file()
+        assert all(table.find("th") for table in page.find_all("table"))
+        led = {link["href"].partition(".html")[2] for link in page.find_all("a", href=re.compile("#value/"))}
+        assert led
+        assert led <= keys
+        pdf = PdfReader(build / f"{document}.pdf")
+        assert page.title.string == pdf.metadata.title
+        root = pdf.trailer["/Root"]
+        assert (page.html["lang"], page.html["lang"]) == (root["/Lang"], "en-GB")
+        assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+        sections = [" ".join(each.get_text().split()) for each in page.find_all("h2", class_=None)]
+        assert [each.title for each in pdf.outline] == sections
+        drawn = b"".join(each.get_contents().get_data() for each in pdf.pages)
+        assert len(re.findall(rb"/Figure\s*<<\s*/Alt\s*<FEFF", drawn)) == len(figures)
 
 
 def test_a_killed_measurement_goes_on_where_it_stopped(built):

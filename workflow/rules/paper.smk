@@ -41,11 +41,17 @@ rule typeset:
         "paper/preamble.tex",
         "paper/references.bib",
         "CITATION.cff",
-        [f"figures/{{campaign}}/{figure}.pdf" for figure in FIGURES],
+        [
+            f"figures/{{campaign}}/{figure}{suffix}"
+            for figure in FIGURES
+            for suffix in (".pdf", ".svg")
+        ],
         rules.export.output,
     output:
         update("paper/build/{campaign}/paper.pdf"),
         update("paper/build/{campaign}/supplement.pdf"),
+        update("paper/build/{campaign}/paper.html"),
+        update("paper/build/{campaign}/supplement.html"),
     log:
         "results/{campaign}/logs/typeset.log",
     shell:

@@ -13,7 +13,7 @@ from joules.study.timestamps import order_file_times
 def campaign(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = Campaign("released")
-    files = [made.build / "paper.pdf", made.claims, made.results / "runs" / "x" / "block-0.jsonl"]
+    files = [made.build / "paper.html", made.claims, made.results / "runs" / "x" / "block-0.jsonl"]
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
