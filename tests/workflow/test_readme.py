@@ -175,6 +175,13 @@ def test_the_site_is_built_and_every_link_works(tmp_path):
     assert built.returncode == 0, built.stderr
     assert "First steps" in (tmp_path / "index.html").read_text(encoding="utf-8")
     pages = {path.resolve(): _Links(path) for path in tmp_path.rglob("*.html")}
+    # Views of the explorer.
+    explored = {
+        *("main", "figures", "claims", "values", "tables"),
+        *(f"value/{key}" for key in pd.read_csv(RELEASED.build / "values.csv")["key"]),
+        *(f"claim/{name}" for name in pd.read_csv(RELEASED.claims)["claim"]),
+        *(f"figure/{path.stem}" for path in RELEASED.figures.glob("*.svg")),
+    }
     faults = []
     for path, page in pages.items():
         faults += [(path.name, plain) for plain in page.plain]
@@ -182,10 +189,14 @@ def test_the_site_is_built_and_every_link_works(tmp_path):
             name, fragment = urldefrag(unquote(link))
             there = (path.parent / name).resolve() if name else path
             is_local = link and not re.match("[a-z]+:", link)
-            if is_local and (not there.exists() or (fragment and fragment not in pages[there].ids)):
+            shown = explored if there.name == "explorer.html" else pages[there].ids if there in pages else ()
+            if is_local and (not there.exists() or (fragment and fragment not in shown)):
                 faults.append((path.name, link))
     assert faults == []
     assert sum(len(page.links) for page in pages.values()) > 1000
+    paper = RELEASED.relative(RELEASED.build / "paper.html")
+    assert paper in pages[tmp_path / "index.html"].links
+    assert any("explorer.html#value/" in link for link in pages[tmp_path / paper].links)
     found = (tmp_path / "searchindex.js").read_text(encoding="utf-8").lower()
     for word in ("price_usd_per_kwh", "energy_attributed_j"):
         assert word in found, f"the search does not find {word}"
