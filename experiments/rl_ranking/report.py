@@ -50,7 +50,7 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         ),
         Value("rl.failed", runs.where("failure.notna()").count()),
         Value("rl.not_learned", derive(list_arms, arms.where("final_return.notna()", learned=False))),
-        Value("rl.below_random", below.names("group")),
+        Value("rl.below_random", derive(list_named, arms, below)),
         *cell_values("rl", arms, ["arm"], {"time_per_step": "time_per_step_s"}, 3, r"\milli\second", 1e3),
         *cell_values("rl", arms, ["arm"], {"energy_per_step": "energy_per_step_j"}, 3, r"\milli\joule", 1e3),
         *cell_values("rl", arms, ["arm"], _NUMBERS, 3),
@@ -111,6 +111,11 @@ def describe_overlap(ranks: pd.DataFrame) -> str:
 def list_arms(arms: pd.DataFrame) -> str:
     """List algorithm and game of arms; 'none' without arms."""
     return listed(f"{ALGORITHMS[row.algorithm]} on {row.game}" for row in arms.itertuples())
+
+
+def list_named(arms: pd.DataFrame, statistics: pd.DataFrame) -> str:
+    """List algorithm and game of the arms that statistics are about; 'none' without any."""
+    return list_arms(arms[arms["arm"].isin(statistics["group"])])
 
 
 def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
