@@ -87,12 +87,12 @@ class MeanSample:
         return cls(tuple(np.asarray(values, dtype=np.float64).tolist()), test)
 
     @classmethod
-    def from_ratios(cls, ratios: ArrayLike, test: Test = "paired_t") -> MeanSample:
+    def from_ratios(cls, ratios: ArrayLike, test: MeanTest = "paired_t") -> MeanSample:
         """A sample for the geometric mean of positive ratios."""
         return cls.from_logs(np.log(np.asarray(ratios, dtype=np.float64)), test)
 
     @classmethod
-    def from_logs(cls, logs: ArrayLike, test: Test = "paired_t") -> MeanSample:
+    def from_logs(cls, logs: ArrayLike, test: MeanTest = "paired_t") -> MeanSample:
         """A sample for the geometric mean of ratios, from their logarithms."""
         return cls(tuple(np.asarray(logs, dtype=np.float64).tolist()), test, is_log=True)
 

@@ -9,8 +9,11 @@ if the interval lies above it, and one that it is smaller if it lies below; eith
 5 %. Two primary claims of a question are corrected together: of two such claims, one or both should be
 supported in at most 5 % ("of two", for the worse side). A star marks an interval that holds the true value in
 less than 93 %, a plus one that decides claims wrongly in more than 5 %, beyond the error of the simulation;
-"not in use" says that these values are skewed and that the statistics are of logarithms of ratios or of
-paired differences, which are not.
+"not in use" says that these values are skewed and that the statistics are of logarithms of ratios over
+blocks, which are not.
+
+A second table has the claims of the released paper, each under nulls that its values can have
+(`validation.claims_in_use`).
 """
 
 from __future__ import annotations
@@ -26,10 +29,13 @@ import pandas as pd
 from joules.analysis.inference import CorrelationSample, ExtremeSample, ResampledSample, Sample
 from joules.analysis.statistics import holm
 from joules.means import DifferenceSample, Floats, MeanSample, MeanTest, can_reject
+from joules.study.campaign import Campaign
 from validation.arguments import parse_numbers
+from validation.claims_in_use import LEVEL, print_claims
 
 REPOSITORY = Path(__file__).parent.parent
-LEVEL = 0.05
+# The campaign of the paper.
+IN_USE = Campaign("epyc-2core-standard-2026-11-26b", REPOSITORY)
 # Samples of which the largest counts, as many as an experiment has problems or criteria.
 PARTS = 4
 # True R squared, and values in a group of which medians are resampled.
@@ -46,6 +52,7 @@ KINDS = {
     "ratio": "Student",
     "paired_t": "Student",
     "sign_flip": "sign flip",
+    "skewed_t": "Student or Hall",
     "r_squared": "Fisher or jackknife",
     "intersection_union": "largest of four",
     "welch_t": "Welch",
@@ -57,8 +64,8 @@ MEANS: dict[str, MeanTest] = {
     "Student or Hall": "skewed_t",
     "sign flip": "sign_flip",
 }
-# Kinds of interval of logarithms of ratios and of paired differences, which are symmetric as the recorded
-# ones are: skewed values are simulated and no interval in use has them.
+# Kinds of interval of logarithms of ratios over blocks, which are nearly symmetric (`claims_in_use` says how
+# nearly): values as skewed as `SKEWED` are simulated and no interval in use has them.
 LOGARITHMS = ("Student", "sign flip", "Welch", "largest of four")
 SKEWED = ("lognormal .5", "exponential")
 # Least coverage that is asked for.
@@ -196,6 +203,14 @@ def main() -> None:
                 mark = got.describe(trials)
                 mark += " not in use" if mark and kind in LOGARITHMS and name in SKEWED else ""
                 print(f"{kind:20}{n:4}  {name:14}{printed}{100 * got.of_two:8.1f}{mark}", flush=True)
+    print(f"\nclaims of {IN_USE.name} under nulls that they can have")
+    print_claims(IN_USE, trials, lambda kind, n: worst_decisions(kind, n, trials))
+
+
+def worst_decisions(kind: str, n: int, trials: int) -> tuple[float, float]:
+    """The largest shares of intervals above and below the true value, over the distributions of `shapes`."""
+    got = [measure_coverage(kind, n, draw, trials) for draw in shapes().values()]
+    return max(each.above for each in got), max(each.below for each in got)
 
 
 if __name__ == "__main__":

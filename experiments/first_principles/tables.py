@@ -261,7 +261,7 @@ def _statistics(errors: dict[str, pd.DataFrame], networks: pd.DataFrame) -> Iter
                 f"{outcome}_errors.{group}_vs_{base}",
                 by_family[group] - by_family[base],
                 family=f"{outcome}_errors",
-                test="paired_t",
+                test="skewed_t",
                 group=group,
                 base=base,
             )
@@ -273,7 +273,7 @@ def _statistics(errors: dict[str, pd.DataFrame], networks: pd.DataFrame) -> Iter
 
 
 def _over_families(statistic: str, logs: pd.Series, **cells: object) -> statistics.Row:
-    sample = MeanSample.from_logs(logs)
+    sample = MeanSample.from_logs(logs, "skewed_t")
     is_tested = cells["test"] != "none" and len(logs) > 1
     return statistics.row(
         statistic=statistic,

@@ -121,12 +121,12 @@ def against_flops(errors: pd.DataFrame, families: pd.Series) -> list[Row]:
             continue
         by_arm = errors[name].abs() - errors["flops"].abs()
         gains = by_arm.groupby(families.to_numpy()).mean().to_numpy(dtype=np.float64)
-        sample = MeanSample.from_logs(gains)
+        sample = MeanSample.from_logs(gains, "skewed_t")
         rows.append(
             row(
                 statistic=f"unseen_families.{name}_vs_flops",
                 family="unseen_families",
-                test="paired_t",
+                test="skewed_t",
                 metric="factor of error on families left out of the fit",
                 group=name,
                 base="flops",

@@ -129,7 +129,8 @@ def frontier_statistics(rules: pd.DataFrame) -> list[statistics.Row]:
     }
     rivals = {"no rule": ours} | {name: each for name, each in rivals.items() if each.mean() < ours.mean()}
     closest = min(rivals, key=lambda name: float(rivals[name].mean()))
-    least = ExtremeSample(tuple(map(MeanSample.from_values, rivals.values())), is_largest=False)
+    parts = tuple(MeanSample.from_values(each, "skewed_t") for each in rivals.values())
+    least = ExtremeSample(parts, is_largest=False)
     oracle = by_block.loc["oracle"].droplevel("setting")
     shared = {"family": "frontier", "metric": "share of energy saved", "group": "plateau"}
     return [

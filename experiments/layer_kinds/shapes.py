@@ -70,10 +70,11 @@ def shape_statistics(ratios: pd.DataFrame) -> list[statistics.Row]:
     }
     apart = np.log(ratios["time_ratio"] / ratios["bytes_ratio"]).groupby([ratios[name] for name in SETTING])
     by_shape = apart.mean().abs().groupby(["channels", "image_size", "stride"]).mean()
+    traffic = MeanSample.from_logs(by_shape, "skewed_t")
     times = "time per operation, depthwise over 1x1"
     return [
         *(_row(name, sample, "intersection_union", times) for name, sample in extremes.items()),
-        _row("traffic.factor", MeanSample.from_logs(by_shape), "none", f"{times}, over the same of bytes"),
+        _row("traffic.factor", traffic, "none", f"{times}, over the same of bytes"),
     ]
 
 

@@ -108,7 +108,7 @@ def over_budgets(
         differences = (wide[group] - wide[base]).dropna()
         if len(differences) < 2:
             continue
-        parts = tuple(MeanSample.from_values(differences[budget_s]) for budget_s in differences)
+        parts = tuple(MeanSample.from_values(differences[budget_s], "skewed_t") for budget_s in differences)
         rows += [
             statistics.row(
                 statistic=f"{name}_over_budgets.{group}_vs_{base}",

@@ -89,7 +89,7 @@ def compare_agreement(
     )
     if len(known) < 2:
         return cells | {"n": len(known), "note": missing or "fewer than two problems with three processes"}
-    return cells | statistics.estimate_cells(MeanSample.from_values(known))
+    return cells | statistics.estimate_cells(MeanSample.from_values(known, "skewed_t"))
 
 
 def tau_of(group: pd.DataFrame, metric: str, other: str) -> float:

@@ -95,7 +95,7 @@ def agreement_of_instruments(
     )
     known = orders["tau"].dropna()
     if len(known):
-        return cells | statistics.estimate_cells(MeanSample.from_values(known))
+        return cells | statistics.estimate_cells(MeanSample.from_values(known, "skewed_t"))
     names = ", ".join(instruments)
     reasons = {
         0: "no instrument counts or samples energy: it is modelled",

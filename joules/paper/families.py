@@ -11,6 +11,7 @@ from joules.means import can_reject, is_counted
 _TESTS = {
     ("paired_t", "ratio"): "paired t on logarithms",
     ("paired_t", "difference"): "paired t on differences",
+    ("skewed_t", "ratio"): "larger p of t and Hall's t on logarithms",
     ("sign_flip", "ratio"): "exact sign flip on logarithms",
     ("sign_flip", "difference"): "exact sign flip on differences",
 }
@@ -53,7 +54,7 @@ def _interval(row: pd.Series) -> str:
         return "Fisher's"
     if row["test"] == "sign_flip":
         return "inverted sign flip" if can_reject(int(row["n"])) else "none"
-    return "Student's"
+    return "Student's or Hall's, the wider" if row["test"] == "skewed_t" else "Student's"
 
 
 def _span(counts: pd.Series) -> str:
