@@ -94,7 +94,12 @@ def _write_archive(campaign: Campaign, written: list[Path]) -> None:
     named |= {name: root / name for name in ("CITATION.cff", "LICENSE", "LICENSES/CC0-1.0.txt")}
     with zipfile.ZipFile(campaign.archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(named):
-            member = zipfile.ZipInfo(f"{campaign.name}/{name}", _ZIP_DATE)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.external_attr = 0o644 << 16
-            packed.writestr(member, named[name].read_bytes())
+            add_member(packed, f"{campaign.name}/{name}", named[name].read_bytes())
+
+
+def add_member(packed: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Adds a file to an archive, with the same bytes on every machine and day."""
+    member = zipfile.ZipInfo(name, _ZIP_DATE)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member.external_attr = 0o644 << 16
+    packed.writestr(member, content)

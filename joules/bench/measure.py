@@ -64,7 +64,7 @@ def measure_block(block: Block, sources: list[Source] | None = None) -> Path:
         kept = select_runs(journal.records, block, fingerprints)
         missing = [
             Arm(name, dict(arms[name]), fingerprints[name], position)
-            for position, name in enumerate(shuffle_items(block, arms))
+            for position, name in enumerate(shuffle_items(block.experiment, block.seed, arms))
             if name not in kept
         ]
         expected = load_expectation(block.campaign, block.experiment, scale)

@@ -92,9 +92,9 @@ class ActiveRun:
     spent: list[Spent] = field(default_factory=list)
 
 
-def shuffle_items(block: Block, items: Iterable[_Item], turn: int = 1) -> list[_Item]:
+def shuffle_items(experiment: str, block_seed: int, items: Iterable[_Item], turn: int = 1) -> list[_Item]:
     """Shuffles arms or runs for one turn of a block; the order is the same on every machine."""
-    seed = f"{block.experiment}/{block.seed}" if turn == 1 else f"{block.experiment}/{block.seed}/{turn}"
+    seed = f"{experiment}/{block_seed}" if turn == 1 else f"{experiment}/{block_seed}/{turn}"
     ordered = list(items)
     random.Random(seed).shuffle(ordered)
     return ordered
@@ -171,7 +171,7 @@ class Scheduler:
         while self._paused:
             turn += 1
             self._progress.announce_turn(turn, len(self._paused))
-            for run in shuffle_items(self._block, self._paused, turn):
+            for run in shuffle_items(self._block.experiment, self._block.seed, self._paused, turn):
                 self._paused.remove(run)
                 self._run_turn(run)
 

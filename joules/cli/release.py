@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from joules.cli.command import (
     Command,
@@ -110,6 +111,49 @@ def _retire(options: Options) -> None:
     print(retire_campaign(select_campaign(options)))
 
 
+def _declare_contribute(parser: argparse.ArgumentParser) -> None:
+    declare_campaign(parser)
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the bundle (default: list it only)"
+    )
+
+
+def _contribute(options: Options) -> None:
+    from joules.archive.contribution import (
+        Redaction,
+        collect_records,
+        describe_contents,
+        local_names,
+        write_bundle,
+    )
+
+    redaction = Redaction(local_names())
+    records = collect_records(select_campaign(options), redaction)
+    for line in [*describe_contents(records), *redaction.describe()]:
+        print(line)
+    if options.output is None:
+        print("nothing was written: add --output FILE to write the bundle")
+        return
+    bundle = write_bundle(options.output, records)
+    print(f"{options.output} has SHA-256 {bundle.sha256}: state it where you hand the file in")
+
+
+def _declare_accept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="what 'joules contribute' wrote")
+    parser.add_argument("--name", required=True, help="name of the campaign: <machine>-<scale>-<date>")
+    parser.add_argument(
+        "--sha256", metavar="HASH", help="refuse a bundle with another hash than its author states"
+    )
+
+
+def _accept(options: Options) -> None:
+    from joules.archive.acceptance import accept_bundle
+
+    campaign = accept_bundle(options.bundle, options.name, options.sha256)
+    print(campaign.runs)
+    print(f"build it: snakemake --cores all --config campaign={campaign.name} -- all release")
+
+
 COMMANDS = {
     "trace": Command(
         "trace a figure, value or table cell back to its records; --verify re-checks everything",
@@ -134,6 +178,12 @@ COMMANDS = {
         declare_campaign,
         is_exact=True,
     ),
+    "contribute": Command(
+        "list or write a campaign's records for others, without private names",
+        _contribute,
+        _declare_contribute,
+    ),
+    "accept": Command("add a contributed campaign, if it can be true", _accept, _declare_accept),
     "cite": Command("print BibTeX of a campaign or of one of its files", _cite, _declare_cite),
     "retire": Command(
         "reduce a released campaign to its records, claims and a page",

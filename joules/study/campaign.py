@@ -18,7 +18,7 @@ CAMPAIGN = "campaign"
 POWER_MODELS = "power_models"
 STATED = "machine.yaml"
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})[a-z]?$")
-_BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl(?:\.gz)?")
+BLOCK_FILE = re.compile(r"block-(0|[1-9][0-9]*)\.jsonl(?:\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Campaign:
             return [self.block_file(experiment, block) for block in range(blocks)]
         numbered: dict[int, Path] = {}
         for path in (self.runs / experiment).iterdir() if (self.runs / experiment).is_dir() else ():
-            number = _BLOCK_FILE.fullmatch(path.name)
+            number = BLOCK_FILE.fullmatch(path.name)
             if number is None:
                 raise UserError(
                     f"unexpected file {path}, block files are named block-<n>.jsonl: move or delete it"

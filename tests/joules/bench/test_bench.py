@@ -418,7 +418,7 @@ def test_a_block_keeps_only_runs_with_its_seed(tmp_path, monkeypatch):
         for first in (0, 1000)
     ]
     assert [block.seed for block in blocks] == [2, 1002]
-    orders = [shuffle_items(block, range(20)) for block in blocks]
+    orders = [shuffle_items(block.experiment, block.seed, range(20)) for block in blocks]
     assert sorted(orders[0]) == sorted(orders[1])
     assert orders[0] != orders[1]
     journal = Journal(campaign.journal_file("flops_vs_energy", 2))
