@@ -1,14 +1,16 @@
 """LaTeX sees neither the user's settings nor the user's paths; a failure keeps the paper that is there."""
 
 import os
+import re
 
 import pytest
+from pypdf import PdfReader
 
 from joules.errors import UserError
 from joules.paper import letters
 from joules.paper.printing import escape
 from joules.paper.typeset import run_latex
-from tests import ROOT
+from tests import RELEASED, ROOT
 
 # Letters of many languages: Latin with accents, Vietnamese, and those that only print as code points.
 NAMES = "Łukasz Şahin, Jiří Žižka, Ștefan Țepeș, Nguyễn Thị Phương Ỷ, Lǚ Bù; Жанна 海光 Ω"
@@ -79,6 +81,13 @@ def test_a_latexmk_that_prints_no_error_line_is_quoted(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(UserError, match="LaTeX stopped: Latexmk: out of order"):
         run_latex(*write_paper(tmp_path / "clone", "Text."), {"name": "Anyone"})
+
+
+def test_the_main_text_of_the_released_paper_has_at_most_twelve_pages():
+    pages = [page.extract_text() for page in PdfReader(RELEASED.build / "paper.pdf").pages]
+    with_list = next(at for at, text in enumerate(pages) if re.search(r"^References$", text, re.MULTILINE))
+    before_list = re.split(r"^References$", pages[with_list], flags=re.MULTILINE)[0]
+    assert with_list + bool(before_list.strip()) <= 12
 
 
 def test_what_no_font_has_is_printed_as_its_code_point():
