@@ -46,7 +46,7 @@ def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]
     (build / "campaign.tex").write_text(
         "".join(f"\\newcommand{{\\{name}}}{{{text}}}\n" for name, text in macros.items()), encoding="utf-8"
     )
-    with tempfile.TemporaryDirectory(prefix="paper-", dir=_plain_folder()) as temporary:
+    with tempfile.TemporaryDirectory(prefix="paper-", dir=plain_folder()) as temporary:
         folder = Path(temporary)
         for path in [*paper.iterdir(), *build.glob("*.tex")]:
             if path != build:
@@ -88,7 +88,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | home | {"SOURCE_DATE_EPOCH": _EPOCH, "FORCE_SOURCE_DATE": "1", "max_print_line": "1000"}
 
 
-def _plain_folder() -> str:
+def plain_folder() -> str:
     """The folder for temporary files, or /tmp if LaTeX cannot read its path."""
     folder = tempfile.gettempdir()
     return folder if _is_plain(folder) else "/tmp"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from joules.errors import UserError
 from joules.paper.letters import vietnamese_letter
+from joules.paper.typeset import plain_folder
 from joules.study.documents import DOCUMENTS
 
 _HERE = Path(__file__).parent / "page"
@@ -36,11 +38,8 @@ def write_pages(paper: Path, figures: Path, build: Path, macros: Mapping[str, st
         The pages.
 
     Raises:
-        UserError: a command has no argument, or what it names was not exported.
+        UserError: a command has no argument, what it names was not exported, or pandoc stopped.
     """
-    # Not where the other steps of the paper are used.
-    import pypandoc
-
     exported = _read_exported(build)
     labels: dict[str, tuple[str, str]] = {}
     to_figures = Path(os.path.relpath(figures.parent, build)) / macros["figurefolder"]
@@ -53,38 +52,51 @@ def write_pages(paper: Path, figures: Path, build: Path, macros: Mapping[str, st
         if exported.get(("val", "campaign.scale")) == "smoke":
             before += '<p role="note">Smoke scale: nothing can be concluded</p>'
         text = _Expansion(document, (paper, build), macros, exported, labels).text
-        page = pypandoc.convert_text(
-            text,
-            "html5",
-            format="latex",
-            extra_args=[
-                "--standalone",
-                f"--include-in-header={_HERE / 'head.html'}",
-                "--mathml",
-                "--toc",
-                "--toc-depth=2",
-                "--shift-heading-level-by=1",
-                "--citeproc",
-                f"--bibliography={paper / 'references.bib'}",
-                "--metadata=reference-section-title:References",
-                "--metadata=link-citations:true",
-                "--metadata=lang:en-GB",
-                "--metadata=document-css:false",
-                f"--lua-filter={_HERE / 'accessible.lua'}",
-                f"--variable=include-before:{before}<main>",
-                "--variable=include-after:</main>",
-            ],
-        )
         pages.append(build / f"{document}.html")
-        pages[-1].write_text(page, encoding="utf-8")
+        pages[-1].write_text(_convert(text, before, paper / "references.bib"), encoding="utf-8")
     return pages
+
+
+def _convert(text: str, before: str, references: Path) -> str:
+    """Runs pandoc where it sees no path of a user, which it cannot read in every locale, and no template."""
+    # Not where the other steps of the paper are used.
+    import pypandoc
+
+    with tempfile.TemporaryDirectory(prefix="paper-", dir=plain_folder()) as folder:
+        for path in (references, *_HERE.iterdir()):
+            (Path(folder) / path.name).symlink_to(path.resolve())
+        options = {
+            "data-dir": ".",
+            "include-in-header": "head.html",
+            "lua-filter": "accessible.lua",
+            "bibliography": references.name,
+            "toc-depth": "2",
+            "shift-heading-level-by": "1",
+        }
+        metadata = {
+            "reference-section-title": "References",
+            "link-citations": "true",
+            "lang": "en-GB",
+            "document-css": "false",
+        }
+        around = {"include-before": f"{before}<main>", "include-after": "</main>"}
+        arguments = [
+            *("--standalone", "--mathml", "--toc", "--citeproc"),
+            *(f"--{name}={value}" for name, value in options.items()),
+            *(f"--metadata={name}:{value}" for name, value in metadata.items()),
+            *(f"--variable={name}:{value}" for name, value in around.items()),
+        ]
+        try:
+            return str(pypandoc.convert_text(text, "html5", "latex", arguments, cworkdir=folder))
+        except RuntimeError as fault:
+            raise UserError(f"pandoc stopped: {str(fault).splitlines()[0]}") from None
 
 
 def _other_forms(document: str, explorer: str) -> str:
     """Links to the PDF of a document, to the other documents and to the explorer."""
     others = [one for one in DOCUMENTS if one != document]
     links = {f"{document}.pdf": "PDF"} | {f"{one}.html": one for one in others} | {explorer: "explorer"}
-    linked = " · ".join(f'<a href="{to}">{words}</a>' for to, words in links.items())
+    linked = " &middot; ".join(f'<a href="{to}">{words}</a>' for to, words in links.items())
     words = "Dotted numbers and arrows lead to where a result comes from."
     return f'<nav aria-label="Other forms">{linked}. {words}</nav>'
 

@@ -181,11 +181,16 @@ def test_a_page_at_scale_smoke_says_that_nothing_can_be_concluded(tmp_path, monk
     assert said == [[False, False], [True, True]]
 
 
-def test_the_same_paper_gives_the_same_bytes(tmp_path):
-    first, second = (
-        [path.read_bytes() for path in write(tmp_path / name)] for name in ("one", "another, longer")
-    )
-    assert first == second
+def test_a_users_settings_and_paths_change_no_byte(tmp_path, monkeypatch):
+    first = [path.read_bytes() for path in write(tmp_path / "plain")]
+    hostile = tmp_path / "a,b;c{d} $HOME é"
+    templates = hostile / ".local" / "share" / "pandoc" / "templates"
+    templates.mkdir(parents=True)
+    (templates / "default.html5").write_text("a template of the user")
+    for name, value in {"HOME": str(hostile), "TMPDIR": str(hostile), "LC_ALL": "C"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert [path.read_bytes() for path in write(hostile)] == first
 
 
 @pytest.mark.parametrize(
@@ -194,6 +199,7 @@ def test_the_same_paper_gives_the_same_bytes(tmp_path):
         (r"\val{none}", "no val is called 'none': see values.csv"),
         (r"\ref{fig:none}", "nothing has the label 'fig:none': correct the reference"),
         (r"\val{energy", r"no argument in braces at '\{energy'"),
+        (r"\begin{itemize}", "pandoc stopped: "),
     ],
 )
 def test_a_fault_of_the_source_is_named(tmp_path, text, sentence):
