@@ -177,7 +177,8 @@ class _Expansion:
                 words, at = _take_group(text, at)
                 done.append(self._refer(found[2], self._expand(words)))
             elif name not in self._commands:
-                done.append(found[0])
+                done.append(text[found.start() : found.end(1)])
+                at = found.end(1)
             else:
                 count, function = self._commands[name]
                 given = []

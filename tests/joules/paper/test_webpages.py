@@ -39,6 +39,9 @@ See Figure~\ref{fig:curve}, Section~\ref{sec:more}, Table~\ref{tab:short} and \h
 SUPPLEMENT = r"""\documentclass{article}
 \begin{document}
 \section{More}\label{sec:more}
+\begin{description}
+\item[Used, \val{energy}] Once.
+\end{description}
 \claim{grows}
 \exportedlongtable{long}{All numbers.}
 \end{document}
@@ -121,6 +124,7 @@ def test_each_number_leads_to_where_it_comes_from(pages):
     assert (
         words_of(pages["supplement"].find("a", href=f"{EXPLORER}#claim/grows")) == "It grows (2 against > 1)."
     )
+    assert words_of(pages["supplement"].find("dt")) == "Used, 1.5 kWh [1.2, 1.9]"
     assert words_of(page.find("div", class_="abstract")).endswith("1.5 kWh [1.2, 1.9]. Known.")
 
 
