@@ -18,9 +18,10 @@ from joules.instrument.reading import primary
 from joules.instrument.sampler import Sampler
 from joules.instrument.source import Source
 from joules.instrument.sources import discover, failing_channels
+from joules.models import printable
 from joules.study.config import arm_options
 from joules.study.design import check_parameters, load_design
-from joules.study.files import read_content
+from joules.study.files import create_once, read_content
 from joules.study.fingerprint import run_fingerprint
 
 
@@ -121,18 +122,22 @@ def select_runs(
 
 
 def check_same_machine(block: Block) -> None:
-    """Raises UserError if another block of the campaign was measured on other hardware: tables hold one
-    machine, and would be refused when all is measured."""
+    """Raises UserError if another block of the campaign was measured on other hardware, or started on it at
+    the same time: tables hold one machine, and would be refused when all is measured."""
     here, own = machine.describe(), block.campaign.block_file(block.experiment, block.index)
+    same = (
+        f"this is a {here.words}: measure all blocks on the same hardware (of a cluster, choose nodes), "
+        f"or move {block.campaign.results} away"
+    )
     for path in sorted(block.campaign.runs.glob("*/block-*")):
         if path == own:
             continue
         first = next(iter(parse_records(path, read_content(path).partition(b"\n")[0])), None)
         if first is not None and first.machine.id != here.id:
-            raise UserError(
-                f"{path} was measured on a {first.machine.words}, this is a {here.words}: measure all blocks "
-                f"on the same hardware (of a cluster, choose nodes), or move {block.campaign.results} away"
-            )
+            raise UserError(f"{path} was measured on a {first.machine.words}, {same}")
+    stated = create_once(block.campaign.machine_file, f"{here.id}\n{here.words}\n").split("\n")
+    if stated[0] != here.id:
+        raise UserError(f"a block is being measured on a {printable(' '.join(stated[1:]).strip())}, {same}")
 
 
 def check_read(block: Block, records: Iterable[Record]) -> None:

@@ -125,6 +125,11 @@ class Campaign:
         on several nodes of a cluster."""
         return self.results / "journal" / experiment / f"block-{block}.jsonl"
 
+    @property
+    def machine_file(self) -> Path:
+        """The machine on which the first block of the reader's own campaign was started."""
+        return self.results / "journal" / "machine.txt"
+
     def log_file(self, experiment: str, block: int, arm: str) -> Path:
         """What the child of a run printed."""
         return self.results / "logs" / experiment / f"block-{block}" / f"{arm}.log"

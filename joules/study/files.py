@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,25 @@ def existing_file(path: Path) -> Path:
     # Unlike `Path.exists` of Python 3.11, this takes any name: a manifest may have been modified.
     is_compressed = not os.path.exists(path) and os.path.exists(compressed)  # noqa: PTH110
     return compressed if is_compressed else path
+
+
+def create_once(path: Path, text: str) -> str:
+    """Creates a file with its whole text, unless it exists, and returns the text that it has: of several
+    processes that do so at the same time, on whatever node, one decides."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8") as written:
+        written.write(text)
+        written.flush()
+        os.fchmod(written.fileno(), 0o644)
+        try:
+            os.link(written.name, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            # A file system without links is that of one machine.
+            if not path.exists():
+                path.write_text(text, encoding="utf-8")
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def read_content(path: Path) -> bytes:

@@ -1,5 +1,8 @@
 """What a block is made of: runs of one node and like machines, all of them read."""
 
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from joules.bench import measure
@@ -9,6 +12,7 @@ from joules.errors import UserError
 from joules.instrument.host import machine
 from joules.study.campaign import Campaign
 from joules.study.config import Config
+from joules.study.files import create_once
 from tests import records
 
 PRINTS = {"one": "f", "two": "f"}
@@ -47,6 +51,27 @@ def test_unlike_machines_are_refused_before_a_block_is_measured(block, monkeypat
     monkeypatch.setattr(machine, "describe", lambda: other)
     with pytest.raises(UserError, match=r"Test CPU.*this is a .*Another CPU.*same hardware"):
         measure.check_same_machine(block)
+
+
+def test_of_blocks_that_start_at_once_on_unlike_machines_one_is_refused(block, monkeypatch):
+    """No block has a file yet."""
+    other = records.MACHINE.model_copy(update={"id": "other", "processor": "Another CPU"})
+    second = dataclasses.replace(block, index=1)
+    measure.check_same_machine(block)
+    monkeypatch.setattr(machine, "describe", lambda: other)
+    with pytest.raises(
+        UserError, match=r"being measured on a .*Test CPU.*this is a .*Another CPU.*same hard"
+    ):
+        measure.check_same_machine(second)
+    monkeypatch.setattr(machine, "describe", lambda: records.MACHINE)
+    measure.check_same_machine(second)
+
+
+def test_of_files_that_are_created_at_once_one_is_kept(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda number: create_once(tmp_path / "a" / "file", f"{number}\n"), range(64)))
+    assert len(set(kept)) == 1
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["file"]
 
 
 def test_a_block_may_be_measured_anew_on_another_machine(block, monkeypatch):
