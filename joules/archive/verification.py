@@ -14,6 +14,7 @@ from joules.analysis.steps import Load, cached_loader, draw, tabulate
 from joules.analysis.tables import check_inputs
 from joules.errors import UserError
 from joules.paper import steps
+from joules.paper.outputs import HASHING, check_outputs, hashes_file
 from joules.study.campaign import Campaign, figures_of, other_releases
 from joules.study.config import Config, check_config
 from joules.study.design import load_design
@@ -33,7 +34,6 @@ _BUILT = (
     "questions.tex",
     "sections.tex",
     "details.tex",
-    steps.EXPORTED,
     "campaign.tex",
     *(f"{document}.{kind}" for document in DOCUMENTS for kind in ("pdf", "html")),
 )
@@ -84,8 +84,9 @@ def _check_made(campaign: Campaign, experiments: Sequence[str]) -> None:
         check_inputs(campaign, name)
         for figure in figures_of(name):
             read_sidecar(campaign, figure)
+    for step in HASHING:
+        check_outputs(campaign, step)
     steps.read_verdicts(campaign, experiments)
-    steps.check_exported(campaign)
 
 
 def list_files(campaign: Campaign) -> list[Path]:
@@ -103,6 +104,7 @@ def _files(campaign: Campaign, experiments: Sequence[str], config: Config) -> li
         campaign.claims,
         *(campaign.figure_file(name, suffix) for name in figures for suffix in (".pdf", ".svg", SIDECAR)),
         *(campaign.build / name for name in _BUILT),
+        *(hashes_file(campaign, step) for step in HASHING),
     ]
     for path in files:
         if not path.exists():

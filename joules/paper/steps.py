@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import itertools
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +17,9 @@ from joules.analysis.drawing.sidecar import read_sidecar
 from joules.analysis.instruments import is_modelled, provenance_words
 from joules.errors import UserError
 from joules.means import CONFIDENCE
-from joules.models import read_json
 from joules.paper import claims, comparison, families, printing, prose, replication, values
 from joules.paper.contracts import Report
+from joules.paper.outputs import check_outputs, hash_outputs, write_outputs
 from joules.paper.rows import derive
 from joules.paper.typeset import run_latex
 from joules.paper.webpages import write_pages
@@ -29,11 +28,8 @@ from joules.study.citation import author_name, citation
 from joules.study.claims import load_claims
 from joules.study.design import load_design
 from joules.study.documents import list_detailed, list_sources
-from joules.study.fingerprint import check_unchanged, file_sha256
 from joules.study.repository import repository_root
 
-# Hashes of what the export step wrote for LaTeX.
-EXPORTED = "exported.json"
 # Tables that grow with the claims, figures or families of a campaign, and go over pages.
 _LONG = ("claims", "evidence", "claims_by_campaign", "provenance", "families")
 # Hashes in a row of the table of provenance: LaTeX cannot set one of thousands.
@@ -42,7 +38,7 @@ _IN_A_ROW = 60
 
 def evaluate_claims(campaign: Campaign, experiments: Sequence[str]) -> None:
     """Writes the verdict on every claim of `experiments`."""
-    campaign.claims.write_text(_evaluated(campaign, experiments), encoding="utf-8")
+    write_outputs(campaign, "evaluate", {campaign.claims.name: _evaluated(campaign, experiments)})
 
 
 def _evaluated(campaign: Campaign, experiments: Sequence[str]) -> str:
@@ -118,10 +114,8 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
                 for table in of_experiment
             },
         )
-    folder = campaign.build
-    folder.mkdir(parents=True, exist_ok=True)
-    values.listing(checked).to_csv(folder / "values.csv", index=False, lineterminator="\n")
     texts = {
+        "values.csv": values.listing(checked).to_csv(index=False, lineterminator="\n"),
         "values.tex": values.macros(checked),
         "captions.tex": "".join(captions),
         "tables.tex": "".join(
@@ -136,10 +130,7 @@ def export_values(campaign: Campaign, experiments: Sequence[str]) -> list[values
         "sections.tex": "".join(f"\\input{{main/{experiment}}}\n" for experiment in experiments),
         "details.tex": "".join(f"\\input{{supplement/{name}}}\n" for name in list_detailed(experiments)),
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    digests = {name: file_sha256(folder / name) for name in ("values.csv", *texts)}
-    (folder / EXPORTED).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    write_outputs(campaign, "export", texts)
     return checked
 
 
@@ -153,7 +144,7 @@ def typeset_paper(campaign: Campaign) -> list[Path]:
 
     Raises UserError if a number, table, caption or figure was changed after it was exported or drawn.
     """
-    check_exported(campaign)
+    check_outputs(campaign, "export")
     for sidecar in sorted(campaign.figures.glob("*.provenance.json")):
         read_sidecar(campaign, sidecar.name.removesuffix(".provenance.json"))
     cited = citation()
@@ -164,7 +155,9 @@ def typeset_paper(campaign: Campaign) -> list[Path]:
         "explorerpage": Path(os.path.relpath(campaign.explorer, campaign.build)).as_posix(),
     }
     places = (repository_root() / "paper", campaign.figures.parent, campaign.build, macros)
-    return [*run_latex(*places), *write_pages(*places)]
+    made = [*run_latex(*places), *write_pages(*places)]
+    hash_outputs(campaign, "typeset", [path.name for path in made])
+    return made
 
 
 def read_values(campaign: Campaign) -> pd.DataFrame:
@@ -172,18 +165,8 @@ def read_values(campaign: Campaign) -> pd.DataFrame:
 
     Raises UserError if there are none or if they were changed after they were exported.
     """
-    check_exported(campaign)
+    check_outputs(campaign, "export")
     return pd.read_csv(campaign.build / "values.csv", dtype=str, keep_default_na=False).set_index("key")
-
-
-def check_exported(campaign: Campaign) -> None:
-    """Raises UserError where what LaTeX reads was changed after it was exported."""
-    path = campaign.build / EXPORTED
-    stated = read_json(
-        path, f"build the paper of campaign {campaign.name} first", campaign.rerun_hint("export")
-    )
-    for name, digest in stated.items():
-        check_unchanged(campaign.build / name, digest, "exported", campaign.rerun_hint("export"))
 
 
 def _of(experiment: str, exported: Sequence[values.Value]) -> list[values.Value]:

@@ -48,9 +48,10 @@ def _stage(campaign: Campaign, path: Path) -> int:
     """Position of a file in the order in which files are made, from 0 for evidence to 7 for a release."""
     if path.is_relative_to(campaign.results):
         name = path.relative_to(campaign.results).parts[0]
-        return {"runs": 0, "tables": 1, "claims.csv": 2, "manifest.json": 6}.get(name, 7)
+        stages = {"runs": 0, "tables": 1, "claims.csv": 2, "evaluated.json": 2, "manifest.json": 6}
+        return stages.get(name, 7)
     if path.is_relative_to(campaign.build):
-        return 5 if path.suffix in (".pdf", ".html") else 4
+        return 5 if path.suffix in (".pdf", ".html") or path.name == "typeset.json" else 4
     if path.is_relative_to(campaign.figures):
         return 3
     return 7 if path == campaign.archive else 0

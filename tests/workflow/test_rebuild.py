@@ -171,7 +171,7 @@ def test_an_environment_with_odd_letters_in_its_path_works(built, tmp_path):
             b"refuted",
             "export",
             "evaluate",
-            "is not what the tables give",
+            "was changed after it was evaluated",
         ),
         (
             "paper/build/released/values.tex",
@@ -189,20 +189,43 @@ def test_an_environment_with_odd_letters_in_its_path_works(built, tmp_path):
             "draw_layer_kinds",
             "was changed after it was drawn",
         ),
+        (
+            "figures/released/layers_equal.svg",
+            b"</svg>",
+            b"</svg>\n",
+            "manifest",
+            "draw_layer_kinds",
+            "was changed after it was drawn",
+        ),
+        (
+            "paper/build/released/paper.pdf",
+            b"%%EOF",
+            b"%%EOF\n",
+            "manifest",
+            "typeset",
+            "was changed after it was typeset",
+        ),
     ],
 )
-def test_what_the_paper_prints_is_refused_where_it_was_edited(
+def test_an_edited_file_is_refused_by_the_step_that_reads_it_and_at_every_start(
     built, name, old, new, refusing, remedy, sentence
 ):
     path = built.path / name
     original = path.read_bytes()
     path.write_bytes(original.replace(old, new, 1))
     assert path.read_bytes() != original
-    refused = built.joules(refusing, "--campaign", "released", *([QUESTION] if refusing == "export" else []))
+    manifest = (built.path / "results/released/manifest.json").read_bytes()
+    alone = built.joules(refusing, "--campaign", "released", *([] if refusing == "typeset" else [QUESTION]))
+    started = built.snakemake(*RELEASED)
     path.write_bytes(original)
-    assert refused.returncode == 2
-    assert f"{name} {sentence}" in refused.stdout
-    assert f"--forcerun {remedy}" in refused.stdout
+    assert (alone.returncode, started.returncode) == (2, 1)
+    # Verdicts are computed again instead.
+    assert f"{name} {'is not what the tables give' if refusing == 'export' else sentence}" in alone.stdout
+    assert f"{name} {sentence}" in started.stdout
+    assert rules_run(started.stdout) == []
+    for refused in (alone, started):
+        assert f"--forcerun {remedy}" in refused.stdout
+    assert (built.path / "results/released/manifest.json").read_bytes() == manifest
 
 
 def _edit(path):

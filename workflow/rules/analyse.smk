@@ -37,6 +37,7 @@ rule evaluate:
         [f"experiments/{name}/claims.yaml" for name in EXPERIMENTS],
     output:
         update("results/{campaign}/claims.csv"),
+        update("results/{campaign}/evaluated.json"),
     log:
         "results/{campaign}/logs/evaluate.log",
     priority: 1

@@ -36,11 +36,11 @@ if not os.access(os.path.expanduser("~"), os.W_OK | os.X_OK):
     _PREFIX += 'mkdir -p "$HOME"; '
 shell.prefix(_PREFIX)
 
-from joules.analysis.tables import is_tabulated, verify_tables
 from joules.archive.summary import describe_failures, summarize_campaign
 from joules.bench.progress import summarize_times
 from joules.errors import UserError
 from joules.paper.letters import check_citation
+from joules.paper.outputs import check_edits
 from joules.study.campaign import (
     Campaign,
     compared_releases,
@@ -96,13 +96,9 @@ try:
             CAMPAIGN.block_files(name, CONFIG)
         check_listed_records(CAMPAIGN)
         order_file_times(CAMPAIGN)
-    # Snakemake takes the outputs of a step that refused an edited table for current: a later command would say nothing.
-    for name in EXPERIMENTS:
-        remedies = ("--forceall", "-F", f"tabulate_{name}")
-        if is_tabulated(CAMPAIGN, name) and not any(
-            word.endswith(remedies) for word in sys.argv
-        ):
-            verify_tables(CAMPAIGN, name)
+    # Jobs are started while other steps write.
+    if workflow.is_main_process:
+        check_edits(CAMPAIGN, EXPERIMENTS, sys.argv)
 except UserError as fault:
     raise WorkflowError(str(fault)) from None
 

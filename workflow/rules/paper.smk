@@ -52,6 +52,7 @@ rule typeset:
         update("paper/build/{campaign}/supplement.pdf"),
         update("paper/build/{campaign}/paper.html"),
         update("paper/build/{campaign}/supplement.html"),
+        update("paper/build/{campaign}/typeset.json"),
     log:
         "results/{campaign}/logs/typeset.log",
     shell:

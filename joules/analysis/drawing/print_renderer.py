@@ -268,12 +268,12 @@ def _draw_stars(axes: Axes, stars: described.Stars) -> None:
 def save_figure(figure: Figure, folder: Path, name: str, provenance: dict[str, Any]) -> None:
     """Writes `<name>.pdf`, `<name>.svg` and `<name>.provenance.json`; same inputs, same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    pdf, svg = folder / f"{name}.pdf", folder / f"{name}.svg"
+    pdf, svg, stated = (folder / f"{name}{suffix}" for suffix in (".pdf", ".svg", SIDECAR))
+    # Where drawing is interrupted, nothing says what the files are, and they are drawn again.
+    stated.unlink(missing_ok=True)
     with use_style():
         figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
     plt.close(figure)
     sidecar = provenance | {"files": {path.name: file_sha256(path) for path in (pdf, svg)}}
-    (folder / f"{name}{SIDECAR}").write_text(
-        json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    stated.write_text(json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8")

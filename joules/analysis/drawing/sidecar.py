@@ -27,9 +27,8 @@ class Sidecar(Closed):
     files: dict[str, str]
 
 
-def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
-    """The provenance of a figure. Raises UserError where a file of the figure was changed, or its tables were
-    made again after it was drawn."""
+def check_drawn(campaign: Campaign, figure: str) -> Sidecar:
+    """The provenance of a figure. Raises UserError where a file of the figure was changed."""
     path = campaign.figure_file(figure, SIDECAR)
     again = campaign.redraw_hint(figure)
     body = read_json(path, "draw the figure first", again)
@@ -39,7 +38,14 @@ def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
         raise UserError(f"{path} is incomplete or was modified: {again}") from None
     for name, stated in sidecar.files.items():
         check_unchanged(campaign.figures / name, stated, "drawn", again)
+    return sidecar
+
+
+def read_sidecar(campaign: Campaign, figure: str) -> Sidecar:
+    """The provenance of a figure. Raises UserError where a file of the figure was changed, or its tables were
+    made again after it was drawn."""
+    sidecar = check_drawn(campaign, figure)
     tables = campaign.tables(sidecar.experiment)
     if present_sha256(tables / MANIFEST) != sidecar.manifest_sha256:
-        raise UserError(f"{tables} does not match figure {figure}: {again}")
+        raise UserError(f"{tables} does not match figure {figure}: {campaign.redraw_hint(figure)}")
     return sidecar
