@@ -16,7 +16,7 @@ import numpy as np
 from joules.power.intervals import calibrate, machine_learning_systems
 from joules.power.metered import Floats, Servers, load_levels, read_servers
 from joules.power.servers import LOADS, REFERENCE, Levels, generations, read_rows
-from joules.power.trials import try_load_curve, try_models
+from joules.power.trials import LATER, simulate_coverage, try_load_curve, try_models
 
 Table = list[dict[str, str]]
 
@@ -108,6 +108,13 @@ def report(servers: Servers) -> Iterator[str]:
             label = f"  {trial.evidence}, {trial.left_out} left out"
             yield f"{label:46}{len(trial.errors.places):>4}{_row(trial.coverage[shown])}"
             yield f"{'    width':50}{_row(trial.width[shown])}"
+            if trial.left_out == LATER:
+                yield f"{'    chance of so many, if independent':50}{_row(trial.chance[shown])}"
+            else:
+                groups = f"{len(np.unique(trial.errors.groups))} groups"
+                for end, simulated in zip(("5 %", "95 %"), simulate_coverage(trial.errors), strict=True):
+                    label = f"    if exact, {end} of draws of {groups}"
+                    yield f"{label:50}{_row(simulated[shown])}"
     yield ""
     yield f"{'interval as used (machine learning included)':50}{loads}"
     for evidence, ends in calibrate(servers)[1].items():

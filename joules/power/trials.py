@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from joules.power.intervals import LAST_YEAR, UNITS_LEFT_OUT, cover, cover_later
+from joules.power.intervals import COVERAGE, LAST_YEAR, UNITS_LEFT_OUT, cover, cover_later, predict_interval
 from joules.power.metered import Chosen, Errors, Floats, Servers, estimate_power, leave_out
 from joules.power.models import DEFAULT_MODEL, POWER_MODELS
 from joules.power.servers import LOADS, Evidence, ServerPower
 
 LATER = f"{LAST_YEAR + 1} and later"
+_SIMULATED = 1000
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,52 @@ class Trial:
         return np.asarray(np.exp(np.median(high - low, axis=0)))
 
     @property
+    def chance(self) -> Floats:
+        """The probability by load that so many servers lie within intervals that hold nine of ten, or more
+        (where it is fewer than nine of ten, or fewer), if servers are independent of one another; NaN of a
+        model without intervals."""
+        n = len(self.errors.places)
+        return np.array([_binomial_tail(share * n, n) for share in self.coverage])
+
+    @property
     def takes_part(self) -> Chosen:
         """Whether wall meters do not refute the model, by load: 1 lies between the 5th and the 95th
         percentile of its ratio to the wall."""
         return np.asarray((self.errors.ratio(0.05) <= 1) & (self.errors.ratio(0.95) >= 1))
+
+
+def _binomial_tail(inside: float, n: int) -> float:
+    if math.isnan(inside):
+        return math.nan
+    count = round(inside)
+    counts = range(count, n + 1) if count >= COVERAGE * n else range(count + 1)
+    return sum(math.comb(n, each) * COVERAGE**each * (1 - COVERAGE) ** (n - each) for each in counts)
+
+
+def simulate_coverage(errors: Errors) -> tuple[Floats, Floats]:
+    """The 5th and 95th percentile by load of the coverage of intervals whose assumption holds exactly.
+
+    Errors of the same groups are drawn from normal distributions with the spread between and within groups of
+    `errors`, and each group is tried against the interval of the others. The coverage varies with the number
+    of groups, and not with that of servers.
+    """
+    random = np.random.default_rng(0)
+    names, member = np.unique(errors.groups, return_inverse=True)
+    of_groups = [errors.logs[member == place] for place in range(len(names))]
+    between = np.std([logs.mean(axis=0) for logs in of_groups], axis=0, ddof=1)
+    within = np.sqrt(np.mean([logs.var(axis=0) for logs in of_groups], axis=0))
+    ends = []
+    for load in range(len(LOADS)):
+        effects = random.normal(scale=between[load], size=(len(names), _SIMULATED))
+        logs = effects[member] + random.normal(scale=within[load], size=(len(member), _SIMULATED))
+        inside = np.zeros(_SIMULATED)
+        for place in range(len(names)):
+            own = member == place
+            others = Errors(errors.places[~own], errors.groups[~own], logs[~own])
+            low, high = predict_interval(others)
+            inside += ((logs[own] >= low) & (logs[own] <= high)).sum(axis=0)
+        ends.append(np.quantile(inside / len(member), [0.05, 0.95]))
+    return tuple(np.array(ends).T)
 
 
 def try_load_curve(servers: Servers) -> Iterator[Trial]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from joules.power import calibration, intervals, memory, metered, models
+from joules.power import calibration, intervals, memory, metered, models, trials
 from joules.power.models import POWER_MODELS
 from joules.power.servers import LOADS, REFERENCE, choose_servers, generations, read_rows, server_powers
 
@@ -102,6 +102,38 @@ def test_intervals_made_until_2021_cover_later_servers(evidence):
     errors, low, high = intervals.cover_later(SERVERS, evidence)
     assert len(errors.places) == (13 if evidence == "generation" else 25)
     assert (((errors.logs >= low) & (errors.logs <= high)).mean(axis=0) >= 0.85).all()
+
+
+def test_the_chance_of_a_count_by_hand():
+    inside = np.zeros((13, len(LOADS)))
+    inside[0, 1] = 2.0
+    errors = metered.Errors(np.arange(13), np.repeat("later", 13), inside)
+    ends = np.full_like(inside, -1.0), np.full_like(inside, 1.0)
+    trial = trials.Trial("load_curve", "generation", "later", errors, ends)
+    assert trial.chance[0] == pytest.approx(0.9**13)
+    assert trial.chance[1] == pytest.approx(0.9**13 + 13 * 0.1 * 0.9**12)
+    assert np.isnan(dataclasses.replace(trial, interval=None).chance).all()
+
+
+def test_coverage_of_exact_intervals_varies_with_the_number_of_groups():
+    """Servers of a generation move together: ten generations tell less than 212 servers seem to."""
+    errors = metered.leave_out(SERVERS, "threads", SERVERS.generation)
+    low, high = trials.simulate_coverage(errors)
+    assert (low < 0.85).all()
+    assert (high >= 0.97).all()
+
+
+@pytest.mark.parametrize("load", [7, 10])
+def test_intervals_by_threads_narrow_enough_at_idle_do_not_cover_busy_servers(monkeypatch, load):
+    def narrower(errors, wide=intervals.predict_interval):
+        low, high = wide(errors)
+        return (low + high) / 2 - 0.425 * (high - low), (low + high) / 2 + 0.425 * (high - low)
+
+    monkeypatch.setattr(intervals, "predict_interval", narrower)
+    errors, low, high = intervals.cover(SERVERS, "threads", SERVERS.generation)
+    inside = ((errors.logs >= low) & (errors.logs <= high)).mean(axis=0)
+    assert inside[0] <= 0.97
+    assert inside[load] < 0.85
 
 
 def test_memory_has_the_published_coefficient_with_the_least_error_until_2021():
