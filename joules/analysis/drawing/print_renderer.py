@@ -10,6 +10,7 @@ from functools import partial
 from operator import mul
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 # Before matplotlib is imported, which refuses a back end that it does not know.
 os.environ["MPLBACKEND"] = "agg"
@@ -102,7 +103,7 @@ def draw_figure(described_figure: described.Figure) -> Figure:
         elif of.note:
             figure.supxlabel(of.note, fontsize=7)
         # Until it is drawn a figure knows no sizes. Brackets stay where they are put: they come last.
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         for axes, panel in zip(grid.flat, of.panels, strict=False):
             for layer in panel.layers:
                 if layer.mark == "label":
@@ -205,7 +206,7 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequ
 
     A name is left out if there is no such place within the axes. Call last, after scales and limits are set.
     """
-    axes.figure.canvas.draw()
+    _place_artists(axes)
     places: list[dict[str, Any]] = [
         {"xytext": (4, 3), "ha": "left", "va": "bottom"},
         {"xytext": (-4, 3), "ha": "right", "va": "bottom"},
@@ -226,6 +227,12 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequ
                 taken.append(box)
                 break
             text.remove()
+
+
+def _place_artists(axes: Axes) -> None:
+    """Gives all artists of the figure the places that they have when it is drawn."""
+    if (figure := axes.get_figure(root=True)) is not None:
+        figure.draw_without_rendering()
 
 
 def _drawn_lines(axes: Axes) -> Iterator[Line]:
@@ -260,7 +267,9 @@ def _draw_stars(axes: Axes, stars: described.Stars) -> None:
     annotator = Annotator(axes, pairs, verbose=False, **plotted)
     annotator.configure(text_format="star", loc="inside", line_width=0.8, fontsize=8, text_offset=0)
     annotator.set_custom_annotations(list(stars.pairs["mark"]))
-    annotator.annotate()
+    # It draws the figure after each bracket, of which only the sizes count.
+    with patch.object(axes.figure.canvas, "draw_idle", partial(_place_artists, axes)):
+        annotator.annotate()
     for post in posts:
         post.remove()
 
