@@ -15,6 +15,7 @@ Sources:
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -116,7 +117,7 @@ def sampled(run: Known, period_s: float) -> float:
     energy_j = 0.0
     for number in range(math.ceil(run.duration_s / period_s)):
         at_s = number * period_s
-        current = max((place for place, begin in enumerate(begins) if begin <= at_s), default=0)
+        current = max(bisect.bisect_right(begins, at_s) - 1, 0)
         energy_j += watts[current] * min(period_s, run.duration_s - at_s)
     return _kwh(energy_j)
 

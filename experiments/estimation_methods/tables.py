@@ -240,14 +240,16 @@ def _twin(name: str, known: pd.DataFrame) -> tuple[str | None, float | None]:
 
     Returns (method, constant), or (None, None) if there is none.
     """
-    names = list(METHODS)
-    own = known.get(name, pd.Series(dtype=float)).dropna()
-    own = own if (own > 0).all() else own.iloc[:0]
-    for other in names[: names.index(name)] if len(own) > 1 else []:
-        ratios = (own / known[other].reindex(own.index)) if other in known else pd.Series(dtype=float)
-        if len(ratios) == len(own) and np.isfinite(ratios).all() and np.ptp(np.log(ratios)) < _SAME:
-            return other, float(ratios.iloc[0])
-    return None, None
+    others = list(METHODS)[: list(METHODS).index(name)]
+    energies = known.reindex(columns=[name, *others]).dropna(subset=[name]).to_numpy(dtype=np.float64)
+    own, of_others = energies[:, :1], energies[:, 1:]
+    if len(own) < 2 or not (own > 0).all() or not others:
+        return None, None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = own / of_others
+        is_same = np.isfinite(ratios).all(axis=0) & (np.ptp(np.log(ratios), axis=0) < _SAME)
+    first = int(np.argmax(is_same))
+    return (others[first], float(ratios[0, first])) if is_same[first] else (None, None)
 
 
 def _contrasts(known: pd.DataFrame, methods: pd.DataFrame, design: Design) -> list[statistics.Row]:

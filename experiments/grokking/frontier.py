@@ -8,12 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.grokking.outcomes import Trainings, energies_at, energy_at
+from experiments.grokking.outcomes import Trainings, energies_at
 from experiments.grokking.replay import (
     PATIENCES,
     SAFE_POINTS,
-    Course,
-    course_of,
+    Courses,
     first_place,
     oracle_place,
     patience_place,
@@ -35,12 +34,12 @@ SAFETY_FACTORS = (1.0, 1.25, 1.5, 2.0, 3.0)
 SCHEDULES = (500, 750, 1000, 1500, 2000, 3000, 4500, 7000, 10000, 20000)
 
 
-def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:
+def frontier(fixed: pd.DataFrame, courses: Courses, predictions: pd.DataFrame) -> pd.DataFrame:
     """Replay every rule with every setting on every run.
 
     Args:
         fixed: Runs of a fixed schedule.
-        trainings: Records of the runs by arm and block.
+        courses: Courses of the runs by arm and block.
         predictions: Predicted steps of grokking.
 
     Returns:
@@ -50,7 +49,9 @@ def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFram
     """
     predicted = predictions.set_index(["arm", "block"])["unseen_task"]
     rows = []
-    for key, of in _courses(fixed, trainings).items():
+    grokked = fixed.dropna(subset=["grok_step"])
+    for key in zip(grokked["arm"], grokked["block"], strict=True):
+        of = courses[key]
         stops: list[tuple[str, float, int]] = [("oracle", np.nan, oracle_place(of))]
         stops += [
             (rule, steps, patience_place(of, steps, rule)) for rule in PATIENCES for steps in PATIENCE_STEPS
@@ -76,17 +77,10 @@ def frontier(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFram
     return pd.DataFrame(rows, columns=["arm", "block", "rule", "setting", "saved", "lost_points"])
 
 
-def _courses(fixed: pd.DataFrame, trainings: Trainings) -> dict[tuple[str, int], Course]:
-    return {
-        (row["arm"], row["block"]): course_of(trainings[row["arm"], row["block"]])
-        for row in fixed.dropna(subset=["grok_step"]).to_dict("records")
-    }
-
-
-def monitoring_statistics(trainings: Trainings) -> list[statistics.Row]:
+def monitoring_statistics(trainings: Trainings, courses: Courses) -> list[statistics.Row]:
     """Share of energy that evaluations take, mean over blocks; no rows if no record separates evaluations."""
     shares = {
-        key: course_of(run).monitoring
+        key: courses[key].monitoring
         for key, run in trainings.items()
         if any(phase.name == EVALUATION for phase in run.phases)
     }
@@ -160,14 +154,18 @@ def schedules(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
     """
     grokked = fixed.dropna(subset=["grok_step"])
     able = fixed[fixed["arm"].isin(grokked["arm"])]
+    wastes = {
+        (row["arm"], row["block"]): _wastes(trainings[row["arm"], row["block"]], row["grok_step"])
+        for row in grokked.to_dict("records")
+    }
     rows = []
     for length in SCHEDULES:
         reached = grokked[grokked["grok_step"] < length]
-        wastes = [
-            (row["block"], _waste(trainings[row["arm"], row["block"]], row["grok_step"], length))
-            for row in reached.to_dict("records")
+        reached_wastes = [
+            (block, wastes[arm, block][length])
+            for arm, block in zip(reached["arm"], reached["block"], strict=True)
         ]
-        by_block = pd.DataFrame(wastes, columns=["block", "waste"]).groupby("block")["waste"].mean()
+        by_block = pd.DataFrame(reached_wastes, columns=["block", "waste"]).groupby("block")["waste"].mean()
         mean, low, high = statistics.mean_with_interval(by_block.to_list())
         rows.append(
             {
@@ -183,14 +181,16 @@ def schedules(fixed: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _waste(run: Run, grok_step: float, length: int) -> float:
+def _wastes(run: Run, grok_step: float) -> dict[int, float]:
+    """Share of energy after grokking by length of schedule."""
     last = run.steps[-1].index
-    whole_j, grokked_j = energies_at(run, [min(length, last), grok_step])
-    if length > last:
-        end_j = energy_at(run, last)
-        after_j = (end_j - grokked_j) / (last - grok_step) if last > grok_step else end_j / last
-        whole_j += after_j * (length - last)
-    return float(1 - grokked_j / whole_j)
+    ends = [min(length, last) for length in SCHEDULES]
+    *wholes_j, grokked_j, end_j = energies_at(run, [*ends, grok_step, last])
+    after_j = (end_j - grokked_j) / (last - grok_step) if last > grok_step else end_j / last
+    return {
+        length: float(1 - grokked_j / (whole_j + after_j * (length - end)))
+        for length, end, whole_j in zip(SCHEDULES, ends, wholes_j, strict=True)
+    }
 
 
 def length_for(table: pd.DataFrame, waste: float) -> float:

@@ -42,13 +42,8 @@ def evaluations_of(run: Run) -> list[Evaluation]:
     return [Evaluation(int(cells[0]), *cells[1:]) for cells in run.metrics["evaluations"]]
 
 
-def energy_at(run: Run, step: float) -> float:
-    """Energy in joules from the opening of the window to an optimiser step, interpolated between marks."""
-    return float(energies_at(run, [step])[0])
-
-
 def energies_at(run: Run, steps: Sequence[float]) -> NDArray[np.float64]:
-    """`energy_at` for many steps."""
+    """Energies in joules from the opening of the window to optimiser steps, interpolated between marks."""
     marks = [(0, 0.0), *((mark.index, mark.energy_j or 0.0) for mark in run.steps)]
     marked, energies_j = zip(*marks, strict=True)
     return np.interp(steps, marked, energies_j)
@@ -65,14 +60,11 @@ def tabulate_runs(records: Records, trainings: Trainings) -> pd.DataFrame:
         One row per run.
     """
     table = runs_table(records, parameters=_PARAMETERS, metrics=_METRICS)
-    table.insert(
-        3,
-        "rule",
-        [
-            next(e for e in records if isinstance(e, Run) and e.arm == arm).parameters.get("rule", "fixed")
-            for arm in table["arm"]
-        ],
-    )
+    rule_of: dict[str, object] = {}
+    for record in records:
+        if isinstance(record, Run):
+            rule_of.setdefault(record.arm, record.parameters.get("rule", "fixed"))
+    table.insert(3, "rule", [rule_of[arm] for arm in table["arm"]])
     cells = [
         describe_course(trainings[key]) if (key := (arm, block)) in trainings else {}
         for arm, block in zip(table["arm"], table["block"], strict=True)
@@ -96,7 +88,9 @@ def describe_course(run: Run) -> dict[str, float | None]:
     history = evaluations_of(run)
     memorised = next((e.step for e in history if e.train_accuracy >= _MEMORISED), None)
     grokked, fully = first_sustained(history, GROKKED), first_sustained(history, _ALL)
-    whole_j = energy_at(run, history[-1].step)
+    steps = [step for step in (history[-1].step, memorised, grokked, fully) if step is not None]
+    energy_j = dict(zip(steps, energies_at(run, steps).tolist(), strict=True))
+    whole_j = energy_j[history[-1].step]
     course: dict[str, float | None] = {
         "memorised_step": memorised,
         "grok_step": grokked,
@@ -104,14 +98,14 @@ def describe_course(run: Run) -> dict[str, float | None]:
         "final_accuracy": history[-1].accuracy,
     }
     if memorised is not None:
-        course["memorising_j"] = energy_at(run, memorised)
+        course["memorising_j"] = energy_j[memorised]
     if grokked is not None:
-        grokked_j = energy_at(run, grokked)
+        grokked_j = energy_j[grokked]
         if memorised is not None and memorised <= grokked:
-            course["waiting_j"] = grokked_j - energy_at(run, memorised)
+            course["waiting_j"] = grokked_j - energy_j[memorised]
         course |= {"waste_j": whole_j - grokked_j, "waste": 1 - grokked_j / whole_j}
     if fully is not None:
-        course["waste99"] = 1 - energy_at(run, fully) / whole_j
+        course["waste99"] = 1 - energy_j[fully] / whole_j
     return course
 
 

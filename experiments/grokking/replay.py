@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,10 @@ class Course:
     def lost_points(self) -> Floats:
         """Accuracy at the end of the schedule minus accuracy at each evaluation, in percentage points."""
         return 100 * (self.accuracy[-1] - self.accuracy)
+
+
+# Courses of runs by arm and block.
+Courses = Mapping[tuple[str, int], Course]
 
 
 def course_of(run: Run) -> Course:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from experiments.grokking.outcomes import Trainings, evaluations_of
-from experiments.grokking.replay import course_of, oracle_place, watched_steps
+from experiments.grokking.replay import Courses, oracle_place, watched_steps
 from experiments.grokking.rules import RULES, stop_step
 from joules.analysis import statistics
 
@@ -14,12 +16,28 @@ from joules.analysis import statistics
 SAFETY = 1.5
 
 
-def rules_table(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataFrame) -> pd.DataFrame:
+# Where each rule stops a run, by the run's arm and block.
+Stops = Mapping[tuple[str, int], Mapping[str, float]]
+
+
+def stop_steps(fixed: pd.DataFrame, trainings: Trainings) -> Stops:
+    """The step at which every rule stops every run of a fixed schedule that grokked."""
+    grokked = fixed.dropna(subset=["grok_step"])
+    return {
+        key: {name: stop_step(evaluations_of(trainings[key]), rule) for name, rule in RULES.items()}
+        for key in zip(grokked["arm"], grokked["block"], strict=True)
+    }
+
+
+def rules_table(
+    fixed: pd.DataFrame, stops: Stops, courses: Courses, predictions: pd.DataFrame
+) -> pd.DataFrame:
     """Replay every rule on every run that grokked.
 
     Args:
         fixed: Runs of a fixed schedule.
-        trainings: Records of the runs by arm and block.
+        stops: Where the rules stop these runs.
+        courses: Courses of the runs by arm and block.
         predictions: Predicted steps of grokking.
 
     Returns:
@@ -29,25 +47,24 @@ def rules_table(fixed: pd.DataFrame, trainings: Trainings, predictions: pd.DataF
     predicted = predictions.set_index(["arm", "block"])["unseen_task"]
     rows = []
     for row in fixed.dropna(subset=["grok_step"]).to_dict("records"):
-        run = trainings[row["arm"], row["block"]]
-        history, of = evaluations_of(run), course_of(run)
-        stops: dict[str, float] = {name: stop_step(history, rule) for name, rule in RULES.items()}
-        guess = predicted.get((row["arm"], row["block"]))
+        key = row["arm"], row["block"]
+        of, of_rules = courses[key], dict(stops[key])
+        guess = predicted.get(key)
         if guess is not None and np.isfinite(guess):
-            stops["predictor"] = SAFETY * guess
-        stops["oracle"] = of.step[oracle_place(of)]
-        for rule, at in stops.items():
-            place = min(int(np.searchsorted(of.step, at)), len(history) - 1)
+            of_rules["predictor"] = SAFETY * guess
+        of_rules["oracle"] = of.step[oracle_place(of)]
+        for rule, at in of_rules.items():
+            place = min(int(np.searchsorted(of.step, at)), len(of.step) - 1)
             rows.append(
                 {
                     "arm": row["arm"],
                     "block": row["block"],
                     "rule": rule,
-                    "stop_step": history[place].step,
-                    "accuracy": history[place].accuracy,
+                    "stop_step": int(of.step[place]),
+                    "accuracy": of.accuracy[place],
                     "saved": of.saved(place, watched_steps(rule)),
                     "lost_points": of.lost_points[place],
-                    "too_early": history[place].step < row["grok_step"],
+                    "too_early": bool(of.step[place] < row["grok_step"]),
                 }
             )
     columns = ["arm", "block", "rule", "stop_step", "accuracy", "saved", "lost_points", "too_early"]

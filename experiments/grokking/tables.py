@@ -6,6 +6,7 @@ import pandas as pd
 
 from experiments.grokking import frontier, outcomes, step_evaluation, stopping
 from experiments.grokking.fleet import fleet
+from experiments.grokking.replay import course_of
 from joules.analysis import statistics
 from joules.analysis.records import Records, select_measured, sort_by_arm
 from joules.bench.record import Run
@@ -30,9 +31,14 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
     runs = outcomes.tabulate_runs(records, trainings)
     good = select_measured(runs)
     fixed = good[good["rule"] == "fixed"]
-    predictions = step_evaluation.predictions_table(fixed, trainings)
-    rules = stopping.rules_table(fixed, trainings, predictions)
-    settings = frontier.frontier(fixed, trainings, predictions)
+    courses = {key: course_of(run) for key, run in trainings.items()}
+    # Neither when a network groks nor when a rule stops it depends on the power model.
+    steps = tuple(fixed[["arm", "block", "grok_step"]].dropna().itertuples(index=False, name=None))
+    once = records.cells.compute_once
+    predictions = once(("predictions", steps), lambda: step_evaluation.predictions_table(fixed, trainings))
+    stops = once(("stops", steps), lambda: stopping.stop_steps(fixed, trainings))
+    rules = stopping.rules_table(fixed, stops, courses, predictions)
+    settings = frontier.frontier(fixed, courses, predictions)
     waste_j = fixed["waste_j"].dropna()
     return {
         "runs": runs,
@@ -46,13 +52,15 @@ def tabulate(records: Records, design: Design) -> dict[str, pd.DataFrame]:
                 *stopping.rule_statistics(rules),
                 *frontier.frontier_statistics(settings),
                 *frontier.step_statistics(fixed, trainings),
-                *frontier.monitoring_statistics(trainings),
+                *frontier.monitoring_statistics(trainings, courses),
                 *step_evaluation.predictor_statistics(predictions, fixed),
             ],
             columns=statistics.COLUMNS,
         ),
         "predictions": predictions,
-        "coefficients": step_evaluation.coefficients_table(predictions),
+        "coefficients": once(
+            ("coefficients", steps), lambda: step_evaluation.coefficients_table(predictions)
+        ),
         "rules": rules,
         "frontier": frontier.frontier_means(settings),
         "schedules": frontier.schedules(fixed, trainings),

@@ -10,9 +10,9 @@ import dataclasses
 import functools
 import itertools
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from joules.bench.record import Idle, Run
 from joules.instrument.host.machine import Machine
 from joules.instrument.reading_arrays import Floats, Layout, ReadingArrays
 
+Made = TypeVar("Made")
 Record = Run | Idle
 Kind = Literal["run", "idle"]
 Rows = NDArray[np.intp]
@@ -96,6 +97,7 @@ class Cells:
     versions: Mapping[str, str]
     # Tables under every power model share them.
     _series: dict[str, pd.Series] = dataclasses.field(default_factory=dict, repr=False)
+    _computed: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def order(self) -> Rows:
@@ -116,6 +118,18 @@ class Cells:
             self._series[key] = pd.Series(cells.tolist() if cells.dtype == object else cells)
         return self._series[key]
 
+    def compute_once(self, key: Hashable, compute: Callable[[], Made]) -> Made:
+        """What `compute` gives, computed once for these runs under all power models: no energy may enter it.
+
+        Args:
+            key: identifies what is computed, and everything that it depends on apart from the runs.
+            compute: is called where there is no result of this key.
+        """
+        if key not in self._computed:
+            self._computed[key] = compute()
+        made: Made = self._computed[key]
+        return made
+
     def subset(self, runs: Mask, idle: Mask) -> Cells:
         """Cells of the chosen runs and idle records."""
         chosen = {"runs": runs, "parameters": runs, "metrics": runs, "idle": idle}
@@ -123,7 +137,7 @@ class Cells:
             kind: {name: column[mask] for name, column in getattr(self, kind).items()}
             for kind, mask in chosen.items()
         }
-        return dataclasses.replace(self, **columns, _series={})
+        return dataclasses.replace(self, **columns, _series={}, _computed={})
 
 
 class RecordColumns(NamedTuple):

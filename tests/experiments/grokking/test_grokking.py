@@ -359,11 +359,12 @@ def test_watching_is_charged_to_the_rule_that_needs_it():
 def test_a_record_that_does_not_tell_evaluations_apart_has_them_for_nothing():
     run, _ = trained("add_mlp", 0, [0.2] * 5 + [1.0] * 15)
     assert replay.course_of(run).monitoring == 0
-    assert frontier.monitoring_statistics({("add_mlp", 0): run}) == []
+    assert frontier.monitoring_statistics({("add_mlp", 0): run}, {}) == []
     phases = [Phase(name="evaluation", start_s=k, end_s=k + 0.1, energy_j=2.0) for k in range(20)]
     told = run.model_copy(update={"phases": phases})
-    assert replay.course_of(told).monitoring == pytest.approx(40 / 160)
-    (row,) = frontier.monitoring_statistics({("add_mlp", 0): told})
+    course = replay.course_of(told)
+    assert course.monitoring == pytest.approx(40 / 160)
+    (row,) = frontier.monitoring_statistics({("add_mlp", 0): told}, {("add_mlp", 0): course})
     assert row["estimate"] == pytest.approx(0.25)
 
 
