@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 from joules.analysis.roofline import Operator
+from joules.analysis.roofline.networks import operators_of_network
 
 _IMAGES, _PIXELS = 8, 224
 _VECTOR_ELEMENTS = 2**24
@@ -20,9 +21,7 @@ _BYTES = 4
 def operators_of_work(work: str) -> tuple[Operator, ...]:
     """The operators of one pass of `work`; empty if they are unknown."""
     if work == "vision":
-        from joules.analysis.roofline.operators import operators_of_model
-
-        return operators_of_model("resnet50", _PIXELS, _IMAGES)
+        return operators_of_network("resnet50", _PIXELS, _IMAGES)
     if work == "small_kernels":
         return _SMALL_PASSES * _small_network()
     if work == "memory_bound":
@@ -32,12 +31,8 @@ def operators_of_work(work: str) -> tuple[Operator, ...]:
 
 
 def _small_network() -> tuple[Operator, ...]:
-    import torch
-    from torch import nn
-
-    from joules.analysis.roofline.operators import operators_of
-
-    layers: list[nn.Module] = []
-    for _ in range(_SMALL_LAYERS):
-        layers += [nn.Linear(_SMALL_WIDTH, _SMALL_WIDTH), nn.ReLU()]
-    return operators_of(nn.Sequential(*layers), torch.zeros(1, _SMALL_WIDTH))
+    """Layers of a weight matrix and a bias with ReLU after each, on one vector."""
+    width, weights = _SMALL_WIDTH, _SMALL_WIDTH**2
+    linear = Operator(2.0 * weights, float(_BYTES) * (weights + 3 * width))
+    relu = Operator(0.0, float(_BYTES) * 2 * width)
+    return _SMALL_LAYERS * (linear, relu)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from joules.analysis import regression, roofline, statistics
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
+from joules.analysis.roofline.networks import operators_of_network
 from joules.instrument import carbon, codecarbon_data
 from joules.means import MeanSample
 from joules.study.design import Design
@@ -117,8 +118,6 @@ def _rooflines(records: Records, limits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_networks(records: Records, limits: pd.DataFrame) -> Iterator[dict[str, object]]:
-    from joules.analysis.roofline.operators import operators_of_model
-
     parameters = ("family", "model", "factor", "batch_size", "image_size")
     for arm, group in _by_arm(records, NETWORKS, parameters, ("threads", "inferences", "layers")):
         first = group.iloc[0]
@@ -126,7 +125,7 @@ def _of_networks(records: Records, limits: pd.DataFrame) -> Iterator[dict[str, o
         if known is None:
             continue
         batch = int(first["batch_size"])
-        operators = operators_of_model(str(first["model"]), int(first["image_size"]), batch)
+        operators = operators_of_network(str(first["model"]), int(first["image_size"]), batch)
         yield _roofline(
             arm, group, group["inferences"] / batch, operators, known, NETWORKS, str(first["family"])
         )

@@ -1,5 +1,8 @@
 """Rooflines against work that was counted by hand."""
 
+import importlib.metadata
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +12,8 @@ from torch import nn
 
 from joules.analysis import regression, roofline
 from joules.analysis.records import Records
-from joules.analysis.roofline import Limits, Operator, operators
+from joules.analysis.roofline import Limits, Operator, networks, operators
+from joules.study.design import load_design
 from joules.workload.counting import count_inference
 from tests import records
 
@@ -55,6 +59,33 @@ def test_operators_are_those_that_a_workload_counts(model):
     assert len(listed) == counted["operators"]
     assert sum(one.flops for one in listed) == counted["flops"]
     assert sum(one.bytes_moved for one in listed) == counted["bytes_moved"]
+    assert networks.operators_of_network(model, 224, 1) == listed
+
+
+@pytest.fixture
+def read_again():
+    """Lists of operators are read from their file before and after the test."""
+    caches = (networks.operators_of_network, networks._read_lists)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_networks_of_every_design_are_listed_by_this_code_and_version(read_again, monkeypatch):
+    monkeypatch.setitem(sys.modules, operators.__name__, None)
+    for arm in load_design("flops_vs_energy").runs("paper").values():
+        size, batch = arm["image_size"], arm["batch_size"]
+        assert networks.operators_of_network(arm["model"], size, batch), (
+            "python -m joules.analysis.roofline.networks"
+        )
+
+
+def test_lists_of_another_version_are_not_used(read_again, monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "1.0")
+    monkeypatch.setattr(operators, "operators_of_model", lambda *network: network)
+    assert networks.operators_of_network("alexnet", 224, 1) == ("alexnet", 224, 1)
 
 
 def at_limit(arm, limit, block, quickest_s, **counts):
