@@ -66,3 +66,13 @@ def test_a_use_of_psutils_processes_is_a_fault_of_style():
     command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "joules/bench/worker.py", "-"]
     checked = subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True, check=False)
     assert "TID251 `psutil.Process` is banned: children() reads all of /proc" in checked.stdout
+
+
+def test_a_program_names_itself_in_no_signs_that_a_terminal_obeys(tmp_path):
+    program = tmp_path / "a\x1b[2J\nb"
+    program.symlink_to(sys.executable)
+    command = [program, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as named:
+        named.stdout.readline()
+        assert processes.name_of(named.pid) == "a?[2J?b"
+        named.kill()
