@@ -7,17 +7,37 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 
 from joules import cli
+from joules.analysis.tables import read_tables
+from joules.paper.rows import pick
+from joules.paper.values import Value
 from tests import RELEASED, ROOT
 
 _PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted(ROOT.glob("experiments/*/README.md")),
+    *sorted(ROOT.glob("experiments/**/README.md")),
     *sorted(ROOT.glob("joules/**/README.md")),
+    *sorted(ROOT.glob("validation/**/README.md")),
 ]
-_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```(\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# Blocks whose language another test runs.
+_RUN_ELSEWHERE = {
+    "tests/joules/test_how_to.py": [
+        "bench.md console",
+        "ci.md console",
+        "clusters.md console",
+        "meter.md python",
+    ],
+    "tests/joules/archive/test_bibtex.py": ["cite.md console"],
+    "tests/joules/instrument/test_exchange.py": ["notebook.md python"],
+    # Pieces of a program, not one: names and calls that these tests use.
+    "tests/joules/integrations/test_trainers.py": ["trainers.md python"],
+    "tests/workflow/test_commands.py": ["CONTRIBUTING.md python"],
+}
+_NO_COMMANDS = ("mermaid", "text")
 _SPAN = re.compile(r"`((?:snakemake|joules|make|python -m)\s[^`]+)`")
 _CAMPAIGN = "epyc-2core-quick-2026-11-26"
 # What a reader puts in these places.
@@ -39,14 +59,52 @@ _READS = ("--help", "doctor", "new-experiment", "trace")
 _LONG = "--verify"
 
 
+def texts(node):
+    """The texts in a YAML document."""
+    if isinstance(node, str):
+        return [node]
+    below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [text for part in below for text in texts(part)]
+
+
+def test_every_kind_of_block_is_run_by_a_test():
+    found = {
+        f"{page.name} {kind}"
+        for page in _PAGES
+        for kind, _ in _BLOCK.findall(page.read_text(encoding="utf-8"))
+        if kind not in ("sh", "yaml", *_NO_COMMANDS) and not kind.startswith("{")
+    }
+    assert found == {block for blocks in _RUN_ELSEWHERE.values() for block in blocks}
+    for test, blocks in _RUN_ELSEWHERE.items():
+        assert (ROOT / test).is_file(), blocks
+
+
+def test_a_value_has_the_source_that_the_page_states():
+    (example,) = (
+        body for kind, body in _BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text()) if kind == "python"
+    )
+    made = []
+    names = {"tables": read_tables(RELEASED, "first_principles"), "pick": pick}
+    exec(example, names | {"Value": lambda *given: made.append(Value(*given))})
+    assert len(made) > 1
+    assert made[0].raw > 0
+    assert example.partition("#")[2].partition("\n")[0].strip() == made[0].source
+
+
 def commands():
     found = {}
     for page in _PAGES:
         if page.name == "CHANGELOG.md":
             continue
         text = page.read_text(encoding="utf-8")
-        lines = "".join(_BLOCK.findall(text)).replace("\\\n", " ").splitlines()
-        for command in [*(line.partition("  #")[0] for line in lines), *_SPAN.findall(text)]:
+        blocks = _BLOCK.findall(text)
+        lines = "".join(body for kind, body in blocks if kind == "sh").replace("\\\n", " ").splitlines()
+        steps = [step for kind, body in blocks if kind == "yaml" for step in texts(yaml.safe_load(body))]
+        for command in [
+            *(line.partition("  #")[0] for line in lines),
+            *(step for step in steps if step.startswith("joules ")),
+            *_SPAN.findall(text),
+        ]:
             words = " ".join(command.split())
             if words and not words.startswith("#"):
                 found.setdefault(words, None)

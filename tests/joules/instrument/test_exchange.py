@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import pytest
 from codecarbon.output_methods.emissions_data import EmissionsData
@@ -14,6 +15,7 @@ from joules.instrument.command import MeteredCommand
 from joules.instrument.command_report import report
 from joules.instrument.exchange import append_emissions, describe_boamps
 from joules.instrument.host.gpus import Gpu
+from tests import ROOT
 from tests.joules.instrument.test_benchmark import measurement
 from tests.records import MACHINE, reading
 
@@ -117,7 +119,11 @@ def test_a_report_of_boamps_has_what_its_schema_requires():
 def test_a_cell_of_a_notebook_shows_its_energy():
     shells = pytest.importorskip("IPython.core.interactiveshell", reason="install envs/trainers.lock")
     shell = shells.InteractiveShell.instance()
-    shell.run_line_magic("load_ext", "joules")
+    page = (ROOT / "docs" / "how-to" / "notebook.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(cells) > 1
+    for cell in cells:
+        assert shell.run_cell(cell).success
     window = shell.run_cell_magic("joules", "sums", "x = sum(range(1000))\n")
     assert shell.user_ns["x"] == 499500
     assert window.name == "sums"
