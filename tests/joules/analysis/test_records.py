@@ -237,3 +237,20 @@ def test_a_damaged_record_among_many_is_named(tmp_path, many):
     paths[4].write_text(edited, encoding="utf-8")
     with pytest.raises(UserError, match=r"block-4\.jsonl line \d+ was modified"):
         records.load_records(paths)
+
+
+def test_what_no_power_model_changes_is_computed_once_for_the_same_runs():
+    whole = Records.from_sequence([run(arm, block) for arm in "ab" for block in range(2)])
+    computed = []
+
+    def number_runs(of):
+        return of.cells.compute_once("runs", lambda: computed.append(of) or of.count("run"))
+
+    assert [number_runs(whole), number_runs(whole.with_readings(whole.groups, lambda record, _: record))] == [
+        4,
+        4,
+    ]
+    assert computed == [whole]
+    fewer = whole.subset(whole.cells.runs["arm"] == "a", whole.cells.idle["session"] == "")
+    assert number_runs(fewer) == 2
+    assert whole.cells.compute_once("other", list) == []
