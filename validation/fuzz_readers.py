@@ -18,7 +18,7 @@ from joules.bench.progress import load_expectation, summarize_times
 from joules.errors import UserError
 from joules.instrument.source import Host, Source
 from joules.instrument.sources import battery, cray, hwmon, rapl
-from joules.models import read_yaml, validate
+from joules.models import validate
 from joules.paper.steps import read_values
 from joules.study.campaign import Campaign
 from joules.study.claims import Claims
@@ -27,6 +27,7 @@ from joules.study.design import Design
 from joules.study.manifest import check_listed_records, read_manifest
 from joules.study.repository import repository_root
 from joules.study.timestamps import order_file_times
+from joules.yaml_files import read_yaml
 
 CAMPAIGN = "fuzzed"
 # What every file holds of which a good one states the hash.

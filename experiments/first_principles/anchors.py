@@ -26,7 +26,8 @@ with patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoad
     from mlsysim.systems.types import Fleet, NetworkFabric, Node
 
 from joules.errors import UserError
-from joules.models import Closed, read_yaml, validate
+from joules.models import Closed, validate
+from joules.yaml_files import read_yaml
 
 _REFERENCE = Path(__file__).parent / "reference" / "anchors.yaml"
 _OPTIMAL_MODELS = Path(__file__).parent / "reference" / "hoffmann_optimal_models.csv"

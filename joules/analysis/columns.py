@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from joules.models import Closed, read_yaml, validate
+from joules.models import Closed, validate
 from joules.study.design import experiments_folder
+from joules.yaml_files import read_yaml
 
 FILE = "columns.yaml"
 # The folder of the meanings that all experiments share.

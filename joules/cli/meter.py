@@ -122,7 +122,8 @@ def _meter(options: Options) -> int:
         functional_units=options.sci,
     )
     # From here on the exit status is the command's. Files are written before anything is printed.
-    _write_files(options, metered, grid)
+    if options.json or options.emissions or options.boamps:
+        _write_files(options, metered, grid)
     with contextlib.suppress(OSError):
         print(
             report(metered, grid, options.models).encode("utf-8", "backslashreplace").decode(),

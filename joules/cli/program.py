@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import sys
 import textwrap
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, the status of a metered command, 1 if the condition of `--fail-if` is met, 2 after
         an error message, 130 after an interrupt.
     """
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parse_arguments(given)
@@ -87,8 +89,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _prepare_process(command: Command, options: Options, given: Sequence[str]) -> None:
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     if not command.needs_repository:
+        if "torch" not in sys.modules:
+            # No garbage is searched for at the end; bindings of PyTorch would report it.
+            atexit.register(gc.freeze)
         # Of the meter's own warnings, without the line of code.
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     if command.needs_repository:

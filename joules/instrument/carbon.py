@@ -16,7 +16,6 @@ Sources of the constants:
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -150,6 +149,8 @@ def grids() -> list[Grid]:
 
 def region_hint(text: str) -> str:
     """Suggests a region for an invalid one: accepts two-letter codes, lower case and names of countries."""
+    import difflib
+
     packaged = _packaged("global_energy_mix.json")
     countries = packaged[0] if packaged else {}
     known = {WORLD: WORLD, **{code: code for code in countries}}

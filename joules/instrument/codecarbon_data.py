@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import importlib.util
 from pathlib import Path
 
@@ -23,6 +22,8 @@ def read_bytes(name: str) -> bytes | None:
 @functools.cache
 def version() -> str | None:
     """The installed version; None if it is not installed."""
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from joules.errors import UserError
-from joules.models import read_yaml
 from joules.study.repository import repository_root
+from joules.yaml_files import read_yaml
 
 
 def citation_file() -> Path:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from joules.models import Closed, read_yaml, validate
+from joules.models import Closed, validate
 from joules.study.design import Name, experiment_folder
 from joules.study.repository import repository_root
+from joules.yaml_files import read_yaml
 
 # An experiment has at most so many primary claims.
 _MOST_PRIMARY = 2

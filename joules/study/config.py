@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from joules.errors import UserError
 from joules.instrument.carbon import PRICE_USD_PER_KWH, region_hint
-from joules.models import Closed, parse_yaml, read_yaml, validate
+from joules.models import Closed, validate
 from joules.study.design import Name, Scalar, Scale, load_design, with_campaign_experiments
 from joules.study.repository import repository_root
+from joules.yaml_files import parse_yaml, read_yaml
 
 LOCAL = "local"
 # Games are seeded with a thousand times the seed of a block, and an emulator takes seeds below 2^31.

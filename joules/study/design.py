@@ -15,8 +15,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from joules.errors import UserError
 from joules.means import Test
-from joules.models import Closed, did_you_mean, read_yaml, validate
+from joules.models import Closed, did_you_mean, validate
 from joules.study.repository import repository_root
+from joules.yaml_files import read_yaml
 
 Scale = Literal["smoke", "quick", "standard", "paper"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]

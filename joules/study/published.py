@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from joules.errors import UserError
-from joules.models import Closed, read_yaml, validate
+from joules.models import Closed, validate
 from joules.study.fingerprint import check_unchanged
+from joules.yaml_files import read_yaml
 
 SOURCES = "sources.yaml"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from joules.errors import UserError
-from joules.models import read_yaml
+from joules.yaml_files import read_yaml
 
 
 @pytest.mark.parametrize(

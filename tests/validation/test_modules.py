@@ -24,7 +24,6 @@ SMALLEST = {
     "learning": ["0.001", "0", "1"],
     "neighbour": ["1"],
     "overhead": ["1"],
-    "peers": ["0.5"],
     "pooling": ["20"],
     "recompute_published": [],
     "registry": ["10"],
@@ -32,8 +31,8 @@ SMALLEST = {
     "same_arm": ["20"],
     "tuning": ["1"],
 }
-# These need a GPU, a browser, or a campaign that is built, or build one: minutes each.
-LONG = {"counter", "explorer", "nothing_to_do", "pictures", "records", "watching"}
+# These need a GPU, a browser, a package index, or a campaign that is built, or build one: minutes each.
+LONG = {"counter", "explorer", "nothing_to_do", "peers", "pictures", "records", "start", "watching"}
 
 
 @pytest.mark.alone

@@ -18,10 +18,11 @@ from joules.analysis.records.record_columns import Record, RecordColumns, concat
 from joules.bench.journal import parse_records
 from joules.bench.record import Run
 from joules.errors import UserError
-from joules.models import Closed, read_yaml, validate
+from joules.models import Closed, validate
 from joules.power.servers import ProcessorIdentity
 from joules.study.campaign import STATED
 from joules.study.files import COMPRESSED, read_content
+from joules.yaml_files import read_yaml
 
 # Of files larger than this, only the columns are kept in memory.
 _KEPT_BYTES = 100_000_000

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pynvml
 from pydantic import Field
 
 from joules.models import Closed
@@ -40,6 +41,18 @@ class GpuUse(Closed):
     is_visible: bool = True
 
 
+def finds_nvml() -> bool:
+    """Whether the driver's library may be there. Where it is not, its bindings need not be imported, which
+    takes as long as importing half of NumPy."""
+    if "pynvml" in sys.modules or sys.platform != "linux":
+        return True
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def accessible_gpus() -> Iterator[tuple[int, Any]]:
     """Index and handle of every GPU this user may open, once NVML is initialised. A batch system may count
     the other jobs' GPUs and refuse them.
@@ -47,6 +60,8 @@ def accessible_gpus() -> Iterator[tuple[int, Any]]:
     Raises:
         pynvml.NVMLError: where the GPUs cannot be counted.
     """
+    import pynvml
+
     for index in range(pynvml.nvmlDeviceGetCount()):
         with contextlib.suppress(pynvml.NVMLError):
             yield index, pynvml.nvmlDeviceGetHandleByIndex(index)
@@ -54,6 +69,10 @@ def accessible_gpus() -> Iterator[tuple[int, Any]]:
 
 def describe_gpus() -> list[Gpu]:
     """Every GPU this user may open; none where the driver does not answer."""
+    if not finds_nvml():
+        return []
+    import pynvml
+
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -159,6 +178,8 @@ def job_shares(gpus: Iterable[GpuUse]) -> dict[str, float]:
 
 
 def _memory_gib(handle: Any) -> int | None:
+    import pynvml
+
     try:
         return round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 1024**3)
     except pynvml.NVMLError:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import psutil
 
 
 class LoadMeter:
     """Load of the whole machine, 0 to 1, since the previous read. Stolen time counts as busy."""
 
-    # A load over less is rounded to nothing by the kernel's ticks; the first read waits for it.
-    _LEAST_S = 0.05
-
     def __init__(self) -> None:
         self._last = psutil.cpu_times()
-        self._opened_s: float | None = time.monotonic()
 
     def read(self) -> float:
-        if self._opened_s is not None:
-            time.sleep(max(self._opened_s + self._LEAST_S - time.monotonic(), 0.0))
-            self._opened_s = None
         now, last = psutil.cpu_times(), self._last
         self._last = now
         whole_s = _whole_s(now) - _whole_s(last)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from joules.instrument.host.gpus import finds_nvml, shown_nvidia_gpus
 from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.source import Channel, Host, Source, SourceError
 
@@ -55,9 +56,16 @@ def _needs_module(name: str, comes_with: str) -> Callable[[Host], str | None]:
     return missing
 
 
+def _needs_nvidia(host: Host) -> str | None:
+    """The vendor needs a GPU that the system shows, or the library of its driver."""
+    if finds_nvml() or shown_nvidia_gpus(host.sys, host.dev):
+        return None
+    return "no NVIDIA GPU can be read (NVML: NVML Shared Library Not Found)"
+
+
 # A vendor is a file in this folder and a line here. Of sources of one provenance the first one counts.
 SOURCES: Mapping[str, Vendor] = {
-    "nvml": Vendor("nvml"),
+    "nvml": Vendor("nvml", _needs_nvidia),
     "amdsmi": Vendor("amdsmi", _needs_module("amdsmi", "ROCm")),
     "rapl": Vendor("rapl"),
     "cray": Vendor("cray", _needs_folder("cray/pm_counters")),

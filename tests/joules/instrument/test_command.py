@@ -1,5 +1,7 @@
 """`meter` and `doctor` as a user runs them."""
 
+import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ from joules.errors import UserError
 from joules.instrument import carbon, command
 from joules.instrument.command import meter_command
 from joules.instrument.command_report import report
+from joules.instrument.host import gpus
 from joules.instrument.host.processes import DESCENDANTS
 from joules.instrument.reading import primary
 from joules.instrument.source import Host
@@ -398,9 +401,25 @@ def test_the_meter_names_a_program_whose_name_is_no_text(tmp_path):
     assert "aaaaaaaaaaaaaa" in done.stderr
 
 
-def test_metering_starts_without_delay():
-    """The start imports neither CodeCarbon nor pandas, which takes a second."""
-    code = "import sys; from joules import Meter; Meter().close(); "
-    code += "print(sorted({'codecarbon', 'pandas', 'cpuinfo', 'torch'} & set(sys.modules)))"
+@pytest.mark.parametrize(
+    "code", ["from joules import Meter; Meter().close()", "from joules.cli import main; main(METER)"]
+)
+def test_metering_starts_without_code_that_it_does_not_need(code):
+    """CodeCarbon and pandas take a second, NVIDIA's bindings and PyYAML a tenth of the start each."""
+    heavy = {"codecarbon", "cpuinfo", "pandas", "pynvml", "scipy", "torch", "yaml"}
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("libnvidia-ml.so.1")
+        heavy.remove("pynvml")
+    code = f"import sys; METER = ['meter', '--idle', '0', '--', 'true']; {code}; "
+    code += f"print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_bindings_are_imported_where_the_driver_has_its_library(monkeypatch):
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+    monkeypatch.setattr(gpus.ctypes, "CDLL", lambda name: name)
+    assert gpus.finds_nvml()
+    monkeypatch.setattr(gpus.ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
+    assert not gpus.finds_nvml()
+    assert gpus.describe_gpus() == []
