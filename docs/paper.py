@@ -19,11 +19,10 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
 
-def kept_campaign() -> Campaign:
-    """The released campaign whose paper is in the repository."""
-    return next(
-        each for each in campaigns(ROOT) if not each.is_local and (each.build / "paper.html").exists()
-    )
+def kept_campaign() -> Campaign | None:
+    """The released campaign whose paper is in the repository, if one is."""
+    released = (each for each in campaigns(ROOT) if not each.is_local)
+    return next((each for each in released if (each.build / "paper.html").exists()), None)
 
 
 class LinkPages(SphinxTransform):
@@ -33,8 +32,8 @@ class LinkPages(SphinxTransform):
     default_priority = 850
 
     def apply(self, **_options: Any) -> None:
-        name = self.env.docname
-        pages = [kept_campaign().build / f"{document}.html" for document in DOCUMENTS]
+        name, campaign = self.env.docname, kept_campaign()
+        pages = [campaign.build / f"{document}.html" for document in DOCUMENTS] if campaign else []
         for node in list(self.document.findall(addnodes.download_reference)):
             target = node["reftarget"]
             folder = DOCS if target.startswith("/") else (DOCS / name).parent
@@ -46,9 +45,9 @@ class LinkPages(SphinxTransform):
 
 def publish(app: Any, fault: Exception | None) -> None:
     """Copies the pages and what they lead to."""
-    if fault or app.builder.name != "html":
-        return
     campaign, site = kept_campaign(), Path(app.outdir)
+    if fault or campaign is None or app.builder.name != "html":
+        return
     papers = [campaign.build / f"{document}.{kind}" for document in DOCUMENTS for kind in ("html", "pdf")]
     for path in [*papers, *campaign.figures.glob("*.svg")]:
         copy = site / campaign.relative(path)
