@@ -2,8 +2,9 @@
 
     python -m validation.learning [LENGTH] [MINATAR_STEPS] [SEEDS]
 
-CartPole is learned for LENGTH times the published number of steps, with RL Zoo's hyperparameters as far as an
-arm of `rl_ranking` has them: learning rates are constant, networks and GAE are Stable-Baselines3's defaults.
+CartPole is learned for LENGTH times the published number of steps, with RL Zoo's hyperparameters: for PPO and
+A2C as far as an arm of `rl_ranking` has them (learning rates are constant, networks and GAE are
+Stable-Baselines3's defaults), for DQN with RL Zoo's network, updates and last exploration as well.
 The games of MinAtar are learned for MINATAR_STEPS by the arms of `rl_ranking` (0: not at all; published runs
 take 10,000,000). The paper on MinAtar (Young and Tian 2019) has figures and no table; published returns are
 those of gymnax, a port of the games. Policies are evaluated as published: deterministic on CartPole.
@@ -16,15 +17,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3 import DQN
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from experiments.rl_ranking.parameters import Parameters
-from experiments.rl_ranking.workload import make_model
+from experiments.rl_ranking.workload import algorithm, make_model
 from joules.study.design import load_design
 from joules.workload.reinforcement.environments import make_environments
+from joules.workload.reinforcement.learning import policy_options
 from validation.arguments import parse_numbers
 
 EPISODES = 30
+# Adam's default, as in Stable-Baselines3's DQN.
+_ADAM_EPSILON = 1e-8
 _ZOO = "RL Zoo, benchmark.md, one run"
 _GYMNAX = "gymnax, README"
 # Seeds of the evaluation are far from those of training.
@@ -64,13 +73,15 @@ CARTPOLE: dict[str, dict[str, Any]] = {
         "buffer_size": 100_000,
         "learning_starts": 1000,
         "train_every": 2,
-        # RL Zoo updates 128 times after 256 steps, with one target network.
-        "target_every": 256,
+        "target_every": 10,
         "minibatch_size": 64,
         "exploration_fraction": 0.16,
         "learning_rate": 2.3e-3,
     },
 }
+# Units of each hidden layer of RL Zoo's DQN, the steps after which it updates once for every two of them, and
+# the share of random actions at the end.
+_DQN_UNITS, _DQN_STEPS, _DQN_LAST_EXPLORATION = 256, 256, 0.04
 _MINATAR_STEPS = 10_000_000
 
 
@@ -108,6 +119,22 @@ def list_trainings(length: float, minatar_steps: int) -> list[Parameters]:
     return [Parameters.model_validate(each) for each in chosen]
 
 
+def make_learner(parameters: Parameters, games: VecEnv, seed: int) -> BaseAlgorithm:
+    """Makes the learner of `rl_ranking`; DQN in CartPole has the network and updates of RL Zoo."""
+    if (parameters.game, parameters.algorithm) != ("CartPole", "dqn"):
+        return make_model(parameters, games, seed)
+    policy = policy_options(parameters.network, _ADAM_EPSILON) | {"net_arch": [_DQN_UNITS, _DQN_UNITS]}
+    model = algorithm(parameters, games, seed, policy)
+    assert isinstance(model, DQN)
+    assert parameters.train_every
+    model.train_freq = TrainFreq(_DQN_STEPS, TrainFrequencyUnit.STEP)
+    model.gradient_steps = _DQN_STEPS // parameters.train_every
+    model.exploration_schedule = LinearSchedule(
+        model.exploration_initial_eps, _DQN_LAST_EXPLORATION, model.exploration_fraction
+    )
+    return model
+
+
 def learn(parameters: Parameters, seed: int) -> float:
     """Trains and returns the mean return of the last policy over `EPISODES` episodes."""
     threads = torch.get_num_threads()
@@ -118,7 +145,7 @@ def learn(parameters: Parameters, seed: int) -> float:
             (10, seed + _EVALUATION_SEED, False),
         )
     )
-    model = make_model(parameters, games, seed)
+    model = make_learner(parameters, games, seed)
     model.learn(parameters.total_steps)
     is_deterministic = parameters.game == "CartPole"
     mean, _ = evaluate_policy(model, evaluation, EPISODES, deterministic=is_deterministic, warn=False)

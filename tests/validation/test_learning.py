@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from experiments.rl_ranking.parameters import Parameters
+from joules.workload.reinforcement.environments import make_environments
 from validation import learning
 
 
@@ -22,6 +23,18 @@ def test_a_policy_is_learned_and_evaluated(algorithm):
     assert isinstance(parameters, Parameters)
     # The shortest episode of CartPole takes eight steps, the longest 500.
     assert 8 <= learning.learn(parameters, seed=0) <= 500
+
+
+def test_dqn_learns_cartpole_with_the_published_network_and_updates():
+    (parameters,) = [each for each in learning.list_trainings(1.0, 0) if each.algorithm == "dqn"]
+    games = make_environments(parameters.environment, 1, 0, training=True, threads=1)
+    model = learning.make_learner(parameters, games, 0)
+    layers = [each.out_features for each in model.q_net.q_net if hasattr(each, "out_features")]
+    assert layers == [256, 256, 2]
+    assert (model.train_freq.frequency, model.gradient_steps) == (256, 128)
+    # Of the steps, .16 have passed when exploration has fallen.
+    assert [model.exploration_schedule(1 - done) for done in (0, 0.2, 1)] == pytest.approx([1, 0.04, 0.04])
+    assert (model.target_update_interval, model.batch_size, model.learning_rate) == (10, 64, 2.3e-3)
 
 
 def test_a_row_names_what_was_published(monkeypatch, capsys):
