@@ -47,9 +47,11 @@ def test_runs_that_name_no_node_are_kept_anywhere(block, monkeypatch):
 def test_unlike_machines_are_refused_before_a_block_is_measured(block, monkeypatch):
     write_records(block.campaign.block_file("grokking", 1), [records.run(experiment="grokking", block=1)])
     measure.check_same_machine(block)
+    # As in a campaign of an earlier version.
+    block.campaign.machine_file.unlink()
     other = records.MACHINE.model_copy(update={"id": "other", "processor": "Another CPU"})
     monkeypatch.setattr(machine, "describe", lambda: other)
-    with pytest.raises(UserError, match=r"Test CPU.*this is a .*Another CPU.*same hardware"):
+    with pytest.raises(UserError, match=r"block-1.*Test CPU.*this is a .*Another CPU.*same hardware"):
         measure.check_same_machine(block)
 
 
