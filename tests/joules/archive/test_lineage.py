@@ -97,6 +97,9 @@ def test_what_resembles_no_value_is_refused(found):
         found("a.shore")
     with pytest.raises(UserError, match=r"whole table: name a cell of it, as in 'grokking/arms\.csv:<row>:"):
         found("results/local/tables/grokking/arms.csv")
+    # As the shell completes it.
+    with pytest.raises(UserError, match=r"README\.md' is not traced: use figures/<campaign>/<figure>\.pdf"):
+        found(str(ROOT / "README.md"))
 
 
 def test_a_star_lists_the_runs_of_its_arms_alone():
