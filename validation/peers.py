@@ -1,156 +1,154 @@
-"""Compares other meters with this one, on the same work at the same time.
+"""Compares other meters with this one: start, and error on a simulated GPU whose power is known.
 
-    pip install --require-hashes -r envs/peers.lock
-    python -m validation.peers [SECONDS]
+    python -m validation.peers [ROUNDS] [SECONDS]
 
-Each peer meters a piece of work while this meter runs. Prints the energy of the peer divided by that of this
-meter, or why a peer cannot be compared on this machine.
+Installs the meters of `envs/peers.lock` into an environment for this run. Each meters SECONDS of rest on the
+laboratory's GPU of 250 W, whose driver it loads as a real one. Then each round times, in random order,
+a program that opens and closes a window of each meter. What is not tried is printed with the reason.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
+import importlib.metadata
+import os
+import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
+import numpy as np
 
-from joules.instrument.carbon import JOULES_PER_KWH
-from joules.instrument.reading_arrays import one_window
-from joules.instrument.sampler import Sampler
-from joules.instrument.sources import discover
 from validation.arguments import parse_numbers
+from validation.environments import make_environment
+from validation.laboratory.curve import constant
+from validation.laboratory.nvidia import NvidiaGpu, compile_driver, write_scenario
+from validation.start import ROOT, time_in_pairs
+from validation.summary import median_interval
 
-Finish = Callable[[], float]
-
-
-def codecarbon(mode: str) -> Finish:
-    """Starts CodeCarbon; the result is joules."""
-    from codecarbon import OfflineEmissionsTracker
-
-    tracker = OfflineEmissionsTracker(
-        country_iso_code="USA",
-        measure_power_secs=1,
-        tracking_mode=mode,
-        save_to_file=False,
-        log_level="critical",
-        allow_multiple_runs=True,
-    )
-    tracker.start()
-
-    def finish() -> float:
-        tracker.stop()
-        return float(tracker.final_emissions_data.energy_consumed) * JOULES_PER_KWH
-
-    return finish
-
-
-def carbontracker() -> Finish:
-    """Starts Carbontracker on one epoch; the result is joules."""
-    from carbontracker import parser
-    from carbontracker.tracker import CarbonTracker
-
-    folder = tempfile.mkdtemp()
-    tracker = CarbonTracker(epochs=1, update_interval=1, log_dir=folder, verbose=0)
-    tracker.epoch_start()
-
-    def finish() -> float:
-        tracker.epoch_end()
-        tracker.stop()
-        logs = parser.parse_all_logs(log_dir=folder)
-        if not logs or not logs[0]["actual"]:
-            raise RuntimeError("reads no component of this machine")
-        return float(logs[0]["actual"]["energy (kWh)"]) * JOULES_PER_KWH
-
-    return finish
-
-
-def eco2ai() -> Finish:
-    """Starts Eco2AI; the result is joules."""
-    import eco2ai as package
-
-    file = Path(tempfile.mkdtemp(), "emission.csv")
-    tracker = package.Tracker(project_name="peers", experiment_description="peers", file_name=str(file))
-    tracker.start()
-
-    def finish() -> float:
-        tracker.stop()
-        return float(tracker.consumption()) * JOULES_PER_KWH
-
-    return finish
-
-
-def zeus() -> Finish:
-    """Starts a window of Zeus; the result is joules."""
-    from zeus.monitor import ZeusMonitor
-
-    monitor = ZeusMonitor()
-    monitor.begin_window("peers")
-
-    def finish() -> float:
-        measurement = monitor.end_window("peers")
-        energies = [*measurement.gpu_energy.values(), *(measurement.cpu_energy or {}).values()]
-        if not energies:
-            raise RuntimeError("reads neither a GPU nor a CPU counter of this machine")
-        return float(sum(energies))
-
-    return finish
-
-
-PEERS: dict[str, Callable[[], Finish]] = {
-    "CodeCarbon, machine": lambda: codecarbon("machine"),
-    "CodeCarbon, process": lambda: codecarbon("process"),
-    "Carbontracker": carbontracker,
-    "Eco2AI": eco2ai,
-    "Zeus": zeus,
+POWER_W = 250.0
+# How each opens and closes a window, and the joules that it reads of GPUs. `SECONDS` is replaced.
+PROGRAMS = {
+    "joules": """
+from joules import Meter
+with Meter() as meter, meter.window() as window:
+    work()
+read = [each.energy_j for name, each in window.measurement.domains.items() if name.startswith("gpu")]
+""",
+    "codecarbon": """
+from codecarbon import OfflineEmissionsTracker
+tracker = OfflineEmissionsTracker(
+    country_iso_code="USA", measure_power_secs=1, save_to_file=False, log_level="critical",
+    allow_multiple_runs=True,
+)
+tracker.start()
+work()
+tracker.stop()
+read = [tracker.final_emissions_data.gpu_energy * 3.6e6]
+""",
+    "zeus": """
+from zeus.monitor import ZeusMonitor
+monitor = ZeusMonitor()
+monitor.begin_window("peers", sync_execution=False)
+work()
+read = list(monitor.end_window("peers", sync_execution=False).gpu_energy.values())
+""",
+    "carbontracker": """
+import tempfile
+from carbontracker import parser
+from carbontracker.tracker import CarbonTracker
+folder = tempfile.mkdtemp()
+tracker = CarbonTracker(epochs=1, update_interval=1, log_dir=folder, verbose=0, components="gpu")
+tracker.epoch_start()
+work()
+tracker.epoch_end()
+tracker.stop()
+logs = parser.parse_all_logs(log_dir=folder)
+read = [logs[0]["actual"]["energy (kWh)"] * 3.6e6]
+""",
 }
+NOT_TRIED = {"perun": "it meters a script and writes its result to files"}
+_FRAME = """
+import time
+began = ended = 0.0
+def work():
+    global began, ended
+    began = time.monotonic()
+    time.sleep(SECONDS)
+    ended = time.monotonic()
+{}
+print("\\nRESULT", sum(read), ended - began)
+"""
 
 
-def work(seconds: float) -> None:
-    """Products of matrices on all cores."""
-    a = torch.randn(512, 512)
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        torch.mm(a, a)
+def command_of(python: Path, name: str, seconds: float) -> list[str]:
+    """The command that meters so many seconds of rest by a meter."""
+    return [str(python), "-c", _FRAME.format(PROGRAMS[name]).replace("SECONDS", repr(seconds))]
 
 
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Suppress the output of other meters."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
+def read_gpu(python: Path, name: str, seconds: float, folder: Path) -> str:
+    """The error of a meter on the simulated GPU, in words."""
+    now_s = time.monotonic()
+    write_scenario(
+        folder / "driver.txt",
+        [NvidiaGpu(constant(POWER_W))],
+        start_s=now_s,
+        epoch_s=time.time() - now_s,
+        until_s=seconds + 120.0,
+    )
+    simulated = {"LD_LIBRARY_PATH": str(folder), "LABORATORY_DRIVER": str(folder / "driver.txt")}
+    done = subprocess.run(
+        command_of(python, name, seconds),
+        cwd=folder,
+        env=os.environ | simulated,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    results = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode or not results:
+        return f"fails ({(done.stderr.strip().splitlines() or ['no message'])[-1]})"
+    read_j, lasted_s = map(float, results[0])
+    if not read_j:
+        return "finds no GPU"
+    true_j = POWER_W * lasted_s
+    return f"{read_j:.0f} J for {true_j:.0f} J ({100 * (read_j / true_j - 1):+.1f} %)"
 
 
-def main(seconds: float) -> None:
-    logging.disable(logging.CRITICAL)
-    sources, _ = discover()
-    with Sampler(sources) as meter:
-        for name, start in PEERS.items():
-            try:
-                with silence():
-                    finish = start()
-                meter.sample()
-                start_s = meter.now()
-                work(seconds)
-                end_s = meter.now()
-                with silence():
-                    theirs_j = finish()
-                meter.flush()
-            except (Exception, SystemExit) as fault:
-                print(f"{name}: cannot be compared here ({type(fault).__name__}: {fault})", flush=True)
-                continue
-            ours = one_window(meter.readings(start_s, end_s), end_s - start_s).total(0)
-            assert ours is not None
-            print(
-                f"{name}: {theirs_j:.1f} J, ours {ours.energy_j:.1f} J ({ours.provenance}), "
-                f"x{theirs_j / ours.energy_j:.3f} over {end_s - start_s:.1f} s",
-                flush=True,
+def main(rounds: int, seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        python = make_environment(
+            folder / "peers", "--require-hashes", "-r", str(ROOT / "envs" / "peers.lock")
+        )
+        (site,) = (folder / "peers" / "lib").glob("python*/site-packages")
+        shutil.copytree(ROOT / "joules", site / "joules")
+        subprocess.run([str(python), "-m", "compileall", "-q", str(site / "joules")], check=True)
+        versions = {
+            each.name.lower(): each.version for each in importlib.metadata.distributions(path=[str(site)])
+        }
+        driver = compile_driver(folder / "driver")
+        starting, found = {}, {}
+        for name in PROGRAMS:
+            found[name] = read_gpu(python, name, seconds, driver)
+            done = subprocess.run(
+                command_of(python, name, 0.0), cwd=scratch, capture_output=True, check=False
             )
+            if done.returncode == 0:
+                starting[name] = command_of(python, name, 0.0)
+        taken_s = time_in_pairs(starting, rounds, scratch)
+    print(f"{rounds} rounds, load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    for name, gpu in found.items():
+        start = "does not start without a GPU"
+        if name in taken_s:
+            ratio, low, high = median_interval(taken_s[name] / taken_s["joules"])
+            start = f"{np.median(taken_s[name]):.2f} s, {ratio:.2f} [{low:.2f}, {high:.2f}] times joules"
+        print(f"{name} {versions.get(name, 'of this clone')}: start: {start}; GPU of {POWER_W:g} W: {gpu}")
+    for name, reason in NOT_TRIED.items():
+        print(f"{name} {versions[name]}: not tried: {reason}")
 
 
 if __name__ == "__main__":
-    main(parse_numbers(__doc__, seconds=20.0).seconds)
+    given = parse_numbers(__doc__, rounds=10, seconds=5.0)
+    main(given.rounds, given.seconds)
