@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Collection, Iterable
 
 import pandas as pd
@@ -12,7 +11,6 @@ from joules.analysis.records import Records
 from joules.analysis.tables import list_tabulated, read_tables
 from joules.power.servers import choose_servers
 from joules.study.campaign import CAMPAIGN, Campaign
-from joules.study.design import Contrast
 from joules.study.manifest import Origin, released_claims
 
 # What is stated of a campaign with its verdicts, and the columns of verdicts that are compared.
@@ -40,9 +38,6 @@ def read_verdicts(campaigns: Iterable[Campaign]) -> dict[str, pd.DataFrame]:
 def _read_verdicts(campaign: Campaign) -> pd.DataFrame:
     alone = "campaign_verdict"
     table = pd.read_csv(released_claims(campaign), usecols=[*COMPARED, alone].__contains__)
-    if "unit" in table and "contrast" not in table:
-        # Verdicts of earlier versions state the contrast as the unit.
-        table["contrast"] = table["unit"].where(table["unit"].isin(typing.get_args(Contrast)))
     return table.assign(verdict=table.pop(alone)) if alone in table else table
 
 
