@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 
 from experiments.campaign import figures
-from joules.analysis import origin
 from joules.analysis.origin import SETTING
 from joules.paper.claims import state_claim
 from joules.paper.replication import decide_over_campaigns, print_replication, tabulate_replication
-from joules.study.campaign import Campaign
 from joules.study.claims import load_claims
 
 # A ratio with the bound 1.25, and a claim of an experiment that learns.
@@ -115,18 +113,6 @@ def test_verdicts_of_earlier_versions_are_left_out():
         {"own": verdicts(1.5, 1), "old": verdicts(1.5, 2).drop(columns=["unit", "first_seed"])}
     )
     assert set(table["campaign"].dropna()) == {"own"}
-
-
-def test_earlier_versions_state_the_contrast_as_the_unit(tmp_path, monkeypatch):
-    path = tmp_path / "claims.csv"
-    verdicts(2.5, 2).drop(columns="contrast").assign(unit="ratio").to_csv(path, index=False)
-    monkeypatch.setattr(origin, "released_claims", lambda _: path)
-    (old,) = origin.read_verdicts([Campaign("old")]).values()
-    table = tabulate_replication({"own": verdicts(1.5, 1), "old": old})
-    assert table[["contrast", "unit"]].drop_duplicates().to_numpy().tolist() == [["ratio", "1"]]
-    of_old = tabulate_replication({"old": old, "own": verdicts(1.5, 1)})
-    for each in (table, of_old):
-        assert level(each, "machine")["estimate"] == pytest.approx(np.sqrt(1.5 * 2.5))
 
 
 def test_the_figure_shows_every_campaign_beside_the_bound_of_the_claim():
