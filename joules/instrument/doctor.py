@@ -42,10 +42,10 @@ def diagnose(with_models: bool = False) -> Iterator[str]:
     for domain in sorted({channel.domain for channel in channels}):
         yield from _domain(domain, channels)
     for channel, reason in failing.items():
-        yield f"{channel.domain:12}NOT READ by {channel.source}: {reason}"
+        yield f"{channel.domain:11} NOT READ by {channel.source}: {reason}"
     yield ""
     for name, reason in absent.items():
-        yield f"no {name:9}{reason}"
+        yield f"no {name:8} {reason}"
     for source in sources:
         for notice in source.notices():
             yield f"{notice.about:11} {notice.says}"
@@ -128,7 +128,7 @@ def _domain(domain: str, channels: list[Channel]) -> Iterator[str]:
         word = shown.get(channel.provenance, channel.provenance)
         if channel.covers and not place:
             role = f" (includes {', '.join(sorted(channel.covers))}, which are not added)"
-        yield f"{domain:12}{word} by {channel.source}: {channel.detail}{role}"
+        yield f"{domain:11} {word} by {channel.source}: {channel.detail}{role}"
 
 
 def _instructions() -> str:

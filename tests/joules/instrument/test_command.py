@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from joules.errors import UserError
-from joules.instrument import carbon, command
+from joules.instrument import carbon, command, doctor
 from joules.instrument.command import meter_command
 from joules.instrument.command_report import report
 from joules.instrument.host import gpus
@@ -157,6 +157,12 @@ def test_the_doctor_says_what_is_measured_and_what_is_modelled():
     assert "MODELLED" in done.stdout or "MEASURED" in done.stdout
     assert "TDP" in done.stdout
     assert "right now" in done.stdout
+
+
+def test_a_long_name_stands_apart_from_what_the_doctor_says_of_it(monkeypatch):
+    monkeypatch.setattr(doctor, "discover", lambda: ([], {"load curve": "a counter is read"}))
+    monkeypatch.setattr(doctor, "_quiet", lambda: iter(()))
+    assert "no load curve a counter is read" in list(doctor.diagnose())
 
 
 def test_a_command_is_printed_without_control_characters_and_cut():
