@@ -293,8 +293,22 @@ def test_what_a_daemon_uses_later_is_said_and_can_be_waited_for(tmp_path):
 def test_a_signal_to_the_meter_alone_reaches_the_command(tmp_path, name):
     trapped = tmp_path / "trapped"
     script = f"trap 'echo {name} > \"{trapped}\"; exit 9' {name}; echo up; while :; do sleep 0.05; done"
+    # Under nohup, tests inherit that SIGHUP is ignored.
     process = subprocess.Popen(
-        [sys.executable, "-m", "joules", "meter", "--idle", "0", "--", "sh", "-c", script],
+        [
+            "env",
+            f"--default-signal={name}",
+            sys.executable,
+            "-m",
+            "joules",
+            "meter",
+            "--idle",
+            "0",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
