@@ -27,7 +27,7 @@ command -v "$python" >/dev/null || stop "$python was not found: install Python 3
   stop "$("$python" --version) is too old: install Python 3.11 or later and name it: make PYTHON=python3.11 ..."
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" ||
   stop "no virtual environment could be made: install Python's venv module (Debian: apt-get install python3-venv)"
-echo "installing the pinned packages of $* into $venv (at first about 6 GB, some minutes)"
+echo "installing the pinned packages of $* into $venv (some minutes the first time)"
 pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-user)
 # The locks are complete, so nothing is resolved; every file must have the hash written there. uv fetches several
 # at a time. It does not read pip's configuration: where that names an index of its own, pip goes on.
