@@ -62,7 +62,7 @@ def read_bundle(path: Path) -> tuple[Bundle, dict[str, list[Record]]]:
     for name, content in contents.items():
         experiment, _, file = name.partition("/")
         if experiment not in experiment_names() or not BLOCK_FILE.fullmatch(file):
-            raise UserError(f"{path}: {name} is no file of records of an experiment of this version")
+            raise UserError(f"{path}: {name} is not a record file of any experiment in this version")
         if hashlib.sha256(content).hexdigest() != bundle.files[name]:
             raise UserError(f"{path}: {name} was modified: ask for the bundle again")
         records[name] = parse_records(Path(name), content)

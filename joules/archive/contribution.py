@@ -46,7 +46,7 @@ class Bundle(Closed):
 
     @property
     def sha256(self) -> str:
-        """Identifies the content. Whoever makes a bundle states it apart from the file."""
+        """SHA-256 of the content. The author of a bundle states it in a separate message."""
         return data_sha256(self.model_dump(mode="json"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from joules.archive.verification import list_files
 from joules.study.campaign import CAMPAIGN, Campaign
 from joules.study.citation import author_name, citation
 from joules.study.files import COMPRESSED
-from joules.study.fingerprint import file_sha256
 
 _TERMS = "https://w3id.org/ro/terms/workflow-run#"
 _FORMATS = {
@@ -112,7 +112,7 @@ def _add_file(crate: ROCrate, campaign: Campaign, path: Path) -> Any:
             "description": _describe_file(place),
             "encodingFormat": _FORMATS[path.suffix],
             "contentSize": str(path.stat().st_size),
-            "sha256": file_sha256(path),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         },
     )
 

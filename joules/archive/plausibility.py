@@ -137,7 +137,7 @@ def _impossible_times(every: Iterable[Record], now: datetime.datetime) -> Iterat
         except ValueError:
             at = None
         if at is None or at.tzinfo is None or at > now + _CLOCK_ERROR:
-            yield f"{_words(record)} was measured at {record.measured_at}, which is no time before now"
+            yield f"{_words(record)} was measured at {record.measured_at}, which is not a time in the past"
             return
         sessions[record.session].append((at, record))
         took_s = record.duration_s

@@ -90,7 +90,7 @@ def _write_archive(campaign: Campaign, written: list[Path]) -> None:
     files stay valid, links of the paper included."""
     root = repository_root()
     parts = [*list_files(campaign), campaign.manifest, *written]
-    named = {campaign.relative(path): path for path in parts}
+    named = {path.relative_to(campaign.root).as_posix(): path for path in parts}
     named |= {name: root / name for name in ("CITATION.cff", "LICENSE", "LICENSES/CC0-1.0.txt")}
     with zipfile.ZipFile(campaign.archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(named):

@@ -1,7 +1,7 @@
-"""The 90 % prediction interval of a server that nobody metered, and its coverage.
+"""The 90 % prediction interval of a server without a meter, and its coverage.
 
 Method: each server is predicted from the others, and the logarithms of its watts over the prediction are kept
-by load. What is left out with a server makes the error that of a machine that nobody metered: the servers
+by load. What is left out with a server makes the error that of a machine without a meter: the servers
 with the same processor where the generation is known (`generation`), its whole generation where it is not
 (`tdp`, `threads`). The interval is that of a hierarchical model,
 
@@ -32,7 +32,7 @@ from joules.power.servers import LOADS, Evidence, Levels, ServerPower, generatio
 # Hyperparameters are chosen by servers until then, and coverage is shown on later ones as well.
 LAST_YEAR = 2021
 COVERAGE = 0.90
-# What is left out with a server that nobody metered, by what its prediction rests on: its processor where the
+# What is left out with a server without a meter, by what its prediction rests on: its processor where the
 # generation is known, else its generation.
 UNITS_LEFT_OUT: Mapping[Evidence, str] = {
     "generation": "processor",

@@ -49,9 +49,11 @@ class Trial:
 
     @property
     def chance(self) -> Floats:
-        """The probability by load that so many servers lie within intervals that hold nine of ten, or more
-        (where it is fewer than nine of ten, or fewer), if servers are independent of one another; NaN of a
-        model without intervals."""
+        """Probability, by load, of a count at least as far from 90 % as the observed one, on the same side.
+
+        Each server is taken to lie in its 90 % interval independently of the others. NaN of a model without
+        intervals.
+        """
         n = len(self.errors.places)
         return np.array([_binomial_tail(share * n, n) for share in self.coverage])
 

@@ -123,7 +123,7 @@ class Cells:
 
         Args:
             key: identifies what is computed, and everything that it depends on apart from the runs.
-            compute: is called where there is no result of this key.
+            compute: function that is called if no result is stored under this key.
         """
         if key not in self._computed:
             self._computed[key] = compute()

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -46,7 +47,7 @@ def block_records(block):
             duration_s=2.0 + 0.01 * block + 0.001 * position,
             contention=BUSY,
             flags=[f"foreign-cpu: other programs or the kernel used {BUSY.foreign_words}"],
-            environment={"TORCHINDUCTOR_CACHE_DIR": "/home/ada/cache"},
+            environment={"TORCHINDUCTOR_CACHE_DIR": f"{Path.home()}/cache"},
         )
         for position, arm in enumerate(order)
     ]
@@ -95,7 +96,7 @@ def test_a_campaign_travels_without_what_is_private(tmp_path):
     bundle, _ = read_bundle(path)
     with zipfile.ZipFile(path) as packed:
         text = b"".join(packed.read(name) for name in packed.namelist()).decode()
-    assert not [word for word in ("secret-game", "gpu17", "/home", "ada/") if word in text]
+    assert not [word for word in ("secret-game", "gpu17", str(Path.home()), "/cache") if word in text]
     assert all(word in text for word in ("program-1", "python", "node-1", "(path)"))
     ours = tmp_path / "ours"
     accepted = accept_bundle(path, "test-2core-smoke-2026-01-01", bundle.sha256, ours)
@@ -139,8 +140,8 @@ def test_what_it_would_tell_is_listed(tmp_path):
         (change_runs(seed=FIRST_SEED), f"has seed {FIRST_SEED}, not {FIRST_SEED + 1}"),
         (change_runs(position=1), "the seed of its block gives it 0"),
         (change_runs(measured_at="2026-01-01T00:01:09+00:00"), "which came first in its block"),
-        (change_runs(measured_at="2999-01-01T00:00:00+00:00"), "which is no time before now"),
-        (change_runs(measured_at="soon"), "which is no time before now"),
+        (change_runs(measured_at="2999-01-01T00:00:00+00:00"), "which is not a time in the past"),
+        (change_runs(measured_at="soon"), "which is not a time in the past"),
         (change_runs(duration_s=2.001), "to the last digit"),
         (change_runs(duration_s=5.0), "has a window of 5 s within 4 s"),
         (change_runs(duration_s=0.01, total=run(energy_j=0.1).total), "times as long as"),

@@ -1,5 +1,6 @@
 """Files of a release, checked by the validators of each standard."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -170,6 +171,14 @@ def test_a_crate_made_now_is_valid_and_the_same_each_time(copied, crate_context,
     assert crate_faults(copied, tmp_path) == []
     software = next(entity for entity in made[0]["@graph"] if entity["@id"] == "#software")
     assert software.get("url") == citation().get("repository-code")
+
+
+def test_what_a_crate_states_of_its_files_is_true_of_compressed_ones_too(copied):
+    body = json.loads((copied / "ro-crate-metadata.json").read_text())
+    files = {each["@id"]: each["sha256"] for each in body["@graph"] if "sha256" in each}
+    assert any(name.endswith(".jsonl.gz") for name in files)
+    for name, stated in files.items():
+        assert hashlib.sha256((copied / name).read_bytes()).hexdigest() == stated, name
 
 
 def test_a_crate_states_the_energy_of_its_campaign(copied):
