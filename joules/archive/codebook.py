@@ -29,8 +29,8 @@ Cite version {version} as stated in `CITATION.cff`. {licence}: {licence_url}.
 
 ## Files
 
-- `runs/<experiment>/block-<n>.jsonl` (`.jsonl.gz` if compressed): records, one run or idle measurement per line,
-  each with its SHA-256
+- `runs/<experiment>/block-<n>.jsonl` (`.jsonl.gz` if compressed): records, one run or idle measurement per
+  line, each with its SHA-256
 - `tables/<experiment>/<table>.csv`: the tables made from them; an empty cell is a missing value
 - `claims.csv`: verdicts on the claims of the paper
 - `manifest.json`: SHA-256 of every file
