@@ -52,7 +52,8 @@ class Watch(Protocol):
 class Live(Protocol):
     """`experiments/<experiment>/live.py`. `build` and `run` run in the child, the rest in the server.
 
-    `Choices` holds what a user may choose, including `seed`; `Question` is what the network can be asked.
+    `Choices` holds what a user may choose, including `seed`; `Question` is what the network can be asked:
+    without fields, it chooses one itself.
     `RULES` describes the rules of `Watch` by name.
     """
 

@@ -38,6 +38,7 @@ from joules.study.config import Config
 HOST = "127.0.0.1"
 # Largest body of a request, in bytes.
 _MAX_BYTES = 10_000
+_QUIZ_SIZE = 3
 # Closing the page ends the run. A page that is reloaded requests itself before it disconnects, and then has
 # time to reconnect.
 _CLOSED_AFTER_S, _RELOADS_WITHIN_S = 0.4, 15.0
@@ -119,7 +120,7 @@ class Stage:
                 raise ValueError(f"unknown act '{act}': use begin, replay, end, ask, pause or resume")
 
     def _make_training(self, choices: Any, tell: Callable[[dict[str, Any]], None]) -> Training:
-        return Training(
+        training = Training(
             self._experiment,
             self.live.make_parameters(choices),
             choices.seed,
@@ -127,6 +128,10 @@ class Stage:
             self._config.floor_power_w,
             tell,
         )
+        # Asked at the first pause; the page repeats these questions after the training.
+        for _ in range(_QUIZ_SIZE):
+            training.ask(self.live.Question().model_dump())
+        return training
 
     async def _begin(self, make: Callable[[Callable[[dict[str, Any]], None]], Show]) -> None:
         await self._end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ class LiveSession(Session):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._resumed_s = time.monotonic()
+        self._resumed_s = -math.inf
 
     def report_point(self, make_point: Callable[[], dict[str, Any]]) -> None:
         """Reports one evaluation.
@@ -30,6 +31,7 @@ class LiveSession(Session):
     def pause_if_due(self, progress: float, answer: Callable[[Any], Any]) -> None:
         """Pauses if the last pause was at least `PAUSE_EVERY_S` ago. The window is closed during a pause.
 
+        The first call always pauses: however short the training, its network is asked before it has learnt.
         The last pause, at a progress of 1, is repeated for as long as the parent asks questions.
 
         Args:

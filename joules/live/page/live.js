@@ -206,7 +206,6 @@ const HEARD = {
     latest = points.at(-1);
     tick();
     if (performance.now() - drawn_ms > DRAW_EVERY_MS) redraw();
-    if (points.length === event.points.length) setTimeout(askFirst, SETTLED_MS);
   },
   paused() {
     setPaused(true);

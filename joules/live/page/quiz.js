@@ -1,6 +1,5 @@
 // Questions to the network, before and after it has learnt.
 
-const QUIZ_SIZE = 3;
 let asked = new Map();
 
 // The first answer to each question and the latest are kept.
@@ -27,11 +26,7 @@ function showAnswers() {
   }));
 }
 
-// The network is asked the same questions early in its training and after it.
-async function askFirst() {
-  for (let number = asked.size; hasNetwork && number < QUIZ_SIZE; number += 1) await act("ask");
-}
-
+// The server asks the first questions early in the training. They are repeated after it.
 async function askAgain() {
   if (!hasNetwork) return;
   for (const { a, b, first, last } of [...asked.values()]) {

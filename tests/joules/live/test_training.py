@@ -86,6 +86,16 @@ def test_the_last_pause_lasts_while_questions_come():
     assert [data["answers"] for name, data in sent if name == "answers"] == [["A"], ["B", "C"], []]
 
 
+def test_the_first_pause_is_at_once_however_short_the_training():
+    from joules.live.session import LiveSession
+
+    sent, replies = [], [["before"]]
+    session = LiveSession(lambda mark: sent.append((mark[0], mark[2])), lambda: replies.pop(0), lambda: None)
+    session.pause_if_due(0.01, str.upper)
+    session.pause_if_due(0.02, str.upper)
+    assert [name for name, _ in sent] == ["pause", "answers", "start"]
+
+
 def test_the_range_is_over_the_power_models(shown):
     assert [(point["energy_low_j"], point["energy_high_j"]) for point in shown(is_refuted=False)] == [
         (10.0, 30.0),
