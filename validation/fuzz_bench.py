@@ -20,7 +20,7 @@ from joules.bench.worker import Worker
 from joules.instrument.host import machine
 from joules.instrument.host.processes import Job
 from joules.instrument.sampler import Sampler
-from joules.instrument.segments import measure
+from joules.instrument.segments import observe
 from joules.instrument.source import Channel, Source
 
 # Larger than any process id of Linux.
@@ -124,7 +124,7 @@ def fuzz_marks(folder: Path, anything: Callable[[random.Random], object]) -> Cal
         measured = None
         if window.is_closed:
             sampler.flush()
-            measured = measure(sampler, window.segments, {}, 0.0)
+            measured = observe(sampler, window.segments, {}, 0.0).measure()
         fields = make_window_fields(window, measured, lambda _from_s, _to_s: None, [])
         fields |= {"failure": window.failure, "metrics": window.metrics, "after": worker.after}
         parse_record(format_record(Run(**_FIELDS, **fields)).encode())

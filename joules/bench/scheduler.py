@@ -33,7 +33,7 @@ from joules.instrument.host.processes import Job, children, end_child
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
-from joules.instrument.segments import close_segment, measure, open_segment
+from joules.instrument.segments import close_segment, observe, open_segment
 from joules.instrument.source import Source, free_device_share
 from joules.study.campaign import Campaign
 from joules.study.config import Config
@@ -261,9 +261,9 @@ class Scheduler:
         measurement = None
         power = []
         if window.is_closed:
-            measurement = measure(
+            measurement = observe(
                 self._sampler, window.segments, self._idle_power_w, self._floor_power_w, run.arm.name
-            )
+            ).measure()
             if self._design.record_power:
                 courses = [self._sampler.power(start_s, end_s) for start_s, end_s in window.segments_s]
                 power = concat_power(window, courses)

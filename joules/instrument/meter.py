@@ -18,7 +18,7 @@ from joules.instrument.host.processes import WITH_THIS_PROCESS, Job
 from joules.instrument.measurement import Measurement
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.sampler import Sampler
-from joules.instrument.segments import close_segment, measure, open_segment
+from joules.instrument.segments import close_segment, observe, open_segment
 from joules.instrument.source import Notice, Source
 from joules.instrument.sources import discover
 from joules.instrument.sources.other_meter import OtherRank, SecondMeter
@@ -147,21 +147,7 @@ class Meter:
         Raises:
             UserError: If no such window is open, the meter is closed, or another process made it.
         """
-        self._check_usable()
-        _synchronize()
-        with self._lock:
-            ended = self._find_open(window)
-            assert ended._opening is not None
-            segment = close_segment(self._sampler, self._sources, ended._opening, job=self._job)
-            self._open.remove(ended)
-            self._flushing.append(ended)
-        self._sampler.flush()
-        measured = measure(self._sampler, [segment], self.idle_power_w, self._floor_power_w, ended.name)
-        with self._lock:
-            ended._measurement = measured
-            self._flushing.remove(ended)
-            self._ended.append(ended)
-        return measured
+        return self.close_window(window).measurement
 
     def window(self, name: str = "window") -> Window:
         """A window for a `with` or `async with` statement, or for `begin_window`.
@@ -276,6 +262,34 @@ class Meter:
                 self._sampler.discard_before(self._sampler.now())
             window._opening = open_segment(self._sampler, job=self._job)
             self._open.append(window)
+
+    def close_window(self, window: Window | str) -> Window:
+        """Closes a window, which computes its measurement when it is first asked for; see `end_window`.
+
+        Args:
+            window: The window, or its name.
+
+        Returns:
+            The window.
+
+        Raises:
+            UserError: As `end_window`.
+        """
+        self._check_usable()
+        _synchronize()
+        with self._lock:
+            ended = self._find_open(window)
+            assert ended._opening is not None
+            segment = close_segment(self._sampler, self._sources, ended._opening, job=self._job)
+            self._open.remove(ended)
+            self._flushing.append(ended)
+        self._sampler.flush()
+        observation = observe(self._sampler, [segment], self.idle_power_w, self._floor_power_w, ended.name)
+        with self._lock:
+            ended._observation = observation
+            self._flushing.remove(ended)
+            self._ended.append(ended)
+        return ended
 
     def _open_sources(self, job: Job, without_gpu: bool) -> list[Source]:
         rank = local_rank()

@@ -1,7 +1,8 @@
 """Opens and closes windows and measures them, in the same way for `Meter`, `joules meter` and the bench.
 
 `open_segment` and `close_segment` open and close a window: once, or several times if the work pauses.
-`measure` turns the segments into readings by domain, their attributed share and a total.
+`observe` takes the segments' readings from the sampler. The measurement of an observation holds them by
+domain, their attributed share and a total.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from joules.instrument.host.machine import describe
 from joules.instrument.host.node import boot_id, host_name
 from joules.instrument.host.processes import DESCENDANTS, Job
 from joules.instrument.measurement import Measurement
-from joules.instrument.reading import summed
+from joules.instrument.reading import Reading, summed
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
-from joules.instrument.source import Source, device_use
+from joules.instrument.source import Notice, Source, device_use
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,66 @@ def close_segment(
     return Segment(opening.start_s, opening.clocks, end_s, snapshot(job), gpu_use)
 
 
-def measure(
+@dataclass(frozen=True)
+class Observation:
+    """Everything that was read in a window.
+
+    `readings` are a list for each segment. `idle_power_w` is the power of the idle machine by domain, and
+    `floor_power_w` the minimum power of the whole machine, in watts.
+    """
+
+    name: str
+    segments: Sequence[Segment]
+    readings: Sequence[list[Reading]]
+    idle_power_w: Mapping[str, float]
+    floor_power_w: float
+    faults: list[str]
+    notices: list[Notice]
+
+    def measure(self) -> Measurement:
+        """The energy of the window. This takes longer than to observe it: all power models are applied.
+
+        Raises:
+            ValueError: If there is no segment.
+        """
+        durations_s = [part.duration_s for part in self.segments]
+        duration_s = sum(durations_s)
+        use = over([(part.opened, part.closed) for part in self.segments])
+        gpu_use = combined_use([part.gpu_use for part in self.segments], durations_s)
+        readings = summed(self.readings)
+        invisible = {gpu.domain for gpu in gpu_use if not gpu.is_visible}
+        shares = job_shares(gpu_use)
+        job = job_readings(readings, self.idle_power_w, duration_s, use.job_share, shares, invisible)
+        kept = [*(reading for reading in readings if reading.scope == "machine"), *job]
+        window = one_window(readings, duration_s, self.floor_power_w, describe(), use)
+        return Measurement(
+            name=self.name,
+            host=host_name(),
+            boot_id=boot_id(),
+            began_at=_utc(self.segments[0].opened.wall_s),
+            ended_at=_utc(self.segments[-1].closed.wall_s),
+            meter_version=METER_VERSION,
+            duration_s=duration_s,
+            readings=kept,
+            idle_power_w=dict(self.idle_power_w),
+            total=window.total(0),
+            contention=use,
+            gpu_use=gpu_use,
+            faults=self.faults,
+            flags=flags_of(kept, use, gpu_use, duration_s, self.faults, self.notices),
+            models=estimate_energies(window),
+            prediction=predict_energy(window),
+        )
+
+
+def observe(
     sampler: Sampler,
     segments: Sequence[Segment],
     idle_power_w: Mapping[str, float],
     floor_power_w: float,
     name: str = "window",
-) -> Measurement:
-    """Measures the energy of a window.
+) -> Observation:
+    """Takes what was read in a window from the sampler.
 
     Args:
         sampler: Samples of all sources; they must reach beyond the end of the window (`Sampler.flush`).
@@ -86,37 +139,11 @@ def measure(
         idle_power_w: Power of the idle machine by domain, in watts; energy above it is attributed.
         floor_power_w: Minimum power of the whole machine, in watts.
         name: Name of the window.
-
-    Raises:
-        ValueError: If there is no segment.
     """
-    durations_s = [part.duration_s for part in segments]
-    duration_s = sum(durations_s)
-    use = over([(part.opened, part.closed) for part in segments])
-    gpu_use = combined_use([part.gpu_use for part in segments], durations_s)
-    readings = summed([sampler.readings(part.start_s, part.end_s) for part in segments])
-    invisible = {gpu.domain for gpu in gpu_use if not gpu.is_visible}
-    job = job_readings(readings, idle_power_w, duration_s, use.job_share, job_shares(gpu_use), invisible)
-    kept = [*(reading for reading in readings if reading.scope == "machine"), *job]
-    window = one_window(readings, duration_s, floor_power_w, describe(), use)
-    faults = sorted({fault for part in segments for fault in sampler.faults(part.start_s, part.end_s)})
-    return Measurement(
-        name=name,
-        host=host_name(),
-        boot_id=boot_id(),
-        began_at=_utc(segments[0].opened.wall_s),
-        ended_at=_utc(segments[-1].closed.wall_s),
-        meter_version=METER_VERSION,
-        duration_s=duration_s,
-        readings=kept,
-        idle_power_w=dict(idle_power_w),
-        total=window.total(0),
-        contention=use,
-        gpu_use=gpu_use,
-        faults=faults,
-        flags=flags_of(kept, use, gpu_use, duration_s, faults, sampler.notices()),
-        models=estimate_energies(window),
-        prediction=predict_energy(window),
+    faults = {fault for part in segments for fault in sampler.faults(part.start_s, part.end_s)}
+    readings = [sampler.readings(part.start_s, part.end_s) for part in segments]
+    return Observation(
+        name, segments, readings, dict(idle_power_w), floor_power_w, sorted(faults), sampler.notices()
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from joules.errors import UserError
 from joules.instrument.calls import Function
 from joules.instrument.measurement import Measurement
 from joules.instrument.reading import RecordedProvenance
-from joules.instrument.segments import Opening
+from joules.instrument.segments import Observation, Opening
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ class OpensWindows(Protocol):
 
     def open_window(self, window: Window) -> None: ...
 
-    def end_window(self, window: Window) -> Measurement: ...
+    def close_window(self, window: Window) -> Window: ...
 
     def measure(self, name: str) -> Callable[[Function], Function]: ...
 
@@ -47,7 +48,7 @@ class Window:
         self.name = name
         self._meter = meter
         self._opening: Opening | None = None
-        self._measurement: Measurement | None = None
+        self._observation: Observation | None = None
 
     def __enter__(self) -> Window:
         self._meter.open_window(self)
@@ -59,7 +60,7 @@ class Window:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._meter.end_window(self)
+        self._meter.close_window(self)
 
     async def __aenter__(self) -> Window:
         return self.__enter__()
@@ -73,19 +74,19 @@ class Window:
         import asyncio
 
         # Counters are waited for; other tasks go on meanwhile.
-        await asyncio.to_thread(self._meter.end_window, self)
+        await asyncio.to_thread(self._meter.close_window, self)
 
     def __call__(self, function: Function) -> Function:
         """Measures every call of a function, as `Meter.measure` does."""
         return self._meter.measure(self.name)(function)
 
-    @property
+    @functools.cached_property
     def measurement(self) -> Measurement:
-        """Everything that was measured in the window."""
-        if self._measurement is None:
+        """Everything that was measured in the window, computed at the first access."""
+        if self._observation is None:
             state = "is still open" if self._opening else "was never opened"
             raise UserError(f"window '{self.name}' {state}: read it after its end")
-        return self._measurement
+        return self._observation.measure()
 
     @property
     def energy_j(self) -> float | None:
@@ -123,7 +124,7 @@ class Window:
         return self.measurement.flags
 
     def __str__(self) -> str:
-        return f"{self.name}: not ended" if self._measurement is None else str(self._measurement)
+        return f"{self.name}: not ended" if self._observation is None else str(self.measurement)
 
     def __repr__(self) -> str:
         return f"<Window {self}>"
@@ -131,7 +132,7 @@ class Window:
     def _repr_html_(self) -> str:
         import html
 
-        return html.escape(str(self)) if self._measurement is None else self._measurement._repr_html_()
+        return html.escape(str(self)) if self._observation is None else self.measurement._repr_html_()
 
 
 _COLUMNS = (

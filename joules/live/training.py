@@ -21,7 +21,7 @@ from joules.instrument.host.processes import Job
 from joules.instrument.reading import floor_power_w
 from joules.instrument.reading_arrays import one_window
 from joules.instrument.sampler import Sampler
-from joules.instrument.segments import Segment, measure
+from joules.instrument.segments import Segment, observe
 from joules.instrument.sources import discover
 from joules.live.contracts import READ, Energies, Live, Recorded, Watch
 from joules.live.session import LiveSession
@@ -265,7 +265,7 @@ class Training(Show):
         """Reports the points of the segment that has just ended, with the energy until each of them."""
         segment = worker.window.segments[-1]
         sampler.flush()
-        measured = measure(sampler, [segment], {}, floor_w)
+        measured = observe(sampler, [segment], {}, floor_w).measure()
         of_segment = {READ: measured.energy_j} | {each.model: each.energy_j for each in measured.models}
         self._refuted |= {each.model for each in measured.models if not each.takes_part}
         taken = {

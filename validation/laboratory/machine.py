@@ -13,7 +13,7 @@ from joules.instrument.host.processes import Job
 from joules.instrument.measurement import Measurement
 from joules.instrument.reading import floor_power_w, primary
 from joules.instrument.sampler import Sampler
-from joules.instrument.segments import Opening, Segment, measure
+from joules.instrument.segments import Opening, Segment, observe
 from joules.instrument.source import Channel, Host, Source, device_use
 from validation.laboratory.clock import Clock
 from validation.laboratory.curve import Curve
@@ -179,7 +179,7 @@ class Machine:
             segment = Segment(opening.start_s, opening.clocks, self.clock(), self._snapshot(), gpu_use)
             sampler.flush()
             floor_w = floor_power_w([channel.domain for channel in sampler.channels])
-            return measure(sampler, [segment], idle_power_w or {}, floor_w)
+            return observe(sampler, [segment], idle_power_w or {}, floor_w).measure()
 
     def idle_power_w(self, sources: Sequence[Source], start_s: float, end_s: float) -> dict[str, float]:
         """Mean power by domain from one instant to another, in watts."""

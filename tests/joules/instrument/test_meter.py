@@ -211,7 +211,8 @@ def test_names_may_repeat_and_each_window_is_ended_by_its_handle(meter):
     # By name, the last one that was opened is closed.
     meter.begin_window("work")
     meter.end_window("work")
-    assert second._measurement is None
+    with pytest.raises(UserError, match="is still open"):
+        _ = second.measurement
     meter.end_window("work")
     assert second.duration_s >= 0.05
     with pytest.raises(UserError, match=r"window 'work' is not open \(open: none\)"):

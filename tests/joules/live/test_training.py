@@ -35,7 +35,8 @@ def shown(monkeypatch):
                 Estimate(model="servers", words="", energy_j=12.0, gap=None, takes_part=True),
             ]
             measured = SimpleNamespace(energy_j=10.0, models=estimates)
-            monkeypatch.setattr(training, "measure", lambda *_arguments, _measured=measured: _measured)
+            observation = SimpleNamespace(measure=lambda _measured=measured: _measured)
+            monkeypatch.setattr(training, "observe", lambda *_arguments, _seen=observation: _seen)
             segment = SimpleNamespace(start_s=float(number), duration_s=1.0)
             worker = SimpleNamespace(
                 window=SimpleNamespace(segments=[segment]),
