@@ -54,6 +54,32 @@ _BY_NAME = {
     "_g": "g",
 }
 UNITS = {"1", *_BY_NAME.values()}
+# Codes of these units in UCUM, which has no currencies; what is counted is an annotation in braces.
+UCUM = {
+    "1": "1",
+    "byte": "By",
+    "g/kWh": "g/(kW.h)",
+    "PFLOPS d": "10*15.{FLOP}/s.d",
+    "FLOP/byte": "{FLOP}/By",
+    "byte/s": "By/s",
+    "FLOP/s": "{FLOP}/s",
+    "FLOP/J": "{FLOP}/J",
+    "1/kWh": "/(kW.h)",
+    "1/s": "/s",
+    "%": "%",
+    "percentage points": "%{point}",
+    "l": "L",
+    "d": "d",
+    "kWh": "kW.h",
+    "GiB": "GiBy",
+    "Wh": "W.h",
+    "kg": "kg",
+    "J": "J",
+    "W": "W",
+    "s": "s",
+    "h": "h",
+    "g": "g",
+}
 _ENDS = {"_low": "lower", "_high": "upper"}
 _BAND_ENDS = {"_band_low": "least", "_band_high": "largest"}
 

@@ -19,8 +19,9 @@ from joules.study.fingerprint import file_sha256
 
 _TYPES = {"i": "integer", "f": "number", "b": "boolean"}
 _MAX_KEY_COLUMNS = 4
-# Columns that name a row of another table of the experiment, and that table.
-_KEYS = {"arm": "arms", "statistic": "statistics"}
+# Columns that name a row of another table: of the experiment, or of the campaign.
+_OWN_KEYS = (["arm"], ["statistic"])
+_SHARED_KEYS = (["power_model"], ["experiment", "claim"])
 
 
 def describe_package(campaign: Campaign) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def describe_package(campaign: Campaign) -> dict[str, Any]:
         for experiment in campaign.experiments()
         for path in sorted(campaign.tables(experiment).glob("*.csv"))
     ]
+    resources.append(describe_table(campaign.claims, "", "Verdicts on the claims of the paper"))
     _add_foreign_keys(campaign, resources)
     return {
         "profile": "tabular-data-package",
@@ -53,7 +55,7 @@ def describe_package(campaign: Campaign) -> dict[str, Any]:
         "contributors": [
             {"title": author_name(author), "role": "author"} for author in citation()["authors"]
         ],
-        "resources": [*resources, describe_table(campaign.claims, "", "Verdicts on the claims of the paper")],
+        "resources": resources,
     }
 
 
@@ -95,14 +97,17 @@ def describe_table(path: Path, experiment: str, title: str) -> dict[str, Any]:
 
 
 def describe_column(name: str, column: pd.Series) -> dict[str, Any]:
-    """Name, type and unit of a column."""
+    """Name and type of a column; its unit, with the code that UCUM (https://ucum.org) has for it."""
     kind = _TYPES.get(column.dtype.kind, "string") if column.notna().any() else "any"
-    unit = columns.unit(name)
-    return {"name": name, "type": kind} | ({"unit": unit} if unit and kind != "string" else {})
+    unit = columns.unit(name) if kind != "string" else None
+    code = columns.UCUM.get(unit or "")
+    return {"name": name, "type": kind} | ({"unit": unit} if unit else {}) | ({"ucum": code} if code else {})
 
 
 def find_primary_key(table: pd.DataFrame) -> list[str]:
     """The fewest leading columns, at most four, that have no empty cell and identify a row; else none."""
+    if table.empty:
+        return []
     for count in range(1, min(len(table.columns), _MAX_KEY_COLUMNS) + 1):
         leading = list(table.columns[:count])
         if table[leading].isna().any(axis=None):
@@ -117,31 +122,31 @@ def _resource_name(experiment: str, table: str) -> str:
 
 
 def _add_foreign_keys(campaign: Campaign, resources: list[dict[str, Any]]) -> None:
-    """Adds to each table that names arms or statistics a reference to the table of its experiment that has a
-    row for each, where it has every one of them."""
-    by_name = {resource["name"]: resource for resource in resources}
-    for experiment in campaign.experiments():
-        for key, table in _KEYS.items():
-            target = by_name.get(_resource_name(experiment, table))
-            if target is None or target["schema"].get("primaryKey") != [key]:
+    """Adds to each table that names arms, statistics, power models or claims a reference to the first table
+    that has one row for each of them: a table of its experiment, or of the campaign."""
+    for key in (*_OWN_KEYS, *_SHARED_KEYS):
+        targets = [each for each in resources if each["schema"].get("primaryKey") == key]
+        known = {each["name"]: set(_cells(campaign, each, key)) for each in targets}
+        for resource in resources:
+            if not set(key) <= {field["name"] for field in resource["schema"]["fields"]}:
                 continue
-            known = set(_cells(campaign, target, key))
-            for resource in resources:
-                is_own = resource["name"].startswith(_resource_name(experiment, ""))
-                if is_own and resource is not target and _refers(campaign, resource, key, known):
+            named = set(_cells(campaign, resource, key))
+            for target in targets:
+                is_near = key in _SHARED_KEYS or _folder(target) == _folder(resource)
+                if is_near and target is not resource and named <= known[target["name"]]:
                     resource["schema"].setdefault("foreignKeys", []).append(
-                        {"fields": [key], "reference": {"resource": target["name"], "fields": [key]}}
+                        {"fields": key, "reference": {"resource": target["name"], "fields": key}}
                     )
+                    break
 
 
-def _refers(campaign: Campaign, resource: Mapping[str, Any], key: str, known: set[str]) -> bool:
-    has_key = any(field["name"] == key for field in resource["schema"]["fields"])
-    return has_key and set(_cells(campaign, resource, key)) <= known
+def _folder(resource: Mapping[str, Any]) -> Path:
+    return Path(resource["path"]).parent
 
 
-def _cells(campaign: Campaign, resource: Mapping[str, Any], column: str) -> Iterable[str]:
-    cells = pd.read_csv(campaign.results / resource["path"], usecols=[column], dtype=str)[column]
-    return cells.dropna().unique()
+def _cells(campaign: Campaign, resource: Mapping[str, Any], key: list[str]) -> Iterable[tuple[str, ...]]:
+    cells = pd.read_csv(campaign.results / resource["path"], usecols=key, dtype=str)[key]
+    return cells.dropna().drop_duplicates().itertuples(index=False, name=None)
 
 
 def _fields(table: pd.DataFrame, experiment: str, name: str) -> list[dict[str, Any]]:

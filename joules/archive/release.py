@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from joules.archive import explorer
 from joules.archive.codebook import write_codebook
-from joules.archive.crate import describe_crate
+from joules.archive.crate import WORKFLOW, describe_crate
 from joules.archive.datapackage import describe_package
 from joules.archive.metadata import describe_campaign, read_instruments, read_machine
 from joules.archive.verification import list_files, verify_campaign
 from joules.errors import UserError
 from joules.study.campaign import Campaign
 from joules.study.citation import citation
+from joules.study.manifest import read_manifest
 from joules.study.repository import repository_root
 
 # A fixed date, so that the bytes of an archive depend on its content alone.
@@ -85,16 +87,34 @@ def _describe_deposit(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _write_archive(campaign: Campaign, written: list[Path]) -> None:
-    """Packs the campaign with the licences and the citation, in the layout of the repository: paths between
-    files stay valid, links of the paper included."""
+def list_members(campaign: Campaign, written: Sequence[Path]) -> dict[str, Path]:
+    """The files of a campaign's archive by their path in it: what the manifest lists, what a release writes,
+    licences, citation, and the workflow with the designs and claims that it reads.
+
+    The layout is that of the repository: paths between files stay valid, links of the paper included.
+    """
     root = repository_root()
-    parts = [*list_files(campaign), campaign.manifest, *written]
-    named = {path.relative_to(campaign.root).as_posix(): path for path in parts}
-    named |= {name: root / name for name in ("CITATION.cff", "LICENSE", "LICENSES/CC0-1.0.txt")}
+    inputs = [
+        root / "experiments" / name / file
+        for name in read_manifest(campaign).experiments
+        for file in ("design.yaml", "claims.yaml")
+    ]
+    workflow = [root / WORKFLOW, *(path for path in sorted((root / "workflow").rglob("*")) if path.is_file())]
+    stated = [root / name for name in ("CITATION.cff", "LICENSE", "LICENSES/CC0-1.0.txt")]
+    made = [*list_files(campaign), campaign.manifest, *written]
+    return {path.relative_to(campaign.root).as_posix(): path for path in made} | {
+        path.relative_to(root).as_posix(): path for path in (*inputs, *workflow, *stated)
+    }
+
+
+def _write_archive(campaign: Campaign, written: Sequence[Path]) -> None:
+    """Packs the campaign as an RO-Crate of its own, which has the workflow."""
+    members = list_members(campaign, written)
     with zipfile.ZipFile(campaign.archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name in sorted(named):
-            add_member(packed, f"{campaign.name}/{name}", named[name].read_bytes())
+        for name in sorted(members):
+            add_member(packed, f"{campaign.name}/{name}", members[name].read_bytes())
+        body = _format_json(describe_crate(campaign, members))
+        add_member(packed, f"{campaign.name}/ro-crate-metadata.json", body.encode())
 
 
 def add_member(packed: zipfile.ZipFile, name: str, content: bytes) -> None:
