@@ -84,6 +84,18 @@ METHODS: Mapping[str, Callable[[Parts], float | None]] = {
     DEFAULT_MODEL: load_curve_w,
 }
 
+# Their names in figures and tables.
+METHOD_WORDS = {
+    "operations": "operations / (peak operations / TDP)",
+    "accelerators": "TDP of accelerators",
+    "processors": "TDP of processors",
+    "third_of_all_parts": "a third of the TDP of both",
+    "all_parts": "TDP of both",
+    "all_parts_pue_2018": "TDP of both × PUE 1.58",
+    "all_parts_pue_green_algorithms": "TDP of both × PUE 1.67",
+    DEFAULT_MODEL: "load curve of servers",
+}
+
 
 def estimate_runs(runs: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
     """Watts by each method over watts at the wall, a row a method, system and load of systems that have parts

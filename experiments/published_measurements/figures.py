@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from experiments.published_measurements.estimates import METHODS
+from experiments.published_measurements.estimates import METHOD_WORDS, METHODS
 from experiments.published_measurements.inference import SHORT_NAMES
-from experiments.published_measurements.learning import ALIGNMENTS
+from experiments.published_measurements.learning import ALIGNMENTS, name_algorithm
 from joules.analysis.drawing.description import Axis, Figure, Layer, Panel, Tables, draw_reference
 from joules.analysis.drawing.palette import BLUE, GREY, INK, Look, assign_looks
 
 _OPERATIONS = "multiply_adds_m"
 _ENERGY = "energy_per_inference_j"
 _OF_RUN = ("run", "published_network", "precision", _OPERATIONS, _ENERGY, "mean_power_w", "accuracy_percent")
-_METHODS = {
-    "operations": "operations / (peak operations / TDP)",
-    "accelerators": "TDP of accelerators",
-    "processors": "TDP of processors",
-    "third_of_all_parts": "a third of the TDP of both",
-    "all_parts": "TDP of both",
-    "all_parts_pue_2018": "TDP of both × PUE 1.58",
-    "all_parts_pue_green_algorithms": "TDP of both × PUE 1.67",
-    "load_curve": "load curve of servers",
-}
 _COLUMNS = 4
 
 
@@ -81,7 +71,7 @@ def published_learning(tables: Tables) -> Figure:
     """Score up to an energy by algorithm: a row a game, a column an alignment of the two logs. A dotted line
     is the energy of the shortest training."""
     scores = tables["scores"].assign(budget_kj=tables["scores"]["budget_j"] / 1e3)
-    scores["algorithm"] = scores["algorithm"].map(_name_algorithm)
+    scores["algorithm"] = scores["algorithm"].map(name_algorithm)
     tips = (
         "game",
         "algorithm",
@@ -140,7 +130,7 @@ def published_estimates(tables: Tables) -> Figure:
             Layer("point", means, "estimate", "place", size=4.5, look=Look(BLUE), tips=tips),
             Layer("text", means, "end", "place", text="stars", look=Look(INK)),
         ]
-        names = Axis(names=[_METHODS[method] for method in order], is_labelled=number == 0)
+        names = Axis(names=[METHOD_WORDS[method] for method in order], is_labelled=number == 0)
         panels.append(Panel(layers, Axis("estimate over meter", "log", limits=(0.012, 7)), names, title))
     return Figure(panels, 3.0, columns=2)
 
@@ -174,7 +164,3 @@ def _pairs(pairs: pd.DataFrame, names: list[str], title: str, tips: tuple[str, .
         Layer("point", medians, "ratio", "place", size=4.5, look=Look(BLUE), tips=("name", "ratio", "n")),
     ]
     return Panel(layers, Axis(title, "log"), Axis(names=names))
-
-
-def _name_algorithm(name: str) -> str:
-    return name.upper().replace("_VTRACE", "+V-trace")

@@ -193,3 +193,8 @@ def _difference(own: pd.Series, other: pd.Series) -> dict[str, object]:
     sample = DifferenceSample(lead, error, freedom, int(min(own["seeds"], other["seeds"])))
     low, high = sample.interval()
     return {"lead": lead, "lead_low": low, "lead_high": high, "p": sample.p_value(0.0), "sample": sample}
+
+
+def name_algorithm(arm: str) -> str:
+    """The name of an algorithm as figures and tables print it."""
+    return arm.upper().replace("_VTRACE", "+V-trace")

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from experiments.published_measurements.estimates import METHOD_WORDS
+from experiments.published_measurements.inference import SHORT_NAMES
+from experiments.published_measurements.learning import name_algorithm
 from experiments.published_measurements.tables import whole_trainings
-from joules.paper.printing import lay_out, name, number, whole
+from joules.paper.printing import lay_out, number, whole
 from joules.paper.rows import derive, pick
 from joules.paper.values import Value, statistic_values
 
@@ -62,7 +65,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "determinations_published": lay_out(
             flat,
             {
-                "system": "{system}",
+                "system": lambda row: SHORT_NAMES[row["system"]],
                 "precision": "{precision}",
                 "n": whole("operations_n"),
                 "operations": number("operations_r2", digits=3),
@@ -77,7 +80,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "estimates_published": lay_out(
             estimates.assign(load=estimates["statistic"].str.rpartition(".")[2]),
             {
-                "estimate": name("group"),
+                "estimate": lambda row: METHOD_WORDS[row["group"]],
                 "load": "{load}",
                 "systems": whole("n"),
                 "over meter": number("estimate"),
@@ -93,7 +96,7 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
                 "alignment": "{alignment}",
                 "from budget": number("from_j", 1e-3),
                 "to budget": number("to_j", 1e-3),
-                "order": name("order"),
+                "order": lambda row: " > ".join(map(name_algorithm, row["order"].split(" > "))),
                 "leader apart": number("apart_share", digits=2),
             },
         ),
