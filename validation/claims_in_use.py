@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from joules.analysis.inference import CorrelationSample, ExtremeSample, Sample
+from joules.analysis.inference import CorrelationSample, ExtremeSample, MedianSample, Sample
 from joules.analysis.statistics import holm
 from joules.analysis.steps import statistics_of
 from joules.means import DifferenceSample, Floats, MeanSample, student_quantile
@@ -192,6 +192,10 @@ def decide(used: Used, columns: tuple[Floats, Floats], trials: int) -> dict[str,
     nulls: dict[str, Iterator[tuple[Sample, float]]] = {}
     if isinstance(sample, CorrelationSample):
         nulls["resampled networks"] = _correlations(random, columns, sample.n, bound, trials)
+    elif isinstance(sample, MedianSample):
+        own = np.array(sample.values)
+        draws = random.choice(own - sample.estimate, size=(trials, sample.n))
+        nulls["own values resampled"] = ((MedianSample(tuple(values)), 0.0) for values in draws)
     elif isinstance(sample, MeanSample | ExtremeSample) and sample.n > MOST_BLOCKS:
         own = np.array(parts_of(sample)[0].values)
         draws = random.choice(own - own.mean(), size=(trials, 1, sample.n))

@@ -26,7 +26,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from joules.analysis.inference import CorrelationSample, ExtremeSample, ResampledSample, Sample
+from joules.analysis.inference import (
+    CorrelationSample,
+    ExtremeSample,
+    MedianSample,
+    ResampledSample,
+    Sample,
+)
 from joules.analysis.statistics import holm
 from joules.means import DifferenceSample, Floats, MeanSample, MeanTest, can_reject
 from joules.study.campaign import Campaign
@@ -41,6 +47,8 @@ PARTS = 4
 # True R squared, and values in a group of which medians are resampled.
 R_SQUARED, IN_GROUP = 0.5, 5
 RESAMPLES = 500
+# Values, in rows, whose median is taken for that of their distribution.
+_MANY = (1000, 1000)
 # More values than this have about the coverage of this number.
 _MOST = 40
 
@@ -56,6 +64,7 @@ KINDS = {
     "r_squared": "Fisher or jackknife",
     "intersection_union": "largest of four",
     "welch_t": "Welch",
+    "sign": "sign of the median",
     "median": "median of groups",
 }
 # Tests of means by kind.
@@ -152,8 +161,12 @@ def draw_samples(kind: str, n: int, draw: Draw, trials: int, seed: int) -> Itera
         for x, noise in draw(random, (trials, 2, n)):
             y = correlation * x + math.sqrt(1 - R_SQUARED) * noise
             yield CorrelationSample.from_columns(x, y), R_SQUARED
+    elif kind == "sign of the median":
+        median = float(np.median(draw(random, _MANY)))
+        for values in draw(random, (trials, n)):
+            yield MedianSample(tuple(values)), median
     else:
-        median = float(np.median(draw(random, (1000, 100))))
+        median = float(np.median(draw(random, _MANY)))
         for groups in draw(random, (trials, n, IN_GROUP)):
             rows = random.integers(n, size=(RESAMPLES, n))
             resamples = np.median(groups[rows].reshape(RESAMPLES, -1), axis=1)

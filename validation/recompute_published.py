@@ -84,7 +84,7 @@ def inference() -> dict[str, float]:
 
 
 def tdp_over_wall() -> float:
-    """Thermal design power of processors and accelerators over watts at full load, mean over systems."""
+    """Thermal design power of processors and accelerators over watts at full load, median over systems."""
     rated = {row["part"]: float(row["tdp_w"]) for row in read("rated_powers")}
     by_system = defaultdict(list)
     for row in (row for name in ROUNDS for row in read(name)):
@@ -94,7 +94,7 @@ def tdp_over_wall() -> float:
         if row["scenario"] in ("offline", "server") and all(part in rated for part, _ in parts):
             watts = sum(rated[part] * float(count) for part, count in parts)
             by_system[row["version"], row["system"]].append(math.log(watts / float(row["mean_power_w"])))
-    return math.exp(fmean(fmean(logs) for logs in by_system.values()))
+    return math.exp(median(fmean(logs) for logs in by_system.values()))
 
 
 def ppo_on_breakout() -> float:

@@ -112,8 +112,8 @@ def published_estimates(tables: Tables) -> Figure:
     for number, (load, title) in enumerate(titles.items()):
         points = estimates[estimates["load"] == load]
         points = points.assign(place=points["method"].map(order.index) - 0.15)
-        means = statistics[statistics["statistic"].str.endswith(f".{load}")]
-        means = means.assign(place=means["group"].map(order.index).astype(float) + 0.15, end=3.3)
+        medians = statistics[statistics["statistic"].str.endswith(f".{load}")]
+        medians = medians.assign(place=medians["group"].map(order.index).astype(float) + 0.15, end=3.3)
         tips = ("group", "n", "estimate", "ci_low", "ci_high", "p_holm")
         layers = [
             draw_reference(x=1.0),
@@ -126,9 +126,9 @@ def published_estimates(tables: Tables) -> Figure:
                 look=Look(GREY),
                 tips=("system", "method", "runs", "ratio"),
             ),
-            Layer("rule", means, "ci_low", "place", x2="ci_high", size=1.2, look=Look(BLUE), tips=tips),
-            Layer("point", means, "estimate", "place", size=4.5, look=Look(BLUE), tips=tips),
-            Layer("text", means, "end", "place", text="stars", look=Look(INK)),
+            Layer("rule", medians, "ci_low", "place", x2="ci_high", size=1.2, look=Look(BLUE), tips=tips),
+            Layer("point", medians, "estimate", "place", size=4.5, look=Look(BLUE), tips=tips),
+            Layer("text", medians, "end", "place", text="stars", look=Look(INK)),
         ]
         names = Axis(names=[METHOD_WORDS[method] for method in order], is_labelled=number == 0)
         panels.append(Panel(layers, Axis("estimate over meter", "log", limits=(0.012, 7)), names, title))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from experiments.published_measurements import inference, learning
 from experiments.published_measurements.estimates import estimate_runs
 from experiments.published_measurements.readings import concat_rounds, read_sources
 from joules.analysis import columns, statistics
-from joules.means import MeanSample
+from joules.analysis.inference import MedianSample
 
 # Least final accuracy of a training of which it is asked when its accuracy was final.
 LEARNED = 0.05
@@ -130,24 +131,24 @@ def _median(
 
 
 def _estimate_rows(estimates: pd.DataFrame) -> list[statistics.Row]:
-    """Each method over the meter: geometric mean over systems, tested against 1."""
+    """Each method over the meter: median over systems, tested against 1."""
     rows = []
     for (method, load), group in estimates.groupby(["method", "load"], sort=False):
-        ratios = group["ratio"].to_numpy()
         # Systems are no replicates of one another: one is six times further from the meter than the others.
-        sample = MeanSample.from_ratios(ratios, "skewed_t")
+        sample = MedianSample(tuple(group["ratio"]))
+        is_testable = not math.isnan(sample.interval()[0])
         rows.append(
             statistics.row(
                 statistic=f"estimate.{method}.{load}",
                 family="estimates",
-                test="skewed_t",
+                test="sign",
                 metric="ratio",
                 group=method,
                 base="wall",
                 contrast="ratio",
-                p=sample.p_value(1.0) if len(ratios) > 2 else None,
+                p=sample.p_value(1.0) if is_testable else None,
                 **statistics.estimate_cells(sample),
-                note=None if len(ratios) > 2 else "too few systems to test",
+                note=None if is_testable else "too few systems to test",
             )
         )
     statistics.correct(rows)

@@ -117,6 +117,40 @@ def _jackknife_error(x: Floats, y: Floats) -> float:
 
 
 @dataclass(frozen=True)
+class MedianSample:
+    """Independent values whose median is estimated, such as one of each system.
+
+    The sign test holds for every distribution. It is for values that are no replicates of one another: where
+    one of a dozen lies far from the others, no test of their mean holds.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def estimate(self) -> float:
+        return float(np.median(self.values)) if self.values else math.nan
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        ordered = sorted(self.values)
+        # The place of the low end, from each side: so few values may lie on one side of a median.
+        beyond = sum(self._tail(place) <= (1 - confidence) / 2 for place in range(self.n))
+        return (ordered[beyond - 1], ordered[-beyond]) if beyond else UNKNOWN
+
+    def p_value(self, bound: float) -> float:
+        # A value at the bound lies on both sides.
+        sides = [sum(value <= bound for value in self.values), sum(value >= bound for value in self.values)]
+        return min(1.0, 2 * self._tail(min(sides))) if self.values else math.nan
+
+    def _tail(self, most: int) -> float:
+        """The probability that at most so many of the values lie on a side of their population's median."""
+        return sum(math.comb(self.n, count) for count in range(most + 1)) / 2**self.n
+
+
+@dataclass(frozen=True)
 class ExtremeSample:
     """Samples of which the largest or the smallest estimate counts.
 

@@ -14,6 +14,12 @@ _TESTS = {
     ("skewed_t", "ratio"): "larger p of t and Hall's t on logarithms",
     ("sign_flip", "ratio"): "exact sign flip on logarithms",
     ("sign_flip", "difference"): "exact sign flip on differences",
+    ("sign", "ratio"): "exact sign test of the median",
+}
+_INTERVALS = {
+    "r_squared": "Fisher's",
+    "skewed_t": "Student's or Hall's, the wider",
+    "sign": "inverted sign test",
 }
 
 
@@ -50,11 +56,11 @@ def _test(row: pd.Series) -> str:
 
 
 def _interval(row: pd.Series) -> str:
-    if row["test"] == "r_squared":
-        return "Fisher's"
+    if row["test"] in _INTERVALS:
+        return _INTERVALS[row["test"]]
     if row["test"] == "sign_flip":
         return "inverted sign flip" if can_reject(int(row["n"])) else "none"
-    return "Student's or Hall's, the wider" if row["test"] == "skewed_t" else "Student's"
+    return "Student's"
 
 
 def _span(counts: pd.Series) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.flops_vs_energy.predictors import against_flops
-from joules.analysis.inference import CorrelationSample, ExtremeSample
+from joules.analysis.inference import CorrelationSample, ExtremeSample, MedianSample
 from joules.means import MeanSample
 from joules.study.claims import load_claims
 from tests import RELEASED
@@ -89,10 +89,18 @@ def test_claims_of_the_released_paper_have_their_samples(monkeypatch):
     assert 0 < found["cores_save_energy"].skewness <= 4
     assert found["tdp_exceeds_the_wall"].skewness == 0
     # Systems and families are no replicates of one another; scores are no logarithms.
-    for name in ("tdp_exceeds_the_wall", "operations_miss_half_at_the_wall", "bytes_and_layers_help"):
-        assert found[name].sample.test == "skewed_t"
+    assert isinstance(found["operations_miss_half_at_the_wall"].sample, MedianSample)
+    assert found["bytes_and_layers_help"].sample.test == "skewed_t"
     for name in ("control_gains_nothing", "plateau_beats_patience"):
         assert {part.test for part in found[name].sample.parts} == {"skewed_t"}
+
+
+def test_a_system_that_is_far_from_all_others_decides_no_claim():
+    claim = load_claims("published_measurements")["operations_miss_half_at_the_wall"]
+    values = (0.06, 0.2, 0.21, 0.22, 0.24, 0.25, 0.26, 0.3, 0.32, 0.33, 0.34, 0.35, 0.36)
+    used = claims_in_use.Used("published_measurements", "one", claim, MedianSample(values), 0.0)
+    (decided,) = claims_in_use.decide(used, (np.zeros(3), np.zeros(3)), 400).values()
+    assert max(decided.shares) <= claims_in_use.LEVEL
 
 
 def test_families_that_are_skewed_have_the_wider_interval():

@@ -17,6 +17,8 @@ SHAPES = coverage.shapes()
         ("Welch", 3),
         ("largest of four", 4),
         ("median of groups", 8),
+        ("sign of the median", 6),
+        ("sign of the median", 13),
     ],
 )
 @pytest.mark.parametrize("shape", ["recorded", "normal", "t 3"])

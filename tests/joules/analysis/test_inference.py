@@ -9,7 +9,7 @@ from scipy import stats
 
 from joules import means
 from joules.analysis import statistics
-from joules.analysis.inference import CorrelationSample, ExtremeSample, ResampledSample
+from joules.analysis.inference import CorrelationSample, ExtremeSample, MedianSample, ResampledSample
 from joules.means import DifferenceSample, MeanSample
 
 VALUES = np.array([1.1, 1.4, 1.2, 1.7])
@@ -153,3 +153,24 @@ def test_students_distribution_is_that_of_scipy(freedom, t):
     for probability in (0.6, 0.975, 0.999):
         quantile = stats.t.ppf(probability, freedom)
         assert means.student_quantile(freedom, probability) == pytest.approx(quantile, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [6, 13, 14])
+def test_a_median_is_tested_by_signs(n):
+    values = tuple(np.random.default_rng(n).exponential(size=n))
+    sample = MedianSample(values)
+    low, high = sample.interval()
+    assert low < sample.estimate == np.median(values) < high
+    for bound in (0.1, 0.5, 1.0, 2.0):
+        below = sum(value < bound for value in values)
+        assert sample.p_value(bound) == pytest.approx(stats.binomtest(below, n).pvalue)
+    # The interval holds what the test does not reject, its ends included.
+    inside, outside = (low, high), (np.nextafter(low, -1), np.nextafter(high, 9))
+    assert all(sample.p_value(bound) > 0.05 for bound in inside)
+    assert all(sample.p_value(bound) <= 0.05 for bound in outside)
+
+
+def test_five_values_have_a_median_without_an_interval():
+    assert MedianSample((1.0, 2.0, 3.0, 4.0, 50.0)).estimate == 3
+    assert np.isnan(MedianSample((1.0, 2.0, 3.0, 4.0, 50.0)).interval()).all()
+    assert np.isnan(MedianSample(()).p_value(1.0))
