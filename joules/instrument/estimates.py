@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from joules.power.models import (
 )
 from joules.power.use import DOMAINS, NotCovered
 
+# Half width of a 90 % interval in standard uncertainties.
+REACH_90 = NormalDist().inv_cdf(0.95)
+
 
 class Estimate(Closed):
     """Joules of the whole machine under a model, or why it says nothing of it; and whether wall meters do not
@@ -31,7 +35,8 @@ class Estimate(Closed):
 
 
 class Prediction(Closed):
-    """The 90 % prediction interval of the whole machine's modelled energy in joules, for an unmetered server.
+    """The 90 % prediction interval of the whole machine's modelled energy in joules, for an unmetered server;
+    with the uncertainty of those parts that were read.
 
     `servers` is the number of wall-metered servers that it is computed from, and `basis` the same in words.
     """
@@ -66,7 +71,8 @@ def predict_energy(window: ReadingArrays) -> Prediction | None:
     """The prediction interval of the energy of a single window whose processors and memory were read by the
     load curve of wall-metered servers; None of others.
 
-    The interval's factors at the window's mean load are those of its energy, which lies within.
+    The interval's factors at the window's mean load are those of its modelled energy, which lies within. The
+    errors of what is modelled and of what was read are independent.
     """
     modelled = [kind for kind in window.primary if kind.source == LOAD_CURVE]
     use = window.use
@@ -81,7 +87,11 @@ def predict_energy(window: ReadingArrays) -> Prediction | None:
     )
     modelled_j = float(window.energy_j[0, [kind.place for kind in modelled]].sum())
     floor_j = window.layout.floor_power_w * float(window.duration_s[0])
-    low_j, high_j = (
-        max(whole_j - modelled_j + modelled_j * end_w / point_w, floor_j) for end_w in (low_w, high_w)
+    read_j = REACH_90 * float(window.read_uncertainty_j[0])
+    below_j, above_j = (math.hypot(modelled_j * (end_w / point_w - 1), read_j) for end_w in (low_w, high_w))
+    return Prediction(
+        low_j=max(whole_j - below_j, floor_j),
+        high_j=max(whole_j + above_j, floor_j),
+        servers=use.servers.count,
+        basis=use.servers.basis,
     )
-    return Prediction(low_j=low_j, high_j=high_j, servers=use.servers.count, basis=use.servers.basis)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from joules.instrument import carbon
-from joules.instrument.estimates import Estimate, Prediction
+from joules.instrument.estimates import REACH_90, Estimate, Prediction
 from joules.instrument.host.contention import Contention
 from joules.instrument.host.gpus import GpuUse
 from joules.instrument.reading import Reading, RecordedProvenance, Total, primary
@@ -110,14 +110,16 @@ class Measurement(Closed):
     @property
     def interval_j(self) -> tuple[float, float] | None:
         """The 90 % prediction interval of modelled energy; where it is modelled in part alone, its range over
-        the power models that wall meters do not refute at its load. None where nothing is modelled.
-        `energy_j` lies within."""
+        the power models that wall meters do not refute at its load, wider by the 90 % interval of what was
+        read. None where nothing is modelled. `energy_j` lies within."""
         if self.prediction is not None:
             return self.prediction.low_j, self.prediction.high_j
         energies_j = [each.energy_j for each in self.models if each.takes_part and each.energy_j is not None]
         if not energies_j or self.energy_j is None:
             return None
-        return min(*energies_j, self.energy_j), max(*energies_j, self.energy_j)
+        read = (each for each in self.domains.values() if each.provenance != "modelled")
+        read_j = REACH_90 * sum(each.uncertainty_j or 0.0 for each in read)
+        return max(min(*energies_j, self.energy_j) - read_j, 0.0), max(*energies_j, self.energy_j) + read_j
 
     @property
     def interval_factors(self) -> tuple[float, float] | None:
@@ -138,7 +140,9 @@ class Measurement(Closed):
             return f"{low_j} to {high_j} J, 90 % of unmetered servers; {basis}"
         if self.interval_j is not None:
             low, high = (significant(end) for end in self.interval_j)
-            return f"{low} to {high} J over power models; {self.total.provenance}"
+            is_read = any(each.provenance != "modelled" for each in self.domains.values())
+            read = " and errors of what was read" if is_read else ""
+            return f"{low} to {high} J over power models{read}; {self.total.provenance}"
         return f"± {self.total.uncertainty_j:.2g} J; {self.total.provenance}"
 
     @property

@@ -199,6 +199,12 @@ class ReadingArrays:
         summed_j = _sum(np.nan_to_num(self.uncertainty_j), self.primary)
         return np.where(np.isnan(self.total_j), np.nan, summed_j)
 
+    @functools.cached_property
+    def read_uncertainty_j(self) -> Floats:
+        """Standard uncertainty of what the total has from counters and sensors [n]."""
+        read = [kind for kind in self.primary if kind.provenance != "modelled"]
+        return _sum(np.nan_to_num(self.uncertainty_j), read) if read else np.zeros_like(self.duration_s)
+
     @property
     def attributed_j(self) -> Floats:
         """Energy attributed to the job [n] (see `attribution`); NaN where a domain has no share."""

@@ -1,5 +1,7 @@
 """The energy of a window under every power model, from its readings and its machine."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ def test_an_estimate_says_whether_wall_meters_refute_its_model_at_the_load():
 
 def test_a_prediction_has_the_intervals_factors_about_what_was_read():
     busy = QUIET.model_copy(update={"busy_cores": 1.0})
-    gpu = reading(100.0, domain="gpu0", provenance="counter")
+    gpu = reading(100.0, domain="gpu0", provenance="counter", uncertainty_j=0.0)
     window = one_window(by_load_curve(6.0, 14.0, gpu), 2.0, machine=genoa(), contention=busy)
     prediction = predict_energy(window)
     point, low, high = (sum(model(HERE).values()) for model in (load_curve, load_curve_low, load_curve_high))
@@ -72,6 +74,29 @@ def test_a_prediction_has_the_intervals_factors_about_what_was_read():
     )
     assert prediction.servers == 20
     assert "20 wall-metered servers of this generation, AMD EPYC 4th (Genoa)" in prediction.basis
+
+
+@pytest.mark.parametrize("source", [LOAD_CURVE, "codecarbon"])
+def test_the_error_of_what_was_read_is_in_the_interval(source):
+    def ends_j(uncertainty_j):
+        gpu = reading(5000.0, domain="gpu0", provenance="counter", uncertainty_j=uncertainty_j)
+        readings = by_load_curve(6.0, 14.0, gpu) if source == LOAD_CURVE else [*modelled(6.0, 14.0), gpu]
+        window = one_window(readings, 2.0, machine=genoa(), contention=QUIET)
+        return Measurement.model_construct(
+            readings=readings,
+            total=window.total(0),
+            models=estimate_energies(window),
+            prediction=predict_energy(window),
+        ).interval_j
+
+    (low_j, high_j), (lower_j, higher_j) = ends_j(0.0), ends_j(250.0)
+    # Independent of the model's error, and of a range over models it is beside it.
+    beside_j = 1.645 * 250
+    if source == LOAD_CURVE:
+        assert 5020 - lower_j == pytest.approx(math.hypot(5020 - low_j, beside_j), rel=1e-3)
+        assert higher_j - 5020 == pytest.approx(math.hypot(high_j - 5020, beside_j), rel=1e-3)
+    else:
+        assert (low_j - lower_j, higher_j - high_j) == pytest.approx((beside_j, beside_j), rel=1e-3)
 
 
 JOULES = st.floats(0, 1e9)
@@ -100,7 +125,10 @@ def test_energy_lies_within_its_interval(
     use = QUIET.model_copy(update={"busy_cores": busy_cores})
     window = one_window(readings, duration_s, floor_w, genoa(identity=identity, virtual=virtual), use)
     measured = Measurement.model_construct(
-        total=window.total(0), models=estimate_energies(window), prediction=predict_energy(window)
+        readings=readings,
+        total=window.total(0),
+        models=estimate_energies(window),
+        prediction=predict_energy(window),
     )
     assert (measured.prediction is not None) == (source == LOAD_CURVE and memory == "modelled")
     low_j, high_j = measured.interval_j
