@@ -24,6 +24,15 @@ def test_everything_that_names_a_version_names_the_same():
     assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_the_preferred_citation_is_of_the_same_work():
+    cited = citation()
+    preferred = cited["preferred-citation"]
+    assert {name: preferred[name] for name in ("title", "authors", "version")} == {
+        name: cited[name] for name in ("title", "authors", "version")
+    }
+    assert preferred["year"] == cited["date-released"].year
+
+
 def test_units_and_types_of_a_column():
     energy = datapackage.describe_column("energy_per_pass_j", pd.Series([1.5]))
     assert (energy["type"], energy["unit"]) == ("number", "J")
