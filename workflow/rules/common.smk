@@ -122,6 +122,17 @@ wildcard_constraints:
     block=r"\d+",
 
 
+def every_core(wildcards):
+    """All cores that Snakemake may use, so that nothing of this workflow runs during a measurement."""
+    cores = workflow.resource_settings.cores
+    if cores is None:
+        raise WorkflowError(
+            "a block needs a node of its own: give the number of logical processors of a node, "
+            "for example --set-threads measure=64"
+        )
+    return cores
+
+
 # Outputs are marked `update`: they are replaced when a step succeeds and kept when it fails, so that a build that
 # stops early loses nothing.
 

@@ -1,17 +1,4 @@
 # The only rule that measures. Its output is in the local campaign: a released one cannot be measured over.
-
-
-def every_core(wildcards):
-    """All cores that Snakemake may use, so that nothing of this workflow runs during a measurement."""
-    cores = workflow.resource_settings.cores
-    if cores is None:
-        raise WorkflowError(
-            "a block needs a node of its own: give the number of logical processors of a node, "
-            "for example --set-threads measure=64"
-        )
-    return cores
-
-
 rule measure:
     output:
         str(Campaign(LOCAL).block_file("{experiment}", "{block}")),
