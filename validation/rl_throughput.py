@@ -1,8 +1,9 @@
-"""Steps per second of environment and learner, compared with Stable-Baselines3, on Pong from pixels.
+"""Steps per second of environment and learner, compared with Stable-Baselines3.
 
     python -m validation.rl_throughput [SECONDS] [ROUNDS]
 
-The baseline is `make_atari_env`, `VecFrameStack` and `CnnPolicy` with the hyperparameters of the arm. It is
+The baseline has the hyperparameters of the arm: on Pong from pixels `make_atari_env`, `VecFrameStack` and
+`CnnPolicy`, on MinAtar its environment for Gymnasium, `make_vec_env` and the network of Young and Tian. It is
 compared with the arm as the experiment runs it: same network, copies, rollouts and batches. Rounds alternate
 between the two, in the environment of a child of the bench; the ratio is the median over rounds.
 """
@@ -12,15 +13,19 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from typing import Any
+from typing import Any, cast
 
 import ale_py
 import gymnasium
 import torch
+from gymnasium import spaces
+from minatar.gym import BaseEnv as MinAtarEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.env_util import make_atari_env
+from stable_baselines3.common.env_util import make_atari_env, make_vec_env
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecFrameStack
+from torch import Tensor, nn
 
 from experiments.rl_ranking.parameters import Parameters
 from experiments.rl_ranking.workload import algorithm, make_model
@@ -28,8 +33,30 @@ from joules.study.design import load_design
 from joules.workload.reinforcement.environments import make_environments
 from validation.arguments import parse_numbers, use_environment_of_a_run
 
-ARMS = ("pong_pixels_a2c", "pong_pixels_ppo", "pong_pixels_dqn")
+ARMS = tuple(
+    f"{game}_{algorithm}"
+    for game in ("minatar_breakout", "minatar_space_invaders", "pong_pixels")
+    for algorithm in ("a2c", "ppo", "dqn")
+)
 _NEVER = 10**9
+
+
+class _YoungAndTian(BaseFeaturesExtractor):
+    """One 3x3 convolution of 16 channels and 128 units, as a user of Stable-Baselines3 writes them."""
+
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__(space, 128)
+        height, width, channels = space.shape
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 16, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16 * (height - 2) * (width - 2), 128),
+            nn.ReLU(),
+        )
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return cast(Tensor, self.layers(observations.permute(0, 3, 1, 2)))
 
 
 class _Stopwatch(BaseCallback):
@@ -74,6 +101,11 @@ def ours(parameters: Parameters, seed: int) -> BaseAlgorithm:
 
 
 def stock(parameters: Parameters, seed: int) -> BaseAlgorithm:
+    suite, _, game = parameters.environment.partition("/")
+    if suite == "minatar":
+        made = {"game": game, "use_minimal_action_set": True}
+        games = make_vec_env(MinAtarEnv, parameters.environments, seed, env_kwargs=made)
+        return algorithm(parameters, games, seed, {"features_extractor_class": _YoungAndTian, "net_arch": []})
     gymnasium.register_envs(ale_py)
     games = VecFrameStack(make_atari_env("PongNoFrameskip-v4", parameters.environments, seed), 4)
     return algorithm(parameters, games, seed)
