@@ -6,6 +6,7 @@ symbol, so training and prediction select the same places.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,14 +61,19 @@ class Chunker:
 
     def correct(self, text: Symbols, places: Indices, chances: Floats) -> Tensor:
         """Logits [n, V] at `places` [n]: the network's correction added to the tables' log-probabilities."""
-        device = self.network.out.weight.device
-        seen = torch.from_numpy(text[places[:, None] - _SEEN + np.arange(_SEEN)]).long().to(device)
-        return self.network(seen) + torch.from_numpy(np.log(chances)).float().to(device)
+        logits = read(self.network, text, places)
+        return logits + torch.from_numpy(np.log(chances)).to(logits)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tables and the network."""
         return self.tables.nbytes + sum(weight.nbytes for weight in self.network.parameters())
+
+
+def read(network: Perceptron, text: Symbols, places: Indices) -> Tensor:
+    """Logits of the network alone at `places` [n], as [n, V]."""
+    seen = torch.from_numpy(text[places[:, None] - _SEEN + np.arange(_SEEN)]).long()
+    return network(seen.to(network.out.weight.device))
 
 
 def expected_bits(chances: Floats) -> Floats:
@@ -86,18 +92,45 @@ def train(
         Perceptron(alphabet).to(device),
         parameters.uncertain_bits or 0,
     )
-    optimizer = torch.optim.AdamW(
-        model.network.parameters(), lr=parameters.learning_rate or 0, weight_decay=0.0, fused=True
+    fit_uncertain(
+        model.network,
+        model.tables,
+        text,
+        parameters,
+        seed,
+        lambda places, chances: model.correct(text, places, chances),
     )
+    return model
+
+
+def fit_uncertain(
+    network: Perceptron,
+    tables: NGrams,
+    text: Symbols,
+    parameters: Parameters,
+    seed: int,
+    logits_at: Callable[[Indices, Floats], Tensor],
+) -> None:
+    """Train a network at the uncertain ones of places drawn from the part of the text that was not counted.
+
+    Args:
+        network: The network.
+        tables: Tables of the leading part of `text`; their entropy decides which places are uncertain.
+        text: Symbols.
+        parameters: Parameters of the arm.
+        seed: Seed of the places.
+        logits_at: Logits [n, V] to learn at places [n], for which the tables predict probabilities [n, V].
+    """
+    rate, split = parameters.learning_rate or 0, int(len(text) * (parameters.table_share or 1))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.0, fused=True)
     random = np.random.default_rng(seed)
     for step in range(parameters.steps):
-        optimizer.param_groups[0]["lr"] = (parameters.learning_rate or 0) * (1 - step / parameters.steps)
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / parameters.steps)
         places = random.integers(split, len(text), size=_CANDIDATES)
-        chances = model.tables.probabilities(text, places)
-        unknown = expected_bits(chances) > model.uncertain_bits
-        logits = model.correct(text, places[unknown], chances[unknown])
-        targets = torch.from_numpy(text[places[unknown]]).long().to(device)
+        chances = tables.probabilities(text, places)
+        unknown = expected_bits(chances) > (parameters.uncertain_bits or 0)
+        logits = logits_at(places[unknown], chances[unknown])
+        targets = torch.from_numpy(text[places[unknown]]).long().to(logits.device)
         functional.cross_entropy(logits, targets).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return model

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Symbols = NDArray[np.uint8]
+# Symbols of an alphabet, or tokens.
+Symbols = NDArray[np.uint8 | np.uint16]
 Indices = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 Floats = NDArray[np.float64]
 
 # Symbols of the smaller alphabet; a byte is the larger one.
 ALPHABET_MOST = 64
-_ODD = np.uint64(0x9E3779B97F4A7C15)
+# Odd multiplier of the hash.
+ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,6 @@ class Packing:
         for back in range(min(length, self.most), 0, -1):
             keys = (keys << self.bits) | before(back)
         for back in range(self.most + 1, length + 1):
-            keys = (keys ^ (keys >> np.uint64(29))) * _ODD + before(back)
+            keys = (keys ^ (keys >> np.uint64(29))) * ODD + before(back)
         # Leave room for the symbol below the hash.
-        return keys if length <= self.most else (keys ^ (keys >> np.uint64(32))) * _ODD >> self.bits
+        return keys if length <= self.most else (keys ^ (keys >> np.uint64(32))) * ODD >> self.bits

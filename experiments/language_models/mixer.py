@@ -7,10 +7,8 @@ situation, learnt online by the gradient of the coding cost.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from experiments.language_models.keys import Floats, Indices, Symbols
 
 
 def mix(weights: Floats, logs: Floats, situations: Indices) -> Floats:
@@ -31,7 +29,7 @@ def mix(weights: Floats, logs: Floats, situations: Indices) -> Floats:
 
 
 def cost_and_gradient(
-    weights: Floats, logs: Floats, situations: Indices, targets: NDArray[np.uint8]
+    weights: Floats, logs: Floats, situations: Indices, targets: Symbols
 ) -> tuple[float, Floats]:
     """Mean cost of coding `targets` [n] in nats, and its gradient by `weights` [situations, experts]."""
     chances = mix(weights, logs, situations)

@@ -6,6 +6,8 @@ Rotary positions (Su et al. 2021), normalised queries and keys (Henry et al. 202
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +19,8 @@ from experiments.language_models.ngrams import NGrams
 from experiments.language_models.parameters import Parameters
 from experiments.language_models.training import Network, adamw, fit
 
+# What hidden units [..., channels] do with their inputs.
+Activation = Callable[[Tensor], Tensor]
 # Base of the wavelengths of rotary positions.
 _BASE = 1000.0
 _BETAS, _DECAY = (0.9, 0.95), 0.0
@@ -24,13 +28,27 @@ _BETAS, _DECAY = (0.9, 0.95), 0.0
 _FALLS_FROM = 0.3
 
 
+def square_positive(x: Tensor) -> Tensor:
+    """Squared ReLU."""
+    return functional.relu(x).square()
+
+
 class Modern(nn.Module):
     """Logits of the next symbol at every place of a window: [batch, places] to [batch, places, V]."""
 
-    def __init__(self, alphabet: int, *, layers: int, heads: int, width: int, window: int) -> None:
+    def __init__(
+        self,
+        alphabet: int,
+        *,
+        layers: int,
+        heads: int,
+        width: int,
+        window: int,
+        activation: Activation = square_positive,
+    ) -> None:
         super().__init__()
         self.symbols = nn.Embedding(alphabet, width)
-        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(_Block(width, heads, activation) for _ in range(layers))
         self.head = nn.Linear(width, alphabet, bias=False)
         nn.init.zeros_(self.head.weight)
         half = width // heads // 2
@@ -50,9 +68,9 @@ class Modern(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, activation: Activation) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.activation = heads, activation
         # Separate queries, keys and values, because Muon orthogonalises each matrix.
         self.query, self.key, self.value, self.attention_out = (
             nn.Linear(width, width, bias=False) for _ in range(4)
@@ -72,7 +90,7 @@ class _Block(nn.Module):
             _rotated(_norm(query), turn), _rotated(_norm(key), turn), value, is_causal=True
         )
         x = x + self.attention_out(attended.transpose(1, 2).flatten(-2))
-        return x + self.mlp_out(functional.relu(self.mlp_in(_norm(x))).square())
+        return x + self.mlp_out(self.activation(self.mlp_in(_norm(x))))
 
 
 def _norm(x: Tensor) -> Tensor:
@@ -101,11 +119,12 @@ def train_on(
     seed: int,
     device: str,
     note: Note,
+    activation: Activation = square_positive,
 ) -> Network:
     """Train the modern network on top of tables; without tables if `tables` is None."""
     torch.manual_seed(seed)
     size = {name: getattr(parameters, name) for name in ("layers", "heads", "width", "window")}
-    network = Modern(alphabet, **size).to(device)
+    network = Modern(alphabet, **size, activation=activation).to(device)
 
     def schedule(done: float) -> float:
         return min(1.0, (1 - done) / (1 - _FALLS_FROM) + 1e-3)

@@ -68,14 +68,14 @@ def train(
     torch.manual_seed(seed)
     size = {name: getattr(parameters, name) for name in ("layers", "heads", "width", "window")}
     network = NanoGpt(alphabet, **size).to(device)
-
-    def schedule(done: float) -> float:
-        if done < _WARM_SHARE:
-            return done / _WARM_SHARE
-        cosine = 0.5 * (1 + math.cos(math.pi * (done - _WARM_SHARE) / (1 - _WARM_SHARE)))
-        return _LEAST_SHARE + (1 - _LEAST_SHARE) * cosine
-
     optimizer = adamw(list(network.parameters()), parameters.learning_rate or 0, _BETAS, _DECAY)
-    return fit(
-        Network(network, parameters.window), text, parameters, seed, [optimizer], schedule, note, _CLIP
-    )
+    model = Network(network, parameters.window)
+    return fit(model, text, parameters, seed, [optimizer], warm_then_cosine, note, _CLIP)
+
+
+def warm_then_cosine(done: float) -> float:
+    """Share of the learning rate at a share of the training: a rise, then half a cosine to a tenth."""
+    if done < _WARM_SHARE:
+        return done / _WARM_SHARE
+    cosine = 0.5 * (1 + math.cos(math.pi * (done - _WARM_SHARE) / (1 - _WARM_SHARE)))
+    return _LEAST_SHARE + (1 - _LEAST_SHARE) * cosine

@@ -10,16 +10,42 @@ from experiments.language_models.corpus import check_text
 from joules.models import Closed
 
 Share = Annotated[float, Field(gt=0, le=1)]
-Entry = Literal["kneser_ney", "context_mixing", "nanogpt", "modern", "mixture", "chunker"]
+Entry = Literal[
+    "kneser_ney",
+    "device_tables",
+    "context_mixing",
+    "nanogpt",
+    "modern",
+    "lwta",
+    "state_space",
+    "token_network",
+    "mixture",
+    "interpolation",
+    "chunker",
+    "chunker_unrouted",
+]
 
 # Parameters that an entry needs in addition to the common ones.
 _NEEDED: dict[str, tuple[str, ...]] = {
     "kneser_ney": ("order",),
+    "device_tables": ("order",),
     "context_mixing": ("order", "table_share"),
     "nanogpt": ("iterations", "learning_rate"),
     "modern": ("iterations", "learning_rate", "optimizer"),
+    "lwta": ("iterations", "learning_rate", "optimizer", "group_size"),
+    "state_space": ("iterations", "learning_rate", "states"),
+    "token_network": ("iterations", "learning_rate", "optimizer", "vocabulary"),
     "mixture": ("order", "table_share", "iterations", "learning_rate"),
+    "interpolation": ("order", "iterations", "learning_rate", "optimizer", "network_share"),
     "chunker": ("order", "table_share", "iterations", "learning_rate", "uncertain_bits"),
+    "chunker_unrouted": (
+        "order",
+        "table_share",
+        "iterations",
+        "learning_rate",
+        "uncertain_bits",
+        "network_share",
+    ),
 }
 
 
@@ -30,6 +56,9 @@ class Parameters(Closed):
     spaces), and discount n-grams by three numbers, for one, two and more counts, or by one. If another
     model learns on top of them, tables count only the leading `table_share` of the text. Networks see
     `window` symbols, use `batch` windows per iteration, and train for `length` times their `iterations`.
+    Hidden units compete in groups of `group_size`; each channel of a state-space network has `states`; a
+    `vocabulary` of tokens is learnt; `network_share` is the weight of a network's probabilities where they
+    are averaged with those of tables.
     Training is repeated until the metered window is `least_s` long; it is run once if checkpoints are
     kept. Models are scored on `stretches` stretches of each of the two held-out texts; models at
     `checkpoints` instants during training are scored on `checkpoint_stretches` stretches of the
@@ -43,6 +72,10 @@ class Parameters(Closed):
     longer: Annotated[str, Field(pattern=r"^(\d+( \d+)*)?$")] = ""
     table_share: Share | None = None
     uncertain_bits: PositiveFloat | None = None
+    network_share: Share | None = None
+    group_size: PositiveInt | None = None
+    states: PositiveInt | None = None
+    vocabulary: Annotated[int, Field(ge=256, lt=2**16)] | None = None
     layers: PositiveInt = 4
     heads: PositiveInt = 4
     width: PositiveInt = 128
@@ -62,7 +95,7 @@ class Parameters(Closed):
     @property
     def is_watched(self) -> bool:
         """Whether checkpoints are kept: for networks with a long training."""
-        return self.entry in ("nanogpt", "modern", "mixture")
+        return self.entry in ("nanogpt", "modern", "lwta", "state_space", "mixture", "interpolation")
 
     @property
     def steps(self) -> int:
@@ -81,6 +114,8 @@ class Parameters(Closed):
             raise ValueError(f"{self.entry} needs {', '.join(missing)}")
         if self.optimizer == "muon" and self.matrix_learning_rate is None:
             raise ValueError("muon needs matrix_learning_rate")
+        if self.group_size is not None and 4 * self.width % self.group_size:
+            raise ValueError(f"group_size {self.group_size} does not divide the hidden units")
         if self.lengths != sorted(set(self.lengths)):
             raise ValueError("longer: lengths rise, and lie above those that order gives")
         return self

@@ -14,11 +14,17 @@ from joules.means import MeanSample
 
 KINDS = {
     "kneser_ney": "tables",
+    "device_tables": "tables",
     "context_mixing": "tables",
     "nanogpt": "network",
     "modern": "network",
+    "lwta": "network",
+    "state_space": "network",
+    "token_network": "network",
     "mixture": "both",
+    "interpolation": "both",
     "chunker": "both",
+    "chunker_unrouted": "both",
 }
 # Prefix of the statistics of networks over tables.
 RATIO = "reached.network_over_tables"
