@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from experiments.language_models import exam
+from experiments.language_models.published_entries import count_compared, count_same, pair_entries
 from experiments.language_models.reaching import LEVELS, RATIO
 from joules.analysis.statistics import geometric_mean
 from joules.paper.printing import (
@@ -77,6 +79,8 @@ def values(tables: Mapping[str, pd.DataFrame]) -> list[Value]:
         Value(f"{_KEY}.exam", derive(exam.verdict, statistics)),
         Value(f"{_KEY}.exam.closest", margin.cell("note")),
         Value(f"{_KEY}.published.rows", published.count()),
+        Value(f"{_KEY}.published.compared", derive(count_compared, board)),
+        Value(f"{_KEY}.published.same", derive(count_same, board)),
         *(
             Value(
                 f"{_KEY}.published.told_apart.{noise}",
@@ -136,7 +140,25 @@ def display(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
                 "told apart": lambda row: {True: "yes", False: "no"}.get(row["told_apart_largest"], ""),
             },
         ),
+        "language_entries": lay_out(
+            pair_entries(tables["board"]),
+            {
+                "published entry": name("published"),
+                "place there": lambda row: _place(row, "there"),
+                "accuracy there": number("accuracy_there"),
+                "entry here": lambda row: "--" if pd.isna(row["arm"]) else spaced(row["arm"]),
+                "place here": lambda row: _place(row, "here"),
+                "accuracy here": number("accuracy_here"),
+                "what differs here": lambda row: {False: row["difference"]}.get(row["is_same"], ""),
+            },
+        ),
     }
+
+
+def _place(row: Mapping[str, Any], board: str) -> str:
+    """The place of an entry on a board, or the verdict on an entry without a place."""
+    place = row[f"place_{board}"]
+    return str(row[f"verdict_{board}"]) if pd.isna(place) else f"{place:.0f}"
 
 
 def _reached(reached: pd.DataFrame) -> pd.DataFrame:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from experiments.language_models import exam, reaching
+from experiments.language_models.published_entries import BOARD
 from experiments.language_models.reaching import KINDS
 from joules.analysis import ranking, statistics
 from joules.analysis.records import Records, runs_table, select_measured, sort_by_arm, weakest_provenance
 from joules.bench.record import Run
 from joules.errors import UserError
 from joules.study.design import Design
-
-_PUBLISHED = Path(__file__).parent / "reference" / "published_board.csv"
 
 _SPENT = ("energy_per_training_j", "time_per_training_s", "cpu_per_training_s")
 _METRICS = (
@@ -220,7 +218,7 @@ def published(runs: pd.DataFrame) -> pd.DataFrame:
         Its rows with the ratio to the next more expensive entry, and whether single runs that vary as much as
         in the median arm here could distinguish both.
     """
-    board = pd.read_csv(_PUBLISHED)
+    board = pd.read_csv(BOARD)
     board["next_over_this"] = board["total_j"].shift(-1) / board["total_j"]
     noise = {row["statistic"]: row["estimate"] for row in estimate_noise(runs)} if len(runs) else {}
     for name in ("median", "largest"):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.language_models import exam, figures, reaching, report, tables
+from experiments.language_models import exam, figures, published_entries, reaching, report, tables
 from joules.analysis import statistics
 from joules.analysis.drawing import print_renderer
 from joules.analysis.records import Records
@@ -294,3 +294,43 @@ def test_no_joule_is_printed_without_its_band(made):
         made, Records.from_sequence(entries()), lambda again: tables.tabulate(again, DESIGN)
     )
     check_bands(report.values(whole), report.display(whole))
+
+
+def test_every_published_entry_has_a_row_and_every_counterpart_is_an_arm():
+    entries = pd.read_csv(published_entries.ENTRIES)
+    assert set(pd.read_csv(published_entries.BOARD)["entry"]) <= set(entries["entry"])
+    assert entries["entry"].is_unique
+    assert set(entries["arm"].dropna()) <= set(DESIGN.arms)
+    # What the published table of the board lacks is stated with its source.
+    other = entries[~entries["entry"].isin(pd.read_csv(published_entries.BOARD)["entry"])]
+    assert other["gpu_j"].notna().all()
+    assert (other["source"] != "README.md").all()
+
+
+def test_verdicts_of_both_boards_are_compared_where_both_measured(made):
+    paired = published_entries.pair_entries(made["board"]).set_index("published")
+    # The only counterpart that was measured is the modern network, below the gate here.
+    assert paired["is_same"].dropna().to_dict() == {"modded_nanogpt": False}
+    assert paired.loc["modded_nanogpt", "verdict_here"] == "accuracy"
+    assert paired.loc["lwta_k4", "verdict_here"] == "not measured"
+    assert paired.loc["hyena", "verdict_here"] == "no entry"
+    assert paired.loc["mamba_byte", "verdict_there"] == "time"
+    assert paired["place_there"].count() == len(pd.read_csv(published_entries.BOARD))
+    qualified = made["board"].assign(
+        arm=["kneser_ney_8_subset", "chunker", "context_mixing", "nanogpt"], disqualified=None
+    )
+    again = published_entries.pair_entries(qualified).set_index("published")
+    # 2 J, 4 J and more.
+    places = {"subset_70_mkn": 1.0, "chunker_phase1_v1": 2.0, "paq_mixer_v3": 3.0}
+    assert again["place_here"].dropna().to_dict() == places
+    assert published_entries.count_same(qualified) == published_entries.count_compared(qualified) == 3
+
+
+def test_what_differs_is_printed_where_verdicts_differ(made):
+    printed = report.display(made)["language_entries"].set_index("published entry")
+    assert printed.loc["modded nanogpt", "what differs here"]
+    assert set(printed["what differs here"].drop("modded nanogpt")) == {""}
+    places = ["place there", "place here"]
+    assert printed.loc["modded nanogpt", places].to_list() == ["11", "accuracy"]
+    assert printed.loc["mamba byte", places].to_list() == ["time", "not measured"]
+    assert printed.loc["hyena", "entry here"] == "--"
