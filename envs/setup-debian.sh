@@ -8,9 +8,9 @@ mapfile -t packages < <(grep -v '^#' "$(dirname "$0")/$what-packages.txt")
 case $what in
 latex)
   name=LaTeX
-  elsewhere="TeX Live with latexmk, siunitx, booktabs, microtype, natbib and lmodern"
+  elsewhere="TeX Live with siunitx, booktabs, microtype, natbib and lmodern"
   ready() {
-    command -v latexmk >/dev/null && command -v pdflatex >/dev/null &&
+    command -v bibtex >/dev/null && command -v pdflatex >/dev/null &&
       kpsewhich siunitx.sty booktabs.sty microtype.sty natbib.sty lmodern.sty >/dev/null
   }
   ;;

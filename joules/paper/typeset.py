@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from joules.errors import UserError
@@ -17,6 +19,9 @@ from joules.study.documents import DOCUMENTS
 _EPOCH = "1767225600"
 # Variables by which a user's own files would be read, or output would go elsewhere.
 _FOREIGN = ("TEXINPUTS", "BIBINPUTS", "BSTINPUTS", "TEXMFOUTPUT", "TEXMF_OUTPUT_DIRECTORY")
+_OPTIONS = ("-interaction=nonstopmode", "-halt-on-error", "-file-line-error")
+# Runs that find labels, set the list of references and cite it; only a later one can change nothing.
+_DRAFTS, _RUNS = 3, 8
 
 
 def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]) -> list[Path]:
@@ -37,7 +42,7 @@ def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]
     Raises:
         UserError: LaTeX is not installed, or it stopped; the message gives the line.
     """
-    if shutil.which("latexmk") is None or shutil.which("pdflatex") is None:
+    if shutil.which("pdflatex") is None or shutil.which("bibtex") is None:
         raise UserError(
             "LaTeX is not installed: install the packages listed in envs/latex-packages.txt "
             "(on Debian and Ubuntu, run 'make latex')"
@@ -47,26 +52,56 @@ def run_latex(paper: Path, figures: Path, build: Path, macros: Mapping[str, str]
         "".join(f"\\newcommand{{\\{name}}}{{{text}}}\n" for name, text in macros.items()), encoding="utf-8"
     )
     with tempfile.TemporaryDirectory(prefix="paper-", dir=plain_folder()) as temporary:
-        folder = Path(temporary)
-        for path in [*paper.iterdir(), *build.glob("*.tex")]:
-            if path != build:
-                (folder / path.name).symlink_to(path.resolve())
-        (folder / "figures").symlink_to(figures.resolve())
-        # Each refers to the other, so the supplement is set again when the numbers of the paper are known.
-        for document in (DOCUMENTS[1], *DOCUMENTS):
-            _typeset(document, folder, build)
-        for document in DOCUMENTS:
-            _refuse_undefined(folder / f"{document}.log")
-        made = [folder / f"{document}.pdf" for document in DOCUMENTS]
+        folders = [Path(temporary) / document for document in DOCUMENTS]
+        for folder in folders:
+            folder.mkdir()
+            for path in [*paper.iterdir(), *build.glob("*.tex")]:
+                if path != build:
+                    (folder / path.name).symlink_to(path.resolve())
+            (folder / "figures").symlink_to(figures.resolve())
+        _typeset(folders, build)
+        for folder in folders:
+            _refuse_undefined(folder / f"{folder.name}.log")
+        made = [folder / f"{folder.name}.pdf" for folder in folders]
         partial = [shutil.copyfile(path, build / f"{path.name}.partial") for path in made]
         return [path.rename(build / path.stem) for path in partial]
 
 
-def _typeset(document: str, folder: Path, build: Path) -> None:
-    options = ["-pdf", "-g", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error"]
+def _typeset(folders: Sequence[Path], build: Path) -> None:
+    """Typesets each document in the folder of its name, all at the same time, until no number changes.
+
+    Raises:
+        UserError: LaTeX stopped, or numbers still change after `_RUNS` runs.
+    """
+    read: list[dict[str, bytes]] = []
+    with ThreadPoolExecutor() as pool:
+        for number in range(1, _RUNS + 1):
+            # A run that cannot be the last writes no PDF.
+            options = _OPTIONS if number > _DRAFTS else (*_OPTIONS, "-draftmode")
+            list(pool.map(partial(_run, "pdflatex", options, build), folders))
+            written = [_read_numbers(folder) for folder in folders]
+            if written == read and number > _DRAFTS:
+                return
+            read = written
+            for folder, numbers in zip(folders, written, strict=True):
+                if number == 1 and rb"\bibdata" in numbers[f"{folder.name}.aux"]:
+                    _run("bibtex", (), build, folder)
+                # Each document refers to the other.
+                for other in folders:
+                    if other != folder:
+                        shutil.copyfile(folder / f"{folder.name}.aux", other / f"{folder.name}.aux")
+    raise UserError(f"LaTeX does not settle: numbers of sections or pages change after {_RUNS} runs")
+
+
+def _read_numbers(folder: Path) -> dict[str, bytes]:
+    """What a run of LaTeX in `folder` wrote for the next one, by the name of the file."""
+    paths = [folder / f"{folder.name}.{kind}" for kind in ("aux", "out", "toc")]
+    return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+
+def _run(program: str, options: Sequence[str], build: Path, folder: Path) -> None:
     done = subprocess.run(
-        # Without the user's own settings of latexmk.
-        ["latexmk", "-norc", *options, document],
+        [program, *options, folder.name],
         cwd=folder,
         env=_environment(folder),
         capture_output=True,
@@ -74,8 +109,8 @@ def _typeset(document: str, folder: Path, build: Path) -> None:
         errors="replace",
         check=False,
     )
-    log = folder / f"{document}.log"
-    for kept in filter(Path.exists, (log, folder / f"{document}.aux")):
+    log = folder / f"{folder.name}.log"
+    for kept in filter(Path.exists, (log, folder / f"{folder.name}.aux")):
         shutil.copyfile(kept, build / kept.name)
     if done.returncode:
         raise UserError(f"LaTeX stopped: {_first_error(done.stdout, done.stderr)} (log: {build / log.name})")
@@ -100,7 +135,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _first_error(output: str, messages: str) -> str:
-    """The first line of an error of LaTeX, or else the last line that latexmk printed."""
+    """The first line of an error of LaTeX, or else the last line that was printed."""
     for line in output.splitlines():
         if re.match(r"^(!|.*\.(tex|bib|bbl):\d+:) ", line):
             return line.strip()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from joules.analysis.parallel import parallel_map
 from joules.errors import UserError
 from joules.paper.letters import vietnamese_letter
 from joules.paper.typeset import plain_folder
@@ -46,15 +47,21 @@ def write_pages(paper: Path, figures: Path, build: Path, macros: Mapping[str, st
     macros = {**macros, "figurefolder": to_figures.as_posix()}
     for document in DOCUMENTS:
         labels |= {name: (document, number) for name, number in _labels(build / f"{document}.aux").items()}
-    pages = []
-    for document in DOCUMENTS:
+
+    def convert(document: str) -> str:
         before = _other_forms(document, macros["explorerpage"])
         if exported.get(("val", "campaign.scale")) == "smoke":
             before += '<p role="note">Smoke scale: nothing can be concluded</p>'
         text = _Expansion(document, (paper, build), macros, exported, labels).text
-        pages.append(build / f"{document}.html")
-        pages[-1].write_text(_convert(text, before, paper / "references.bib"), encoding="utf-8")
-    return pages
+        return _convert(text, before, paper / "references.bib")
+
+    pages = {
+        build / f"{document}.html": text
+        for document, text in zip(DOCUMENTS, parallel_map(convert, DOCUMENTS), strict=True)
+    }
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+    return list(pages)
 
 
 def _convert(text: str, before: str, references: Path) -> str:

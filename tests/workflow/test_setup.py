@@ -81,7 +81,7 @@ def test_steps_of_make_wait_for_one_another(tmp_path, programs, monkeypatch):
 def test_installing_latex_waits_for_the_lock_of_dpkg(tmp_path, programs):
     """A list of packages that cannot be fetched stops nothing."""
     programs("kpsewhich", '[ -e "$(dirname "$NOTES")/installed" ]')
-    programs("latexmk")
+    programs("bibtex")
     programs("pdflatex")
     programs("sudo", 'shift; exec "$@"')
     programs("apt-get", 'case "$*" in *update*) exit 100 ;; esac; touch "$(dirname "$NOTES")/installed"')

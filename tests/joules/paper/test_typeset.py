@@ -39,11 +39,6 @@ def test_a_users_settings_and_paths_change_no_byte(tmp_path, monkeypatch):
     for place in ("plain", "a,b;c{d} $HOME é"):
         folder = tmp_path / place
         folder.mkdir()
-        (folder / ".latexmkrc").write_text(
-            "$out_dir = 'elsewhere'; $aux_dir = 'elsewhere'; $pdf_mode = 4; $pdflatex = 'false';"
-            if made
-            else ""
-        )
         hostile = {"HOME": str(folder), "TEXINPUTS": "/nowhere", "TMPDIR": str(folder)} if made else {}
         for name, value in hostile.items():
             monkeypatch.setenv(name, value)
@@ -51,7 +46,7 @@ def test_a_users_settings_and_paths_change_no_byte(tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         pdf, supplement = run_latex(*write_paper(folder, "See \\ref{more}."), {"name": escape(NAMES)})
         made.append(pdf.read_bytes() + supplement.read_bytes())
-        assert {path.name for path in folder.iterdir()} == {".latexmkrc", "paper", "figures"}
+        assert {path.name for path in folder.iterdir()} == {"paper", "figures"}
         assert (pdf.parent / "paper.log").exists()
     assert made[0].startswith(b"%PDF")
     assert made[0] == made[1]
@@ -74,13 +69,32 @@ def test_a_failure_keeps_the_paper_that_is_there(tmp_path, text, sentence):
     assert (build / "paper.log").exists()
 
 
-def test_a_latexmk_that_prints_no_error_line_is_quoted(tmp_path, monkeypatch):
-    for name in ("latexmk", "pdflatex"):
-        (tmp_path / name).write_text("#!/bin/sh\necho 'Latexmk: out of order' >&2\nexit 12\n")
-        (tmp_path / name).chmod(0o755)
+def test_a_latex_that_prints_no_error_line_is_quoted(tmp_path, monkeypatch):
+    (tmp_path / "pdflatex").write_text("#!/bin/sh\necho 'no format pdflatex.fmt' >&2\nexit 12\n")
+    (tmp_path / "pdflatex").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(UserError, match="LaTeX stopped: Latexmk: out of order"):
+    with pytest.raises(UserError, match=r"LaTeX stopped: no format pdflatex.fmt"):
         run_latex(*write_paper(tmp_path / "clone", "Text."), {"name": "Anyone"})
+
+
+def test_latex_runs_until_no_number_changes(tmp_path):
+    """Each page that the text says moves the next one's text."""
+    lines = "".join(f"\\pageref{{p{n}}}\\newpage\\label{{p{n}}}\n" for n in range(3))
+    cited = "\\cite{one}\\bibliographystyle{plainnat}\\bibliography{references}"
+    paper, figures, build = write_paper(tmp_path, f"\\tableofcontents\\section{{A}}{lines}{cited}")
+    (paper / "references.bib").write_text("@book{one, author={Someone}, title={Book}, year=2020}\n")
+    pdf, _ = run_latex(paper, figures, build, {"name": "Anyone"})
+    text = "".join(page.extract_text() for page in PdfReader(pdf).pages)
+    assert "??" not in text
+    assert text.count("Book") == 1
+
+
+def test_latex_that_does_not_settle_is_refused(tmp_path):
+    """The number of a label grows with each run."""
+    grows = "\\newcounter{n}\\setcounter{n}{0\\csname grown\\endcsname}\\stepcounter{n}"
+    write = "\\makeatletter\\immediate\\write\\@auxout{\\gdef\\string\\grown{\\arabic{n}}}"
+    with pytest.raises(UserError, match="LaTeX does not settle"):
+        run_latex(*write_paper(tmp_path, grows + write), {"name": "Anyone"})
 
 
 def test_the_main_text_of_the_released_paper_has_at_most_twelve_pages():
