@@ -13,6 +13,7 @@ import gzip
 import importlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -22,6 +23,7 @@ from pandas import DataFrame
 from joules.analysis import columns, contracts, tables
 from joules.analysis.drawing.page_renderer import chart_script, show_figure
 from joules.analysis.drawing.sidecar import read_sidecar
+from joules.analysis.parallel import parallel_map
 from joules.archive.verification import list_files
 from joules.study.campaign import Campaign, tables_of
 from joules.study.design import load_design
@@ -47,20 +49,21 @@ def write_page(campaign: Campaign) -> Path:
 def render_page(campaign: Campaign) -> str:
     """The explorer of a campaign as HTML, the same for the same files."""
     manifest = read_manifest(campaign)
-    charts: dict[str, Any] = {}
     # First what each step has written of its own files: its remedy makes an edited table again.
-    questions = [_question(campaign, name, charts) for name in manifest.experiments]
-    files = {campaign.relative(campaign.manifest): _packed(campaign.manifest)}
-    for path in _shown(campaign):
-        name = campaign.relative(path)
-        check_unchanged(path, manifest.files[name], "listed", campaign.rerun_hint("manifest"))
-        files[name] = _packed(path)
+    described = list(parallel_map(partial(_question, campaign), manifest.experiments))
+    charts = {figure: chart for _, of_figures in described for figure, chart in of_figures.items()}
+    shown = list(_shown(campaign))
+    for path in shown:
+        stated = manifest.files[campaign.relative(path)]
+        check_unchanged(path, stated, "listed", campaign.rerun_hint("manifest"))
+    packed = [campaign.manifest, *shown]
+    files = dict(zip(map(campaign.relative, packed), parallel_map(_packed, packed), strict=True))
     meta = {
         "campaign": campaign.name,
         "title": f"Campaign {campaign.name}",
         "manifest": campaign.relative(campaign.manifest),
         "origin": manifest.origin.model_dump(exclude={"fingerprints"}),
-        "questions": questions,
+        "questions": [question for question, _ in described],
         "meanings": _meanings(campaign, manifest.experiments),
         "files": list(files),
     }
@@ -81,15 +84,15 @@ def _shown(campaign: Campaign) -> Iterator[Path]:
     yield from (path for path in list_files(campaign) if Path(campaign.relative(path)).suffix in kinds)
 
 
-def _question(campaign: Campaign, name: str, charts: dict[str, Any]) -> dict[str, Any]:
-    """What the page says of an experiment; adds its figures to `charts`."""
+def _question(campaign: Campaign, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the page says of an experiment, and its charts by figure."""
     design = load_design(name)
     table_set = tables.read_tables(campaign, name)
-    figures = []
+    figures, charts = [], {}
     for figure, caption in design.figures.items():
         described, charts[figure] = _figure(campaign, figure, table_set)
         figures.append({"name": figure, "caption": " ".join(caption.split())} | described)
-    return {"name": name, "title": design.title, "question": design.question, "figures": figures}
+    return {"name": name, "title": design.title, "question": design.question, "figures": figures}, charts
 
 
 def _figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from joules.errors import UserError
@@ -22,7 +23,11 @@ def repository_root(start: Path | None = None) -> Path:
     Raises:
         UserError: neither `start` nor a folder above it is a clone.
     """
-    here = (start or Path.cwd()).resolve()
+    return _find_clone((start or Path.cwd()).resolve())
+
+
+@functools.cache
+def _find_clone(here: Path) -> Path:
     for folder in (here, *here.parents):
         if all((folder / mark).exists() for mark in _MARKS):
             return folder

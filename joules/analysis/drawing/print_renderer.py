@@ -103,7 +103,7 @@ def draw_figure(described_figure: described.Figure) -> Figure:
         elif of.note:
             figure.supxlabel(of.note, fontsize=7)
         # Until it is drawn a figure knows no sizes. Brackets stay where they are put: they come last.
-        figure.draw_without_rendering()
+        _place_artists(grid.flat[0])
         for axes, panel in zip(grid.flat, of.panels, strict=False):
             for layer in panel.layers:
                 if layer.mark == "label":
@@ -230,9 +230,10 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequ
 
 
 def _place_artists(axes: Axes) -> None:
-    """Gives all artists of the figure the places that they have when it is drawn."""
-    if (figure := axes.get_figure(root=True)) is not None:
-        figure.draw_without_rendering()
+    """Gives the axes of the figure the places that they have when it is drawn."""
+    figure = axes.get_figure(root=True)
+    if figure is not None and (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
 
 
 def _drawn_lines(axes: Axes) -> Iterator[Line]:
