@@ -56,9 +56,10 @@ is used and metered if there is one; none is needed.
 ## Check the claims without measuring
 
 Set up with `make setup` and `. .venv/bin/activate`. The first command computes everything from the records
-again and says what it compared. The second prints the number behind a claim, named by its *key* below, with
-the rows and records that it comes from. The third makes all files but the records again; `git diff --stat`
-then prints nothing.
+again and says what it compared. The second prints the estimate of a claim, named by its *key* below, with
+the rows, records and sources that it comes from. Interval and verdict are in `results/{name}/claims.csv`,
+whose column `claim` is the name that the tables below begin with. The third makes all files but the records
+again, in a few minutes on two cores; `git diff --stat` then lists no table and no verdict.
 
 ```sh
 joules trace --verify --campaign {name}
@@ -92,7 +93,7 @@ def render_page() -> str:
 
 
 def _lines(campaign: Campaign) -> Iterator[str]:
-    verdicts = pd.read_csv(campaign.claims)
+    verdicts = pd.read_csv(campaign.claims, dtype={"unit": str})
     yield _TEXT.format(**_facts(campaign, verdicts))
     for experiment, claims in verdicts.groupby("experiment", sort=False):
         yield from _experiment(campaign, str(experiment), claims)
@@ -129,12 +130,13 @@ def _experiment(campaign: Campaign, experiment: str, claims: pd.DataFrame) -> It
     if design.has_runs:
         command = f"snakemake --cores all --config scale={SCALE} experiments='[\"{experiment}\"]'"
         minutes, size = _minutes(campaign, experiment), cell(_megabytes(campaign, experiment), 2)
-        yield f"`{command}`: {minutes:.0f} minutes of measuring, {size} MB."
+        yield f"`{command}`: {minutes:.0f} minutes of measuring, {size} MB of disk."
     else:
-        yield "Nothing is measured: the readings are in the repository, and any campaign tabulates them."
+        yield "Nothing is measured, the readings are in the repository: check them as above."
     yield from ("", f"| {' | '.join(_HEAD)} |", f"|{'---|' * len(_HEAD)}")
     for row in claims.to_dict("records"):
-        yield f"| {' | '.join([row['statement'], row['contradicted_if'], *_expected(campaign, row)])} |"
+        claim = f"`{row['claim']}`: {row['statement']}"
+        yield f"| {' | '.join([claim, row['contradicted_if'], *_expected(campaign, row)])} |"
 
 
 def _expected(campaign: Campaign, row: dict[str, Any]) -> tuple[str, ...]:
@@ -143,11 +145,17 @@ def _expected(campaign: Campaign, row: dict[str, Any]) -> tuple[str, ...]:
     is_over = row["replicates"] >= REPLICATES
     agrees = _interval(row, "over_low", "over_high") if is_over else _interval(row, "ci_low", "ci_high")
     return (
-        f"{cell(row['estimate'])} [{_interval(row, 'ci_low', 'ci_high')}]",
+        f"{cell(row['estimate'])} [{_interval(row, 'ci_low', 'ci_high')}]{_measure(row)}",
         agrees + (f" ({row['replicates']:.0f} campaigns)" if is_over else ""),
         row["verdict"],
         f"`{_key(campaign, row)}`",
     )
+
+
+def _measure(row: dict[str, Any]) -> str:
+    """What an estimate is: its unit, and whether it is a ratio or a difference."""
+    unit = "" if row["unit"] == "1" else f" {row['unit']}"
+    return unit + (f" ({row['contrast']})" if isinstance(row["contrast"], str) else "")
 
 
 def _interval(row: dict[str, Any], low: str, high: str) -> str:

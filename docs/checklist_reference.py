@@ -92,7 +92,7 @@ _ANSWERS = (
         "Yes",
         "Published readings come from {sources} sources with repository, commit, licence and rule in "
         "`experiments/published_measurements/reference/sources.yaml` ({licences}). Where a source states no "
-        "licence, the repository has numbers computed from its logs and none of its files. The plays are "
+        "licence, the repository has numbers computed from its data and none of its files. The plays are "
         "read from an installed package and are not copied.",
     ),
     (
