@@ -46,9 +46,9 @@ class Repository:
             check=False,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, python: str = sys.executable) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *arguments],
+            [python, *arguments],
             cwd=self.path,
             env=self.environment,
             stdout=subprocess.PIPE,
