@@ -13,8 +13,7 @@ from joules.analysis import sensitivity
 from joules.analysis.contracts import CampaignEvidence
 from joules.analysis.instruments import provenance_words
 from joules.analysis.origin import describe_setting
-from joules.analysis.records import Floats, Records, alternative_models, recompute_under
-from joules.errors import UserError
+from joules.analysis.records import Floats, Records, alternative_models, find_machine, recompute_under
 from joules.instrument import carbon
 from joules.instrument.host.machine import Machine
 from joules.paper.claims import evaluate_tables
@@ -44,13 +43,8 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
         UserError: If the records come from more than one machine.
     """
     records, config = evidence.records, evidence.config
-    machines = {name: machine for each in records.values() for name, machine in each.cells.machines.items()}
-    if len(machines) > 1:
-        raise UserError(
-            "the records of this campaign come from several machines "
-            f"({', '.join(machine.words for machine in machines.values())}): measure each machine as a "
-            "campaign of its own"
-        )
+    machine = find_machine(records.values())
+    assert machine is not None
     stated = evidence.stated.basis if evidence.stated else None
     servers = read_servers()
     trials = try_all(servers)
@@ -62,7 +56,7 @@ def tabulate(evidence: CampaignEvidence) -> dict[str, pd.DataFrame]:
     instruments = _instruments(records.values())
     own = evaluate_tables(evidence.tables).assign(**describe_setting(records.values()))
     return {
-        "machine": pd.DataFrame([_machine_row(next(iter(machines.values())), records.values(), stated)]),
+        "machine": pd.DataFrame([_machine_row(machine, records.values(), stated)]),
         "instruments": instruments,
         "energy": sensitivity.with_model_ranges(energy(records, config), by_model),
         "flags": pd.DataFrame(

@@ -1,6 +1,6 @@
 """Records of a campaign: loaded, by columns, as tables of runs, and recomputed under other power models."""
 
-from joules.analysis.records.collection import IDLE_MISMATCH, Records, concat
+from joules.analysis.records.collection import IDLE_MISMATCH, Records, concat, find_machine
 from joules.analysis.records.loading import Stated, load_records, read_stated
 from joules.analysis.records.recompute import (
     IN_PLACE_OF,
@@ -28,6 +28,7 @@ __all__ = [
     "TableSet",
     "alternative_models",
     "concat",
+    "find_machine",
     "load_records",
     "read_by_default",
     "read_stated",

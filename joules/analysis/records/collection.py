@@ -24,6 +24,7 @@ from joules.analysis.records.record_columns import (
     to_columns,
 )
 from joules.errors import UserError
+from joules.instrument.host.machine import Machine
 from joules.instrument.reading_arrays import Floats
 
 # Powers of the idle machine before and after a block that differ by more than this share are flagged.
@@ -141,7 +142,7 @@ def concat(parts: Sequence[Records]) -> Records:
     """The records of several experiments, one after another.
 
     Raises:
-        UserError: where they mix versions of the meter.
+        UserError: where they mix versions of the meter, or machines.
     """
     if len(parts) == 1:
         return parts[0]
@@ -149,6 +150,7 @@ def concat(parts: Sequence[Records]) -> Records:
     chained = Repeatable(lambda: itertools.chain.from_iterable(parts))
     whole = Records(columns, chained, all(part.is_kept for part in parts))
     check_versions(whole)
+    find_machine([whole])
     return whole
 
 
@@ -168,6 +170,22 @@ def check_versions(records: Records) -> None:
         f"records of meter versions {versions} cannot share a table: delete the older ones ({older[0]}{more} "
         "in the campaign's folder runs) and measure them again"
     )
+
+
+def find_machine(every: Iterable[Records]) -> Machine | None:
+    """The machine on which records were measured; None if there are no records.
+
+    Raises:
+        UserError: If they come from several machines.
+    """
+    machines = {name: machine for each in every for name, machine in each.cells.machines.items()}
+    if len(machines) > 1:
+        raise UserError(
+            "the records of this campaign come from several machines "
+            f"({', '.join(machine.words for machine in machines.values())}): measure each machine as a "
+            "campaign of its own"
+        )
+    return next(iter(machines.values()), None)
 
 
 @dataclasses.dataclass(frozen=True)

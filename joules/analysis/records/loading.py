@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from joules.analysis.parallel import parallel_map
-from joules.analysis.records.collection import Records, check_versions
+from joules.analysis.records.collection import Records, check_versions, find_machine
 from joules.analysis.records.recompute import read_by_default
 from joules.analysis.records.record_columns import Record, RecordColumns, concat_columns, to_columns
 from joules.bench.journal import parse_records
@@ -59,7 +59,7 @@ def load_records(files: Sequence[Path]) -> Records:
     Facts from `machine.yaml` are filled in, and modelled energy is recomputed under the default power model.
 
     Raises:
-        UserError: If a file is missing, was edited, or mixes versions of the meter.
+        UserError: If a file is missing or was edited, or the records mix versions of the meter or machines.
     """
     sizes = []
     for path in files:
@@ -78,6 +78,7 @@ def load_records(files: Sequence[Path]) -> Records:
         sha256 = {name: digest for of_part in digests for name, digest in of_part.items()}
         loaded = Records(concat_columns(columns), every, is_kept=False, sha256=sha256)
     check_versions(loaded)
+    find_machine([loaded])
     return read_by_default(loaded)
 
 
