@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from joules.bench.record import Run
 from joules.bench.window import Threads
 from joules.instrument import flags
+from joules.instrument.host.contention import Contention
 from joules.instrument.source import Notice
 
 SENTINEL_DRIFT = 0.25
@@ -21,6 +22,7 @@ def find_flags(
     notices: Sequence[Notice] = (),
     interference: Sequence[str] = (),
     threads: Threads | None = None,
+    idle_use: Contention | None = None,
 ) -> list[str]:
     """Quality flags of a run.
 
@@ -31,6 +33,7 @@ def find_flags(
         notices: What the sources say of themselves.
         interference: What of the user's environment changes the run.
         threads: Threads of its child.
+        idle_use: Use of the processors by others while idle power was measured.
 
     Returns:
         Flags as `keyword: evidence`.
@@ -49,7 +52,9 @@ def find_flags(
         if left_s > AFTER_WINDOW_CPU_S
         else []
     )
-    measured = flags.flags_of(run.readings, run.contention, run.gpu_use, run.duration_s, faults, notices)
+    measured = flags.flags_of(
+        run.readings, run.contention, run.gpu_use, run.duration_s, faults, notices, idle_use
+    )
     environment = [f"environment: {what}" for what in interference]
     disagreeing = _thread_flags(threads, run.threads) if threads else ()
     return [*failed, *environment, *disagreeing, *drifted, *worked_on, *measured]

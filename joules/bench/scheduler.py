@@ -27,7 +27,7 @@ from joules.bench.sentinel import time_sentinel_s
 from joules.bench.worker import END_TIMEOUT_S, Worker
 from joules.instrument import METER_VERSION
 from joules.instrument.host import machine
-from joules.instrument.host.contention import between, snapshot, watch_descendants
+from joules.instrument.host.contention import Contention, between, snapshot, watch_descendants
 from joules.instrument.host.limits import free_memory_share, usable_cores
 from joules.instrument.host.processes import Job, children, end_child
 from joules.instrument.reading import floor_power_w, primary
@@ -140,6 +140,7 @@ class Scheduler:
         self._helpers = set(children(os.getpid()))
         self._paused: list[ActiveRun] = []
         self._idle_power_w: dict[str, float] = {}
+        self._idle_use: Contention | None = None
         self._quiet_sentinel_s = time_sentinel_s()
         self._sampler.sample()
         self._accounted_s = self._sampler.now()
@@ -186,6 +187,7 @@ class Scheduler:
         self._idle_power_w = {
             reading.domain: (reading.energy_j or 0.0) / segment.duration_s for reading in primary(readings)
         }
+        self._idle_use = between(segment.opened, segment.closed)
         self._journal.append(
             Idle(
                 meter_version=METER_VERSION,
@@ -197,7 +199,7 @@ class Scheduler:
                 machine=machine.describe(),
                 node=machine.node_name(),
                 duration_s=segment.duration_s,
-                contention=between(segment.opened, segment.closed),
+                contention=self._idle_use,
                 spent=spent,
                 readings=readings,
             )
@@ -305,6 +307,7 @@ class Scheduler:
             self._sampler.notices(),
             self._interference,
             window.threads,
+            self._idle_use,
         )
         return record.model_copy(update={"flags": flags})
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from joules.instrument.host.contention import Contention
 from joules.instrument.host.gpus import GpuUse
+from joules.instrument.host.node import describe_share
 from joules.instrument.reading import Reading, primary
 from joules.instrument.source import MACHINE, Notice
 
@@ -28,6 +29,7 @@ def flags_of(
     duration_s: float | None,
     faults: Sequence[str],
     notices: Sequence[Notice] = (),
+    idle_use: Contention | None = None,
 ) -> list[str]:
     """Quality flags of a measurement.
 
@@ -38,6 +40,7 @@ def flags_of(
         duration_s: Its length in seconds.
         faults: Messages of reads that failed during it.
         notices: What its sources say of themselves.
+        idle_use: Use of the processors by others while idle power was measured.
 
     Returns:
         Flags as `keyword: evidence`.
@@ -51,6 +54,8 @@ def flags_of(
             if reading.provenance == "missing"
         ),
         *(_disturbances(contention) if contention else ()),
+        *_shared_node(),
+        *(_shared_idle(readings, idle_use) if idle_use else ()),
         *_gpu_disturbances(gpu_use),
         *(
             [f"short-window: {duration_s:.2f} s"]
@@ -75,6 +80,21 @@ def _disturbances(use: Contention) -> Iterator[str]:
         yield f"suspended: the machine slept for {use.suspended_s:.1f} s"
     if abs(use.clock_step_s) > CLOCK_STEP_S:
         yield f"clock-step: the wall clock jumped by {use.clock_step_s:.1f} s"
+
+
+def _shared_node() -> Iterator[str]:
+    if share := describe_share():
+        yield f"shared-node: {share}: other jobs may use the rest, and counters read the whole node"
+
+
+def _shared_idle(readings: Sequence[Reading], idle_use: Contention) -> Iterator[str]:
+    """Idle power with the work of others in it, where the energy above it is what is attributed."""
+    is_divided = any(reading.provenance in ("counter", "sampled") for reading in primary(readings))
+    if is_divided and idle_use.foreign_cores > FOREIGN_CORES:
+        yield (
+            f"shared-idle: other programs or the kernel used {idle_use.foreign_words} while idle power was "
+            "measured: attributed energy includes theirs up to this power"
+        )
 
 
 def _gpu_disturbances(gpu_use: Sequence[GpuUse]) -> Iterator[str]:

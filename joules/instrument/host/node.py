@@ -32,6 +32,15 @@ def local_rank(environment: Mapping[str, str] = os.environ) -> tuple[int, str] |
     return None
 
 
+def describe_share(environment: Mapping[str, str] = os.environ) -> str:
+    """The part of a node that Slurm gave this job, in words; empty if that is the node, or without Slurm."""
+    granted = environment.get("SLURM_CPUS_ON_NODE", "")
+    cores = os.cpu_count() or 1
+    if not granted.isdecimal() or int(granted) >= cores:
+        return ""
+    return f"Slurm granted {granted} of {cores} logical processors of this node"
+
+
 def host_name() -> str:
     """Name of this machine on its network."""
     return platform.node()

@@ -21,6 +21,26 @@ def test_a_quiet_run_has_no_flag():
     assert find_flags(run(), 0.02, []) == []
 
 
+@pytest.mark.parametrize(("provenance", "is_flagged"), [("counter", True), ("modelled", False)])
+def test_idle_power_with_the_work_of_others_is_flagged_where_energy_above_it_is_divided(
+    provenance, is_flagged
+):
+    changed = run(readings=[reading(100.0, provenance=provenance)])
+    use = QUIET.model_copy(update={"foreign_cores": 0.8, "foreign_programs": {"neighbour": 0.8}})
+    flags = find_flags(changed, 0.02, [], idle_use=use)
+    assert [flag.split(":")[0] for flag in flags] == ["shared-idle"] * is_flagged
+    assert find_flags(changed, 0.02, [], idle_use=QUIET) == []
+
+
+@pytest.mark.parametrize(("granted", "flags"), [("", []), ("64", []), ("24", ["shared-node"])])
+def test_a_part_of_a_node_is_flagged(monkeypatch, granted, flags):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", granted)
+    found = find_flags(run(), 0.02, [])
+    assert [flag.split(":")[0] for flag in found] == flags
+    assert all("Slurm granted 24 of 64 logical processors" in flag for flag in found)
+
+
 @pytest.mark.parametrize(
     ("changes", "flag"),
     [
