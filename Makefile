@@ -10,7 +10,7 @@ TRAINERS := $(VENV)/.trainers
 .DEFAULT_GOAL := help
 # Each step needs those before it, also with `make -j`.
 .NOTPARALLEL:
-.PHONY: help reproduce test docs lint format lock setup trainers latex browser
+.PHONY: help reproduce test docs lint format lock setup trainers latex browser slurm
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -63,3 +63,6 @@ latex: ## make sure that LaTeX is there
 
 browser: ## make sure that a browser is there, for tests of pages
 	@bash envs/setup-debian.sh browser
+
+slurm: ## install Slurm, for tests of a cluster: they are skipped where it is missing
+	@bash envs/setup-debian.sh slurm

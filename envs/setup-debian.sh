@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that LaTeX, or a browser for tests of pages, is there, installing Debian packages where this user may.
-# usage: setup-debian.sh latex|browser
+# Makes sure that LaTeX, or a browser or Slurm for tests, is there, installing Debian packages where this user may.
+# usage: setup-debian.sh latex|browser|slurm
 set -euo pipefail
 what=$1
 mapfile -t packages < <(grep -v '^#' "$(dirname "$0")/$what-packages.txt")
@@ -18,6 +18,11 @@ browser)
   name=Chromium
   elsewhere="Chromium or Google Chrome"
   ready() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+  ;;
+slurm)
+  name=Slurm
+  elsewhere="munge and Slurm with slurmctld and slurmd"
+  ready() { PATH=$PATH:/usr/sbin command -v munged slurmctld slurmd sbatch | wc -l | grep -qx 4; }
   ;;
 esac
 
