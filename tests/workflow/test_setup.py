@@ -1,6 +1,7 @@
 """Set-up on machines whose users have settings of their own. Nothing is downloaded: programs are fakes."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -113,6 +114,31 @@ def test_a_clone_has_the_same_bytes_where_git_converts_line_endings(tmp_path):
     assert {name: (clone / name).read_bytes() for name in files} == files
 
 
+def test_the_container_is_made_by_the_steps_of_make(tmp_path):
+    text = (ENVS / "Containerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    assert re.search(r"^FROM debian:bookworm-\d{8}-slim$", text, re.MULTILINE)
+    copied = [name for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for name in line.split()]
+    assert {"envs", "joules", "pyproject.toml"} <= set(copied)
+    assert all((ROOT / name).exists() for name in copied)
+    asked = ["make", "-n", "-B", "setup", "latex", "PYTHON=python3", "VENV=/opt/environment"]
+    steps = [line.lstrip("@") for line in run(asked, ROOT).stdout.splitlines() if line.startswith("bash ")]
+    assert len(steps) == 2
+    assert all(step in text for step in steps)
+    for lock in re.findall(r"\S+\.lock", text):
+        pins = [line for line in (ROOT / lock).read_text().splitlines() if re.match(r"\w", line)]
+        assert pins
+        assert all("==" in pin and pin.endswith("\\") for pin in pins)
+        assert (ROOT / lock).read_text().count("--hash=sha256:") >= len(pins)
+    # Lines of a Debian image of that day, whose archive of the day is a comment.
+    days = "# http://archive.example/debian/20250520T000000Z"
+    sources = tmp_path / "debian.sources"
+    sources.write_text(f"Types: deb\n{days}\nURIs: http://debian.example/debian\nSuites: bookworm\n\n" * 2)
+    edit = re.search(r"sed -i '([^']*)'", text)[1]
+    assert run(["sed", "-i", edit, sources], tmp_path).returncode == 0
+    days = days.replace("# ", "URIs: ")
+    assert sources.read_text() == f"Types: deb\n{days}\nSuites: bookworm\n\n" * 2
+
+
 @pytest.mark.parametrize("failing", [None, "test"])
 def test_the_suite_is_run_where_the_path_has_a_blank_and_an_accent(tmp_path, programs, failing):
     clone = tmp_path / "clone"
@@ -123,5 +149,5 @@ def test_the_suite_is_run_where_the_path_has_a_blank_and_an_accent(tmp_path, pro
     done = run(["bash", clone / ".ci" / "run"], tmp_path)
     assert done.returncode == (1 if failing else 0), done.stdout
     folder = f"{clone}/.ci/a cl\u00f4ne"
-    assert notes(tmp_path) == ["make lint", folder, "make test", folder]
+    assert notes(tmp_path) == ["make slurm", folder, "make lint", folder, "make test", folder]
     assert {path.name for path in (clone / ".ci").iterdir()} == {"run"}
