@@ -36,6 +36,14 @@ def _lines() -> Iterator[str]:
         "`X_high`) and of its range over power models (`X_band_low`, `X_band_high`)."
     )
     yield ""
+    codes = ", ".join(
+        f"{unit} (`{columns.UCUM[unit]}`)" for unit in sorted(columns.UNITS & columns.UCUM.keys())
+    )
+    yield (
+        f"Units, with their code of [UCUM](https://ucum.org): {codes}. Of currencies, for which UCUM has "
+        f"none: {', '.join(sorted(columns.UNITS - columns.UCUM.keys()))}. Other units are refused."
+    )
+    yield ""
     yield "## Tables of every experiment"
     yield from _tables(columns.meanings(columns.SHARED))
     for experiment in experiment_names():

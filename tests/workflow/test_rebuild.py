@@ -139,8 +139,7 @@ def test_a_build_that_is_refused_on_its_way_loses_nothing(built):
         path: path.read_bytes()
         for folder in ("figures/released", "results/released/tables", "paper/build/released")
         for path in (built.path / folder).rglob("*")
-        if path.is_file()
-        and path.suffix not in (".log", ".aux")
+        if path.is_file() and path.suffix not in (".log", ".aux")
     }
     original = (built.path / "paper/paper.tex").read_text()
     built.edit("paper/paper.tex", "\\end{abstract}", "All 42 joules.\n\\end{abstract}")

@@ -34,4 +34,6 @@ def test_the_example_of_the_documentation_is_what_is_printed():
     page = (ROOT / "docs" / "how-to" / "cite.md").read_text(encoding="utf-8")
     command, printed = re.search(r"```console\n\$ joules cite ([^\n]*)\n(.*?)```", page, re.DOTALL).groups()
     _, name, file = command.split()
+    stated = re.search(r"SHA-256 ([0-9a-f]{64})", printed)[1]
+    assert hashlib.sha256((ROOT / "results" / name / file).read_bytes()).hexdigest() == stated
     assert printed.strip() == cite(type(RELEASED)(name, RELEASED.root), file)
