@@ -25,7 +25,7 @@ _SIGN = -(2**63)
 def kneser_ney_on(device: str, text: Symbols, lengths: Sequence[int], alphabet: int) -> NGrams:
     """Build on `device` the tables that `ngrams.kneser_ney` builds."""
     packing, tables = Packing(alphabet), []
-    symbols = torch.from_numpy(text).to(device).long()
+    symbols = torch.tensor(text, device=device).long()
     positions = torch.arange(lengths[-1], len(symbols), device=device)
     keys = _gram_keys(packing, symbols, positions, lengths[-1])
     for length, shorter in zip(reversed(lengths), [*reversed(lengths[:-1]), 0], strict=True):
