@@ -16,6 +16,8 @@ from joules.bench.record import Run
 from joules.errors import UserError
 from joules.study.design import Design
 
+# Listed only where both arms were measured: campaigns before version 2 lack the arms of this family.
+_ADDED = "mechanisms"
 _SPENT = ("energy_per_training_j", "time_per_training_s", "cpu_per_training_s")
 _METRICS = (
     "trainings",
@@ -180,7 +182,12 @@ def _places(runs: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
 
 
 def _statistics(runs: pd.DataFrame, reached: pd.DataFrame, design: Design) -> pd.DataFrame:
-    rows = [row for family in design.comparisons for row in statistics.compare(runs, family)]
+    rows = [
+        row
+        for family in design.comparisons
+        for row in statistics.compare(runs, family)
+        if row["n"] or family.family != _ADDED
+    ]
     rows.append(exam.margin(pd.DataFrame(rows, columns=statistics.COLUMNS)))
     rules = design.at(runs["scale"].iloc[0]).analysis if len(runs) else {}
     rows += reaching.compare_kinds(runs, reached, rules)

@@ -334,3 +334,13 @@ def test_what_differs_is_printed_where_verdicts_differ(made):
     assert printed.loc["modded nanogpt", places].to_list() == ["11", "accuracy"]
     assert printed.loc["mamba byte", places].to_list() == ["time", "not measured"]
     assert printed.loc["hyena", "entry here"] == "--"
+
+
+def test_a_campaign_without_the_added_arms_has_no_rows_of_them(made, monkeypatch):
+    name = "mechanisms.modern_adamw_long_vs_modern_muon"
+    assert not made["statistics"]["statistic"].str.startswith("mechanisms").any()
+    monkeypatch.setitem(ENTRIES, "modern_adamw_long", ("modern", 0.5, 180.0))
+    statistics_with = tables.tabulate(Records.from_sequence(entries()), DESIGN)["statistics"]
+    rows = statistics_with[statistics_with["family"] == "mechanisms"].set_index("statistic")
+    assert list(rows.index) == [name]
+    assert rows.loc[name, "estimate"] == pytest.approx(3.0)
