@@ -210,7 +210,7 @@ def _compare(options: Options) -> int:
     if old.machine.id != new.machine.id:
         print(f"warning: other machine: {old.machine.words}, then {new.machine.words}", file=sys.stderr)
     ratios = compare_benchmarks(old, new)
-    print(f"{options.new} beside {options.old}, by {UNPAIRED}")
+    print(f"{options.new} compared with {options.old}, by {UNPAIRED}")
     for ratio in ratios:
         print(f"  {ratio.name}: {ratio}")
     return _judge(options, ratios)
@@ -237,5 +237,10 @@ COMMANDS = {
     "compare": Command(
         "compare two results of 'joules bench'", _compare, _declare_compare, needs_repository=False
     ),
-    "sum": Command("add the energy of several nodes, none twice", _sum, _declare_sum, needs_repository=False),
+    "sum": Command(
+        "add the energy of several nodes, and count no machine twice",
+        _sum,
+        _declare_sum,
+        needs_repository=False,
+    ),
 }

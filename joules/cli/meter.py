@@ -71,7 +71,7 @@ def _declare_meter(parser: argparse.ArgumentParser) -> None:
         "--sci",
         type=number_from(1e-9),
         metavar="UNITS",
-        help="also show the Software Carbon Intensity (ISO/IEC 21031) of so many functional units",
+        help="also show the Software Carbon Intensity (ISO/IEC 21031), for this number of functional units",
     )
     parser.add_argument(
         "--emissions", metavar="FILE", help="also append a row to a CSV file as CodeCarbon writes it"

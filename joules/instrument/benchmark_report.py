@@ -57,7 +57,7 @@ def report(benchmark: Benchmark) -> str:
             "",
         ]
     if benchmark.ratios:
-        lines.append(f"Beside '{benchmark.results[0].name}', 95 % intervals:")
+        lines.append(f"Compared with '{benchmark.results[0].name}' (95 % intervals):")
         width = max(len(ratio.name) for ratio in benchmark.ratios)
         lines += [f"  {ratio.name:{width}}  {ratio}" for ratio in benchmark.ratios]
         lines.append("")
@@ -127,7 +127,7 @@ def _render_csv(benchmark: Benchmark) -> str:
 def _render_markdown(benchmark: Benchmark) -> str:
     base = benchmark.results[0]
     lines = [
-        f"| command | energy (J, {base.provenance}) | time (s) | n | energy beside `{base.name}` |",
+        f"| command | energy (J, {base.provenance}) | time (s) | n | energy over that of `{base.name}` |",
         "|---|---|---|---|---|",
     ]
     ratios = {ratio.name: ratio for ratio in benchmark.ratios if ratio.metric == "energy"}
@@ -135,10 +135,10 @@ def _render_markdown(benchmark: Benchmark) -> str:
         low_j, high_j = map(significant, each.energy_interval_j)
         low_s, high_s = each.duration_interval_s
         ratio = ratios.get(each.name)
-        beside = f"{ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})" if ratio else "1"
+        compared = f"{ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})" if ratio else "1"
         name = each.name.replace("|", "\\|")
         lines.append(
             f"| `{name}` | {significant(each.energy_j)} ({low_j} to {high_j}) | "
-            f"{each.duration_s:.4g} ({low_s:.4g} to {high_s:.4g}) | {each.n} | {beside} |"
+            f"{each.duration_s:.4g} ({low_s:.4g} to {high_s:.4g}) | {each.n} | {compared} |"
         )
     return "\n".join([*lines, "", "Intervals are 95 % intervals of the mean, and of the ratio."]) + "\n"

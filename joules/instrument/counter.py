@@ -1,4 +1,4 @@
-"""Joules of a hardware counter, believed only while it moves as its part can."""
+"""Energy of a hardware counter, used only while its steps are plausible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Accumulator:
     """Sums the steps of one counter of joules from one read to the next.
 
     A step is refused, so that what was used is unknown, where it is more than the part can draw, where the
-    counter may have wrapped unseen, where it was set back, and where it stands still.
+    counter may have wrapped unseen, where it was reset, and where it stands still.
 
     Args:
         name: The counter in messages.
@@ -76,7 +76,7 @@ class Accumulator:
             wrapped_j = [step_j + range_j for range_j in self._ranges_j if 0 <= step_j + range_j <= most_j]
             if not wrapped_j:
                 raise CounterGap(
-                    f"the counter of {self.name} was set back: what was used then is not known", last_s
+                    f"the counter of {self.name} was reset: the energy of that time is unknown", last_s
                 )
             step_j = wrapped_j[0]
         elif step_j > most_j:

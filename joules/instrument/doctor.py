@@ -89,7 +89,7 @@ def _power(use: Use) -> Iterator[str]:
             float(sum(model(dataclasses.replace(use, busy_cores=busy_cores)).values())) for model in models
         )
         cells.append(f"{point:.3g} ({low:.3g} to {high:.3g})")
-    yield f"            {'90 % of unmetered servers':26}" + "".join(f"{cell:>20}" for cell in cells)
+    yield f"            {'90 % prediction interval':26}" + "".join(f"{cell:>20}" for cell in cells)
     if use.servers is not None:
         yield f"            by {use.servers.basis}"
 

@@ -137,7 +137,7 @@ class Measurement(Closed):
         if self.prediction is not None:
             low_j, high_j = significant(self.prediction.low_j), significant(self.prediction.high_j)
             basis = f"modelled from {self.prediction.basis}"
-            return f"{low_j} to {high_j} J, 90 % of unmetered servers; {basis}"
+            return f"90 % interval {low_j} to {high_j} J; {basis}"
         if self.interval_j is not None:
             low, high = (significant(end) for end in self.interval_j)
             is_read = any(each.provenance != "modelled" for each in self.domains.values())

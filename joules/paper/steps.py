@@ -61,10 +61,7 @@ def _tables_named(table: str, read: Mapping[str, Mapping[str, pd.DataFrame]]) ->
 def read_verdicts(campaign: Campaign, experiments: Sequence[str]) -> pd.DataFrame:
     """The verdicts as they are stored. Raises UserError where they are not those that the tables give."""
     if campaign.claims.read_text(encoding="utf-8") != _evaluated(campaign, experiments):
-        raise UserError(
-            f"{campaign.claims} is not what the tables give, so no paper is made from it: "
-            + campaign.rerun_hint("evaluate")
-        )
+        raise UserError(f"{campaign.claims} does not match the tables: " + campaign.rerun_hint("evaluate"))
     return pd.read_csv(campaign.claims)
 
 

@@ -18,7 +18,7 @@ PAGES = ROOT / "docs" / "how-to"
 VARIES = (
     (r"(modelled|counter|sampled)( \(same error in all repeats: [^)]*\))?", "read"),
     (r"(; [^;]* J above idle)?(; [^;]* J attributed)?$", ""),
-    (r"90 % of unmetered servers; read from [^)]*|± [^)]*; read", "doubt"),
+    (r"90 % interval [^;]*; read from [^)]*|± [^)]*; read", "doubt"),
     (r"(json: )\S+(, read)", r"\1host\2"),
     (r"(meters )\S+$", r"\1host"),
     (r"p [<=] ", "p = "),

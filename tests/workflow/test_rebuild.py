@@ -219,7 +219,7 @@ def test_an_edited_file_is_refused_by_the_step_that_reads_it_and_at_every_start(
     path.write_bytes(original)
     assert (alone.returncode, started.returncode) == (2, 1)
     # Verdicts are computed again instead.
-    assert f"{name} {'is not what the tables give' if refusing == 'export' else sentence}" in alone.stdout
+    assert f"{name} {'does not match the tables' if refusing == 'export' else sentence}" in alone.stdout
     assert f"{name} {sentence}" in started.stdout
     assert rules_run(started.stdout) == []
     for refused in (alone, started):

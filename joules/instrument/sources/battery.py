@@ -46,7 +46,9 @@ class Battery(Source):
     def read(self) -> Mapping[Channel, float | SourceError]:
         batteries = self._discharging()
         if not batteries:
-            raise CounterGap("the machine is plugged in: its battery does not say what it uses", self._read_s)
+            raise CounterGap(
+                "the machine is plugged in: its battery does not measure its energy", self._read_s
+            )
         try:
             power_w = sum(map(_power_w, batteries))
         except (OSError, ValueError) as fault:

@@ -195,7 +195,9 @@ class Nvml(Source):
                 says = "split by MIG, its energy cannot be divided among instances: use a GPU without MIG"
                 notices.append(Notice(gpu.domain, says, "flag"))
         if visible is None:
-            says = "not known, since unlike GPUs are listed by index: set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+            says = (
+                "unknown, because different GPU models are listed by index: set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+            )
             notices.append(Notice("job's GPUs", says, "flag"))
         if self._has_own_ids:
             says = (
@@ -476,7 +478,7 @@ def _read_power(gpu: _Gpu) -> float | SourceError:
     if power_w > gpu.most_w:
         return SourceError(f"{gpu.domain} showed more power than it can draw ({gpu.most_w:,.0f} W)")
     if power_w <= 0:
-        return SourceError(f"{gpu.domain} showed no power, which no GPU that answers draws")
+        return SourceError(f"{gpu.domain} reported 0 W, which is impossible for a GPU that responds")
     return power_w
 
 

@@ -152,7 +152,7 @@ class Rapl(Source):
         assert original is not None
         if not original.is_near(value_j, now_s):
             raise CounterGap(
-                f"{zone.words} no longer mirrors {zone.mirrors.words}: what the package uses is not known",
+                f"{zone.words} no longer mirrors {zone.mirrors.words}: the energy of the package is unknown",
                 counter.read_s,
             )
         return 0.0

@@ -231,7 +231,7 @@ def test_commands_are_measured_with_idle_around_them(benchmark):
 def test_the_report_says_what_was_found(benchmark):
     text = report(benchmark[0])
     assert "Command 1: short\n  energy   0." in text
-    assert "Beside 'short'" in text
+    assert "Compared with 'short'" in text
     assert "times the energy (" in text
     assert "The budget of 0.1 s ended before ±0.0001%" in text
 
@@ -285,7 +285,7 @@ def test_a_gate_fails_and_passes(tmp_path):
     assert "for 'work': not met (" in passed.stdout
     both = joules("bench", *quick, "sleep 0.1", "sleep 0.3", "--fail-if", "time_ratio > 1.05")
     assert both.returncode == 1
-    assert "Beside 'sleep 0.1'" in both.stdout
+    assert "Compared with 'sleep 0.1'" in both.stdout
 
 
 @pytest.mark.alone

@@ -428,6 +428,6 @@ def test_metering_needs_few_packages_no_home_and_no_clone(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("light: ")
-    assert "Beside 'true', 95 % intervals:" in done.stdout
+    assert "Compared with 'true' (95 % intervals):" in done.stdout
     assert "J  total" in done.stderr
     assert list(tmp_path.iterdir()) == []

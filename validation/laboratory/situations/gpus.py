@@ -243,7 +243,7 @@ _FAILING = (
         "0 W for 2 s",
         _with(dataclasses.replace(_NO_COUNTER, spikes=[(4.0, 6.0, 0.0)])),
         "flagged",
-        "showed no power",
+        "reported 0 W",
     ),
     Situation(
         "GPU lost in the window",

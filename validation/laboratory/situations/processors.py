@@ -172,7 +172,7 @@ SITUATIONS: tuple[Situation, ...] = (
         "flagged",
         "more than the 2000 W",
     ),
-    _row("reset", "begins anew at 5 s", _shown(lambda t: t if t < 5 else t - 5), "flagged", "set back"),
+    _row("reset", "begins anew at 5 s", _shown(lambda t: t if t < 5 else t - 5), "flagged", "was reset"),
     _row(
         "wrap",
         "at 262 kJ, in the window",
