@@ -50,8 +50,6 @@ _PARTITION = "PartitionName={name} Nodes={nodes} Default={default}"
 
 def missing_part() -> str:
     """Why there can be no cluster here; empty where there can."""
-    # Debian keeps daemons where only root looks.
-    os.environ["PATH"] += f"{os.pathsep}/usr/sbin"
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
     if absent:
         return f"not installed: {', '.join(absent)}"
@@ -152,7 +150,9 @@ class Cluster:
     def start(self) -> None:
         (self.folder / "state").mkdir(parents=True)
         self.temporary.mkdir(parents=True)
-        lock_path().touch()
+        if not lock_path().exists():
+            lock_path().touch()
+            lock_path().chmod(0o666)
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)

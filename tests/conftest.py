@@ -77,8 +77,9 @@ def _copy(to: Path) -> Repository:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest file first, so that no process is left with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_rebuild.py")
+    """Start the longest files first, so that no process is left with one at the end."""
+    longest = ("test_rebuild.py", "test_slurm.py")
+    items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
 
 
 @pytest.fixture(autouse=True, scope="session")
