@@ -62,10 +62,10 @@ class Config(Closed):
         min_length=1, description="what to run, in the order of the paper; workflow/config.yaml lists all"
     )
     region: Annotated[str, BeforeValidator(_region), Field(pattern=r"^[A-Z]{3}$")] = Field(
-        "WOR", description="ISO 3166 alpha-3 country of the electricity grid, WOR for the world"
+        "WOR", description="country of the electricity grid, ISO 3166 alpha-3 code (WOR: world average)"
     )
     pue: Annotated[float, Field(ge=1)] = Field(
-        1.0, description="power usage effectiveness of the building, 1 for none"
+        1.0, description="power usage effectiveness of the building (1: no overhead)"
     )
     price_usd_per_kwh: Annotated[float, Field(ge=0)] = Field(
         PRICE_USD_PER_KWH,
@@ -73,9 +73,9 @@ class Config(Closed):
     )
     first_seed: Annotated[int, Field(ge=0, le=MOST_FIRST_SEED)] | None = Field(
         None,
-        description="seed of block 0, one more for each later block: of weights, data, learning and the "
-        "order of arms; null draws one when the campaign starts, a number repeats the learning of the "
-        "campaign that had it",
+        description="seed of weights, data, learning and the order of arms in block 0; each later block "
+        "adds 1. With null, a campaign draws its seed when it starts; with the seed of another campaign, "
+        "networks learn the same as there",
     )
     text: Annotated[str, AfterValidator(_readable)] | None = Field(
         None, description="a text file (UTF-8) for language models to learn instead of the plays"
@@ -84,7 +84,7 @@ class Config(Closed):
         None, description="least power of the whole machine; null is 50 if a GPU is metered, else 0"
     )
     without_gpu: bool = Field(
-        False, description="leave GPUs out of every reading, as where one cannot be read and no work uses it"
+        False, description="do not read GPUs, for example if one cannot be read and no run uses it"
     )
 
 
