@@ -9,11 +9,13 @@ random order. Prints medians, and median ratios with bootstrap intervals.
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +28,19 @@ ROOT = Path(__file__).parents[1]
 DEPENDENCIES = "import numpy, psutil, pydantic, pynvml, yaml"
 
 
-def time_in_pairs(commands: dict[str, list[str]], rounds: int, folder: str) -> dict[str, np.ndarray]:
-    """Wall seconds of each command in every round, after one round that is not kept."""
+def time_in_pairs(
+    commands: dict[str, list[str]], rounds: int, folder: str, environment: Mapping[str, str] | None = None
+) -> dict[str, np.ndarray]:
+    """Wall seconds of each command in every round, after one round that is not kept.
+
+    `environment` are variables that are added to those of this process.
+    """
+    variables = {**os.environ, **(environment or {})}
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds + 1):
         for name in random.sample(list(commands), len(commands)):
             began_s = time.perf_counter()
-            subprocess.run(commands[name], cwd=folder, capture_output=True, check=True)
+            subprocess.run(commands[name], cwd=folder, env=variables, capture_output=True, check=True)
             taken[name].append(time.perf_counter() - began_s)
     return {name: np.array(each[1:]) for name, each in taken.items()}
 

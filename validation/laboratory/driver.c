@@ -1,4 +1,4 @@
-/* A simulated NVIDIA driver: the calls of NVML that the meter makes, answered from a scenario.
+/* A simulated NVIDIA driver: the calls of NVML that this and other meters make, answered from a scenario.
  *
  * The scenario (environment: LABORATORY_DRIVER) is read anew by every nvmlInit. It is a list of series, each of
  * them steps (from_s, return code, value): a call answers with the last step that has begun. Time in seconds comes
@@ -14,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, UNKNOWN = 999 };
+enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
+enum { UNKNOWN = 999 };
 enum { POWER_AVERAGE = 185, POWER_INSTANT = 186, TOTAL_ENERGY = 83 };
 enum { MOST_GPUS = 64, MOST_SERIES = 32, MOST_MIG = 8 };
 
@@ -120,8 +121,15 @@ static int load_scenario(void) {
     return SUCCESS;
 }
 
+/* While the file LABORATORY_LOST exists, the last GPU is lost. */
+static int is_lost(const Gpu *gpu) {
+    const char *path = getenv("LABORATORY_LOST");
+    return path && gpu_count && gpu == &gpus[gpu_count - 1] && !access(path, F_OK);
+}
+
 /* The value of a series now; `otherwise` where the scenario has none of this name. */
 static int answer(const Gpu *gpu, const char *name, int otherwise, unsigned long long *value) {
+    if (is_lost(gpu)) return GPU_IS_LOST;
     for (int i = 0; i < gpu->series_count; i++) {
         const Series *series = &gpu->series[i];
         if (strcmp(series->name, name)) continue;
@@ -178,6 +186,11 @@ const char *nvmlErrorString(int code) {
 
 int nvmlSystemGetDriverVersion(char *out, unsigned length) { return copy_text(version, out, length); }
 
+int nvmlSystemGetCudaDriverVersion(int *out) {
+    *out = 13000;
+    return SUCCESS;
+}
+
 int nvmlDeviceGetCount_v2(unsigned *count) {
     *count = gpu_count;
     return answer(&system_wide, "count", SUCCESS, NULL);
@@ -206,6 +219,17 @@ int nvmlDeviceGetEnforcedPowerLimit(Device *device, unsigned *milliwatts) {
 }
 int nvmlDeviceGetPowerManagementDefaultLimit(Device *device, unsigned *milliwatts) {
     return answer_int(device, "default_limit", milliwatts);
+}
+int nvmlDeviceGetPowerManagementLimit(Device *device, unsigned *milliwatts) {
+    return answer_int(device, "limit", milliwatts);
+}
+int nvmlDeviceGetTemperature(Device *device, int sensor, unsigned *celsius) {
+    (void)sensor;
+    return answer_int(device, "temperature", celsius);
+}
+int nvmlDeviceGetUtilizationRates(Device *device, unsigned percent[2]) {
+    percent[1] = 0;
+    return answer_int(device, "rates", &percent[0]);
 }
 int nvmlDeviceGetArchitecture(Device *device, unsigned *architecture) {
     return answer_int(device, "architecture", architecture);
@@ -291,6 +315,13 @@ int nvmlDeviceGetComputeRunningProcesses_v3(Device *device, unsigned *room, Proc
     return running(device, room, out);
 }
 #endif
+
+/* No process draws on the screen. */
+int nvmlDeviceGetGraphicsRunningProcesses_v3(Device *device, unsigned *room, ProcessInfo *out) {
+    (void)out;
+    *room = 0;
+    return answer(device->gpu, "list", SUCCESS, NULL);
+}
 
 typedef struct { unsigned pid; unsigned long long at_us; unsigned sm, memory, encoder, decoder; } UtilizationSample;
 

@@ -140,6 +140,8 @@ def _answers(gpu: NvidiaGpu, until_s: float) -> dict[str, Steps]:
         "fields": [(0.0, 0, 0)],
         "list": [(0.0, 0, 0)],
         "utilization": [(0.0, 0, 0)],
+        "temperature": [(0.0, 0, 50)],
+        "rates": [(0.0, 0, 80)],
         **gpu.extra,
     }
 

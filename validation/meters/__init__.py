@@ -1,0 +1,1 @@
+"""Other meters of energy, run beside this one."""
