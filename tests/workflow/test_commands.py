@@ -33,7 +33,6 @@ _RUN_ELSEWHERE = {
     ],
     "tests/joules/archive/test_bibtex.py": ["cite.md console"],
     "tests/joules/instrument/test_exchange.py": ["notebook.md python"],
-    # Pieces of a program, not one: names and calls that these tests use.
     "tests/joules/integrations/test_trainers.py": ["trainers.md python"],
     "tests/workflow/test_commands.py": ["CONTRIBUTING.md python"],
 }

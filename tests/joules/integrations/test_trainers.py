@@ -1,12 +1,16 @@
 """Callbacks on small trainings by the real packages (envs/trainers.lock)."""
 
+import ast
 import csv
+import functools
+import re
 
 import pytest
 import torch
 
 from joules import Meter, Total
 from joules.integrations.training_energy import TrainingEnergy, make_metrics
+from tests import ROOT
 from tests.joules.instrument.test_benchmark import measurement
 from tests.joules.instrument.test_meter import POWER_W, constant
 
@@ -64,11 +68,13 @@ def test_modelled_energy_is_named_so_and_missing_energy_is_not_logged():
     assert make_metrics("epoch", [measurement(), measurement(total=None)]) == {}
 
 
-def test_lightning_logs_energy_by_epoch_step_and_evaluation(tmp_path):
-    lightning = pytest.importorskip("pytorch_lightning", reason="install envs/trainers.lock")
-    from pytorch_lightning.loggers import CSVLogger
+def fit_by_lightning(make_trainer, folder):
+    """Trains a line on the processor; returns the logged values of energy by name.
 
-    from joules.integrations.lightning import EnergyCallback
+    `make_trainer` takes the arguments of Lightning's Trainer.
+    """
+    import pytorch_lightning as lightning
+    from pytorch_lightning.loggers import CSVLogger
 
     class Line(lightning.LightningModule):
         def __init__(self):
@@ -85,39 +91,25 @@ def test_lightning_logs_energy_by_epoch_step_and_evaluation(tmp_path):
 
     data = torch.utils.data.TensorDataset(torch.randn(ROWS, 4), torch.randn(ROWS, 1))
     batches = torch.utils.data.DataLoader(data, BATCH)
-    logger = CSVLogger(tmp_path)
-    with Meter(sources=[constant()]) as meter:
-        trainer = lightning.Trainer(
-            max_epochs=EPOCHS,
-            accelerator="cpu",
-            logger=logger,
-            callbacks=[EnergyCallback(meter, every_steps=EVERY)],
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            log_every_n_steps=1,
-            num_sanity_val_steps=1,
-        )
-        trainer.fit(Line(), batches, batches)
-        logged = {}
-        with open(f"{logger.log_dir}/metrics.csv", newline="") as file:  # noqa: PTH123
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if name.startswith("energy/") and value:
-                        logged.setdefault(name, []).append(float(value))
-        check_parts(logged, meter)
-        assert len(logged["energy/step_j"]) == EPOCHS * ROWS // BATCH // EVERY
-        assert len(logged["energy/evaluation_j"]) == EPOCHS
+    logger = CSVLogger(folder)
+    trainer = make_trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        logger=logger,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=1,
+    )
+    trainer.fit(Line(), batches, batches)
+    with open(f"{logger.log_dir}/metrics.csv", newline="") as file:  # noqa: PTH123
+        return by_name({name: value for name, value in row.items() if value} for row in csv.DictReader(file))
 
 
-@pytest.mark.parametrize(
-    ("strategy", "steps", "evaluations"), [("epoch", 1, EPOCHS), ("steps", 3, 3), ("steps", 1, 8)]
-)
-def test_transformers_log_energy_by_epoch_step_and_evaluation(tmp_path, strategy, steps, evaluations):
-    transformers = pytest.importorskip("transformers", reason="install envs/trainers.lock")
-    pytest.importorskip("accelerate", reason="install envs/trainers.lock")
-
-    from joules.integrations.transformers import EnergyCallback
+def make_transformers_trainer(folder, **arguments):
+    """A trainer of a line on the processor, with some arguments of TrainingArguments."""
+    import transformers
 
     class Line(torch.nn.Module):
         def __init__(self):
@@ -129,24 +121,97 @@ def test_transformers_log_energy_by_epoch_step_and_evaluation(tmp_path, strategy
 
     data = [{"x": torch.randn(4), "labels": torch.randn(1)} for _ in range(ROWS)]
     arguments = transformers.TrainingArguments(
-        output_dir=str(tmp_path),
+        output_dir=str(folder),
         num_train_epochs=EPOCHS,
         per_device_train_batch_size=BATCH,
-        eval_strategy=strategy,
-        eval_steps=steps,
         save_strategy="no",
         report_to=[],
         use_cpu=True,
         disable_tqdm=True,
+        **arguments,
     )
-    trainer = transformers.Trainer(model=Line(), args=arguments, train_dataset=data, eval_dataset=data)
+    return transformers.Trainer(model=Line(), args=arguments, train_dataset=data, eval_dataset=data)
+
+
+def by_name(entries):
+    """Values of energy by their names, from what was logged together."""
+    logged = {}
+    for entry in entries:
+        for name, value in entry.items():
+            if name.startswith("energy/"):
+                logged.setdefault(name, []).append(float(value))
+    return logged
+
+
+def test_lightning_logs_energy_by_epoch_step_and_evaluation(tmp_path):
+    lightning = pytest.importorskip("pytorch_lightning", reason="install envs/trainers.lock")
+
+    from joules.integrations.lightning import EnergyCallback
+
+    with Meter(sources=[constant()]) as meter:
+        callbacks = [EnergyCallback(meter, every_steps=EVERY)]
+        logged = fit_by_lightning(functools.partial(lightning.Trainer, callbacks=callbacks), tmp_path)
+        check_parts(logged, meter)
+        assert len(logged["energy/step_j"]) == EPOCHS * ROWS // BATCH // EVERY
+        assert len(logged["energy/evaluation_j"]) == EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("strategy", "steps", "evaluations"), [("epoch", 1, EPOCHS), ("steps", 3, 3), ("steps", 1, 8)]
+)
+def test_transformers_log_energy_by_epoch_step_and_evaluation(tmp_path, strategy, steps, evaluations):
+    pytest.importorskip("transformers", reason="install envs/trainers.lock")
+    pytest.importorskip("accelerate", reason="install envs/trainers.lock")
+
+    from joules.integrations.transformers import EnergyCallback
+
+    trainer = make_transformers_trainer(tmp_path, eval_strategy=strategy, eval_steps=steps)
     with Meter(sources=[constant()]) as meter:
         trainer.add_callback(EnergyCallback(trainer, meter, every_steps=EVERY))
         trainer.train()
-        logged = {}
-        for entry in trainer.state.log_history:
-            for name, value in entry.items():
-                if name.startswith("energy/"):
-                    logged.setdefault(name, []).append(value)
+        logged = by_name(trainer.state.log_history)
         check_parts(logged, meter)
         assert len(logged["energy/evaluation_j"]) == evaluations
+
+
+PAGE = (ROOT / "docs" / "how-to" / "trainers.md").read_text(encoding="utf-8")
+(LIGHTNING, TRANSFORMERS) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def known_power(monkeypatch):
+    """Meters that nothing is said of read a processor with a known power."""
+    monkeypatch.setattr("joules.integrations.training_energy.Meter", lambda: Meter(sources=[constant()]))
+
+
+@pytest.mark.usefixtures("known_power")
+def test_lightning_logs_energy_with_the_lines_of_the_page(tmp_path):
+    lightning = pytest.importorskip("pytorch_lightning", reason="install envs/trainers.lock")
+
+    def make_trainer(**arguments):
+        names = {"Trainer": functools.partial(lightning.Trainer, **arguments)}
+        exec(LIGHTNING, names)
+        return names["trainer"]
+
+    logged = fit_by_lightning(make_trainer, tmp_path)
+    assert len(logged["energy/epoch_j"]) == EPOCHS
+
+
+@pytest.mark.usefixtures("known_power")
+def test_transformers_log_what_the_page_shows_with_its_lines(tmp_path):
+    pytest.importorskip("transformers", reason="install envs/trainers.lock")
+    pytest.importorskip("accelerate", reason="install envs/trainers.lock")
+    names = {"Trainer": lambda _rest: make_transformers_trainer(tmp_path, eval_strategy="epoch")}
+    exec(
+        TRANSFORMERS.replace("EnergyCallback(trainer)", f"EnergyCallback(trainer, every_steps={EVERY})"),
+        names,
+    )
+    names["trainer"].train()
+    logged = [
+        entry.keys() - {"step"} for entry in names["trainer"].state.log_history if "energy/" in str(entry)
+    ]
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    lines = [ast.literal_eval(line).keys() for line in shown.splitlines()]
+    assert len(lines) == 3
+    for line in lines:
+        assert line in logged
