@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,10 @@ _SECONDS = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def _duration(text: str) -> float:
-    found = re.fullmatch(r"([0-9.]+)\s*(s|min|h|)", text)
-    try:
-        seconds = float(found[1]) * _SECONDS[found[2]] if found else math.nan
-    except ValueError:
-        seconds = math.nan
-    if not seconds > 0:
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(s|min|h|)", text)
+    if not found or not float(found[1]):
         raise argparse.ArgumentTypeError(f"invalid duration '{text}': use for example 90s, 5min or 1h")
-    return seconds
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 def _share(text: str) -> float:
@@ -165,22 +161,22 @@ def _subjects(options: Options) -> Iterator[Subject]:
         )
     lists = [[(name, value) for value in values.split(",")] for name, values in options.parameter_list]
     names = set()
-    for place, command in enumerate(options.commands):
-        for values in itertools.product(*lists):
+    given = zip(options.name or options.commands, options.commands, strict=True)
+    for (label, command), values in itertools.product(given, itertools.product(*lists)):
+        texts = (label, command, options.prepare or "", options.cleanup or "")
+        name, filled, prepare, cleanup = (_fill(text, values) for text in texts)
+        if options.name and name == label and lists:
+            name = " ".join([label, *(f"{key}={value}" for key, value in values)])
+        if name in names:
+            raise UserError(f"two commands are named '{name}': give each its own --name")
+        names.add(name)
+        yield Subject(name, filled, prepare, cleanup)
 
-            def fill(text: str | None, values: tuple[tuple[str, str], ...] = values) -> str | None:
-                for name, value in values:
-                    text = text.replace(f"{{{name}}}", value) if text else text
-                return text
 
-            given = options.name[place] if options.name else command
-            name, filled = fill(given) or given, fill(command) or command
-            if options.name and name == given and lists:
-                name = " ".join([given, *(f"{key}={value}" for key, value in values)])
-            if name in names:
-                raise UserError(f"two commands are named '{name}': give each its own --name")
-            names.add(name)
-            yield Subject(name, filled, fill(options.prepare), fill(options.cleanup))
+def _fill(text: str, values: Sequence[tuple[str, str]]) -> str:
+    for name, value in values:
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def _judge(options: Options, ratios: list[Ratio]) -> int:

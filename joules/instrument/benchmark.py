@@ -36,8 +36,8 @@ class Subject:
 
     name: str
     command: str
-    prepare: str | None = None
-    cleanup: str | None = None
+    prepare: str = ""
+    cleanup: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,9 +223,7 @@ def _run(subject: Subject, plan: Plan) -> None:
         )
 
 
-def _run_aside(command: str | None) -> None:
-    """Runs a command of --prepare or --cleanup by a shell."""
-    if command is not None:
-        done = subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            raise UserError(f"'{command}' ended with status {done.returncode}: correct it")
+def _run_aside(command: str) -> None:
+    """Runs a command of --prepare or --cleanup by a shell; none if it is empty."""
+    if command and (status := subprocess.call(["/bin/sh", "-c", command], stdout=subprocess.DEVNULL)):
+        raise UserError(f"'{command}' ended with status {status}: correct it")

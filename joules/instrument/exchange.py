@@ -94,21 +94,19 @@ def describe_boamps(metered: MeteredCommand, grid: Grid) -> str:
     if metered.energy_kwh is None:
         raise UserError("the energy of a domain is missing: see 'joules doctor'")
     machine = metered.machine
-    of_gpus = {reading.source for domain, reading in metered.domains.items() if domain.startswith("gpu")}
-    of_processors = {
-        reading.source for domain, reading in metered.domains.items() if not domain.startswith("gpu")
-    }
+    sources = sorted({(domain[:3] == "gpu", each.source) for domain, each in metered.domains.items()})
+    of_gpus = ", ".join(source for is_gpu, source in sources if is_gpu)
     measure: dict[str, Any] = {
         "measurementMethod": f"joules ({metered.provenance})",
         "version": VERSION,
-        "cpuTrackingMode": ", ".join(sorted(of_processors)),
+        "cpuTrackingMode": ", ".join(source for is_gpu, source in sources if not is_gpu),
         "averageUtilizationCpu": _load(metered),
         "powerConsumption": metered.energy_kwh,
         "measurementDuration": metered.duration_s,
         "measurementDateTime": _date(metered.began_at),
     }
     if of_gpus:
-        measure["gpuTrackingMode"] = ", ".join(sorted(of_gpus))
+        measure["gpuTrackingMode"] = of_gpus
     components: list[dict[str, Any]] = [
         {"componentName": machine.processor, "componentType": "cpu", "nbComponent": 1},
         {"componentType": "ram", "nbComponent": 1, "memorySize": machine.memory_gib},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl
 
 from joules.instrument.meter import Meter
 from joules.integrations.training_energy import TrainingEnergy
@@ -32,36 +32,26 @@ class EnergyCallback(TrainerCallback):
         self._every_steps = every_steps
         self._energy: TrainingEnergy | None = None
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_given: Any
-    ) -> None:
+    def on_train_begin(self, *_given: Any, **_named: Any) -> None:
         self._energy = TrainingEnergy(self._meter, self._every_steps)
         self._energy.begin("training")
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_given: Any
-    ) -> None:
+    def on_step_end(self, _arguments: Any, _state: Any, control: TrainerControl, **_named: Any) -> None:
         if self._energy:
             self._log(self._energy.count_step())
             if control.should_evaluate:
                 self._energy.begin("evaluation")
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_given: Any
-    ) -> None:
+    def on_evaluate(self, *_given: Any, **_named: Any) -> None:
         if self._energy:
             self._log(self._energy.end_evaluation())
 
-    def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_given: Any
-    ) -> None:
+    def on_epoch_end(self, _arguments: Any, _state: Any, control: TrainerControl, **_named: Any) -> None:
         if self._energy:
             self._log(self._energy.end_epoch())
             self._energy.begin("evaluation" if control.should_evaluate else "training")
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_given: Any
-    ) -> None:
+    def on_train_end(self, *_given: Any, **_named: Any) -> None:
         if self._energy:
             self._energy.close()
             self._energy = None
