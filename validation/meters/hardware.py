@@ -41,8 +41,9 @@ class Zone:
 class Hardware:
     """A machine at constant power.
 
-    `part` is the one whose energy is compared, `power_w` its true power. `event` happens within the window:
-    the counters of the zones begin anew or stand still, or the last GPU is lost.
+    `part` is the one whose energy is compared, `power_w` its true power, `visible_w` that of the GPUs that
+    the environment shows. `event` happens within the window: the counters of the zones begin anew or stand
+    still, or the last GPU is lost.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Hardware:
     gpus: Sequence[NvidiaGpu]
     event: Literal["", "begin anew", "stand still", "lose a GPU"] = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    visible_w: float | None = None
 
 
 _PACKAGE = Zone("intel-rapl:0", "package-0", 60.0)
@@ -94,12 +96,13 @@ MACHINES = (
     ),
     Hardware("one of two GPUs is lost", "gpu", 500.0, [_PACKAGE], [_GPU, _OTHER_GPU], "lose a GPU"),
     Hardware(
-        "eight GPUs, of which two visible (190 W)",
+        "eight GPUs, two of them visible",
         "gpu",
         760.0,
         [_PACKAGE],
         _EIGHT,
         environment={"CUDA_VISIBLE_DEVICES": "2,5"},
+        visible_w=190.0,
     ),
 )
 
