@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rocrate.model.computationalworkflow import ComputationalWorkflow
@@ -74,7 +74,7 @@ class _Description:
             )
             for place, author in enumerate(self.cited["authors"])
         ]
-        self.entities = {path.resolve(): self.add_file(name, path) for name, path in files.items()}
+        self.entities = {path.absolute(): self.add_file(name, path) for name, path in files.items()}
 
     def add(self, identifier: str, kind: str, /, **properties: Any) -> ContextEntity:
         return self.crate.get(identifier) or self.crate.add(
@@ -91,14 +91,14 @@ class _Description:
         if name == WORKFLOW:
             workflow = ComputationalWorkflow(self.crate, path, name, properties=properties)
             return self.crate.add(workflow)
-        return self.crate.add_file(path, name, properties=properties | {"description": _describe_file(path)})
+        return self.crate.add_file(path, name, properties=properties | {"description": _describe_file(name)})
 
     def refer(self, paths: Iterable[Path]) -> list[Any]:
         """Entities of files: of those outside the crate their name and hash."""
-        return [self.entities.get(path.resolve()) or self._outside(path) for path in paths]
+        return [self.entities.get(path.absolute()) or self._outside(path) for path in paths]
 
     def _outside(self, path: Path) -> ContextEntity:
-        name = path.resolve().relative_to(self.campaign.root.resolve()).as_posix()
+        name = path.absolute().relative_to(self.campaign.root.absolute()).as_posix()
         return self.add(f"#{name}", "CreativeWork", name=name, sha256=_hash_stored(path))
 
     def add_not_kept(self, name: str) -> ContextEntity:
@@ -144,7 +144,7 @@ class _Description:
 
     def add_step(self, step: Step) -> ContextEntity | None:
         """The action of a step; None where nothing that it made is in the crate."""
-        if not any(path.resolve() in self.entities for path in step.made):
+        if not any(path.absolute() in self.entities for path in step.made):
             return None
         action = self.add(
             f"#{step.name}",
@@ -205,14 +205,16 @@ def _hash_stored(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _describe_file(path: Path) -> str:
-    folder, kind = path.parent.name, path.name.removesuffix(COMPRESSED)
-    if kind.endswith(".jsonl"):
+def _describe_file(name: str) -> str:
+    """What a file is, by its path in the crate, which is the same wherever the clone is."""
+    path = PurePosixPath(name.removesuffix(COMPRESSED))
+    folder = path.parent.name
+    if path.suffix == ".jsonl":
         return f"Records of {folder}, one run or idle measurement per line, each with its SHA-256"
-    if kind == "claims.csv":
+    if path.name == "claims.csv":
         return "Verdicts on the claims of the paper"
-    if kind.endswith(".csv") and "tables" in path.parts:
+    if path.suffix == ".csv" and "tables" in path.parts:
         return f"Table {path.stem} of {folder}"
-    if kind == "manifest.json" and "tables" in path.parts:
+    if path.name == "manifest.json" and "tables" in path.parts:
         return f"Hashes of the tables of {folder} and of the records that they are made from"
-    return f"{path.name} of {folder}"
+    return f"{path.name} of {folder}" if folder else path.name

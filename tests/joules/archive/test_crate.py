@@ -134,6 +134,7 @@ def test_steps_lead_from_designs_to_the_paper(tree, archive, members):
     assert "experiments/grokking/claims.yaml" in names(found["#evaluate"]["object"])
     run = found["#workflow-run"]
     assert names(run["instrument"]) == names(found["./"]["mainEntity"]) == ["Snakefile"]
+    assert found["LICENSE"]["description"] == "LICENSE", "the folder of the clone is in the crate"
     # What a step made is no input of the whole.
     assert not set(names(run["object"])) & set(names(run["result"]))
     # In the folder of the results, a file outside has no path but its name and hash.
