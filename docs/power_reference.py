@@ -53,7 +53,7 @@ def _lines() -> Iterator[str]:
         formula = " ".join((inspect.getdoc(model.power_w) or "").split("\n\n")[0].split())
         yield f"| {model.words} (`{name}`) | {formula} | {model.source} |"
     yield ""
-    yield "## The model that is read, on servers that were left out"
+    yield "## The default model, on servers that were left out"
     yield ""
     yield (
         "Typical factor between prediction and wall by load (exp of the median absolute log ratio); the "

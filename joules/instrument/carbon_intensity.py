@@ -50,9 +50,10 @@ class SoftwareCarbonIntensity(Closed):
     def __str__(self) -> str:
         return (
             f"Software Carbon Intensity (ISO/IEC 21031): {format_si(self.per_unit_g, 'g')} of CO2 equivalent "
-            f"for each of {self.units:g} functional units: {format_si(self.operational_g, 'g')} operational "
-            f"at {self.intensity_g_per_kwh:g} g/kWh and {format_si(self.embodied_g, 'g')} embodied, of "
-            f"{self.machine_kg:.0f} kg for the machine over 4 years (Boavizta's factors, without disks)"
+            f"per functional unit (units: {self.units:g}; in total "
+            f"{format_si(self.operational_g, 'g')} operational at {self.intensity_g_per_kwh:g} g/kWh and "
+            f"{format_si(self.embodied_g, 'g')} embodied, of "
+            f"{self.machine_kg:.0f} kg for the machine over 4 years; Boavizta's factors, without disks)"
         )
 
 

@@ -74,7 +74,7 @@ def _generation(here: machine.Machine) -> str:
         return f"{numbers}: none of the {known} generations with wall-metered servers"
     return (
         f"{numbers}: {servers.name}; the {servers.count} wall-metered servers with it draw "
-        f"{servers.idle_w:g} W a thread when idle and {servers.full_w:g} W at full load, all parts included"
+        f"{servers.idle_w:g} W per thread when idle and {servers.full_w:g} W at full load, all parts included"
     )
 
 

@@ -37,8 +37,8 @@ Known = TypeVar("Known")
 
 @dataclass(frozen=True)
 class PowerModel:
-    """A model, the words that a figure has for it, and who published it. Of a model that is not `divisible`
-    the parts of the power mean nothing by themselves."""
+    """A model, its name in figures, and its publisher. If a model is not `divisible`, only the sum of its
+    parts has a meaning."""
 
     power_w: Callable[[Use], Power]
     words: str
@@ -53,25 +53,26 @@ def codecarbon_processors_w(tdp_w: float, load: Quantity) -> Quantity:
 
 
 def codecarbon(use: Use) -> Power:
-    """`TDP (.1 + .9 load^3)`, and a constant for memory by the modules that it may consist of."""
+    """`TDP (.1 + .9 load^3)`, and a constant for memory that depends on the likely number of modules."""
     return {PROCESSORS: codecarbon_processors_w(_tdp_w(use), use.load), MEMORY: _memory_w(use)}
 
 
 def codecarbon_former_memory(use: Use) -> Power:
-    """CodeCarbon's processors, and 3 W for every 8 GiB of memory: the rule before its version 3."""
+    """The same for processors, and 3 W for every 8 GiB of memory (the rule before version 3)."""
     return {**codecarbon(use), MEMORY: memory.FORMER_CODECARBON_W * use.memory_gib}
 
 
 def codecarbon_processors(use: Use) -> Power:
-    """CodeCarbon's processors and nothing for memory, as where processors alone are metered."""
+    """The same for processors, and 0 W for memory, as if only processors were metered."""
     return {**codecarbon(use), MEMORY: 0.0}
 
 
 def load_curve(use: Use) -> Power:
-    """`units (idle + curve(load) (full - idle))` by wall-metered servers: of the same generation a thread,
-    else any server a watt of TDP, else any server a thread; and .284 W for every GB of memory beyond theirs.
+    """`units (idle + curve(load) (full - idle))` from wall-metered servers: watts per thread of the same
+    generation; if it is unknown, watts per watt of TDP of any server; if the TDP is unknown too, watts per
+    thread of any server. Memory that these servers do not have adds .284 W per GB.
 
-    Of a virtual machine that is its part of a host whose other parts are as loaded.
+    For a virtual machine, this is its part of a host whose other parts have the same load.
     """
     metered, units = _metered(use)
     share = np.interp(use.load, LOADS, metered.curve)
@@ -80,8 +81,8 @@ def load_curve(use: Use) -> Power:
 
 
 def load_curve_full_host(use: Use) -> Power:
-    """The same of a virtual machine whose host is otherwise full: what the host draws at full load less what
-    it saves, by the slope of the curve there, where this machine's part of it works less."""
+    """The same for a virtual machine on a host that is otherwise fully loaded: its part of the power at full
+    load, minus `slope (1 - load)` with the slope of power over load at full load."""
     if not use.is_part:
         raise NotCovered("is about virtual machines, and this machine is none")
     metered, units = _metered(use)
@@ -91,22 +92,23 @@ def load_curve_full_host(use: Use) -> Power:
 
 
 def load_curve_low(use: Use) -> Power:
-    """The lower end of the 90 % prediction interval of `load_curve`, by either convention of a virtual
-    machine's part."""
+    """The lower end of the 90 % prediction interval of `load_curve`; for a virtual machine, the lower one of
+    both assumptions about its host."""
     metered, _ = _metered(use)
     low = np.interp(use.load, LOADS, metered.low)
     return {domain: low * np.minimum(*watts) for domain, watts in _by_convention(use).items()}
 
 
 def load_curve_high(use: Use) -> Power:
-    """The upper end of the same interval."""
+    """The upper end of the 90 % prediction interval of `load_curve`; for a virtual machine, the higher one of
+    both assumptions about its host."""
     metered, _ = _metered(use)
     high = np.interp(use.load, LOADS, metered.high)
     return {domain: high * np.maximum(*watts) for domain, watts in _by_convention(use).items()}
 
 
 def servers(use: Use) -> Power:
-    """`threads (idle + load (full - idle))`: the servers of the same generation without their load curve."""
+    """`threads (idle + load (full - idle))` from servers of the same generation, without their load curve."""
     metered = _of_generation(use)
     if metered is None:
         raise NotCovered("no published servers have a processor that is known to be of its generation")
@@ -115,8 +117,8 @@ def servers(use: Use) -> Power:
 
 
 def cloud_carbon_footprint(use: Use) -> Power:
-    """`threads (min + load (max - min)) + .392 W/GB`, with the generation's minimum and maximum, or the mean
-    ones of a processor that its table lacks."""
+    """`threads (min + load (max - min)) + .392 W/GB`, with the minimum and maximum of the generation; if
+    the table does not list the processor, with the mean minimum and maximum."""
     table = _cloud_carbon_footprint_w()
     metered = _of_generation(use)
     least_w, most_w = table.get(metered.name if metered else "", table[_ANY_OTHER])
@@ -127,8 +129,8 @@ def cloud_carbon_footprint(use: Use) -> Power:
 
 
 def boavizta(use: Use) -> Power:
-    """`TDP x share(load) + .284 W/GB`: 12, 32, 75 and 102 % of the TDP at 0, 10, 50 and 100 % load, joined by
-    straight lines (BoaviztAPI joins them by a logarithm that it fits)."""
+    """`TDP x share(load) + .284 W/GB`: 12, 32, 75 and 102 % of the TDP at 0, 10, 50 and 100 % load, with
+    straight lines between them (BoaviztAPI fits a logarithm instead)."""
     return {
         PROCESSORS: _tdp_w(use) * np.interp(np.asarray(use.load), _BOAVIZTA_LOADS, _BOAVIZTA_SHARES),
         MEMORY: memory.BOAVIZTA_W * use.memory_gib,
@@ -136,12 +138,13 @@ def boavizta(use: Use) -> Power:
 
 
 def green_algorithms(use: Use) -> Power:
-    """`TDP x load + .3725 W/GB`: a processor at rest draws nothing."""
+    """`TDP x load + .3725 W/GB`: an idle processor draws no power."""
     return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: memory.GREEN_ALGORITHMS_W * use.memory_gib}
 
 
 def time_alone(use: Use) -> Power:
-    """`TDP / 2`, whatever the load, and CodeCarbon's power of memory: energy is wall-clock time."""
+    """`TDP / 2` at every load, and CodeCarbon's power of memory: energy is proportional to
+    wall-clock time."""
     return {
         PROCESSORS: _CONSTANT_LOAD * _tdp_w(use),
         MEMORY: _memory_w(use),
@@ -149,7 +152,7 @@ def time_alone(use: Use) -> Power:
 
 
 def processor_time_alone(use: Use) -> Power:
-    """`TDP x load` and nothing for rest or memory: energy is processor time."""
+    """`TDP x load`, and 0 W for idle and memory: energy is proportional to processor time."""
     return {PROCESSORS: _tdp_w(use) * use.load, MEMORY: 0.0}
 
 

@@ -201,8 +201,8 @@ class Nvml(Source):
             notices.append(Notice("job's GPUs", says, "flag"))
         if self._has_own_ids:
             says = (
-                "known where the job is alone on it: this container has process ids of its own; start it "
-                "with the host's (--pid=host) where others use the GPU"
+                "known only if the job is alone on it, because this container has its own process ids: if "
+                "others use the GPU, start the container with the process ids of the host (--pid=host)"
             )
             notices.append(Notice("whose GPU", says, "info"))
         return notices

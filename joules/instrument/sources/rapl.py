@@ -89,7 +89,7 @@ class Rapl(Source):
         self._notices = [
             Notice(
                 "RAPL",
-                f"{zone.words} does not say where its counter wraps: a register of 32 bits is assumed, "
+                f"{zone.words} does not state where its counter wraps: a 32-bit register is assumed, "
                 f"of {min(_POSSIBLE_RANGES_J):.0f} J or more",
             )
             for zone in zones

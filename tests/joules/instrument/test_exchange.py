@@ -56,7 +56,7 @@ def test_intensity_is_operational_and_embodied_carbon_per_unit():
     assert sci.operational_g == pytest.approx(150)
     assert sci.embodied_g == pytest.approx(embodied_kg(MACHINE))
     assert sci.per_unit_g == pytest.approx((150 + embodied_kg(MACHINE)) / 10)
-    assert "for each of 10 functional units" in str(sci)
+    assert "per functional unit (units: 10;" in str(sci)
 
 
 @pytest.mark.parametrize(

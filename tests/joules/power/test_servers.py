@@ -62,7 +62,7 @@ def test_the_doctor_says_what_was_recognized_and_from_what():
     assert said.startswith(
         "AuthenticAMD family 25 model 17 stepping 1: AMD EPYC 4th (Genoa); the 20 wall-metered"
     )
-    assert "0.331 W a thread when idle and 1.86 W at full load" in said
+    assert "0.331 W per thread when idle and 1.86 W at full load" in said
     unknown = genoa.model_copy(update={"model": 250})
     assert "none of the 17 generations" in _generation(describe().model_copy(update={"identity": unknown}))
     assert "generation is unknown" in _generation(describe().model_copy(update={"identity": None}))

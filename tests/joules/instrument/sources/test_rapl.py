@@ -65,7 +65,7 @@ def test_an_assumed_range_is_said(machine):
     package(machine)
     machine.add_files({f"{POWERCAP}/intel-rapl:0/max_energy_range_uj": "0"})
     (source,) = rapl.open_sources(machine.host)
-    assert "a register of 32 bits is assumed, of 32768 J or more" in said(source)[0]
+    assert "a 32-bit register is assumed, of 32768 J or more" in said(source)[0]
 
 
 def test_the_performance_monitor_gives_the_same_joules_without_root(machine, monkeypatch):
