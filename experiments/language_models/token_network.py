@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from experiments.language_models import modern
 from experiments.language_models.byte_pairs import Encoded, Tokens, learn, next_symbols
@@ -57,27 +58,56 @@ class TokenNetwork:
             (log-probability of each encoding after its first token [n, places], probability of every token
             after it [n, places, vocabulary]).
         """
+        shape = len(encodings[0]), len(encodings)
+        longest, found = _longest_encodings(encodings)
+        ends = np.array([len(of_place[row]) - 1 for row in range(shape[0]) for of_place in encodings])
+        logs = np.empty(len(ends))
+        following = np.empty((len(ends), len(self.tokens.spellings)), dtype=np.float32)
         device = next(self.network.network.parameters()).device
-        every = [row for of_place in encodings for row in of_place]
-        lengths = np.array(list(map(len, every)))
-        order = np.argsort(lengths, kind="stable")
-        logs, following = np.empty(len(every)), np.empty((len(every), len(self.tokens.spellings)), np.float32)
-        for part in np.array_split(order, math.ceil(len(order) / _READ_AT_ONCE)):
+        lengths = np.array(list(map(len, longest)))
+        parts = np.array_split(lengths.argsort(kind="stable"), math.ceil(len(longest) / _READ_AT_ONCE))
+        for part in parts:
             padded = np.zeros((len(part), lengths[part].max()), dtype=np.int64)
-            is_read = np.arange(padded.shape[1]) < lengths[part, None]
-            padded[is_read] = np.concatenate([every[row] for row in part])
+            padded[np.arange(padded.shape[1]) < lengths[part, None]] = np.concatenate(
+                [longest[i] for i in part]
+            )
             window = torch.from_numpy(padded).to(device)
             chances = self.network.network(window).log_softmax(dim=-1)
-            of_tokens = chances[:, :-1].gather(-1, window[:, 1:, None]).squeeze(-1).cpu().numpy()
-            logs[part] = (of_tokens * is_read[:, 1:]).sum(axis=1, dtype=np.float64)
-            following[part] = chances[np.arange(len(part)), lengths[part] - 1].exp().cpu().numpy()
-        shape = (len(encodings), -1)
-        return logs.reshape(shape).T, following.reshape(*shape, following.shape[-1]).swapaxes(0, 1)
+            of_tokens = chances[:, :-1].gather(-1, window[:, 1:, None]).squeeze(-1).double()
+            passed = functional.pad(of_tokens.cumsum(dim=-1), (1, 0))
+            row = np.full(len(longest), -1)
+            row[part] = np.arange(len(part))
+            here = np.flatnonzero(row[found] >= 0)
+            logs[here] = passed[row[found[here]], ends[here]].cpu().numpy()
+            following[here] = chances[row[found[here]], ends[here]].exp().cpu().numpy()
+        return logs.reshape(shape), following.reshape(*shape, -1)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the weights and merges."""
         return self.network.nbytes + self.tokens.nbytes
+
+
+def _longest_encodings(encodings: list[list[Encoded]]) -> tuple[list[Encoded], Indices]:
+    """Leave out encodings with which a longer one of their row begins: the network reads both at once.
+
+    Returns:
+        (encodings that are left, the index among them for each row and place [n * places]).
+    """
+    left: list[Encoded] = []
+    found = []
+    for of_row in zip(*encodings, strict=True):
+        first, written = len(left), list[bytes]()
+        of_places = []
+        for encoding in reversed(of_row):
+            own = encoding.tobytes()
+            index = next((i for i, other in enumerate(written) if other.startswith(own)), len(written))
+            if index == len(written):
+                written.append(own)
+                left.append(encoding)
+            of_places.append(first + index)
+        found += of_places[::-1]
+    return left, np.array(found)
 
 
 def train(
