@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from joules.errors import UserError
 from joules.instrument.calls import Function, name_of, wrap_calls
+from joules.instrument.host.contention import Contention, between, snapshot
 from joules.instrument.host.node import MachineClaim, local_rank
 from joules.instrument.host.processes import WITH_THIS_PROCESS, Job
 from joules.instrument.measurement import Measurement
@@ -89,6 +90,7 @@ class Meter:
         domains = [channel.domain for channel in self._sampler.channels]
         self._floor_power_w = floor_power_w(domains, floor_w)
         self._sampler.__enter__()
+        self._idle_use: Contention | None = None
         self.idle_power_w = self._measure_idle_w(idle_s)
 
     def __enter__(self) -> Meter:
@@ -284,7 +286,9 @@ class Meter:
             self._open.remove(ended)
             self._flushing.append(ended)
         self._sampler.flush()
-        observation = observe(self._sampler, [segment], self.idle_power_w, self._floor_power_w, ended.name)
+        observation = observe(
+            self._sampler, [segment], self.idle_power_w, self._floor_power_w, ended.name, self._idle_use
+        )
         with self._lock:
             ended._observation = observation
             self._flushing.remove(ended)
@@ -315,9 +319,11 @@ class Meter:
     def _measure_idle_w(self, idle_s: float) -> dict[str, float]:
         if idle_s <= 0:
             return {}
+        opened = snapshot(self._job)
         start_s = self._sampler.now()
         time.sleep(idle_s)
         end_s = self._sampler.now()
+        self._idle_use = between(opened, snapshot(self._job))
         self._sampler.flush()
         return {
             reading.domain: reading.energy_j / (end_s - start_s)

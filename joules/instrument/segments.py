@@ -15,7 +15,7 @@ from joules.instrument import METER_VERSION
 from joules.instrument.attribution import job_readings
 from joules.instrument.estimates import estimate_energies, predict_energy
 from joules.instrument.flags import flags_of
-from joules.instrument.host.contention import Snapshot, over, snapshot
+from joules.instrument.host.contention import Contention, Snapshot, over, snapshot
 from joules.instrument.host.gpus import GpuUse, combined_use, job_shares
 from joules.instrument.host.machine import describe
 from joules.instrument.host.node import boot_id, host_name
@@ -77,7 +77,8 @@ class Observation:
     """Everything that was read in a window.
 
     `readings` are a list for each segment. `idle_power_w` is the power of the idle machine by domain, and
-    `floor_power_w` the minimum power of the whole machine, in watts.
+    `floor_power_w` the minimum power of the whole machine, in watts. `idle_use` is the use of the processors
+    while idle power was measured.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Observation:
     floor_power_w: float
     faults: list[str]
     notices: list[Notice]
+    idle_use: Contention | None
 
     def measure(self) -> Measurement:
         """The energy of the window. This takes longer than to observe it: all power models are applied.
@@ -118,7 +120,7 @@ class Observation:
             contention=use,
             gpu_use=gpu_use,
             faults=self.faults,
-            flags=flags_of(kept, use, gpu_use, duration_s, self.faults, self.notices),
+            flags=flags_of(kept, use, gpu_use, duration_s, self.faults, self.notices, self.idle_use),
             models=estimate_energies(window),
             prediction=predict_energy(window),
         )
@@ -130,6 +132,7 @@ def observe(
     idle_power_w: Mapping[str, float],
     floor_power_w: float,
     name: str = "window",
+    idle_use: Contention | None = None,
 ) -> Observation:
     """Takes what was read in a window from the sampler.
 
@@ -139,11 +142,13 @@ def observe(
         idle_power_w: Power of the idle machine by domain, in watts; energy above it is attributed.
         floor_power_w: Minimum power of the whole machine, in watts.
         name: Name of the window.
+        idle_use: Use of the processors while idle power was measured.
     """
     faults = {fault for part in segments for fault in sampler.faults(part.start_s, part.end_s)}
     readings = [sampler.readings(part.start_s, part.end_s) for part in segments]
+    notices = sampler.notices()
     return Observation(
-        name, segments, readings, dict(idle_power_w), floor_power_w, sorted(faults), sampler.notices()
+        name, segments, readings, dict(idle_power_w), floor_power_w, sorted(faults), notices, idle_use
     )
 
 

@@ -20,6 +20,7 @@ from joules.errors import UserError
 from joules.instrument.host.node import RANK_VARIABLES, local_rank
 from joules.instrument.source import Channel
 from tests import ROOT
+from tests.records import QUIET
 from tests.replay import Replay
 
 # Who used the processor is what is asked.
@@ -186,6 +187,14 @@ def test_two_meters_at_once_read_the_same():
 def test_rest_is_measured_where_it_is_asked_for():
     with Meter(sources=[constant()], idle_s=0.1) as meter:
         assert meter.idle_power_w == {"cpu": pytest.approx(POWER_W)}
+
+
+def test_work_of_others_in_idle_power_is_flagged(monkeypatch):
+    busy = QUIET.model_copy(update={"foreign_cores": 0.8, "foreign_programs": {"neighbour": 0.8}})
+    monkeypatch.setattr("joules.instrument.meter.between", lambda *_: busy)
+    with Meter(sources=[constant()], idle_s=0.1) as meter, meter.window() as window:
+        pass
+    assert any(flag.startswith("shared-idle: ") and "neighbour" in flag for flag in window.measurement.flags)
 
 
 def test_what_nothing_reads_is_refused():
