@@ -40,7 +40,8 @@ checklist](checklist.md) is answered from the same campaign.
   `snakemake --cores all --config campaign={name} -- release` packs the campaign with a data package, an
   RO-Crate and the metadata of a deposit; {deposit}.
 - *Functional*: `make test` runs every test and the whole workflow at its smallest scale. The paper makes
-  {claims} claims, of which this campaign decides {decided}. Every command of the documentation is tested.
+  {claims} claims, of which this campaign decides {decided}. A test parses or runs each command of the
+  documentation.
 - *Reproduced*, from the records: `joules trace --verify --campaign {name}` computes every table, figure,
   verdict and number again and compares the bytes.
 - *Reproduced*, by measuring again: {replicated} claims have {least} or more campaigns on this machine, and
