@@ -109,6 +109,10 @@ class Workflow:
         """Blocks with one run measured."""
         return [block for block in blocks if len(self.runs(JOURNAL, block)) == 1]
 
+    def untouched(self):
+        """A block of which nothing was measured."""
+        return next(block for block in range(QUEUED) if not self.file(JOURNAL, block).exists())
+
     def jobs(self):
         """Block, number, state, node and reason of each job that is not done."""
         lines = self.cluster.query("squeue", "-h", "-o", "%k|%i|%T|%N|%r").splitlines()
@@ -218,24 +222,26 @@ def test_it_goes_on_while_another_job_is_cancelled(workflow, cluster):
 
 
 def test_a_node_of_another_kind_is_refused(workflow):
-    output = finish(workflow.start([QUEUED - 1], *OTHER), 1)
+    block = workflow.untouched()
+    output = finish(workflow.start([block], *OTHER), 1)
     cause = "Another CPU, .*measure all blocks on the same hardware"
-    assert re.search(rf"^failed: .*{cause}.*matrices-{QUEUED - 1}.log", output, re.MULTILINE), output
+    assert re.search(rf"^failed: .*{cause}.*matrices-{block}.log", output, re.MULTILINE), output
     workflow.check_log(output, "Another CPU")
-    assert not workflow.file(JOURNAL, QUEUED - 1).exists()
+    assert workflow.untouched() == block
 
 
 def test_a_node_with_a_full_disk_and_another_users_job(workflow, cluster):
     """It is a campaign of its own, on a cluster that gives no node to one job alone."""
+    block = workflow.untouched()
     workflow.results.rename(workflow.results.with_name("first"))
     node = cluster.nodes["other"]
     node.fill_disk()
     shared = ("--set-threads", "measure=1", "--set-resources", "measure:slurm_extra=''")
-    measuring = workflow.start([0], *OTHER, *shared)
+    measuring = workflow.start([block], *OTHER, *shared)
     held = "launch failed requeued held"
     wait_until(lambda: [job[-1] for job in workflow.jobs().values()] == [held], "the job is not held")
-    number = workflow.jobs()[0][0]
-    assert cluster.state(node.name) == "drained"
+    number = workflow.jobs()[block][0]
+    wait_until(lambda: cluster.state(node.name) == "drained", "the node is in use")
     assert not workflow.results.exists()
     node.empty_disk()
     node.set_state("resume")
@@ -246,8 +252,8 @@ def test_a_node_with_a_full_disk_and_another_users_job(workflow, cluster):
     wait_until(lambda: cluster.state(node.name) == "mixed", "the neighbour does not run")
     cluster.control("release", number)
     finish(measuring, 0)
-    assert workflow.check_block(0) == node.name
-    for run in workflow.runs(RUNS, 0):
+    assert workflow.check_block(block) == node.name
+    for run in workflow.runs(RUNS, block):
         assert run["machine"]["processor"] == "Another CPU"
         assert any(flag.startswith("foreign-cpu") and "neighbour" in flag for flag in run["flags"])
         assert any(flag.startswith("shared-node: Slurm granted 1 of 2") for flag in run["flags"])
