@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import joules
+from joules.means import MeanSample
 from validation.arguments import parse_numbers
 from validation.environments import make_environment
 from validation.meters import programs
@@ -117,7 +118,7 @@ def read_machine(
     outputs = {name: each.open_window(machine.environment) for name, each in served.items()}
     began = {name: each.answer() for name, each in served.items()}
     time.sleep(seconds / 2)
-    machine.let_it_happen()
+    machine.cause_event()
     time.sleep(seconds / 2)
     for output in outputs.values():
         Path(f"{output}.stop").touch()
@@ -153,10 +154,12 @@ def new_lines(lines: Sequence[str], usual: Sequence[str]) -> list[str]:
 
 def compare_readings(
     python: Path, folder: Path, environment: Mapping[str, str], seconds: float
-) -> dict[str, dict[str, str]]:
-    """What each meter reads of each machine, and what it says there but not on the first one, in words."""
+) -> tuple[dict[str, dict[str, str]], dict[str, list[float]]]:
+    """What each meter reads of each machine, and what it says there but not on the first one, in words; and
+    the processor time that it takes meanwhile, in per cent of a processor."""
     usual: dict[str, list[str]] = {}
     rows: dict[str, dict[str, str]] = {}
+    taken: dict[str, list[float]] = {name: [] for name in programs.METERS}
     with serve_all(python, folder, environment) as served:
         for place, hardware in enumerate(MACHINES):
             results = read_machine(hardware, served, seconds, folder / f"machine-{place}")
@@ -164,8 +167,10 @@ def compare_readings(
             for name, (result, lines) in results.items():
                 said = [] if "fails" in result else new_lines(lines, usual.setdefault(name, lines))
                 rows[hardware.name][name] = "; ".join((say_reading(hardware, result), *said[:1]))
+                if "fails" not in result:
+                    taken[name].append(100 * result["cpu_s"] / result["lasted_s"])
             print(f"machine {place + 1} of {len(MACHINES)}", file=sys.stderr)
-    return rows
+    return rows, taken
 
 
 def compare_work(
@@ -209,6 +214,13 @@ def say_ratios(ratios: NDArray[np.float64]) -> str:
     return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def say_mean(values: list[float]) -> str:
+    """Mean of values and its interval, in words."""
+    sample = MeanSample.from_values(values)
+    low, high = sample.interval()
+    return f"{sample.estimate:.2f} [{low:.2f}, {high:.2f}]"
+
+
 def main(rounds: int, seconds: float) -> None:
     meters = list(programs.METERS)
     with tempfile.TemporaryDirectory() as scratch:
@@ -224,7 +236,7 @@ def main(rounds: int, seconds: float) -> None:
             end="\n\n",
         )
         print_table(["feature", *meters], check_features(site, meters))
-        readings = compare_readings(python, folder / "readings", environment, seconds)
+        readings, taken = compare_readings(python, folder / "readings", environment, seconds)
         for hardware in MACHINES:
             truth = f"{hardware.name}: {hardware.part} of {hardware.power_w:g} W"
             print_table([truth, "reads; says"], readings[hardware.name].items())
@@ -235,12 +247,18 @@ def main(rounds: int, seconds: float) -> None:
     print_table(
         [
             "meter",
+            "% of a processor while it meters",
             "time of the work inside, ratio to without",
             "processor time of work and meter, ratio to without",
             "time of a program with an empty window, ratio to joules",
         ],
         (
-            [name, *map(say_ratios, ratios[name]), say_ratios(taken_s[name] / taken_s["joules"])]
+            [
+                name,
+                say_mean(taken[name]),
+                *map(say_ratios, ratios[name]),
+                say_ratios(taken_s[name] / taken_s["joules"]),
+            ]
             for name in meters
         ),
     )

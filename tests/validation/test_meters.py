@@ -64,20 +64,20 @@ def test_a_counter_wraps(tmp_path, laboratory):
     assert _counters(machine, laboratory)[2]["intel-rapl:0"][1] == (1_000.0 % zone.range_j) * 1e6
 
 
-def test_a_counter_stands_still(tmp_path, laboratory):
-    machine = Machine(_machine("counter stands still"), tmp_path / "machine")
+def test_a_counter_stops(tmp_path, laboratory):
+    machine = Machine(_machine("counter stops"), tmp_path / "machine")
     before = _counters(machine, laboratory)[2]
-    machine.let_it_happen()
+    machine.cause_event()
     first, second = (_counters(machine, laboratory)[2] for _ in range(2))
     assert before["intel-rapl:0"][1] < first["intel-rapl:0"][1] == second["intel-rapl:0"][1]
 
 
-def test_a_counter_begins_anew(tmp_path, laboratory):
-    hardware = _machine("counter begins anew")
+def test_a_counter_is_reset(tmp_path, laboratory):
+    hardware = _machine("counter is reset")
     machine = Machine(hardware, tmp_path / "machine")
     before = _counters(machine, laboratory)[2]["intel-rapl:0"][1]
     happened_s = time.monotonic()
-    machine.let_it_happen()
+    machine.cause_event()
     _, ended_s, read = _counters(machine, laboratory)
     assert before >= 1e6 * hardware.zones[0].base_j
     assert read["intel-rapl:0"][1] <= 1e6 * hardware.power_w * (ended_s - happened_s)

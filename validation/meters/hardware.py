@@ -42,8 +42,8 @@ class Hardware:
     """A machine at constant power.
 
     `part` is the one whose energy is compared, `power_w` its true power, `visible_w` that of the GPUs that
-    the environment shows. `event` happens within the window: the counters of the zones begin anew or stand
-    still, or the last GPU is lost.
+    the environment shows. `event` happens within the window: the counters of the zones are reset or stop,
+    or the last GPU is lost.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Hardware:
     power_w: float
     zones: Sequence[Zone]
     gpus: Sequence[NvidiaGpu]
-    event: Literal["", "begin anew", "stand still", "lose a GPU"] = ""
+    event: Literal["", "reset", "stop", "lose a GPU"] = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     visible_w: float | None = None
 
@@ -89,10 +89,10 @@ MACHINES = (
         [dataclasses.replace(_PACKAGE, base_j=0.0, range_j=300.0)],
         [_GPU],
     ),
-    Hardware("counter begins anew", "cpu", 60.0, [_PACKAGE], [_GPU], "begin anew"),
-    Hardware("counter stands still", "cpu", 60.0, [_PACKAGE], [_GPU], "stand still"),
+    Hardware("counter is reset", "cpu", 60.0, [_PACKAGE], [_GPU], "reset"),
+    Hardware("counter stops", "cpu", 60.0, [_PACKAGE], [_GPU], "stop"),
     Hardware(
-        "GPU's counter stands still", "gpu", 250.0, [_PACKAGE], [dataclasses.replace(_GPU, frozen_from_s=0.0)]
+        "GPU counter never moves", "gpu", 250.0, [_PACKAGE], [dataclasses.replace(_GPU, frozen_from_s=0.0)]
     ),
     Hardware("one of two GPUs is lost", "gpu", 500.0, [_PACKAGE], [_GPU, _OTHER_GPU], "lose a GPU"),
     Hardware(
@@ -160,16 +160,16 @@ class Machine:
             root / "driver.txt", hardware.gpus, start_s=self._began_s, epoch_s=epoch_s, until_s=_UNTIL_S
         )
 
-    def let_it_happen(self) -> None:
-        """Lets its event happen now."""
+    def cause_event(self) -> None:
+        """Causes the event of this machine now."""
         now_s, event = time.monotonic(), self._hardware.event
         if event == "lose a GPU":
             (self._root / "lost").touch()
-        if event not in ("begin anew", "stand still"):
+        if event not in ("reset", "stop"):
             return
         for zone in self._hardware.zones:
             counted_j = zone.base_j + zone.power_w * (now_s - self._began_s)
-            energy_j, power_w = (0.0, zone.power_w) if event == "begin anew" else (counted_j, 0.0)
+            energy_j, power_w = (0.0, zone.power_w) if event == "reset" else (counted_j, 0.0)
             # In place: a meter may keep the file open.
             with (self._root / _ZONES / zone.folder / "energy_uj").open("r+", encoding="utf-8") as opened:
                 opened.write(zone.count_from(now_s, energy_j, power_w))

@@ -6,13 +6,15 @@
 The first meters an empty window. The second answers each line of its input, in JSON:
 
 - `read FILE ENVIRONMENT` opens a window in a forked process, whose output goes to FILE, answers `"began"`,
-  closes the window when `FILE.stop` exists, and answers with its seconds and joules, or with what failed.
+  closes the window when `FILE.stop` exists, and answers with its seconds, its joules and the processor
+  seconds of the meter in it, or with what failed.
 - `tracked` and `untracked` answer with the wall seconds of UNITS of work, and the processor seconds of the
   work and the meter around it, in this process and its ended children.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -120,23 +122,37 @@ def read_window(meter: str, output: Path, environment: dict[str, str], say: Call
     with output.open("w", encoding="utf-8") as opened:
         os.dup2(opened.fileno(), 1)
         os.dup2(opened.fileno(), 2)
-    lasted_s = 0.0
+    lasted_s = cpu_s = 0.0
 
     def work() -> None:
-        nonlocal lasted_s
+        nonlocal lasted_s, cpu_s
         say("began")
-        began_s = time.monotonic()
+        began_s, began_cpu_s = time.monotonic(), session_cpu_s()
         while not Path(f"{output}.stop").exists():
-            time.sleep(0.01)
-        lasted_s = time.monotonic() - began_s
+            time.sleep(0.2)
+        lasted_s, cpu_s = time.monotonic() - began_s, session_cpu_s() - began_cpu_s
 
     try:
         energy_j = METERS[meter](work)
+        if not lasted_s:
+            raise RuntimeError("the work did not end")
     except BaseException as fault:
         traceback.print_exc()
         say({"fails": f"{type(fault).__name__}: {fault}"})
     else:
-        say({"lasted_s": lasted_s, "energy_j": energy_j})
+        say({"lasted_s": lasted_s, "cpu_s": cpu_s, "energy_j": energy_j})
+
+
+def session_cpu_s() -> float:
+    """Processor seconds so far of all processes of this session that are running."""
+    ticks = 0
+    for process in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        # Processes end meanwhile.
+        with contextlib.suppress(OSError):
+            fields = Path("/proc", process, "stat").read_bytes().rpartition(b")")[2].split()
+            if int(fields[3]) == os.getsid(0):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def do_work(units: int) -> float:
