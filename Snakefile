@@ -45,6 +45,7 @@ onstart:
     missing = describe_missing_runs(Campaign(LOCAL), CONFIG, RUN_FINGERPRINTS)
     if missing:
         print(missing, file=sys.stderr, flush=True)
+    start_process()
 
 
 # Errors of steps are far above what Snakemake prints of the commands that failed.

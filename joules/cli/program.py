@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from joules.cli import bench, extend, meter, release, steps, views
 from joules.cli.command import Command, Options
 from joules.cli.failures import report_failure
+from joules.cli.forks import run_in_fork
 from joules.cli.process import enter_repository, fix_arithmetic, prepare_streams
 
 GROUPS: dict[str, dict[str, Command]] = {
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(given)
     command = COMMANDS[options.command]
     try:
+        status = run_in_fork(given) if command.is_exact else None
+        if status is not None:
+            return status
         _prepare_process(command, options, given)
         status = command.run(options)
         sys.stdout.flush()

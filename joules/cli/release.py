@@ -171,6 +171,7 @@ COMMANDS = {
         "write the hashes of all files of a campaign",
         _manifest,
         declare_all(declare_experiments, declare_campaign, declare_config),
+        is_exact=True,
     ),
     "release": Command(
         "make a data package, an RO-Crate and an archive of a campaign",

@@ -94,5 +94,7 @@ COMMANDS = {
         declare_all(declare_experiments, declare_campaign),
         is_exact=True,
     ),
-    "typeset": Command("typeset the paper as a PDF and a web page", _typeset, declare_campaign),
+    "typeset": Command(
+        "typeset the paper as a PDF and a web page", _typeset, declare_campaign, is_exact=True
+    ),
 }

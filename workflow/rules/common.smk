@@ -38,6 +38,7 @@ shell.prefix(_PREFIX)
 
 from joules.archive.summary import describe_failures, summarize_campaign
 from joules.bench.progress import summarize_times
+from joules.cli.forks import start_process
 from joules.errors import UserError
 from joules.paper.letters import check_citation
 from joules.paper.outputs import check_edits
