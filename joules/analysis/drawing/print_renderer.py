@@ -10,7 +10,6 @@ from functools import partial
 from operator import mul
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 # Before matplotlib is imported, which refuses a back end that it does not know.
 os.environ["MPLBACKEND"] = "agg"
@@ -269,8 +268,9 @@ def _draw_stars(axes: Axes, stars: described.Stars) -> None:
     annotator.configure(text_format="star", loc="inside", line_width=0.8, fontsize=8, text_offset=0)
     annotator.set_custom_annotations(list(stars.pairs["mark"]))
     # It draws the figure after each bracket, of which only the sizes count.
-    with patch.object(axes.figure.canvas, "draw_idle", partial(_place_artists, axes)):
-        annotator.annotate()
+    vars(axes.figure.canvas)["draw_idle"] = partial(_place_artists, axes)
+    annotator.annotate()
+    del vars(axes.figure.canvas)["draw_idle"]
     for post in posts:
         post.remove()
 
