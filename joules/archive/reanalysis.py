@@ -1,4 +1,4 @@
-"""Evaluates the claims of the paper at hand on the records of a campaign that an earlier version released."""
+"""Evaluates the current claims on the records of a campaign that an earlier version released."""
 
 from __future__ import annotations
 

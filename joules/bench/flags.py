@@ -64,4 +64,4 @@ def _thread_flags(threads: Threads, granted: int) -> Iterator[str]:
     if threads.given != granted:
         yield f"threads: PyTorch started with {threads.given} of {granted} threads"
     if threads.at_work not in (0, threads.asked):
-        yield f"threads: {threads.at_work} worked where {threads.asked} were asked for"
+        yield f"threads: {threads.at_work} worked, {threads.asked} were requested"

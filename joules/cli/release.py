@@ -142,7 +142,7 @@ def _declare_accept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="what 'joules contribute' wrote")
     parser.add_argument("--name", required=True, help="name of the campaign: <machine>-<scale>-<date>")
     parser.add_argument(
-        "--sha256", metavar="HASH", help="refuse a bundle with another hash than its author states"
+        "--sha256", metavar="HASH", help="hash that the author of the bundle states; another hash is refused"
     )
 
 
@@ -184,7 +184,7 @@ COMMANDS = {
         _contribute,
         _declare_contribute,
     ),
-    "accept": Command("add a contributed campaign, if it can be true", _accept, _declare_accept),
+    "accept": Command("check a contributed campaign and add it to results/", _accept, _declare_accept),
     "cite": Command("print BibTeX of a campaign or of one of its files", _cite, _declare_cite),
     "retire": Command(
         "reduce a released campaign to its records, claims and a page",
@@ -192,7 +192,7 @@ COMMANDS = {
         declare_campaign,
     ),
     "reanalyse": Command(
-        "evaluate the claims of the paper at hand on the records of retired campaigns",
+        "evaluate the current claims on the records of retired campaigns",
         _reanalyse,
         _declare_reanalyse,
         is_exact=True,

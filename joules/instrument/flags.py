@@ -115,7 +115,7 @@ def _coarse_counters(readings: Sequence[Reading]) -> Iterator[str]:
             continue
         share = reading.random_j / reading.energy_j
         if share > COUNTER_RESOLUTION:
-            yield f"short-window: {reading.source} is certain to {share:.1%}"
+            yield f"short-window: {reading.source} has an uncertainty of {share:.1%}"
 
 
 def _disagreements(readings: Sequence[Reading]) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _disagreements(readings: Sequence[Reading]) -> Iterator[str]:
 
 
 def _excesses(readings: Sequence[Reading]) -> Iterator[str]:
-    """A whole machine that is said to use less than the parts of it that were measured."""
+    """Readings of a whole machine that are less than the sum of its measured parts."""
     whole = next((reading for reading in primary(readings) if reading.domain == MACHINE), None)
     if whole is None or whole.energy_j is None:
         return

@@ -283,7 +283,7 @@ def test_threads_that_work_are_compared_with_those_asked_for(measured):
     assert at_work == {"good": usable_cores(), "one_thread": 1, "fewer_threads": 1}
     flagged = {arm: [flag for flag in run.flags if flag.startswith("threads")] for arm, run in runs.items()}
     assert flagged["good"] == flagged["one_thread"] == []
-    assert flagged["fewer_threads"] == ["threads: 1 worked where 2 were asked for"]
+    assert flagged["fewer_threads"] == ["threads: 1 worked, 2 were requested"]
 
 
 def test_a_run_on_a_gpu_that_nothing_meters_is_refused(measured):

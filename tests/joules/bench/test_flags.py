@@ -95,7 +95,7 @@ def test_a_read_that_failed_is_flagged():
         (Threads(2, 1, 1), []),
         (Threads(2, 2, 0), []),
         (Threads(1, 1, 1), ["threads: PyTorch started with 1 of 2 threads"]),
-        (Threads(2, 2, 1), ["threads: 1 worked where 2 were asked for"]),
+        (Threads(2, 2, 1), ["threads: 1 worked, 2 were requested"]),
     ],
 )
 def test_threads_other_than_those_asked_for_are_flagged(threads, flags):
