@@ -13,7 +13,7 @@ from pathlib import Path
 
 from joules.bench.lock import lock_path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "unshare", "nsenter")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "unshare", "nsenter", "setpriv")
 _CORES = 2
 _DISK_MB = 16
 # Seconds until something that has to happen is taken as not happening.
@@ -67,6 +67,16 @@ def wait_until(happens: Callable[[], object], what: str) -> None:
         time.sleep(0.2)
 
 
+def start_daemon(folder: Path, *command: str) -> subprocess.Popen[bytes]:
+    """Starts a program in a folder; it ends with this process, however that ends."""
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *command],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 class Node:
     """A node: its own process ids, so that it can lose power, its own folder for temporary files and lock."""
 
@@ -95,22 +105,8 @@ class Node:
             (own / "cpuinfo").write_text(cpuinfo.replace(model, f"model name\t: {self.processor}"))
             steps.append(f"mount --bind {own}/cpuinfo /proc/cpuinfo")
         steps.append(f"exec slurmd -D -N {self.name} -f {self._cluster.folder}/slurm.conf")
-        self._process = subprocess.Popen(
-            [
-                "unshare",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--mount-proc",
-                "sh",
-                "-c",
-                "\n".join(steps),
-            ],
-            cwd=self._cluster.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+        self._process = start_daemon(self._cluster.folder, *apart, "sh", "-c", "\n".join(steps))
 
     def lose_power(self) -> None:
         """Ends all its processes at once."""
@@ -184,9 +180,7 @@ class Cluster:
         wait_until(lambda: {self.state(name) for name in self.nodes} == {"idle"}, "nodes are not ready")
 
     def _daemon(self, *command: str) -> None:
-        self._daemons.append(
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
-        )
+        self._daemons.append(start_daemon(self.folder, *command))
 
     def state(self, node: str) -> str:
         """State of a node, as the controller has it."""

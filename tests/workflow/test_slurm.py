@@ -22,8 +22,11 @@ QUEUED = 50
 RUNS, JOURNAL = "runs", "journal"
 OTHER = ("--default-resources", "slurm_partition=other")
 
-# Asks for the state of jobs every second; Snakemake waits 10 s longer each time.
+# Asks for the state of jobs every second, where Snakemake waits 10 s longer each time. It can be interrupted
+# also if tests run in the background of a script, where interrupts are ignored.
 SNAKEMAKE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from snakemake.cli import main
 from snakemake_executor_plugin_slurm import Executor
 Executor.next_seconds_between_status_checks = property(lambda _: 1, lambda _, seconds: None)
