@@ -53,8 +53,13 @@ def missing_part() -> str:
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
     if absent:
         return f"not installed: {', '.join(absent)}"
+    mounts = (
+        "mount -t tmpfs none /tmp && mount --bind /tmp /etc/slurm && mount --bind /dev/null /proc/cpuinfo"
+    )
     apart = subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False
+        ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", mounts],
+        capture_output=True,
+        check=False,
     )
     return "" if apart.returncode == 0 else "nodes need mounts of their own, which need root"
 
