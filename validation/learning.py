@@ -7,7 +7,9 @@ A2C as far as an arm of `rl_ranking` has them (learning rates are constant, netw
 Stable-Baselines3's defaults), for DQN with RL Zoo's network, updates and last exploration as well.
 The games of MinAtar are learned for MINATAR_STEPS by the arms of `rl_ranking` (0: not at all; published runs
 take 10,000,000). The paper on MinAtar (Young and Tian 2019) has figures and no table; published returns are
-those of gymnax, a port of the games. Policies are evaluated as published: deterministic on CartPole.
+those of gymnax, a port of the games in which no action sticks and an episode ends after 1,000 steps; here the
+previous action is repeated with a probability of .1, as in the paper's games. Policies are evaluated as
+published: deterministic on CartPole.
 """
 
 from __future__ import annotations
