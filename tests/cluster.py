@@ -134,7 +134,7 @@ class Node:
         subprocess.run(["nsenter", "--target", inside, "--mount", "--pid", "sh", "-c", command], check=True)
 
     def set_state(self, state: str) -> None:
-        """Tells the controller a state: 'drain', 'resume' or 'down'."""
+        """Sets the state of the node: 'drain', 'resume' or 'down'."""
         self._cluster.control("update", f"nodename={self.name}", f"state={state}", "reason=test")
 
 

@@ -64,7 +64,7 @@ def run_in_fork(arguments: Sequence[str]) -> int | None:
     """Runs a command line in a fork of the process that a build has started.
 
     Returns:
-        The exit status; None where there is no such process.
+        The exit status, or None if there is no such process.
     """
     address = os.environ.get(ADDRESS)
     if address is None:

@@ -71,8 +71,8 @@ def predict_energy(window: ReadingArrays) -> Prediction | None:
     """The prediction interval of the energy of a single window whose processors and memory were read by the
     load curve of wall-metered servers; None of others.
 
-    The interval's factors at the window's mean load are those of its modelled energy, which lies within. The
-    errors of what is modelled and of what was read are independent.
+    The modelled part has the relative interval of the load curve at the mean load of the window. The error of
+    the parts that were read is independent of it.
     """
     modelled = [kind for kind in window.primary if kind.source == LOAD_CURVE]
     use = window.use

@@ -111,7 +111,7 @@ class Measurement(Closed):
     def interval_j(self) -> tuple[float, float] | None:
         """The 90 % prediction interval of modelled energy; where it is modelled in part alone, its range over
         the power models that wall meters do not refute at its load, wider by the 90 % interval of what was
-        read. None where nothing is modelled. `energy_j` lies within."""
+        read. None if nothing is modelled. The interval contains `energy_j`."""
         if self.prediction is not None:
             return self.prediction.low_j, self.prediction.high_j
         energies_j = [each.energy_j for each in self.models if each.takes_part and each.energy_j is not None]

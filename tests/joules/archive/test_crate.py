@@ -23,7 +23,7 @@ ANSWERED = {
     "The Application SHOULD have a url": "no address is invented: CITATION.cff states none",
     "The SoftwareApplication id SHOULD be an absolute URI": "as above",
     "The organization SHOULD have a URL.": "as above",
-    "The `publisher` property of a `Root Data Entity` SHOULD be an `Organization`": "nobody has published it",
+    "The `publisher` property of a `Root Data Entity` SHOULD be an `Organization`": "it has no publisher yet",
     "The Action SHOULD have an endTime in ISO 8601 format": "only measuring has times: the same records give "
     "the same bytes whenever they are analysed",
     "The README.md SHOULD be about the crate": "the README is in the folder of the results",
@@ -135,7 +135,7 @@ def test_steps_lead_from_designs_to_the_paper(tree, archive, members):
     run = found["#workflow-run"]
     assert names(run["instrument"]) == names(found["./"]["mainEntity"]) == ["Snakefile"]
     assert found["LICENSE"]["description"] == "LICENSE", "the folder of the clone is in the crate"
-    # What a step made is no input of the whole.
+    # A file that a step made is not an input of the whole workflow.
     assert not set(names(run["object"])) & set(names(run["result"]))
     # In the folder of the results, a file outside has no path but its name and hash.
     outside = entities(tree)["#experiments/grokking/design.yaml"]

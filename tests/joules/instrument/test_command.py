@@ -28,6 +28,7 @@ from tests.driver import Driver
 
 # The program in the language of a shell.
 JOULES = f"{quote(sys.executable)} -m joules"
+METER = (sys.executable, "-m", "joules", "meter", "--idle", "0", "--")
 
 
 def meter(*arguments):
@@ -298,13 +299,7 @@ def test_a_signal_to_the_meter_alone_reaches_the_command(tmp_path, name):
         [
             "env",
             f"--default-signal={name}",
-            sys.executable,
-            "-m",
-            "joules",
-            "meter",
-            "--idle",
-            "0",
-            "--",
+            *METER,
             "sh",
             "-c",
             script,
@@ -326,13 +321,7 @@ def test_a_hangup_that_nohup_ignores_is_ignored():
     process = subprocess.Popen(
         [
             "nohup",
-            sys.executable,
-            "-m",
-            "joules",
-            "meter",
-            "--idle",
-            "0",
-            "--",
+            *METER,
             "sh",
             "-c",
             "echo up; sleep 1; exit 6",
